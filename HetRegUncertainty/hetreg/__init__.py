@@ -1,0 +1,32 @@
+"""Registration of cardiac images with predicted noise variance: the core, free of Slicer, Qt and VTK.
+
+Importing this package imports neither torch nor SimpleITK; the public names load on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Image": "image",
+    "read_image": "image",
+    "write_image": "image",
+    "RegisterConfig": "config",
+    "TrainConfig": "config",
+    "NetworkConfig": "config",
+    "Progress": "progress",
+    "Cancelled": "progress",
+    "RegistrationModel": "model",
+    "register_pair": "register",
+    "RegisterResult": "result",
+}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+    raise AttributeError(f"module 'hetreg' has no attribute '{name}'")

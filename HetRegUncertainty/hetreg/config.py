@@ -1,0 +1,141 @@
+"""Configuration as frozen dataclasses: checked when made, saved as JSON, and the source of the CLI's flags.
+
+Torch-free. Each field's metadata has `help` and, where the values are few, `choices`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .registry import LOSSES, NETWORKS, WEIGHT_MODES
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DIMENSIONS = ("auto", "2d", "3d")
+T = TypeVar("T", bound="_Config")
+
+
+def option(default: Any, help_text: str, choices: Iterable[str] | None = None) -> Any:
+    """A dataclass field with its help and accepted values."""
+    return field(default=default, metadata={"help": help_text, "choices": tuple(choices) if choices else None})
+
+
+class _Config:
+    """Checks, JSON and dictionary conversion shared by the configurations."""
+
+    def _check_choices(self) -> None:
+        for f in fields(self):  # type: ignore[arg-type]
+            choices, value = f.metadata.get("choices"), getattr(self, f.name)
+            if choices and value not in choices:
+                raise ValueError(f"{f.name} is '{value}': accepted are {', '.join(choices)}.")
+
+    def _check_min(self, **minimum: float) -> None:
+        for name, low in minimum.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or value != value or value < low:
+                raise ValueError(f"{name} is {value!r}: a number of at least {low} is accepted.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, ready for JSON."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls: type[T], values: dict[str, Any]) -> T:
+        """The configuration in a dictionary. Raises ValueError on a name that it does not have."""
+        known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"{cls.__name__} has no {', '.join(unknown)}: accepted are {', '.join(known)}.")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls: type[T], path: str | Path) -> T:
+        """Read from JSON."""
+        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+@dataclass(frozen=True)
+class NetworkConfig(_Config):
+    """Both networks of a model and how the displacement is made from the first one's output.
+
+    The defaults are the paper's VoxelMorph configuration: 109,170 / 109,025 parameters in 2D (METHOD.md).
+    """
+
+    architecture: str = option("voxelmorph", "network architecture", NETWORKS)
+    ndim: int = option(2, "2 or 3 spatial dimensions")
+    encoder: tuple[int, ...] = option((16, 32, 32, 32), "channels of the encoder's levels")
+    decoder: tuple[int, ...] = option((32, 32, 32, 32), "channels of the decoder's levels")
+    tail: tuple[int, ...] = option((32, 16, 16), "channels of the last convolutions")
+    output_stride: int = option(1, "1: the last convolutions run at full resolution; 2: at half")
+    velocity_stride: int = option(2, "resolution of the velocity field: 1 full, 2 half")
+    integration_steps: int = option(7, "scaling-and-squaring steps; 0: the output is the displacement itself")
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        if self.ndim not in (2, 3):
+            raise ValueError(f"ndim is {self.ndim}: accepted are 2 and 3.")
+        if self.output_stride not in (1, 2) or self.velocity_stride not in (1, 2):
+            raise ValueError("output_stride and velocity_stride are 1 or 2.")
+        if self.output_stride > self.velocity_stride:
+            raise ValueError("output_stride is larger than velocity_stride: the velocity cannot be finer.")
+        if len(self.encoder) != len(self.decoder) or not self.encoder or not self.tail:
+            raise ValueError("encoder and decoder need the same number of levels, and tail at least one.")
+        self._check_min(integration_steps=0)
+
+
+@dataclass(frozen=True)
+class RegisterConfig(_Config):
+    """One registration."""
+
+    model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by dimension")
+    dimension: str = option("auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", DIMENSIONS)
+    device: str = option("auto", "where to compute", DEVICES)
+    refine: int = option(0, "iterations of optimisation on this pair (0: none)")
+    weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
+    gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
+    inverse: bool = option(True, "also compute the inverse transform")
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_min(refine=0, gamma=0.0)
+
+
+@dataclass(frozen=True)
+class TrainConfig(_Config):
+    """One training run: two networks, two optimisers, alternating steps."""
+
+    dataset: str = option("phantom", "where the pairs come from: phantom, pairs or phantom+pairs")
+    root: str = option("", "folder of the pairs")
+    kind: str = option("mri2d", "phantom kind")
+    data_loss: str = option("snr_weighted", "data term of the displacement network", LOSSES)
+    smoothness: float = option(0.01, "lambda, coefficient of the smoothness term")
+    weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
+    gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
+    beta: float = option(0.5, "beta of the variance network's loss")
+    collaborative_grad: bool = option(False, "keep the release's gradient leak from variance to displacement")
+    bidirectional: bool = option(False, "average the data term with that of the swapped pair")
+    steps: int = option(2000, "number of steps")
+    warmup: int = option(100, "steps of the displacement network alone, with weight 1")
+    batch: int = option(8, "pairs per step")
+    size: int = option(128, "pixels per side of a training crop")
+    learning_rate: float = option(1e-4, "Adam learning rate of both networks")
+    decay: bool = option(True, "decay the learning rate to zero (cosine)")
+    augment: bool = option(True, "flips, small affine, intensity changes")
+    phantoms: int = option(400, "phantom pairs made for the run")
+    validate_every: int = option(250, "steps between validations")
+    seed: int = option(0, "seed of everything random")
+    device: str = option("auto", "where to compute", DEVICES)
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, steps=1, warmup=0, batch=1, size=16, phantoms=0)
+        self._check_min(validate_every=1, seed=0)
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}: a positive number is accepted.")

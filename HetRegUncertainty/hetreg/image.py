@@ -1,0 +1,147 @@
+"""`Image`: a scalar array with its place in space; reading and writing through SimpleITK."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A scalar image.
+
+    array: (K, J, I), always three axes; a 2D image has K == 1.
+    ijk_to_lps: (4, 4) float64, maps the voxel index (i, j, k, 1) to LPS mm.
+    is_2d: the file (or its source) had two dimensions.
+    """
+
+    array: np.ndarray
+    ijk_to_lps: np.ndarray
+    name: str = "image"
+    is_2d: bool = False
+
+    def __post_init__(self) -> None:
+        if self.array.ndim != 3:
+            raise ValueError(
+                f"Image '{self.name}' has {self.array.ndim} axes (shape {self.array.shape}): a scalar image with "
+                "three axes (K, J, I) is accepted."
+            )
+        if np.shape(self.ijk_to_lps) != (4, 4) or not np.isfinite(self.ijk_to_lps).all():
+            raise ValueError(f"Image '{self.name}': ijk_to_lps has to be a finite 4 x 4 matrix.")
+
+    @property
+    def spacing_mm(self) -> np.ndarray:
+        """(3,) voxel size along i, j, k."""
+        return np.linalg.norm(self.ijk_to_lps[:3, :3], axis=0)
+
+    @property
+    def direction(self) -> np.ndarray:
+        """(3, 3) unit column vectors of the i, j, k axes in LPS."""
+        return self.ijk_to_lps[:3, :3] / self.spacing_mm
+
+    @property
+    def origin_lps(self) -> np.ndarray:
+        """(3,) position of the first voxel's centre, LPS mm."""
+        return self.ijk_to_lps[:3, 3]
+
+    @property
+    def size_ijk(self) -> tuple[int, int, int]:
+        """Number of voxels along i, j, k."""
+        k, j, i = self.array.shape
+        return i, j, k
+
+    def like(self, array: np.ndarray, name: str) -> Image:
+        """Another array of the same shape on this image's grid."""
+        if array.shape != self.array.shape:
+            raise ValueError(f"'{name}' has shape {array.shape}: '{self.name}' has {self.array.shape}.")
+        return replace(self, array=array, name=name)
+
+    def to_sitk(self) -> sitk.Image:
+        """The image as SimpleITK has it (three dimensions)."""
+        return _place(sitk.GetImageFromArray(np.ascontiguousarray(self.array)), self.ijk_to_lps)
+
+
+def geometry(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """(4, 4) ijk_to_lps from origin (3,), spacing (3,) and direction (3, 3)."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.asarray(direction).reshape(3, 3) * np.asarray(spacing)
+    matrix[:3, 3] = origin
+    return matrix
+
+
+def _place(image: sitk.Image, ijk_to_lps: np.ndarray) -> sitk.Image:
+    spacing = np.linalg.norm(ijk_to_lps[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((ijk_to_lps[:3, :3] / spacing).ravel().tolist())
+    image.SetOrigin(ijk_to_lps[:3, 3].tolist())
+    return image
+
+
+def vector_to_sitk(vectors: np.ndarray, ijk_to_lps: np.ndarray) -> sitk.Image:
+    """Vector image from (K, J, I, 3) on the grid of ijk_to_lps."""
+    return _place(sitk.GetImageFromArray(np.ascontiguousarray(vectors), isVector=True), ijk_to_lps)
+
+
+def from_sitk(image: sitk.Image, name: str = "image") -> Image:
+    """Image from SimpleITK, two- or three-dimensional, scalar.
+
+    Raises ValueError if it has channels or another number of dimensions.
+    """
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise ValueError(
+            f"'{name}' has {image.GetNumberOfComponentsPerPixel()} channels per voxel (a colour or vector image): "
+            "one scalar per voxel is accepted. Convert it to a scalar image first."
+        )
+    ndim = image.GetDimension()
+    if ndim == 4 and image.GetSize()[3] == 1:
+        image, ndim = image[..., 0], 3
+    if ndim not in (2, 3):
+        raise ValueError(
+            f"'{name}' has {ndim} dimensions, size {image.GetSize()}: two or three are accepted. "
+            "Pick one frame of the sequence."
+        )
+    array, direction = sitk.GetArrayFromImage(image), np.eye(3)
+    origin, spacing = np.zeros(3), np.ones(3)
+    origin[:ndim], spacing[:ndim] = image.GetOrigin(), image.GetSpacing()
+    direction[:ndim, :ndim] = np.reshape(image.GetDirection(), (ndim, ndim))
+    if ndim == 2:
+        array, spacing[2] = array[None], float(np.sqrt(spacing[0] * spacing[1]))
+    return Image(array, geometry(origin, spacing, direction), name, is_2d=ndim == 2)
+
+
+def read_image(path: str | Path) -> Image:
+    """Read any scalar image file that SimpleITK reads.
+
+    Raises FileNotFoundError if there is none, ValueError if it cannot be read or is not scalar.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"There is no image file {path}.")
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"{path.name} could not be read as an image ({reason}).") from error
+    return from_sitk(image, path.name.split(".")[0])
+
+
+def write_sitk(image: sitk.Image, path: str | Path) -> Path:
+    """Write beside the target and rename, so that a full disk leaves no broken file. Raises OSError."""
+    path = Path(path)
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        sitk.WriteImage(image, str(partial), useCompression=True)
+        os.replace(partial, path)
+    except (RuntimeError, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
+    return path
+
+
+def write_image(image: Image, path: str | Path) -> Path:
+    """Write an image file; the format follows from the ending. Raises OSError."""
+    return write_sitk(image.to_sitk(), path)

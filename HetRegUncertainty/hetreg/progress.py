@@ -1,0 +1,58 @@
+"""How the core reports and how it is stopped. It never prints; whoever calls it decides what to show."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+
+class Cancelled(Exception):
+    """Raised inside the core, between two steps of the work, after the caller asked to stop."""
+
+
+def _ignore(fraction: float, message: str) -> None:
+    """Report nothing."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A pair of callbacks.
+
+    report: called with (fraction in [0, 1], message). cancelled: asked between steps; True stops the work.
+    """
+
+    report: Callable[[float, str], None] = _ignore
+    cancelled: Callable[[], bool] = _never
+
+    def step(self, fraction: float, message: str) -> None:
+        """Report, then raise `Cancelled` if the caller has asked to stop."""
+        self.report(min(max(float(fraction), 0.0), 1.0), message)
+        if self.cancelled():
+            raise Cancelled(f"Cancelled at: {message}")
+
+    def part(self, start: float, stop: float) -> Progress:
+        """Progress of a part of the work: its 0..1 is shown as start..stop of the whole."""
+        return Progress(lambda f, m: self.report(start + (stop - start) * f, m), self.cancelled)
+
+
+class JsonLines:
+    """Write one JSON object per event to a stream, for a parent process to read."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Write {"event": kind, "time": seconds since the epoch, **fields} as one line."""
+        self._stream.write(json.dumps({"event": kind, "time": round(time.time(), 3), **fields}) + "\n")
+        self._stream.flush()
+
+    def progress(self) -> Progress:
+        """A `Progress` whose reports are events of the kind "progress"."""
+        return Progress(lambda f, m: self.event("progress", fraction=round(f, 4), message=m))
