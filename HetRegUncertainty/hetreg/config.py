@@ -91,6 +91,23 @@ class NetworkConfig(_Config):
 
 
 @dataclass(frozen=True)
+class GridConfig(_Config):
+    """The grid and the intensities that a model works on."""
+
+    min_spacing_mm: float = option(0.0, "finer images are resampled to this voxel size (0: no limit)")
+    max_spacing_mm: float = option(0.0, "coarser images are resampled to this voxel size (0: no limit)")
+    max_size: int = option(512, "longest side in voxels; longer images are resampled to it")
+    low_percentile: float = option(0.5, "percentile of both images together that becomes 0")
+    high_percentile: float = option(99.5, "percentile of both images together that becomes 1")
+    taper_vox: int = option(8, "width of the border over which the field falls to zero")
+
+    def __post_init__(self) -> None:
+        self._check_min(min_spacing_mm=0.0, max_spacing_mm=0.0, max_size=16, low_percentile=0.0, taper_vox=0)
+        if not self.low_percentile < self.high_percentile <= 100:
+            raise ValueError("high_percentile has to lie above low_percentile and be at most 100.")
+
+
+@dataclass(frozen=True)
 class RegisterConfig(_Config):
     """One registration."""
 

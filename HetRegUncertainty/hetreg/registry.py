@@ -36,7 +36,7 @@ LOSSES: dict[str, Entry] = {
 }
 
 DATASETS: dict[str, Entry] = {
-    "phantom": Entry("datasets.phantom:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."),
+    "phantom": Entry("datasets.simulated:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."),
     "pairs": Entry("datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images in one folder."),
 }
 

@@ -1,0 +1,1 @@
+"""Datasets: pairs of images for training and evaluation."""

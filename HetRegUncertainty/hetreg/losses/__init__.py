@@ -1,0 +1,1 @@
+"""Losses: each a plain function and a module with `forward(LossInputs) -> scalar`."""

@@ -1,0 +1,48 @@
+"""What a loss is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class LossInputs:
+    """Named inputs of a loss; images are (B, 1, *spatial) in [0, 1], disp is (B, ndim, *spatial) in voxels.
+
+    log_variance: log of the noise variance. weight: weight map of the data term, detached. mask: 1 where voxels
+    count; None: everywhere.
+    """
+
+    fixed: Tensor
+    moved: Tensor
+    disp: Tensor
+    log_variance: Tensor | None = None
+    weight: Tensor | None = None
+    mask: Tensor | None = None
+
+    def need(self, name: str) -> Tensor:
+        """The optional input of that name. Raises ValueError if the run did not give it."""
+        value = getattr(self, name)
+        if value is None:
+            raise ValueError(f"This loss needs '{name}', which the run does not give.")
+        return value
+
+
+class Loss(nn.Module):
+    """forward(x: LossInputs) -> scalar."""
+
+    def forward(self, x: LossInputs) -> Tensor:
+        """x: the inputs by name -> scalar."""
+        raise NotImplementedError
+
+
+def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean of (B, C, *spatial) over the mask (B, 1, *spatial); over everything if the mask is None or empty."""
+    if mask is None:
+        return values.mean()
+    mask = mask.to(values.dtype).expand_as(values)
+    total = mask.sum()
+    return torch.where(total > 0, (values * mask).sum() / total.clamp(min=1.0), values.mean())

@@ -1,0 +1,96 @@
+"""The data term weighted by the gamma-exponentiated relative signal-to-noise ratio, in three forms."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .base import Loss, LossInputs, masked_mean
+
+EPSILON = 1e-3  # intensity below which the signal counts as none, images in [0, 1]
+TEMPERATURE = 1.0
+_MAX_SAMPLES = 16384
+
+
+def weight_paper(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> Tensor:
+    """sigmoid((fixed / sigma)^(2 gamma)) as printed (paper, eq. 4): in [0.5, 1); (B, 1, *spatial)."""
+    return torch.sigmoid((fixed.clamp(min=0.0) * (-0.5 * log_variance).exp()) ** (2 * gamma))
+
+
+def weight_released(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> Tensor:
+    """sigmoid(minmax((fixed / sigma^2)^gamma)) over the whole batch, as the released code has it: in [0.5, 0.731].
+
+    NaN for gamma = 0, a constant ratio or a negative image, like the original; kept to reproduce it.
+    """
+    ratio = (fixed * (-log_variance).exp()) ** gamma
+    return torch.sigmoid((ratio - ratio.min()) / (ratio.max() - ratio.min()))
+
+
+def _quartiles(x: Tensor, mask: Tensor | None) -> Tensor:
+    """(3, B) quartiles of each image inside the mask; of everything where the mask is empty."""
+    flat = x.flatten(1)
+    inside = None if mask is None else mask.expand_as(x).flatten(1) > 0
+    stride = max(1, flat.shape[1] // _MAX_SAMPLES)
+    at = torch.tensor([0.25, 0.5, 0.75], device=x.device, dtype=x.dtype)
+    if inside is None:
+        return torch.quantile(flat[:, ::stride], at, dim=1)
+    columns = []
+    for row, keep in zip(flat, inside, strict=True):
+        chosen = row[keep] if bool(keep.any()) else row
+        columns.append(torch.quantile(chosen[:: max(1, chosen.numel() // _MAX_SAMPLES)], at))
+    return torch.stack(columns, dim=1)
+
+
+def weight_robust(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5, mask: Tensor | None = None) -> Tensor:
+    """sigmoid of the log-SNR standardised per image by median and interquartile range: in (0, 1); (B, 1, *spatial).
+
+    The log-SNR is 2 log(fixed + eps) - log sigma^2. gamma scales it after the standardisation, so that it keeps a
+    meaning: 0 gives a constant weight, 0.5 one unit of the logit per interquartile range. Finite for every finite
+    image and independent of the rest of the batch.
+    """
+    log_snr = 2 * (fixed.clamp(min=0.0) + EPSILON).log() - log_variance
+    low, middle, high = _quartiles(log_snr, mask)
+    shape = (-1, *[1] * (fixed.dim() - 1))
+    spread = (high - low).clamp(min=1e-3)
+    return torch.sigmoid(2 * gamma * (log_snr - middle.view(shape)) / spread.view(shape) / TEMPERATURE)
+
+
+def snr_weight(
+    fixed: Tensor, log_variance: Tensor, *, mode: str = "robust", gamma: float = 0.5, mask: Tensor | None = None
+) -> Tensor:
+    """The weight map in [0, 1] by mode ("robust", "paper", "released"), detached: (B, 1, *spatial).
+
+    Raises ValueError on an unknown mode.
+    """
+    log_variance = log_variance.detach()
+    if mode == "paper":
+        return weight_paper(fixed, log_variance, gamma).detach()
+    if mode == "released":
+        return weight_released(fixed, log_variance, gamma).detach()
+    if mode == "robust":
+        return weight_robust(fixed, log_variance, gamma, mask).detach()
+    raise ValueError(f"weight mode is '{mode}': accepted are robust, paper, released.")
+
+
+def data_weight(
+    fixed: Tensor, log_variance: Tensor, *, mode: str = "robust", gamma: float = 0.5, mask: Tensor | None = None
+) -> Tensor:
+    """`snr_weight` as the data term uses it: the robust form is scaled to mean 1 per image, to keep lambda's meaning."""
+    weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=mask)
+    if mode != "robust":
+        return weight
+    dims = tuple(range(1, weight.dim()))
+    if mask is None:
+        mean = weight.mean(dim=dims, keepdim=True)
+    else:
+        inside = mask.to(weight.dtype)
+        mean = ((weight * inside).sum(dims, keepdim=True) + 1e-6) / (inside.sum(dims, keepdim=True) + 1e-6)
+    return weight / mean.clamp(min=1e-6)
+
+
+class SNRWeightedMSE(Loss):
+    """E[weight (fixed - moved)^2] with the detached weight (paper, eq. 4, first term)."""
+
+    def forward(self, x: LossInputs) -> Tensor:
+        """x -> scalar."""
+        return masked_mean(x.need("weight").detach() * (x.fixed - x.moved).square(), x.mask)

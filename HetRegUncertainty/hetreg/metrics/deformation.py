@@ -1,0 +1,22 @@
+"""Numbers about a deformation and about what it did to the images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def folding_percent(jacobian_determinant: np.ndarray) -> float:
+    """Percentage of voxels where the field folds (det J <= 0)."""
+    return 100.0 * float(np.mean(jacobian_determinant <= 0))
+
+
+def similarity(fixed: np.ndarray, moved: np.ndarray) -> dict[str, float]:
+    """mse: mean squared difference; ncc: Pearson correlation over the whole image (NaN for a constant image)."""
+    a, b = np.asarray(fixed, np.float64).ravel(), np.asarray(moved, np.float64).ravel()
+    difference = a - b
+    a, b = a - a.mean(), b - b.mean()
+    norm = float(np.sqrt((a @ a) * (b @ b)))
+    return {
+        "mse": float(difference @ difference / difference.size),
+        "ncc": float(a @ b) / norm if norm > 0 else float("nan"),
+    }

@@ -1,0 +1,20 @@
+"""Overlap of label images."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def dice(first: np.ndarray, second: np.ndarray) -> float:
+    """2 |A and B| / (|A| + |B|) of two boolean masks of the same shape; NaN if both are empty."""
+    if first.shape != second.shape:
+        raise ValueError(f"dice: masks of shapes {first.shape} and {second.shape}; the same shape is accepted.")
+    a, b = np.asarray(first, bool), np.asarray(second, bool)
+    total = int(a.sum()) + int(b.sum())
+    return 2.0 * int((a & b).sum()) / total if total else float("nan")
+
+
+def dice_per_label(first: np.ndarray, second: np.ndarray) -> dict[int, float]:
+    """Dice of each label (not 0) that occurs in either image."""
+    labels = sorted({int(v) for v in np.unique(first)} | {int(v) for v in np.unique(second)})
+    return {label: dice(first == label, second == label) for label in labels if label}

@@ -1,0 +1,1 @@
+"""Networks: the U-Net that gives the displacement, and the variance estimator."""

@@ -1,0 +1,54 @@
+"""The variance estimator: log-variance of fixed - moved at every voxel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..spatial import resize
+from .unet import UNet
+
+LOG_VARIANCE_RANGE = (-12.0, 4.0)
+
+
+def soft_clamp(x: Tensor, low: float, high: float) -> Tensor:
+    """Smooth limit of x to (low, high); nearly the identity around the middle."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    return middle + half * torch.tanh((x - middle) / half)
+
+
+class VarianceNet(nn.Module):
+    """forward(moved, fixed): two (B, 1, *spatial) -> log_variance (B, 1, *spatial), soft-clamped to (-12, 4).
+
+    A U-Net like the displacement network's with one output channel and no activation (paper, section 2.2).
+    """
+
+    def __init__(
+        self,
+        *,
+        ndim: int,
+        encoder: Sequence[int] = (16, 32, 32, 32),
+        decoder: Sequence[int] = (32, 32, 32, 32),
+        tail: Sequence[int] = (32, 16, 16),
+        output_stride: int = 1,
+    ) -> None:
+        super().__init__()
+        self.unet = UNet(
+            ndim=ndim, out_channels=1, encoder=encoder, decoder=decoder, tail=tail, output_stride=output_stride
+        )
+        nn.init.normal_(self.unet.head.weight, 0.0, 1e-3)
+        self.start_at(1e-2)
+
+    def start_at(self, variance: float) -> None:
+        """Set the head's bias so that the first output is near this variance (the mean squared residual)."""
+        low, high = LOG_VARIANCE_RANGE
+        middle, half = (low + high) / 2, (high - low) / 2
+        target = min(max(math.log(max(variance, 1e-12)), low + 0.1), high - 0.1)
+        nn.init.constant_(self.unet.head.bias, middle + half * math.atanh((target - middle) / half))
+
+    def forward(self, moved: Tensor, fixed: Tensor) -> Tensor:
+        """Two (B, 1, *spatial) images -> log_variance (B, 1, *spatial)."""
+        return soft_clamp(resize(self.unet(moved, fixed), moved.shape[2:]), *LOG_VARIANCE_RANGE)

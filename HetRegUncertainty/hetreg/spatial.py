@@ -1,0 +1,168 @@
+"""Displacement fields: warp, integrate, compose, invert, resize, Jacobian, voxels <-> mm.
+
+Tensors are (B, C, *spatial) in array order (K, J, I in 3D; J, I in 2D). A field `disp` is (B, ndim, *spatial),
+components in the same order, in voxels, pull-back: moved(x) = moving(x + disp(x)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# A voxel is a box and its value sits at the centre. Halving a grid (pooling, strides) then puts a coarse voxel's
+# centre between its children, which is align_corners=False; with True a resized field would drift by up to half a
+# voxel towards the borders. Resizing a field multiplies it by exactly new size / old size.
+ALIGN_CORNERS = False
+
+_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def _check_field(disp: Tensor, function: str) -> int:
+    ndim = disp.dim() - 2
+    if ndim not in (2, 3) or disp.shape[1] != ndim:
+        raise ValueError(
+            f"{function}: disp has shape {tuple(disp.shape)}; (B, 2, J, I) or (B, 3, K, J, I) is accepted."
+        )
+    return ndim
+
+
+def sampling_grid(disp: Tensor) -> Tensor:
+    """(B, *spatial, ndim) grid for `grid_sample` (components x, y, z in [-1, 1]) of the positions x + disp(x)."""
+    axes = []
+    for d, n in enumerate(disp.shape[2:]):
+        shape = [1] * (disp.dim() - 1)
+        shape[d + 1] = n
+        base = (torch.arange(n, device=disp.device, dtype=disp.dtype) * 2 + 1) / n - 1
+        axes.append(torch.addcmul(base.view(shape), disp[:, d], torch.full((), 2.0 / n, device=disp.device, dtype=disp.dtype)))
+    return torch.stack(axes[::-1], dim=-1)
+
+
+def warp(image: Tensor, disp: Tensor, *, mode: str = "bilinear", padding: str = "zeros") -> Tensor:
+    """The image at x + disp(x).
+
+    image: (B, C, *spatial). disp: (B, ndim, *spatial), voxels. mode: "bilinear" (linear) or "nearest".
+    padding: value outside the image: "zeros" or "border". Returns (B, C, *spatial).
+    """
+    _check_field(disp, "warp")
+    if image.shape[2:] != disp.shape[2:]:
+        raise ValueError(f"warp: image {tuple(image.shape)} and disp {tuple(disp.shape)} differ in size.")
+    return F.grid_sample(image, sampling_grid(disp), mode=mode, padding_mode=padding, align_corners=ALIGN_CORNERS)
+
+
+def compose(outer: Tensor, inner: Tensor) -> Tensor:
+    """Field of x -> y + outer(y) with y = x + inner(x): (B, ndim, *spatial), voxels."""
+    return inner + warp(outer, inner, padding="border")
+
+
+def integrate(velocity: Tensor, steps: int = 7) -> Tensor:
+    """exp(velocity) by scaling and squaring (Arsigny 2006): (B, ndim, *spatial), voxels.
+
+    steps = 0 returns the velocity itself as the displacement.
+    """
+    _check_field(velocity, "integrate")
+    disp = velocity / 2**steps
+    for _ in range(steps):
+        disp = compose(disp, disp)
+    return disp
+
+
+def invert(disp: Tensor, *, iterations: int = 20, start: Tensor | None = None, tolerance: float = 1e-3) -> Tensor:
+    """Inverse field by fixed-point iteration, inv(y) = -disp(y + inv(y)) (Chen 2008), voxels.
+
+    start: first guess, for example exp(-velocity). Stops when no voxel moves by more than `tolerance` voxels.
+    Converges where the field does not fold and its gradient is below 1; see `inverse_error` for the check.
+    """
+    _check_field(disp, "invert")
+    inverse = -disp if start is None else start
+    for _ in range(iterations):
+        update = -warp(disp, inverse, padding="border")
+        change = float((update - inverse).abs().max())
+        inverse = update
+        if change < tolerance:
+            break
+    return inverse
+
+
+def inverse_error(disp: Tensor, inverse: Tensor) -> Tensor:
+    """Length in voxels of (disp after inverse)(x) - x: (B, 1, *spatial)."""
+    return compose(disp, inverse).norm(dim=1, keepdim=True)
+
+
+def resize(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Linear resize of (B, C, *spatial) to the spatial size; anti-aliased when shrinking in 2D."""
+    size = tuple(int(n) for n in size)
+    if tuple(image.shape[2:]) == size:
+        return image
+    shrink = image.dim() == 4 and any(a > b for a, b in zip(image.shape[2:], size, strict=True))
+    return F.interpolate(
+        image, size=size, mode=_LINEAR[image.dim() - 2], align_corners=ALIGN_CORNERS, antialias=shrink
+    )
+
+
+def resize_disp(disp: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize a field to another grid over the same extent; its values become voxels of the new grid."""
+    _check_field(disp, "resize_disp")
+    if tuple(disp.shape[2:]) == tuple(size):
+        return disp
+    factor = [new / old for new, old in zip(size, disp.shape[2:], strict=True)]
+    scale = torch.tensor(factor, device=disp.device, dtype=disp.dtype).view(1, -1, *[1] * len(factor))
+    return resize(disp, size) * scale
+
+
+def jacobian_determinant(disp: Tensor) -> Tensor:
+    """det(I + grad disp) by central differences (one-sided at the border): (B, 1, *spatial).
+
+    The same number in voxels and in mm. An axis of size 1 counts as not deformed.
+    """
+    ndim = _check_field(disp, "jacobian_determinant")
+    rows = []
+    for c in range(ndim):
+        row = []
+        for d in range(ndim):
+            component = disp[:, c]
+            single = disp.shape[2 + d] == 1
+            slope = torch.zeros_like(component) if single else torch.gradient(component, dim=d + 1)[0]
+            row.append(slope + 1 if c == d else slope)
+        rows.append(row)
+    if ndim == 2:
+        det = rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
+    else:
+        det = sum(
+            rows[0][a] * (rows[1][b] * rows[2][c] - rows[1][c] * rows[2][b])
+            for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+        )
+    return det[:, None]
+
+
+def edge_window(size: Sequence[int], width: int, *, device: torch.device | None = None) -> Tensor:
+    """(1, 1, *size) window: 1 inside, falling smoothly to exactly 0 at the border voxels over `width` voxels.
+
+    An axis too short for the ramp gets a shorter one, an axis of size 1 none.
+    """
+    window = torch.ones((1, 1, *size), device=device)
+    for d, n in enumerate(size):
+        ramp = min(width, (n - 1) // 4)
+        if ramp < 1:
+            continue
+        distance = torch.minimum(torch.arange(n, device=device), torch.arange(n - 1, -1, -1, device=device))
+        profile = torch.sin((distance / ramp).clamp(max=1.0) * (torch.pi / 2)) ** 2
+        shape = [1] * (len(size) + 2)
+        shape[d + 2] = n
+        window = window * profile.view(shape)
+    return window
+
+
+def disp_to_lps_mm(disp_vox: np.ndarray, ijk_to_lps: np.ndarray) -> np.ndarray:
+    """(3, K, J, I) voxels, components k, j, i -> (K, J, I, 3) float64 mm, components x, y, z of LPS."""
+    matrix = np.asarray(ijk_to_lps, dtype=np.float64)[:3, :3]
+    return np.moveaxis(disp_vox[::-1], 0, -1).astype(np.float64) @ matrix.T
+
+
+def disp_to_vox(disp_lps_mm: np.ndarray, ijk_to_lps: np.ndarray) -> np.ndarray:
+    """The inverse of `disp_to_lps_mm`: (K, J, I, 3) LPS mm -> (3, K, J, I) float32 voxels, components k, j, i."""
+    inverse = np.linalg.inv(np.asarray(ijk_to_lps, dtype=np.float64)[:3, :3])
+    return np.moveaxis(disp_lps_mm @ inverse.T, -1, 0)[::-1].astype(np.float32)

@@ -1,0 +1,1 @@
+"""Training: the two steps, and the loop around them."""

@@ -1,0 +1,69 @@
+"""The models that come with HetReg: listed, found by name, checked. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+WEIGHTS = _HERE / "weights"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One entry of models.json. bytes: size of the file. data, licence, command, scores: how it came to be."""
+
+    name: str
+    label: str
+    ndim: int
+    file: str
+    sha256: str
+    bytes: int
+    description: str
+    data: str
+    licence: str
+    steps: int
+    command: str
+    scores: dict[str, float]
+
+    @property
+    def path(self) -> Path:
+        """The weight file."""
+        return WEIGHTS / self.file
+
+
+def list_models() -> list[ModelCard]:
+    """All models, in the order of the menu."""
+    entries = json.loads((_HERE / "models.json").read_text(encoding="utf-8"))
+    return [ModelCard(**entry) for entry in entries]
+
+
+def default_model(ndim: int) -> ModelCard:
+    """The first model of that dimension. Raises ValueError if there is none."""
+    for card in list_models():
+        if card.ndim == ndim:
+            return card
+    raise ValueError(f"No {ndim}D model comes with this version: name a weight file.")
+
+
+def locate(name_or_path: str | Path) -> Path:
+    """The weight file of a model's name, checked against its checksum, or the given file itself.
+
+    Raises ValueError on an unknown name or a wrong checksum, FileNotFoundError if the file is missing.
+    """
+    cards = {card.name: card for card in list_models()}
+    card = cards.get(str(name_or_path))
+    if card is None:
+        path = Path(name_or_path)
+        if path.is_file():
+            return path
+        if path.suffix:
+            raise FileNotFoundError(f"There is no weight file {path}.")
+        raise ValueError(f"There is no model '{name_or_path}': accepted are {', '.join(cards)}, or a weight file.")
+    if not card.path.is_file():
+        raise FileNotFoundError(f"The weight file {card.file} of model '{card.name}' is missing: reinstall HetReg.")
+    if hashlib.sha256(card.path.read_bytes()).hexdigest() != card.sha256:
+        raise ValueError(f"The weight file {card.file} of model '{card.name}' is damaged: its checksum is wrong.")
+    return card.path
