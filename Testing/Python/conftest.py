@@ -1,0 +1,35 @@
+"""What every test may use: the core on the path, the folder of real data, markers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT.parent / "shared" / "data"
+sys.path.insert(0, str(ROOT / "HetRegUncertainty"))
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real cardiac data, which is not part of the repository; skips where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip(f"the folder of real data {DATA} is absent")
+    return DATA
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked `gpu` skips where torch finds no accelerator."""
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+            pytest.skip("no accelerator on this machine")
