@@ -20,7 +20,9 @@ T = TypeVar("T", bound="_Config")
 
 def option(default: Any, help_text: str, choices: Iterable[str] | None = None) -> Any:
     """A dataclass field with its help and accepted values."""
-    return field(default=default, metadata={"help": help_text, "choices": tuple(choices) if choices else None})
+    return field(
+        default=default, metadata={"help": help_text, "choices": tuple(choices) if choices else None}
+    )
 
 
 class _Config:
@@ -112,7 +114,9 @@ class RegisterConfig(_Config):
     """One registration."""
 
     model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by dimension")
-    dimension: str = option("auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", DIMENSIONS)
+    dimension: str = option(
+        "auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", DIMENSIONS
+    )
     device: str = option("auto", "where to compute", DEVICES)
     refine: int = option(0, "iterations of optimisation on this pair (0: none)")
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)

@@ -27,7 +27,8 @@ class Image:
     def __post_init__(self) -> None:
         if self.array.ndim != 3:
             raise ValueError(
-                f"Image '{self.name}' has {self.array.ndim} axes (shape {self.array.shape}): a scalar image with "
+                f"Image '{self.name}' has {self.array.ndim} axes (shape {self.array.shape}): a "
+                f"scalar image with "
                 "three axes (K, J, I) is accepted."
             )
         if np.shape(self.ijk_to_lps) != (4, 4) or not np.isfinite(self.ijk_to_lps).all():
@@ -93,7 +94,8 @@ def from_sitk(image: sitk.Image, name: str = "image") -> Image:
     """
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise ValueError(
-            f"'{name}' has {image.GetNumberOfComponentsPerPixel()} channels per voxel (a colour or vector image): "
+            f"'{name}' has {image.GetNumberOfComponentsPerPixel()} channels per voxel (a colour or "
+            f"vector image): "
             "one scalar per voxel is accepted. Convert it to a scalar image first."
         )
     ndim = image.GetDimension()

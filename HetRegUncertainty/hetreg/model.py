@@ -1,4 +1,5 @@
-"""`RegistrationModel`: the one forward path of training and of registration; saving and loading with its configuration."""
+"""`RegistrationModel`: the one forward path of training and of registration; saving and loading with its
+configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """moved (B, 1, *spatial); disp (B, ndim, *spatial) in voxels; velocity (B, ndim, *spatial / stride), voxels."""
+    """moved (B, 1, *spatial); disp (B, ndim, *spatial) in voxels; velocity (B, ndim, *spatial / stride),
+    voxels."""
 
     moved: Tensor
     disp: Tensor
@@ -31,8 +33,8 @@ class Motion:
 class RegistrationModel(nn.Module):
     """A displacement network and a variance network.
 
-    network: both networks' configuration. grid: grid and intensities that they work on. card: what is known about the
-    weights (data, licence, steps, scores), plain JSON values.
+    network: both networks' configuration. grid: grid and intensities that they work on. card: what is known
+    about the weights (data, licence, steps, scores), plain JSON values.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class RegistrationModel(nn.Module):
     def velocity(self, moving: Tensor, fixed: Tensor, *, window: Tensor | None = None) -> Tensor:
         """Velocity (or, with 0 integration steps, displacement) in voxels of its own grid.
 
-        moving, fixed: (B, 1, *spatial) in [0, 1]. window: (1, 1, *spatial), multiplies the field, so that it can
-        vanish at the border. Returns (B, ndim, *spatial / velocity_stride).
+        moving, fixed: (B, 1, *spatial) in [0, 1]. window: (1, 1, *spatial), multiplies the field, so that it
+        can vanish at the border. Returns (B, ndim, *spatial / velocity_stride).
         """
         velocity = self.displacement_net(moving, fixed)
         size = [n // self.network.velocity_stride for n in moving.shape[2:]]
@@ -78,7 +80,8 @@ class RegistrationModel(nn.Module):
     def move(
         self, moving: Tensor, fixed: Tensor, *, window: Tensor | None = None, velocity: Tensor | None = None
     ) -> Motion:
-        """Register: network (unless a velocity is given), integration, warp. Images (B, 1, *spatial) in [0, 1]."""
+        """Register: network (unless a velocity is given), integration, warp. Images (B, 1, *spatial) in [0,
+        1]."""
         if velocity is None:
             velocity = self.velocity(moving, fixed, window=window)
         disp = self.displacement(velocity, moving.shape[2:])
@@ -90,7 +93,9 @@ class RegistrationModel(nn.Module):
 
     def save(self, path: str | Path, *, half: bool = False) -> str:
         """Write weights, configuration and card to one file; half: as 16-bit floats. Returns the SHA-256."""
-        state = {k: v.detach().cpu().half() if half else v.detach().cpu() for k, v in self.state_dict().items()}
+        state = {
+            k: v.detach().cpu().half() if half else v.detach().cpu() for k, v in self.state_dict().items()
+        }
         content = {
             "format": FORMAT,
             "network": self.network.to_dict(),
@@ -105,20 +110,25 @@ class RegistrationModel(nn.Module):
             partial.replace(path)
         except (OSError, RuntimeError) as error:
             partial.unlink(missing_ok=True)
-            raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
+            raise OSError(
+                f"{path} could not be written: is the disk full or the folder read-only?"
+            ) from error
         return sha256(path)
 
     @classmethod
     def load(cls, path: str | Path) -> RegistrationModel:
         """Read a file written by `save`, without executing any code in it.
 
-        Raises FileNotFoundError if there is none, ValueError if it is broken, foreign or of another architecture.
+        Raises FileNotFoundError if there is none, ValueError if it is broken, foreign or of another
+        architecture.
         """
         path = Path(path)
         content = _read_weights(path)
         try:
             model = cls(
-                NetworkConfig.from_dict(content["network"]), GridConfig.from_dict(content["grid"]), content["card"]
+                NetworkConfig.from_dict(content["network"]),
+                GridConfig.from_dict(content["grid"]),
+                content["card"],
             )
             model.load_state_dict({k: v.float() for k, v in content["state"].items()})
         except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
@@ -135,14 +145,19 @@ def _read_weights(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path.name} is not a plain weight file: it is damaged or holds code, and nothing in it was run. "
+            f"{path.name} is not a plain weight file: it is damaged or holds code, and nothing in "
+            f"it was run. "
             "A file written by HetReg is accepted."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ValueError(f"{path.name} is damaged or is not a weight file: one written by HetReg is accepted.") from error
+        raise ValueError(
+            f"{path.name} is damaged or is not a weight file: one written by HetReg is accepted."
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format", "none") if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path.name} has format {found}: a weight file of HetReg, format {FORMAT}, is accepted.")
+        raise ValueError(
+            f"{path.name} has format {found}: a weight file of HetReg, format {FORMAT}, is accepted."
+        )
     return content
 
 

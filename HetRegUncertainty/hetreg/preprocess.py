@@ -1,7 +1,7 @@
 """From two images in space to the tensors a network takes, and back: resample, normalise, pad, crop.
 
-`plan` decides how (slice by slice or as a volume, which size), `to_network_grid` does it, `NetworkPair.field_to_image`
-and `NetworkPair.map_to_image` undo it. Pad and crop are undone exactly.
+`plan` decides how (slice by slice or as a volume, which size), `to_network_grid` does it,
+`NetworkPair.field_to_image` and `NetworkPair.map_to_image` undo it. Pad and crop are undone exactly.
 """
 
 from __future__ import annotations
@@ -41,15 +41,16 @@ class Plan:
     def crop(self) -> tuple[slice, ...]:
         """Where the resampled image lies in the padded one."""
         return tuple(
-            slice((p - n) // 2, (p - n) // 2 + n) for n, p in zip(self.network_size, self.padded_size, strict=True)
+            slice((p - n) // 2, (p - n) // 2 + n)
+            for n, p in zip(self.network_size, self.padded_size, strict=True)
         )
 
 
 def choose_dimension(image: Image) -> tuple[int, int | None]:
     """(ndim, slice axis) by size and spacing: (3, None) for a resolved volume, else (2, axis of the slices).
 
-    Slices: an axis of one voxel, one more than twice as coarse as the finest, or one of under 16 voxels when another
-    is at least twice as long.
+    Slices: an axis of one voxel, one more than twice as coarse as the finest, or one of under 16 voxels when
+    another is at least twice as long.
     """
     shape, spacing = np.array(image.array.shape), image.spacing_mm[::-1]
     short, coarse = int(np.argmin(shape)), int(np.argmax(spacing))
@@ -74,15 +75,23 @@ def slice_axis_of(image: Image) -> int:
 def check_image(image: Image, role: str) -> None:
     """Raise ValueError, in one sentence, if the image cannot be registered."""
     if image.array.size == 0 or max(image.array.shape) < 2:
-        raise ValueError(f"The {role} image has size {_size(image)}: at least {_MIN_SIZE} x {_MIN_SIZE} is accepted.")
+        raise ValueError(
+            f"The {role} image has size {_size(image)}: at least {_MIN_SIZE} x {_MIN_SIZE} is accepted."
+        )
     if not np.issubdtype(image.array.dtype, np.number) or np.iscomplexobj(image.array):
-        raise ValueError(f"The {role} image has voxels of type {image.array.dtype}: real numbers are accepted.")
+        raise ValueError(
+            f"The {role} image has voxels of type {image.array.dtype}: real numbers are accepted."
+        )
     if np.issubdtype(image.array.dtype, np.floating):
         bad = int(image.array.size - np.count_nonzero(np.isfinite(image.array)))
         if bad:
-            raise ValueError(f"The {role} image has {bad} NaN or infinite voxels: only finite numbers are accepted.")
+            raise ValueError(
+                f"The {role} image has {bad} NaN or infinite voxels: only finite numbers are accepted."
+            )
     if image.array.min() == image.array.max():
-        raise ValueError(f"The {role} image has the same value ({image.array.flat[0]}) everywhere: nothing to register.")
+        raise ValueError(
+            f"The {role} image has the same value ({image.array.flat[0]}) everywhere: nothing to register."
+        )
 
 
 def _size(image: Image) -> str:
@@ -96,7 +105,8 @@ def check_pair(fixed: Image, moving: Image) -> None:
     same_grid = fixed.array.shape == moving.array.shape and np.allclose(fixed.ijk_to_lps, moving.ijk_to_lps)
     if same_grid and np.array_equal(fixed.array, moving.array):
         raise ValueError(
-            "The fixed and the moving image are the same: two different images are accepted, such as end-systole and "
+            "The fixed and the moving image are the same: two different images are accepted, such "
+            "as end-systole and "
             "end-diastole."
         )
 
@@ -105,13 +115,15 @@ def check_size(size: tuple[int, ...]) -> None:
     """Raise ValueError if one sample is too small for any network."""
     if min(size) < _MIN_SIZE:
         raise ValueError(
-            f"The fixed image is {' x '.join(map(str, size[::-1]))} voxels in the registered plane or volume: "
+            f"The fixed image is {' x '.join(map(str, size[::-1]))} voxels in the registered plane "
+            f"or volume: "
             f"at least {_MIN_SIZE} along each axis is accepted."
         )
 
 
 def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
-    """Lay the fixed image on the network's grid: resampled into the spacing range and size limit, then padded."""
+    """Lay the fixed image on the network's grid: resampled into the spacing range and size limit, then
+    padded."""
     axis = slice_axis_of(image) if ndim == 2 else None
     keep = [d for d in range(3) if d != axis]
     size = tuple(image.array.shape[d] for d in keep)
@@ -127,14 +139,19 @@ def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
 
 
 def resample_like(moving: Image, fixed: Image, *, nearest: bool = False) -> tuple[np.ndarray, float]:
-    """The moving image on the fixed grid, float32 (K, J, I), zero outside, and the covered fraction of that grid."""
-    same = fixed.array.shape == moving.array.shape and np.allclose(fixed.ijk_to_lps, moving.ijk_to_lps, atol=1e-6)
+    """The moving image on the fixed grid, float32 (K, J, I), zero outside, and the covered fraction of that
+    grid."""
+    same = fixed.array.shape == moving.array.shape and np.allclose(
+        fixed.ijk_to_lps, moving.ijk_to_lps, atol=1e-6
+    )
     if same:
         return moving.array.astype(np.float32), 1.0
     source = sitk.Cast(moving.to_sitk(), sitk.sitkFloat32)
     reference = fixed.to_sitk()
     interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
-    array = sitk.GetArrayFromImage(sitk.Resample(source, reference, sitk.Transform(3, sitk.sitkIdentity), interpolator))
+    array = sitk.GetArrayFromImage(
+        sitk.Resample(source, reference, sitk.Transform(3, sitk.sitkIdentity), interpolator)
+    )
     inside = sitk.Image(moving.size_ijk, sitk.sitkUInt8) + 1
     inside.CopyInformation(source)
     cover = sitk.Resample(inside, reference, sitk.Transform(3, sitk.sitkIdentity), sitk.sitkNearestNeighbor)
@@ -154,8 +171,9 @@ def intensity_range(fixed: np.ndarray, moving: np.ndarray, grid: GridConfig) -> 
 class NetworkPair:
     """Both images as the network takes them, and the way back.
 
-    fixed, moving: (B, 1, *padded_size) float32 in [0, 1] on the CPU; B slices in 2D, 1 in 3D. mask: 1 where the fixed
-    image lies (0 in the padding). window: falls to 0 at the image's border. intensity = value * scale + low.
+    fixed, moving: (B, 1, *padded_size) float32 in [0, 1] on the CPU; B slices in 2D, 1 in 3D. mask: 1 where
+    the fixed image lies (0 in the padding). window: falls to 0 at the image's border. intensity = value *
+    scale + low.
     """
 
     fixed: Tensor
@@ -172,16 +190,36 @@ class NetworkPair:
 
     def map_to_image(self, tensor: Tensor) -> np.ndarray:
         """(B, 1, *padded_size) -> (K, J, I) on the fixed image's grid."""
-        array = resize(self.crop(tensor), self.plan.image_size)[:, 0].numpy()
-        return self._to_volume(array)
+        return self.samples_to_map(resize(self.crop(tensor), self.plan.image_size))
 
     def field_to_image(self, disp: Tensor) -> np.ndarray:
         """(B, ndim, *padded_size) -> (3, K, J, I) float32, voxels of the fixed image, components k, j, i."""
-        disp = resize_disp(self.crop(disp), self.plan.image_size).numpy()
-        volume = [self._to_volume(disp[:, c]) for c in range(self.plan.ndim)]
+        return self.samples_to_field(resize_disp(self.crop(disp), self.plan.image_size))
+
+    def image_window(self) -> np.ndarray:
+        """(K, J, I) factor that makes a field exactly zero at the border voxels of the registered plane or
+        volume."""
+        window = edge_window(self.plan.image_size, 2)[0, 0].numpy()
+        return window if self.plan.slice_axis is None else np.expand_dims(window, self.plan.slice_axis)
+
+    def field_samples(self, field: np.ndarray) -> Tensor:
+        """(3, K, J, I) voxels of the fixed image -> (B, ndim, *image_size)."""
+        axis = self.plan.slice_axis
+        if axis is None:
+            return torch.from_numpy(np.ascontiguousarray(field))[None]
+        planes = np.moveaxis(np.delete(field, axis, axis=0), axis + 1, 0)
+        return torch.from_numpy(np.ascontiguousarray(planes))
+
+    def samples_to_field(self, disp: Tensor) -> np.ndarray:
+        """The inverse of `field_samples`: (B, ndim, *image_size) -> (3, K, J, I) float32."""
+        volume = [self._to_volume(disp[:, c].numpy()) for c in range(self.plan.ndim)]
         if self.plan.slice_axis is not None:
             volume.insert(self.plan.slice_axis, np.zeros_like(volume[0]))
         return np.stack(volume).astype(np.float32, copy=False)
+
+    def samples_to_map(self, samples: Tensor) -> np.ndarray:
+        """(B, 1, *image_size) -> (K, J, I)."""
+        return self._to_volume(samples[:, 0].numpy())
 
     def _to_volume(self, samples: np.ndarray) -> np.ndarray:
         if self.plan.slice_axis is None:
@@ -202,7 +240,9 @@ def _pad(tensor: Tensor, layout: Plan) -> Tensor:
     return F.pad(tensor, widths)
 
 
-def to_network_grid(fixed: Image, moving: Image, grid: GridConfig, *, ndim: int, multiple: int) -> NetworkPair:
+def to_network_grid(
+    fixed: Image, moving: Image, grid: GridConfig, *, ndim: int, multiple: int
+) -> NetworkPair:
     """Both images on the network's grid.
 
     Raises ValueError if an image is unusable, if they do not overlap, or if they are too small.

@@ -32,17 +32,25 @@ LOSSES: dict[str, Entry] = {
     ),
     "smoothness": Entry("losses.smoothness:Smoothness", "Smoothness", "Mean squared gradient of the field."),
     "nll": Entry("losses.nll:GaussianNLL", "NLL", "Gaussian negative log-likelihood (paper, eq. 3)."),
-    "beta_nll": Entry("losses.nll:BetaNLL", "beta-NLL", "NLL times the detached variance^beta (paper, eq. 5)."),
+    "beta_nll": Entry(
+        "losses.nll:BetaNLL", "beta-NLL", "NLL times the detached variance^beta (paper, eq. 5)."
+    ),
 }
 
 DATASETS: dict[str, Entry] = {
-    "phantom": Entry("datasets.simulated:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."),
-    "pairs": Entry("datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images in one folder."),
+    "phantom": Entry(
+        "datasets.simulated:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."
+    ),
+    "pairs": Entry(
+        "datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images in one folder."
+    ),
 }
 
 METRICS: dict[str, Entry] = {
     "dice": Entry("metrics.overlap:dice", "Dice", "Overlap of two masks, 0 to 1."),
-    "folding": Entry("metrics.deformation:folding_percent", "Folding", "Percentage of voxels with det J <= 0."),
+    "folding": Entry(
+        "metrics.deformation:folding_percent", "Folding", "Percentage of voxels with det J <= 0."
+    ),
     "similarity": Entry("metrics.deformation:similarity", "Similarity", "MSE and correlation of two images."),
 }
 

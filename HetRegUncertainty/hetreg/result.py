@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 
-from .image import Image
+from .image import Image, vector_to_sitk, write_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,8 @@ class RegisterResult:
     snr_weight: in [0, 1]. log_jacobian: log det(I + grad disp); NaN-free, folded voxels at the floor.
     residual: fixed - moved. displacement_mm: length of disp_lps_mm.
     moved_seg: the moving segmentation's labels, warped by nearest neighbour, if one was given.
-    summary: numbers for people (see `register_pair`). record: model, checksum, config, versions, device, seconds.
+    summary: numbers for people (see `register_pair`). record: model, checksum, config, versions, device,
+    seconds.
     """
 
     moved: Image
@@ -38,3 +43,76 @@ class RegisterResult:
     moved_seg: Image | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
+
+    def transform(self, *, inverse: bool = False) -> sitk.DisplacementFieldTransform:
+        """The transform as SimpleITK has it: points of the fixed space to the moving space (inverse: back).
+
+        Resampling the moving image with it on the fixed grid gives `moved`. Raises ValueError if the inverse
+        was not computed.
+        """
+        field = self.inverse_disp_lps_mm if inverse else self.disp_lps_mm
+        if field is None:
+            raise ValueError("The inverse transform was not computed: set RegisterConfig(inverse=True).")
+        return displacement_transform(field, self.moved.ijk_to_lps)
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write every image (.nrrd), the transforms (.h5, ITK, LPS mm) and report.json. Returns the files by
+        name.
+
+        Raises OSError if the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"{folder} could not be made: {error.strerror}.") from error
+        names = (
+            "moved",
+            "noise_variance",
+            "noise_sd",
+            "snr_weight",
+            "log_jacobian",
+            "residual",
+            "displacement_mm",
+        )
+        images = {name: getattr(self, name) for name in (*names, "moved_seg")}
+        files = {n: write_image(i, folder / f"{n}.nrrd") for n, i in images.items() if i is not None}
+        files["transform"] = _write_transform(self.transform(), folder / "transform.h5")
+        if self.inverse_disp_lps_mm is not None:
+            files["inverse_transform"] = _write_transform(
+                self.transform(inverse=True), folder / "inverse_transform.h5"
+            )
+        if self.moved.is_2d:
+            files["transform_2d"] = _write_transform(self._transform_2d(), folder / "transform_2d.h5")
+        files["report"] = folder / "report.json"
+        text = json.dumps({"summary": self.summary, "record": self.record}, indent=2)
+        try:
+            files["report"].write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OSError(f"{files['report']} could not be written: {error.strerror}.") from error
+        return files
+
+    def _transform_2d(self) -> sitk.DisplacementFieldTransform:
+        field = vector_to_sitk(self.disp_lps_mm, self.moved.ijk_to_lps)
+        plane = sitk.Compose(*(sitk.VectorIndexSelectionCast(field[:, :, 0], c) for c in (0, 1)))
+        return sitk.DisplacementFieldTransform(sitk.Cast(plane, sitk.sitkVectorFloat64))
+
+
+def displacement_transform(
+    disp_lps_mm: np.ndarray, ijk_to_lps: np.ndarray
+) -> sitk.DisplacementFieldTransform:
+    """(K, J, I, 3) LPS mm on a grid -> SimpleITK transform. Outside the grid it is the identity."""
+    field = vector_to_sitk(np.asarray(disp_lps_mm, dtype=np.float64), ijk_to_lps)
+    return sitk.DisplacementFieldTransform(field)
+
+
+def _write_transform(transform: sitk.Transform, path: Path) -> Path:
+    """Write beside the target and rename. Raises OSError."""
+    partial = path.with_name(f"partial-{path.name}")
+    try:
+        sitk.WriteTransform(transform, str(partial))
+        os.replace(partial, path)
+    except (RuntimeError, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
+    return path

@@ -1,7 +1,7 @@
 """Displacement fields: warp, integrate, compose, invert, resize, Jacobian, voxels <-> mm.
 
-Tensors are (B, C, *spatial) in array order (K, J, I in 3D; J, I in 2D). A field `disp` is (B, ndim, *spatial),
-components in the same order, in voxels, pull-back: moved(x) = moving(x + disp(x)).
+Tensors are (B, C, *spatial) in array order (K, J, I in 3D; J, I in 2D). A field `disp` is (B, ndim,
+*spatial), components in the same order, in voxels, pull-back: moved(x) = moving(x + disp(x)).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# A voxel is a box and its value sits at the centre. Halving a grid (pooling, strides) then puts a coarse voxel's
-# centre between its children, which is align_corners=False; with True a resized field would drift by up to half a
-# voxel towards the borders. Resizing a field multiplies it by exactly new size / old size.
+# A voxel is a box and its value sits at the centre. Halving a grid (pooling, strides) then puts a coarse
+# voxel's centre between its children, which is align_corners=False; with True a resized field would drift by
+# up to half a voxel towards the borders. Resizing a field multiplies it by exactly new size / old size.
 ALIGN_CORNERS = False
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -31,13 +31,14 @@ def _check_field(disp: Tensor, function: str) -> int:
 
 
 def sampling_grid(disp: Tensor) -> Tensor:
-    """(B, *spatial, ndim) grid for `grid_sample` (components x, y, z in [-1, 1]) of the positions x + disp(x)."""
+    """(B, *spatial, ndim) grid for `grid_sample` (components x, y, z in [-1, 1]) of the positions x +
+    disp(x)."""
     axes = []
     for d, n in enumerate(disp.shape[2:]):
         shape = [1] * (disp.dim() - 1)
         shape[d + 1] = n
         base = (torch.arange(n, device=disp.device, dtype=disp.dtype) * 2 + 1) / n - 1
-        axes.append(torch.addcmul(base.view(shape), disp[:, d], torch.full((), 2.0 / n, device=disp.device, dtype=disp.dtype)))
+        axes.append(base.view(shape) + disp[:, d] * (2.0 / n))
     return torch.stack(axes[::-1], dim=-1)
 
 
@@ -50,7 +51,9 @@ def warp(image: Tensor, disp: Tensor, *, mode: str = "bilinear", padding: str = 
     _check_field(disp, "warp")
     if image.shape[2:] != disp.shape[2:]:
         raise ValueError(f"warp: image {tuple(image.shape)} and disp {tuple(disp.shape)} differ in size.")
-    return F.grid_sample(image, sampling_grid(disp), mode=mode, padding_mode=padding, align_corners=ALIGN_CORNERS)
+    return F.grid_sample(
+        image, sampling_grid(disp), mode=mode, padding_mode=padding, align_corners=ALIGN_CORNERS
+    )
 
 
 def compose(outer: Tensor, inner: Tensor) -> Tensor:
@@ -70,21 +73,58 @@ def integrate(velocity: Tensor, steps: int = 7) -> Tensor:
     return disp
 
 
-def invert(disp: Tensor, *, iterations: int = 20, start: Tensor | None = None, tolerance: float = 1e-3) -> Tensor:
-    """Inverse field by fixed-point iteration, inv(y) = -disp(y + inv(y)) (Chen 2008), voxels.
+def invert(
+    disp: Tensor, *, start: Tensor | None = None, iterations: int = 12, tolerance: float = 1e-3
+) -> Tensor:
+    """Inverse field, inv(y) + disp(y + inv(y)) = 0, by Newton's method with a step length per voxel; voxels.
 
-    start: first guess, for example exp(-velocity). Stops when no voxel moves by more than `tolerance` voxels.
-    Converges where the field does not fold and its gradient is below 1; see `inverse_error` for the check.
+    start: first guess, for example exp(-velocity). A step that does not lower a voxel's error is halved, so
+    that strong stretching cannot make it diverge. Stops when no voxel is off by more than `tolerance`
+    voxels; a field that folds has no inverse there and keeps the best guess (see `inverse_error`).
     """
-    _check_field(disp, "invert")
+    ndim = _check_field(disp, "invert")
+    both = torch.cat((disp, field_gradient(disp).flatten(1, 2)), dim=1)
+
+    def residual(inverse: Tensor) -> tuple[Tensor, Tensor]:
+        sampled = warp(both, inverse, padding="border")
+        return inverse + sampled[:, :ndim], sampled[:, ndim:].unflatten(1, (ndim, ndim))
+
     inverse = -disp if start is None else start
+    error, gradient = residual(inverse)
+    length = torch.ones_like(disp[:, :1])
     for _ in range(iterations):
-        update = -warp(disp, inverse, padding="border")
-        change = float((update - inverse).abs().max())
-        inverse = update
-        if change < tolerance:
+        if float(error.abs().max()) < tolerance:
             break
+        candidate = inverse - length * _solve(gradient, error)
+        new_error, new_gradient = residual(candidate)
+        better = new_error.square().sum(1, keepdim=True) < error.square().sum(1, keepdim=True)
+        inverse, error = torch.where(better, candidate, inverse), torch.where(better, new_error, error)
+        gradient = torch.where(better[:, None], new_gradient, gradient)
+        length = torch.where(better, (2 * length).clamp(max=1.0), length / 2)
     return inverse
+
+
+def _solve(gradient: Tensor, vector: Tensor) -> Tensor:
+    """(I + gradient)^-1 vector at every voxel: (B, ndim, ndim, *spatial), (B, ndim, *spatial)."""
+    ndim = vector.shape[1]
+    rows = [[gradient[:, c, d] + float(c == d) for d in range(ndim)] for c in range(ndim)]
+    det = _determinant(rows)
+    det = torch.where(det.abs() < 0.02, torch.full_like(det, 0.02), det)
+    columns = []
+    for d in range(ndim):
+        replaced = [[vector[:, c] if e == d else rows[c][e] for e in range(ndim)] for c in range(ndim)]
+        columns.append(_determinant(replaced) / det)
+    return torch.stack(columns, dim=1)
+
+
+def _determinant(rows: list[list[Tensor]]) -> Tensor:
+    if len(rows) == 2:
+        return rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
+    terms = [
+        rows[0][a] * (rows[1][b] * rows[2][c] - rows[1][c] * rows[2][b])
+        for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+    ]
+    return terms[0] + terms[1] + terms[2]
 
 
 def inverse_error(disp: Tensor, inverse: Tensor) -> Tensor:
@@ -113,29 +153,25 @@ def resize_disp(disp: Tensor, size: Sequence[int]) -> Tensor:
     return resize(disp, size) * scale
 
 
-def jacobian_determinant(disp: Tensor) -> Tensor:
-    """det(I + grad disp) by central differences (one-sided at the border): (B, 1, *spatial).
+def field_gradient(disp: Tensor) -> Tensor:
+    """d disp_c / d x_d by central differences, one-sided at the border: (B, ndim c, ndim d, *spatial).
 
-    The same number in voxels and in mm. An axis of size 1 counts as not deformed.
+    An axis of size 1 counts as not deformed.
     """
-    ndim = _check_field(disp, "jacobian_determinant")
-    rows = []
-    for c in range(ndim):
-        row = []
-        for d in range(ndim):
-            component = disp[:, c]
-            single = disp.shape[2 + d] == 1
-            slope = torch.zeros_like(component) if single else torch.gradient(component, dim=d + 1)[0]
-            row.append(slope + 1 if c == d else slope)
-        rows.append(row)
-    if ndim == 2:
-        det = rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
-    else:
-        det = sum(
-            rows[0][a] * (rows[1][b] * rows[2][c] - rows[1][c] * rows[2][b])
-            for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1))
-        )
-    return det[:, None]
+    ndim = _check_field(disp, "field_gradient")
+    slopes = [
+        torch.gradient(disp, dim=d + 2)[0] if disp.shape[d + 2] > 1 else torch.zeros_like(disp)
+        for d in range(ndim)
+    ]
+    return torch.stack(slopes, dim=2)
+
+
+def jacobian_determinant(disp: Tensor) -> Tensor:
+    """det(I + grad disp), the same number in voxels and in mm: (B, 1, *spatial)."""
+    gradient = field_gradient(disp)
+    ndim = disp.shape[1]
+    rows = [[gradient[:, c, d] + float(c == d) for d in range(ndim)] for c in range(ndim)]
+    return _determinant(rows)[:, None]
 
 
 def edge_window(size: Sequence[int], width: int, *, device: torch.device | None = None) -> Tensor:
@@ -163,6 +199,7 @@ def disp_to_lps_mm(disp_vox: np.ndarray, ijk_to_lps: np.ndarray) -> np.ndarray:
 
 
 def disp_to_vox(disp_lps_mm: np.ndarray, ijk_to_lps: np.ndarray) -> np.ndarray:
-    """The inverse of `disp_to_lps_mm`: (K, J, I, 3) LPS mm -> (3, K, J, I) float32 voxels, components k, j, i."""
+    """The inverse of `disp_to_lps_mm`: (K, J, I, 3) LPS mm -> (3, K, J, I) float32 voxels, components k, j,
+    i."""
     inverse = np.linalg.inv(np.asarray(ijk_to_lps, dtype=np.float64)[:3, :3])
     return np.moveaxis(disp_lps_mm @ inverse.T, -1, 0)[::-1].astype(np.float32)

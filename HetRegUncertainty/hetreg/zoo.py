@@ -13,7 +13,8 @@ WEIGHTS = _HERE / "weights"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """One entry of models.json. bytes: size of the file. data, licence, command, scores: how it came to be."""
+    """One entry of models.json. bytes: size of the file. data, licence, command, scores: how it came to
+    be."""
 
     name: str
     label: str
@@ -61,9 +62,15 @@ def locate(name_or_path: str | Path) -> Path:
             return path
         if path.suffix:
             raise FileNotFoundError(f"There is no weight file {path}.")
-        raise ValueError(f"There is no model '{name_or_path}': accepted are {', '.join(cards)}, or a weight file.")
+        raise ValueError(
+            f"There is no model '{name_or_path}': accepted are {', '.join(cards)}, or a weight file."
+        )
     if not card.path.is_file():
-        raise FileNotFoundError(f"The weight file {card.file} of model '{card.name}' is missing: reinstall HetReg.")
+        raise FileNotFoundError(
+            f"The weight file {card.file} of model '{card.name}' is missing: reinstall HetReg."
+        )
     if hashlib.sha256(card.path.read_bytes()).hexdigest() != card.sha256:
-        raise ValueError(f"The weight file {card.file} of model '{card.name}' is damaged: its checksum is wrong.")
+        raise ValueError(
+            f"The weight file {card.file} of model '{card.name}' is damaged: its checksum is wrong."
+        )
     return card.path

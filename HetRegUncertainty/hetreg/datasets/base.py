@@ -17,7 +17,8 @@ from ..spatial import ALIGN_CORNERS
 class PairSample:
     """One pair on one grid: fixed, moving float32 in [0, 1], labels uint8 or None, all (*spatial).
 
-    patient: pairs of one patient stay in one split. true_variance: known residual variance in the same units, or None.
+    patient: pairs of one patient stay in one split. true_variance: known residual variance in the same
+    units, or None.
     """
 
     fixed: np.ndarray
@@ -28,7 +29,9 @@ class PairSample:
     true_variance: np.ndarray | None = None
 
 
-def split_by_patient(samples: Sequence[PairSample], fraction: float, seed: int) -> tuple[list[int], list[int]]:
+def split_by_patient(
+    samples: Sequence[PairSample], fraction: float, seed: int
+) -> tuple[list[int], list[int]]:
     """(training, validation) indices; `fraction` of the patients (at least one if there are two) validate."""
     patients = sorted({s.patient for s in samples})
     order = np.random.default_rng(seed).permutation(len(patients))
@@ -54,12 +57,16 @@ def crop_or_pad(array: np.ndarray, size: int, offset: Sequence[int] = ()) -> np.
     return out
 
 
-def stack(samples: Sequence[PairSample], name: str, size: int, offsets: Sequence[Sequence[int]]) -> Tensor | None:
+def stack(
+    samples: Sequence[PairSample], name: str, size: int, offsets: Sequence[Sequence[int]]
+) -> Tensor | None:
     """(B, 1, *spatial) of one array of each sample, or None if any sample lacks it."""
     arrays = [getattr(s, name) for s in samples]
     if any(a is None for a in arrays):
         return None
-    return torch.from_numpy(np.stack([crop_or_pad(a, size, o) for a, o in zip(arrays, offsets, strict=True)]))[:, None]
+    return torch.from_numpy(
+        np.stack([crop_or_pad(a, size, o) for a, o in zip(arrays, offsets, strict=True)])
+    )[:, None]
 
 
 def augment_pair(
@@ -73,7 +80,9 @@ def augment_pair(
     theta = torch.stack([_random_affine(ndim, generator) for _ in range(batch)]).to(fixed.device)
     grid = F.affine_grid(theta, [batch, 1, *fixed.shape[2:]], align_corners=ALIGN_CORNERS)
     both = F.grid_sample(torch.cat((fixed, moving), 1), grid, align_corners=ALIGN_CORNERS)
-    exponent = torch.empty(batch, 1, *[1] * ndim).uniform_(-0.4, 0.4, generator=generator).exp().to(fixed.device)
+    exponent = (
+        torch.empty(batch, 1, *[1] * ndim).uniform_(-0.4, 0.4, generator=generator).exp().to(fixed.device)
+    )
     both = both.clamp(0.0, 1.0) ** exponent
     exchange = torch.rand(batch, 1, *[1] * ndim, generator=generator).to(fixed.device) < swap
     fixed, moving = both[:, :1], both[:, 1:]

@@ -1,4 +1,5 @@
-"""A folder of pairs: <case>_ED and <case>_ES images, with <case>_ED_seg and <case>_ES_seg where there are labels."""
+"""A folder of pairs: <case>_ED and <case>_ES images, with <case>_ED_seg and <case>_ES_seg where there are
+labels."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 
 
 def find_pairs(root: str | Path) -> list[dict[str, Path]]:
-    """Pairs in a folder: {"case", "fixed" (ES), "moving" (ED) and, where both exist, "fixed_seg", "moving_seg"}.
+    """Pairs in a folder: {"case", "fixed" (ES), "moving" (ED) and, where both exist, "fixed_seg",
+    "moving_seg"}.
 
     Raises ValueError if the folder has none.
     """
@@ -64,7 +66,9 @@ def _read(pair: dict[str, Path], grid: GridConfig) -> list[PairSample]:
         return [PairSample(*arrays, *labels, patient=str(pair["case"]))]
     cut = [None if a is None else np.moveaxis(a, axis, 0) for a in (*arrays, *labels)]
     return [
-        PairSample(*(None if a is None else np.ascontiguousarray(a[k]) for a in cut), patient=str(pair["case"]))
+        PairSample(
+            *(None if a is None else np.ascontiguousarray(a[k]) for a in cut), patient=str(pair["case"])
+        )
         for k in range(cut[0].shape[0])
     ]
 

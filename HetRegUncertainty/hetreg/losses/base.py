@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class LossInputs:
     """Named inputs of a loss; images are (B, 1, *spatial) in [0, 1], disp is (B, ndim, *spatial) in voxels.
 
-    log_variance: log of the noise variance. weight: weight map of the data term, detached. mask: 1 where voxels
-    count; None: everywhere.
+    log_variance: log of the noise variance. weight: weight map of the data term, detached. mask: 1 where
+    voxels count; None: everywhere.
     """
 
     fixed: Tensor
@@ -40,7 +40,8 @@ class Loss(nn.Module):
 
 
 def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean of (B, C, *spatial) over the mask (B, 1, *spatial); over everything if the mask is None or empty."""
+    """Mean of (B, C, *spatial) over the mask (B, 1, *spatial); over everything if the mask is None or
+    empty."""
     if mask is None:
         return values.mean()
     mask = mask.to(values.dtype).expand_as(values)

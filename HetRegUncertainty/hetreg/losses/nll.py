@@ -12,7 +12,8 @@ def gaussian_nll(
 ) -> Tensor:
     """E[ stop(sigma^(2 beta)) ((fixed - moved)^2 / sigma^2 + log sigma^2) ]; (B, 1, *spatial) -> scalar.
 
-    beta = 0: the joint NLL (paper, eq. 3). beta > 0: beta-NLL (Seitzer 2022; paper, eq. 5 when moved is detached).
+    beta = 0: the joint NLL (paper, eq. 3). beta > 0: beta-NLL (Seitzer 2022; paper, eq. 5 when moved is
+    detached).
     """
     nll = (fixed - moved).square() * (-log_variance).exp() + log_variance
     if beta:

@@ -18,7 +18,8 @@ def weight_paper(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> Ten
 
 
 def weight_released(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> Tensor:
-    """sigmoid(minmax((fixed / sigma^2)^gamma)) over the whole batch, as the released code has it: in [0.5, 0.731].
+    """sigmoid(minmax((fixed / sigma^2)^gamma)) over the whole batch, as the released code has it: in [0.5,
+    0.731].
 
     NaN for gamma = 0, a constant ratio or a negative image, like the original; kept to reproduce it.
     """
@@ -41,12 +42,15 @@ def _quartiles(x: Tensor, mask: Tensor | None) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-def weight_robust(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5, mask: Tensor | None = None) -> Tensor:
-    """sigmoid of the log-SNR standardised per image by median and interquartile range: in (0, 1); (B, 1, *spatial).
+def weight_robust(
+    fixed: Tensor, log_variance: Tensor, gamma: float = 0.5, mask: Tensor | None = None
+) -> Tensor:
+    """sigmoid of the log-SNR standardised per image by median and interquartile range: in (0, 1); (B, 1,
+    *spatial).
 
-    The log-SNR is 2 log(fixed + eps) - log sigma^2. gamma scales it after the standardisation, so that it keeps a
-    meaning: 0 gives a constant weight, 0.5 one unit of the logit per interquartile range. Finite for every finite
-    image and independent of the rest of the batch.
+    The log-SNR is 2 log(fixed + eps) - log sigma^2. gamma scales it after the standardisation, so that it
+    keeps a meaning: 0 gives a constant weight, 0.5 one unit of the logit per interquartile range. Finite for
+    every finite image and independent of the rest of the batch.
     """
     log_snr = 2 * (fixed.clamp(min=0.0) + EPSILON).log() - log_variance
     low, middle, high = _quartiles(log_snr, mask)
@@ -56,7 +60,12 @@ def weight_robust(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5, mask:
 
 
 def snr_weight(
-    fixed: Tensor, log_variance: Tensor, *, mode: str = "robust", gamma: float = 0.5, mask: Tensor | None = None
+    fixed: Tensor,
+    log_variance: Tensor,
+    *,
+    mode: str = "robust",
+    gamma: float = 0.5,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """The weight map in [0, 1] by mode ("robust", "paper", "released"), detached: (B, 1, *spatial).
 
@@ -73,9 +82,15 @@ def snr_weight(
 
 
 def data_weight(
-    fixed: Tensor, log_variance: Tensor, *, mode: str = "robust", gamma: float = 0.5, mask: Tensor | None = None
+    fixed: Tensor,
+    log_variance: Tensor,
+    *,
+    mode: str = "robust",
+    gamma: float = 0.5,
+    mask: Tensor | None = None,
 ) -> Tensor:
-    """`snr_weight` as the data term uses it: the robust form is scaled to mean 1 per image, to keep lambda's meaning."""
+    """`snr_weight` as the data term uses it: the robust form is scaled to mean 1 per image, to keep lambda's
+    meaning."""
     weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=mask)
     if mode != "robust":
         return weight

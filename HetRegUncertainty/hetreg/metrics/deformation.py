@@ -11,7 +11,8 @@ def folding_percent(jacobian_determinant: np.ndarray) -> float:
 
 
 def similarity(fixed: np.ndarray, moved: np.ndarray) -> dict[str, float]:
-    """mse: mean squared difference; ncc: Pearson correlation over the whole image (NaN for a constant image)."""
+    """mse: mean squared difference; ncc: Pearson correlation over the whole image (NaN for a constant
+    image)."""
     a, b = np.asarray(fixed, np.float64).ravel(), np.asarray(moved, np.float64).ravel()
     difference = a - b
     a, b = a - a.mean(), b - b.mean()

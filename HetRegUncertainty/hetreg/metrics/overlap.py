@@ -8,7 +8,9 @@ import numpy as np
 def dice(first: np.ndarray, second: np.ndarray) -> float:
     """2 |A and B| / (|A| + |B|) of two boolean masks of the same shape; NaN if both are empty."""
     if first.shape != second.shape:
-        raise ValueError(f"dice: masks of shapes {first.shape} and {second.shape}; the same shape is accepted.")
+        raise ValueError(
+            f"dice: masks of shapes {first.shape} and {second.shape}; the same shape is accepted."
+        )
     a, b = np.asarray(first, bool), np.asarray(second, bool)
     total = int(a.sum()) + int(b.sum())
     return 2.0 * int((a & b).sum()) / total if total else float("nan")

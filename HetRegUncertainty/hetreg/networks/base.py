@@ -20,10 +20,13 @@ class PairNetwork(nn.Module):
 
     def _join(self, first: Tensor, second: Tensor) -> Tensor:
         if first.shape != second.shape:
-            raise ValueError(f"The two images differ in size: {tuple(first.shape)} and {tuple(second.shape)}.")
+            raise ValueError(
+                f"The two images differ in size: {tuple(first.shape)} and {tuple(second.shape)}."
+            )
         bad = [n for n in first.shape[2:] if n % self.multiple]
         if bad:
             raise ValueError(
-                f"Spatial size {tuple(first.shape[2:])} has to be a multiple of {self.multiple}: pad the images."
+                f"Spatial size {tuple(first.shape[2:])} has to be a multiple of {self.multiple}: "
+                f"pad the images."
             )
         return torch.cat((first, second), dim=1)

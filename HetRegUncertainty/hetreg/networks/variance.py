@@ -37,7 +37,12 @@ class VarianceNet(nn.Module):
     ) -> None:
         super().__init__()
         self.unet = UNet(
-            ndim=ndim, out_channels=1, encoder=encoder, decoder=decoder, tail=tail, output_stride=output_stride
+            ndim=ndim,
+            out_channels=1,
+            encoder=encoder,
+            decoder=decoder,
+            tail=tail,
+            output_stride=output_stride,
         )
         nn.init.normal_(self.unet.head.weight, 0.0, 1e-3)
         self.start_at(1e-2)

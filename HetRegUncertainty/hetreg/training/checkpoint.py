@@ -32,12 +32,15 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, model: RegistrationModel, optimisers: dict[str, torch.optim.Optimizer]
 ) -> dict[str, Any]:
-    """Put model and optimisers where they were. Returns {"step", "best"}. Raises ValueError if it does not fit."""
+    """Put model and optimisers where they were. Returns {"step", "best"}. Raises ValueError if it does not
+    fit."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(content["state"])
         for name, optimiser in optimisers.items():
             optimiser.load_state_dict(content["optimisers"][name])
     except (RuntimeError, KeyError, EOFError, TypeError, ValueError) as error:
-        raise ValueError(f"{path.name} is damaged or belongs to another run ({str(error).splitlines()[0]}).") from error
+        raise ValueError(
+            f"{path.name} is damaged or belongs to another run ({str(error).splitlines()[0]})."
+        ) from error
     return {"step": int(content["step"]), "best": float(content["best"])}

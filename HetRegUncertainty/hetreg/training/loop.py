@@ -45,15 +45,15 @@ def load_samples(config: TrainConfig, grid: GridConfig, progress: Progress) -> l
     return samples
 
 
-def draw_batch(
-    samples: Sequence[PairSample], config: TrainConfig, step: int, device: torch.device
-) -> Batch:
+def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int, device: torch.device) -> Batch:
     """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     chosen = torch.randint(len(samples), (config.batch,), generator=generator).tolist()
     picked = [samples[i] for i in chosen]
     reach = config.size // 8
-    offsets = torch.randint(-reach, reach + 1, (config.batch, picked[0].fixed.ndim), generator=generator).tolist()
+    offsets = torch.randint(
+        -reach, reach + 1, (config.batch, picked[0].fixed.ndim), generator=generator
+    ).tolist()
     fixed = stack(picked, "fixed", config.size, offsets).to(device)
     moving = stack(picked, "moving", config.size, offsets).to(device)
     if config.augment:
@@ -62,8 +62,11 @@ def draw_batch(
 
 
 @torch.no_grad()
-def validate(model: RegistrationModel, samples: Sequence[PairSample], size: int, device: torch.device) -> dict[str, float]:
-    """Mean over the validation pairs: mse, folding (%), and Dice of LV cavity and myocardium where there are labels."""
+def validate(
+    model: RegistrationModel, samples: Sequence[PairSample], size: int, device: torch.device
+) -> dict[str, float]:
+    """Mean over the validation pairs: mse, folding (%), and Dice of LV cavity and myocardium where there are
+    labels."""
     was_training = model.training
     model.eval()
     rows: list[dict[str, float]] = []
@@ -79,7 +82,9 @@ def validate(model: RegistrationModel, samples: Sequence[PairSample], size: int,
             truth = stack([sample], "fixed_label", size, zero).numpy()
             label = stack([sample], "moving_label", size, zero).float().to(device)
             moved = warp(label, motion.disp, mode="nearest").cpu().numpy()
-            scores = [dice(truth == v, moved == v) for v in (2, 3) if (truth == v).any() or (moved == v).any()]
+            scores = [
+                dice(truth == v, moved == v) for v in (2, 3) if (truth == v).any() or (moved == v).any()
+            ]
             if scores:
                 row["dice"] = float(np.mean(scores))
         rows.append(row)
@@ -148,13 +153,22 @@ class Run:
     def check(self, held: Sequence[PairSample], row: dict[str, float], seconds: float) -> dict[str, float]:
         """Validate, keep the best model, write the checkpoint and the log line."""
         scores = validate(self.model, held, self.config.size, self.device) if held else {}
-        value = scores.get("dice", -scores.get("mse", row["total"])) - (10 if scores.get("folding", 0) > 0.5 else 0)
+        value = scores.get("dice", -scores.get("mse", row["total"])) - (
+            10 if scores.get("folding", 0) > 0.5 else 0
+        )
         if value > self.best:
             self.best = value
             self.model.card = {"steps": self.step, "scores": scores, "config": self.config.to_dict()}
             self.model.save(self.folder / "best.pt")
         save_checkpoint(self.last, self.model, self.optimisers, self.step, self.best)
-        self.log({"step": self.step, "seconds": round(seconds, 1), **row, **{f"val_{k}": v for k, v in scores.items()}})
+        self.log(
+            {
+                "step": self.step,
+                "seconds": round(seconds, 1),
+                **row,
+                **{f"val_{k}": v for k, v in scores.items()},
+            }
+        )
         return scores
 
 
@@ -167,7 +181,8 @@ def train(
     grid: GridConfig | None = None,
     samples: Sequence[PairSample] | None = None,
 ) -> RegistrationModel:
-    """Train (or go on with the run in `folder`) and return the model. The best one on validation lies in best.pt.
+    """Train (or go on with the run in `folder`) and return the model. The best one on validation lies in
+    best.pt.
 
     Raises ValueError on unusable data, Cancelled when asked to stop (the last checkpoint stays).
     """
@@ -186,6 +201,8 @@ def train(
         if run.step % config.validate_every == 0 or run.step == config.steps:
             scores = run.check(validation, row, time.monotonic() - started)
             row |= scores
-        text = ", ".join(f"{k} {v:.4g}" for k, v in row.items() if k in ("total", "variance", "dice", "folding"))
+        text = ", ".join(
+            f"{k} {v:.4g}" for k, v in row.items() if k in ("total", "variance", "dice", "folding")
+        )
         progress.step(0.05 + 0.95 * run.step / config.steps, f"Step {run.step} of {config.steps}: {text}")
     return run.model.eval()

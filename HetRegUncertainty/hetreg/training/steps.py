@@ -1,8 +1,9 @@
-"""The collaborative training step: displacement network, then variance network (METHOD.md, section 3; paper, section 2.3).
+"""The collaborative training step: displacement network, then variance network (METHOD.md, section 3; paper,
+section 2.3).
 
-Gradient stops: the weight map is detached; in the variance loss the residual and the network's input `moved` are
-detached (the released code forgot the latter; `collaborative_grad` brings that back). Gradients are zeroed at the
-start of each step.
+Gradient stops: the weight map is detached; in the variance loss the residual and the network's input `moved`
+are detached (the released code forgot the latter; `collaborative_grad` brings that back). Gradients are
+zeroed at the start of each step.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Objective:
         return {name: resolve(LOSSES, name)() for name in self.terms}
 
 
-def weight_map(model: RegistrationModel, batch: Batch, moved: Tensor, objective: Objective) -> tuple[Tensor, Tensor]:
+def weight_map(
+    model: RegistrationModel, batch: Batch, moved: Tensor, objective: Objective
+) -> tuple[Tensor, Tensor]:
     """(weight, log_variance) for the data term, without gradient: both (B, 1, *spatial)."""
     with torch.no_grad():
         log_variance = model.log_variance(moved.detach(), batch.fixed)
@@ -70,8 +73,8 @@ def displacement_step(
 ) -> dict[str, float]:
     """One step of the displacement network; the variance network only gives the weight.
 
-    warmup: weight 1 everywhere. keep_grad: do not zero first (only with `collaborative_grad`). Returns the value of
-    each term and the total.
+    warmup: weight 1 everywhere. keep_grad: do not zero first (only with `collaborative_grad`). Returns the
+    value of each term and the total.
     """
     if not keep_grad:
         optimiser.zero_grad(set_to_none=True)
@@ -87,7 +90,7 @@ def displacement_step(
     optimiser.step()
     if keep_grad:
         optimiser.zero_grad(set_to_none=True)
-    return {"total": float(total), **{name: float(value) for name, value in values.items()}}
+    return {"total": total.item(), **{name: value.item() for name, value in values.items()}}
 
 
 def variance_step(
@@ -107,4 +110,4 @@ def variance_step(
     loss = BetaNLL(beta)(inputs)
     loss.backward()
     optimiser.step()
-    return {"variance": float(loss), "mean_variance": float(log_variance.detach().exp().mean())}
+    return {"variance": loss.item(), "mean_variance": float(log_variance.detach().exp().mean())}

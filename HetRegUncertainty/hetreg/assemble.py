@@ -1,0 +1,133 @@
+"""From the arrays that the networks gave to a `RegisterResult` on the fixed grid, with its numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .image import Image
+from .metrics.deformation import folding_percent, similarity
+from .metrics.overlap import dice_per_label
+from .preprocess import NetworkPair, resample_like
+from .result import RegisterResult, displacement_transform
+from .spatial import disp_to_lps_mm, inverse_error, invert, jacobian_determinant
+
+_JACOBIAN_FLOOR = 1e-3  # folded voxels show as log of this
+
+
+@dataclass(frozen=True, eq=False)
+class Maps:
+    """What the networks gave, on the image grid.
+
+    disp, inverse: (3, K, J, I) voxels, components k, j, i. variance: fixed units squared, weight: [0, 1];
+    (K, J, I).
+    """
+
+    disp: np.ndarray
+    inverse: np.ndarray | None
+    variance: np.ndarray
+    weight: np.ndarray
+
+
+def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> np.ndarray:
+    """The true inverse of the field on the image grid; both (3, K, J, I) voxels. guess: a first one."""
+    disp = pair.field_samples(field)
+    return pair.samples_to_field(invert(disp, start=pair.field_samples(guess), tolerance=5e-3))
+
+
+def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:
+    """Moved image, maps and numbers. `moved` is the moving image through the very transform that is given
+    out."""
+    disp_mm = disp_to_lps_mm(maps.disp, fixed.ijk_to_lps)
+    moved = fixed.like(apply_displacement(moving, fixed, disp_mm), f"{moving.name} moved")
+    length = np.sqrt(np.einsum("...c,...c->...", disp_mm, disp_mm)).astype(np.float32)
+    samples = pair.field_samples(maps.disp)
+    jacobian = pair.samples_to_map(jacobian_determinant(samples))
+    log_jacobian = np.log(np.maximum(jacobian, _JACOBIAN_FLOOR))
+    fixed_array = fixed.array.astype(np.float32)
+    summary = {
+        **_similarity(fixed_array, resample_like(moving, fixed)[0], moved.array),
+        "folded_percent": folding_percent(jacobian),
+        **_ranges(length, log_jacobian),
+        "noise_sd_median": float(np.sqrt(np.median(maps.variance))),
+    }
+    inverse_mm = None
+    if maps.inverse is not None:
+        inverse_mm = disp_to_lps_mm(maps.inverse, fixed.ijk_to_lps)
+        error = inverse_error(samples, pair.field_samples(maps.inverse))
+        voxel_mm = fixed.spacing_mm[::-1][[d for d in range(3) if d != pair.plan.slice_axis]].max()
+        summary["inverse_error_mm"] = float(error.max() * voxel_mm)
+    return RegisterResult(
+        moved=moved,
+        disp_vox=maps.disp,
+        disp_lps_mm=disp_mm,
+        inverse_disp_lps_mm=inverse_mm,
+        noise_variance=fixed.like(maps.variance, f"{fixed.name} noise variance"),
+        noise_sd=fixed.like(np.sqrt(maps.variance), f"{fixed.name} noise SD"),
+        snr_weight=fixed.like(maps.weight, f"{fixed.name} SNR weight"),
+        log_jacobian=fixed.like(log_jacobian, f"{fixed.name} log-Jacobian"),
+        residual=fixed.like(fixed_array - moved.array, f"{fixed.name} residual"),
+        displacement_mm=fixed.like(length, f"{fixed.name} displacement"),
+        summary=summary,
+    )
+
+
+def _similarity(fixed: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    numbers = {}
+    for when, array in (("before", before), ("after", after)):
+        numbers |= {f"{name}_{when}": value for name, value in similarity(fixed, array).items()}
+    return numbers
+
+
+def _ranges(length_mm: np.ndarray, log_jacobian: np.ndarray) -> dict[str, float]:
+    return {
+        "displacement_mean_mm": float(length_mm.mean()),
+        "displacement_p95_mm": float(np.percentile(length_mm, 95)),
+        "displacement_max_mm": float(length_mm.max()),
+        "log_jacobian_min": float(log_jacobian.min()),
+        "log_jacobian_max": float(log_jacobian.max()),
+    }
+
+
+def apply_displacement(
+    moving: Image, fixed: Image, disp_lps_mm: np.ndarray, *, nearest: bool = False
+) -> np.ndarray:
+    """The moving image at x + disp(x) on the fixed grid, as ITK resamples it: (K, J, I) float32, zero
+    outside."""
+    interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
+    source = sitk.Cast(moving.to_sitk(), sitk.sitkFloat32)
+    transform = displacement_transform(disp_lps_mm, fixed.ijk_to_lps)
+    return sitk.GetArrayFromImage(sitk.Resample(source, fixed.to_sitk(), transform, interpolator, 0.0))
+
+
+def add_segmentation(
+    result: RegisterResult, fixed: Image, moving_seg: Image, fixed_seg: Image | None
+) -> RegisterResult:
+    """The result with the moving labels warped, and their Dice before and after if the fixed labels are
+    given."""
+    labels = apply_displacement(moving_seg, fixed, result.disp_lps_mm, nearest=True)
+    moved = fixed.like(labels.astype(moving_seg.array.dtype), f"{moving_seg.name} moved")
+    summary: dict[str, Any] = dict(result.summary)
+    if fixed_seg is not None:
+        truth = resample_like(fixed_seg, fixed, nearest=True)[0]
+        before = resample_like(moving_seg, fixed, nearest=True)[0]
+        for when, array in (("before", before), ("after", labels)):
+            summary[f"dice_{when}"] = {str(k): round(v, 5) for k, v in dice_per_label(truth, array).items()}
+    return replace(result, moved_seg=moved, summary=summary)
+
+
+def border_notes(pair: NetworkPair) -> list[str]:
+    """Where the field does not vanish at the border of the fixed grid."""
+    notes = []
+    if pair.plan.slice_axis is not None:
+        notes.append(
+            "The field lies in the slices and is zero at their borders; beyond the first and the "
+            "last slice ITK takes "
+            "it as zero and Slicer as that of the nearest slice."
+        )
+    if min(pair.plan.image_size) < 5:
+        notes.append("The image is too small for the field to fall to zero at its border.")
+    return notes

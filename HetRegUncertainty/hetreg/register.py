@@ -1,0 +1,193 @@
+"""`register_pair`: two images in, displacement, noise variance, weight and numbers out."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+from torch import Tensor
+
+from . import __version__, zoo
+from .assemble import Maps, add_segmentation, assemble, border_notes, inverse_field
+from .config import RegisterConfig
+from .device import describe_device, resolve_device
+from .image import Image, read_image
+from .losses.snr_weighted import snr_weight
+from .model import RegistrationModel
+from .preprocess import NetworkPair, check_pair, choose_dimension, to_network_grid
+from .progress import Progress
+from .refine import RefineOptions, optimise
+from .result import RegisterResult
+from .spatial import integrate, resize_disp
+
+_CHUNK_VOXELS = {2: 2**19, 3: 2**30}  # voxels per forward pass; 2D slices beyond it go in several
+
+
+def register_pair(
+    fixed: Image | str | Path,
+    moving: Image | str | Path,
+    model: RegistrationModel | str | Path | None = None,
+    config: RegisterConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    moving_seg: Image | None = None,
+    fixed_seg: Image | None = None,
+) -> RegisterResult:
+    """Register moving to fixed and say where to trust it.
+
+    fixed, moving: images or files. model: a loaded model, a name or a file; None: `config.model`.
+    moving_seg: labels to carry along; with fixed_seg the Dice of each label before and after is in the
+    summary.
+
+    The summary has mse_before / mse_after and ncc_before / ncc_after (fixed units), folded_percent,
+    displacement_mean_mm / _p95_mm / _max_mm, log_jacobian_min / _max, inverse_error_mm, noise_sd_median,
+    seconds, device, dimension, model, notes.
+
+    Raises ValueError (FileNotFoundError for files) with one sentence on bad input, Cancelled when asked to
+    stop.
+    """
+    started = time.perf_counter()
+    config, progress = config or RegisterConfig(), progress or Progress()
+    progress.step(0.0, "Checking the images")
+    fixed = fixed if isinstance(fixed, Image) else read_image(fixed)
+    moving = moving if isinstance(moving, Image) else read_image(moving)
+    check_pair(fixed, moving)
+    device = resolve_device(config.device)
+    model = _load(model or config.model, fixed, config)
+    notes: list[str] = []
+    pair = to_network_grid(fixed, moving, model.grid, ndim=model.ndim, multiple=model.multiple)
+    try:
+        maps = _compute(model, pair, config, device, progress.part(0.05, 0.85))
+    except torch.OutOfMemoryError:
+        if device.type == "cpu":
+            raise
+        notes.append(f"The memory of {describe_device(device)} was not enough: computed on the CPU instead.")
+        device = torch.device("cpu")
+        maps = _compute(model, pair, config, device, progress.part(0.05, 0.85))
+    finally:
+        model.to("cpu")
+    progress.step(0.87, "Moving the image")
+    result = assemble(fixed, moving, pair, maps)
+    if moving_seg is not None:
+        result = add_segmentation(result, fixed, moving_seg, fixed_seg)
+    notes += border_notes(pair)
+    summary = {
+        **result.summary,
+        "seconds": round(time.perf_counter() - started, 3),
+        "device": describe_device(device),
+        "dimension": f"{model.ndim}d",
+        "model": str(model.card.get("name", "unnamed")),
+        "notes": notes,
+    }
+    progress.step(1.0, "Done")
+    return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))
+
+
+def _load(model: RegistrationModel | str | Path, fixed: Image, config: RegisterConfig) -> RegistrationModel:
+    wanted = {"2d": 2, "3d": 3}.get(config.dimension)
+    if model == "auto":
+        card = zoo.default_model(wanted or choose_dimension(fixed)[0])
+        model = RegistrationModel.load(zoo.locate(card.name))
+    elif not isinstance(model, RegistrationModel):
+        model = RegistrationModel.load(zoo.locate(model))
+    if wanted and wanted != model.ndim:
+        raise ValueError(
+            f"The model works in {model.ndim}D, but dimension is '{config.dimension}': choose "
+            f"'auto' or another model."
+        )
+    return model
+
+
+def _compute(
+    model: RegistrationModel,
+    pair: NetworkPair,
+    config: RegisterConfig,
+    device: torch.device,
+    progress: Progress,
+) -> Maps:
+    """Both networks and the refinement, in chunks of slices; everything back on the image grid."""
+    was_training = model.training
+    model.eval().to(device)
+    if model.ndim == 2:
+        model.to(memory_format=torch.channels_last)
+    samples, voxels = pair.fixed.shape[0], pair.fixed[0].numel()
+    count = max(1, _CHUNK_VOXELS[model.ndim] // voxels)
+    parts: list[tuple[Tensor, ...]] = []
+    for start in range(0, samples, count):
+        stop = min(start + count, samples)
+        chunk = progress.part(start / samples, stop / samples)
+        parts.append(_forward(model, pair, slice(start, stop), config, device, chunk))
+    model.train(was_training)
+    progress.step(1.0, "Making the maps")
+    disp, back, log_variance, weight = (
+        torch.cat(p) if p[0] is not None else None for p in zip(*parts, strict=True)
+    )
+    field = pair.field_to_image(disp) * pair.image_window()
+    inverse = None if back is None else inverse_field(field, pair.field_to_image(back), pair)
+    variance = np.exp(pair.map_to_image(log_variance)) * pair.scale**2
+    return Maps(field, inverse, variance, pair.map_to_image(weight))
+
+
+@torch.no_grad()
+def _forward(
+    model: RegistrationModel,
+    pair: NetworkPair,
+    part: slice,
+    config: RegisterConfig,
+    device: torch.device,
+    progress: Progress,
+) -> tuple[Tensor, ...]:
+    """(disp, first guess of the inverse or None, log_variance, weight) of some slices, on the CPU."""
+    fixed, moving = pair.fixed[part].to(device), pair.moving[part].to(device)
+    window, mask = pair.window.to(device), pair.mask.to(device)
+    progress.step(0.0, f"Estimating the displacement ({describe_device(device)})")
+    motion = model.move(moving, fixed, window=window)
+    if config.refine:
+        options = RefineOptions(config.refine, config.weight_mode, config.gamma)
+        motion = optimise(
+            model,
+            moving,
+            fixed,
+            motion.velocity,
+            options,
+            window=window,
+            mask=mask,
+            progress=progress.part(0.1, 0.8),
+        )
+    progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
+    log_variance = model.log_variance(motion.moved, fixed)
+    weight = snr_weight(
+        fixed, log_variance, mode=config.weight_mode, gamma=config.gamma, mask=mask.expand_as(fixed)
+    ).nan_to_num(0.5)
+    back = None
+    if config.inverse:
+        steps = model.network.integration_steps
+        back = resize_disp(integrate(-motion.velocity, steps), moving.shape[2:]).cpu()
+    return motion.disp.cpu(), back, log_variance.cpu(), weight.cpu()
+
+
+def _record(
+    model: RegistrationModel, config: RegisterConfig, summary: dict[str, Any], fixed: Image, moving: Image
+) -> dict[str, Any]:
+    """The run record that travels with the result: what was run, on what, with which versions."""
+    return {
+        "hetreg": __version__,
+        "model": {"name": summary["model"], "sha256": model.checksum},
+        "config": config.to_dict(),
+        "fixed": {"name": fixed.name, "size_ijk": list(fixed.size_ijk)},
+        "moving": {"name": moving.name, "size_ijk": list(moving.size_ijk)},
+        "device": summary["device"],
+        "seconds": summary["seconds"],
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "SimpleITK": sitk.Version_VersionString(),
+        },
+    }
