@@ -267,5 +267,5 @@ def run(arguments: list[str]) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--missing-packages"]:
-        sys.exit("usage: bootstrap.py --missing-packages (Testing/demo and Testing/run_tests make the environment)")
+        sys.exit("usage: bootstrap.py --missing-packages")
     print(" ".join(missing_packages()))

@@ -1,15 +1,13 @@
-"""What every test may use: the core on the path, the folder of real data, markers."""
+"""What every test may use: the root, the folder of real data, and the rule of the marker `gpu`."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
-sys.path.insert(0, str(ROOT / "HetRegUncertainty"))
 
 
 @pytest.fixture(scope="session")
