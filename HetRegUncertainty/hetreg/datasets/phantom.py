@@ -1,0 +1,158 @@
+"""A cardiac phantom: pairs of end-diastole (moving) and end-systole (fixed) with known displacement and known noise.
+
+`make_pair(kind, seed)` draws a random heart, its surroundings, its motion and its images. The end-diastolic anatomy is one
+continuous function of position; the end-systolic frame is the same function evaluated at x + disp(x), so the displacement and
+the labels are exact. The noise differs from place to place and its variance is computed from the noise model, not estimated.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hetreg.image import Image, geometry, vector_to_sitk, write_image, write_sitk
+
+from .phantom_mri import make_mri
+from .phantom_views import make_echo
+
+KINDS = ("mri2d", "echo2d", "echo2d_sax", "echo3d")
+SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
+
+
+@dataclass(frozen=True, eq=False)
+class PhantomPair:
+    """One simulated pair. All images lie on one grid of shape (K, J, I); K == 1 for a single 2D image.
+
+    fixed, moving: end-systole and end-diastole, float32.
+    fixed_label, moving_label: uint8; 0 background, 1 RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium (apical echo).
+    disp_vox: (3, K, J, I) float32, array order (k, j, i), voxels, pull-back on the fixed grid.
+    noise_variance: variance of the noise in `fixed`, squared units of `fixed`; zeros if made with `with_truth=False`.
+    residual_variance: E[(fixed - moving(x + disp))^2], linear interpolation, given the anatomy; likewise.
+    body: uint8, 1 where there is image content (inside the body or the ultrasound sector).
+    """
+
+    fixed: Image
+    moving: Image
+    fixed_label: Image
+    moving_label: Image
+    disp_vox: np.ndarray
+    noise_variance: Image
+    residual_variance: Image
+    body: Image
+    kind: str
+    seed: int
+
+
+def make_pair(
+    kind: str,
+    seed: int,
+    *,
+    size: int | None = None,
+    slices: int = 1,
+    with_truth: bool = True,
+    noise_seed: int | None = None,
+) -> PhantomPair:
+    """Simulate one pair; the same arguments give the same bits.
+
+    Args:
+        kind: one of KINDS.
+        seed: decides everything: anatomy, motion, contrast, noise.
+        size: pixels per side, default 128 (2D) or 64 (3D); the field of view does not depend on it.
+        slices: mri2d only: a short-axis stack from base to apex, 8 mm apart.
+        with_truth: False skips both variance maps (zeros), for training on the fly.
+        noise_seed: another draw of the noise on the same anatomy.
+
+    Raises ValueError for an unknown kind or a size or number of slices that cannot be made.
+    """
+    _check(kind, size, slices)
+    anatomy = np.random.default_rng([seed, KINDS.index(kind)])
+    noise = np.random.default_rng([seed, KINDS.index(kind), 1 if noise_seed is None else 2 + noise_seed])
+    if kind == "mri2d":
+        parts, pixel = make_mri(size or 128, slices, with_truth, anatomy, noise)
+        spacing = (pixel, pixel, SLICE_DISTANCE)
+    else:
+        part, pixel = make_echo(kind, size or (64 if kind == "echo3d" else 128), with_truth, anatomy, noise)
+        parts, spacing = [part], (pixel, pixel, pixel)
+    shape = parts[0]["fixed"].shape
+    shape = shape if len(shape) == 3 else (len(parts), *shape)
+    return _assemble(kind, seed, parts, _place(anatomy, shape, spacing))
+
+
+def _check(kind: str, size: int | None, slices: int) -> None:
+    if kind not in KINDS:
+        raise ValueError(f"Unknown phantom kind '{kind}': accepted are {', '.join(KINDS)}.")
+    if size is not None and size < 16:
+        raise ValueError(f"Phantom size {size}: at least 16 pixels per side are accepted.")
+    if slices < 1 or (slices > 1 and kind != "mri2d"):
+        raise ValueError(f"{slices} slices of '{kind}': 1 is accepted, for mri2d also more.")
+
+
+def _place(
+    rng: np.random.Generator, shape: tuple[int, int, int], spacing: tuple[float, float, float]
+) -> np.ndarray:
+    """ijk_to_lps of an oblique view with `spacing` (i, j, k), centred near the heart."""
+    rows, _ = np.linalg.qr(
+        np.array([[0.72, -0.35, 0.6], [0.1, 0.9, 0.42], [-0.68, -0.24, 0.69]]) + rng.normal(0, 0.08, (3, 3))
+    )
+    rows *= np.sign(np.diag(rows))
+    if np.linalg.det(rows) < 0:
+        rows[:, 2] *= -1.0
+    step = rows * np.array(spacing)
+    middle = 0.5 * (np.array(shape[::-1]) - 1.0)
+    return geometry(rng.normal(0, 15.0, 3) - step @ middle, np.array(spacing), rows)
+
+
+_TYPES = {"fixed_label": np.uint8, "moving_label": np.uint8, "body": np.uint8}
+
+
+def _assemble(
+    kind: str, seed: int, parts: list[dict[str, np.ndarray]], ijk_to_lps: np.ndarray
+) -> PhantomPair:
+    """Stack the slices (each (J, I), or one volume (K, J, I)) and give them their place in space."""
+    first = parts[0]
+    stack = (lambda n: np.stack([p[n] for p in parts])) if first["fixed"].ndim == 2 else first.__getitem__
+    images = {
+        n: Image(stack(n).astype(_TYPES.get(n, np.float32)), ijk_to_lps, n) for n in first if n != "disp"
+    }
+    if first["fixed"].ndim == 2:
+        disp = np.zeros((3, len(parts), *first["fixed"].shape), np.float32)
+        disp[1:] = np.stack([p["disp"] for p in parts], axis=1)
+    else:
+        disp = first["disp"].astype(np.float32)
+    return PhantomPair(**images, disp_vox=disp, kind=kind, seed=seed)
+
+
+def displacement_lps(pair: PhantomPair) -> np.ndarray:
+    """(K, J, I, 3) true displacement in LPS mm, as a SimpleITK displacement field transform takes it."""
+    ijk = np.moveaxis(pair.disp_vox[::-1], 0, -1).astype(np.float64)
+    return ijk @ pair.fixed.ijk_to_lps[:3, :3].T
+
+
+def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
+    """Write the pair to `folder` (made if missing): images, labels, truth and phantom.json.
+
+    Returns the paths by name. Raises OSError if something cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    images = {
+        "fixed": pair.fixed,
+        "moving": pair.moving,
+        "fixed_seg": pair.fixed_label,
+        "moving_seg": pair.moving_label,
+        "true_noise_variance": pair.noise_variance,
+        "true_residual_variance": pair.residual_variance,
+        "body": pair.body,
+    }
+    paths = {name: write_image(image, folder / f"{name}.nrrd") for name, image in images.items()}
+    field = vector_to_sitk(displacement_lps(pair), pair.fixed.ijk_to_lps)
+    paths["true_displacement"] = write_sitk(field, folder / "true_displacement.nrrd")
+    about = {"kind": pair.kind, "seed": pair.seed, "shape_kji": pair.fixed.array.shape}
+    about |= {"spacing_mm": pair.fixed.spacing_mm.tolist(), "files": {n: p.name for n, p in paths.items()}}
+    about |= {"labels": {"1": "RV cavity", "2": "LV myocardium", "3": "LV cavity", "4": "left atrium"}}
+    paths["phantom"] = folder / "phantom.json"
+    paths["phantom"].write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    return paths

@@ -1,0 +1,137 @@
+"""Apical anatomy: left ventricle along its long axis, right ventricle, left atrium, mitral valve, in the LV frame.
+
+Positions are (e, z, a) in mm at end-diastole: elevation (0 in the imaging plane), distance from the epicardial apex along the
+long axis, and lateral position with the right ventricle towards -a. 2D views are the plane e = 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .phantom_motion import ApicalMotion, calibrate, small_pushes
+
+
+@dataclass(frozen=True)
+class ApicalHeart:
+    """Lengths in mm. `oval` stretches elevation against lateral; `lean` bends the axis; `wobble` makes the wall uneven."""
+
+    length: float
+    radius: float
+    wall: float
+    apex_wall: float
+    widest: float
+    taper: float
+    oval: float
+    lean: float
+    wobble: tuple[float, float, float]
+    atrium: tuple[float, float, float]
+    rv_centre: tuple[float, float]
+    rv_radius: tuple[float, float]
+    rv_wall: float
+    leaflet: float
+
+    def endo_sq(self, z: np.ndarray) -> np.ndarray:
+        """Squared endocardial radius at z, mm^2, kept positive beyond the apex."""
+        tip = np.maximum(self.widest - z, 0.0) / (self.widest - self.apex_wall)
+        inside = 1.0 - tip * tip
+        inside = 0.5 * (inside + np.sqrt(inside * inside + 0.02))
+        return self.radius**2 * inside * self._narrowing(z) ** 2
+
+    def _narrowing(self, z: np.ndarray) -> np.ndarray:
+        beyond = np.clip((z - self.widest) / (self.length - self.widest), 0.0, 1.5)
+        return 1.0 - self.taper * beyond * beyond
+
+    def distances(self, e: np.ndarray, z: np.ndarray, a: np.ndarray) -> dict[str, np.ndarray]:
+        """Signed distances (mm, negative inside) of `endo`, `epi`, `rv` (outer), `rv_cavity`, `atrium`; `base` = z - base."""
+        bend = a - self.lean * np.sin(np.pi * np.clip(z / self.length, 0.0, 1.2))
+        d = np.sqrt((e / self.oval) ** 2 + bend * bend) + 1e-3
+        side = bend / d
+        amount, where, skew = self.wobble
+        uneven = amount * np.sin(z / 14.0 + where + 1.5 * side) * side + skew * side
+        narrow = self._narrowing(z)
+        tip = np.maximum(self.widest - z, 0.0)
+        endo = np.hypot(d / (self.radius * narrow), tip / (self.widest - self.apex_wall)) - 1.0
+        thick = (self.radius + self.wall) * narrow + uneven + self.wall * (1.0 - narrow)
+        epi = np.hypot(d / thick, tip / self.widest) - 1.0
+        height, width, shift = self.atrium
+        la = np.hypot(np.hypot(a - shift, e) / width, (z - self.length - 0.72 * height) / height) - 1.0
+        cz, ca = self.rv_centre
+        rz, ra = self.rv_radius
+        rv = (np.hypot(np.hypot(a - ca, 0.8 * e) / ra, (z - cz) / rz) - 1.0) * ra
+        epi = epi * self.radius
+        base = z - self.length - 0.06 * np.abs(bend)
+        return {
+            "endo": endo * self.radius * 0.9,
+            "epi": epi,
+            "base": base,
+            "atrium": np.maximum(la * width * 0.9, -base),
+            "rv": np.maximum(rv, z - self.length - 4.0),
+            "rv_cavity": np.maximum(np.maximum(rv + self.rv_wall, 0.4 - epi), z - self.length),
+            "right_atrium": np.maximum(
+                np.hypot(np.hypot(a - ca + 2.0, e) / (0.95 * ra), (z - self.length - 20.0) / 24.0) - 1.0, 0
+            )
+            + np.maximum(self.length + 3.0 - z, 0.0),
+            "bend": bend,
+            "d": d,
+        }
+
+    def wall_at(self, e: np.ndarray, z: np.ndarray, a: np.ndarray) -> np.ndarray:
+        """True in the LV myocardium."""
+        d = self.distances(e, z, a)
+        return (d["epi"] < 0) & (d["endo"] >= 0) & (d["base"] < 0)
+
+    def labels(self, e: np.ndarray, z: np.ndarray, a: np.ndarray) -> np.ndarray:
+        """uint8: 1 RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium."""
+        d = self.distances(e, z, a)
+        label = np.where(d["rv_cavity"] < 0, 1, 0).astype(np.uint8)
+        label[d["atrium"] < 0] = 4
+        label[(d["epi"] < 0) & (d["base"] < 0)] = 2
+        label[(d["endo"] < 0) & (d["base"] < 0)] = 3
+        return label
+
+
+def draw_heart(rng: np.random.Generator, spacing: float) -> ApicalHeart:
+    """A random ventricle; `spacing` is the pixel size, mm: the wall is at least 4.3 pixels (2.6 voxels in 3D) thick."""
+    length = rng.uniform(78.0, 100.0)
+    radius = rng.uniform(18.0, 26.0) * length / 90.0
+    wall = max(rng.uniform(7.5, 11.5), 4.3 * spacing)
+    rv_width = rng.uniform(17.0, 24.0)
+    return ApicalHeart(
+        length=length,
+        radius=radius,
+        wall=wall,
+        apex_wall=wall * rng.uniform(0.7, 0.95),
+        widest=length * rng.uniform(0.58, 0.72),
+        taper=rng.uniform(0.04, 0.2),
+        oval=rng.uniform(0.9, 1.1),
+        lean=rng.normal(0.0, 2.5),
+        wobble=(rng.uniform(0.0, 1.2), rng.uniform(0, 6.28), rng.normal(0.0, 0.7)),
+        atrium=(rng.uniform(17.0, 26.0), rng.uniform(17.0, 25.0), rng.normal(2.0, 3.0)),
+        rv_centre=(length * rng.uniform(0.6, 0.72), -(radius + wall + rv_width * rng.uniform(0.45, 0.7))),
+        rv_radius=(length * rng.uniform(0.38, 0.46), rv_width),
+        rv_wall=rng.uniform(3.0, 4.5),
+        leaflet=rng.uniform(5.0, 12.0),
+    )
+
+
+def draw_motion(rng: np.random.Generator, heart: ApicalHeart, target: float, ndim: int) -> ApicalMotion:
+    """A random contraction with wall thickening, descent of the base and, in 3D, torsion; see `calibrate` for `target`."""
+    motion = ApicalMotion(
+        length=heart.length,
+        endo_sq=heart.endo_sq,
+        epi=heart.radius + heart.wall,
+        fraction=0.7,
+        descent=rng.uniform(8.0, 15.0),
+        twist=rng.uniform(0.1, 0.3) if ndim == 3 else 0.0,
+        pushes=small_pushes(rng, 40.0, 1.0),
+    )
+    n = (60, 50) if ndim == 2 else (26, 22)
+    z = np.linspace(-3.0, heart.length + 4.0, n[0])
+    a = np.linspace(-1.2, 1.2, n[1]) * motion.epi
+    if ndim == 2:
+        grid = (np.zeros((1, 1)), *np.meshgrid(z, a, indexing="ij"))
+    else:
+        grid = tuple(np.meshgrid(a, z, a, indexing="ij"))
+    return calibrate(motion, heart.wall_at, grid, target)
