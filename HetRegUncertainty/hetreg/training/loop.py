@@ -127,6 +127,12 @@ class Run:
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
 
+    def write_split(self, training: Sequence[PairSample], validation: Sequence[PairSample]) -> None:
+        """Write the patients of each part to split.json."""
+        parts = {"training": training, "validation": validation}
+        text = json.dumps({name: sorted({s.patient for s in part}) for name, part in parts.items()}, indent=1)
+        (self.folder / "split.json").write_text(text + "\n", encoding="utf-8")
+
     def one_step(self, batch: Batch) -> dict[str, float]:
         """Displacement step, then variance step."""
         config, step = self.config, self.step
@@ -158,7 +164,11 @@ class Run:
         )
         if value > self.best:
             self.best = value
-            self.model.card = {"steps": self.step, "scores": scores, "config": self.config.to_dict()}
+            self.model.card = {
+                "steps": self.step,
+                "scores": scores,
+                "config": self.config.to_dict() | {"root": ""},
+            }
             self.model.save(self.folder / "best.pt")
         save_checkpoint(self.last, self.model, self.optimisers, self.step, self.best)
         self.log(
@@ -192,6 +202,7 @@ def train(
     samples = samples if samples is not None else load_samples(config, grid, progress.part(0.0, 0.05))
     chosen, held = split_by_patient(samples, _VALIDATION_FRACTION, config.seed)
     training, validation = [samples[i] for i in chosen], [samples[i] for i in held]
+    run.write_split(training, validation)
     validation = validation[:: max(1, len(validation) // _MAX_VALIDATION)]
     started = time.monotonic()
     while run.step < config.steps:
