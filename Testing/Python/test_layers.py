@@ -116,7 +116,7 @@ def is_allowed(item: Import) -> bool:
         return True
     if low == high == 3:
         return other.split(".")[1] in CHAIN.get(unit.split(".")[1], set())
-    return low == high and high < 2
+    return low == high and high in (0, 1, 4)
 
 
 def outside(item: Import) -> str | None:
