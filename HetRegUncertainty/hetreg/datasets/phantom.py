@@ -29,7 +29,7 @@ class PhantomPair:
     fixed, moving: end-systole and end-diastole, float32.
     fixed_label, moving_label: uint8; 0 background, 1 RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium (apical echo).
     disp_vox: (3, K, J, I) float32, array order (k, j, i), voxels, pull-back on the fixed grid.
-    noise_variance: variance of the noise in `fixed`, squared units of `fixed`; zeros if made with `with_truth=False`.
+    noise_variance: variance of the noise in `fixed`, squared units of `fixed`; None if made with `with_truth=False`.
     residual_variance: E[(fixed - moving(x + disp))^2], linear interpolation, given the anatomy; likewise.
     body: uint8, 1 where there is image content (inside the body or the ultrasound sector).
     """
@@ -39,8 +39,8 @@ class PhantomPair:
     fixed_label: Image
     moving_label: Image
     disp_vox: np.ndarray
-    noise_variance: Image
-    residual_variance: Image
+    noise_variance: Image | None
+    residual_variance: Image | None
     body: Image
     kind: str
     seed: int
@@ -62,7 +62,7 @@ def make_pair(
         seed: decides everything: anatomy, motion, contrast, noise.
         size: pixels per side, default 128 (2D) or 64 (3D); the field of view does not depend on it.
         slices: mri2d only: a short-axis stack from base to apex, 8 mm apart.
-        with_truth: False skips both variance maps (zeros), for training on the fly.
+        with_truth: False skips both variance maps (None), for training on the fly.
         noise_seed: another draw of the noise on the same anatomy.
 
     Raises ValueError for an unknown kind or a size or number of slices that cannot be made.
@@ -113,10 +113,15 @@ def _assemble(
 ) -> PhantomPair:
     """Stack the slices (each (J, I), or one volume (K, J, I)) and give them their place in space."""
     first = parts[0]
-    stack = (lambda n: np.stack([p[n] for p in parts])) if first["fixed"].ndim == 2 else first.__getitem__
-    images = {
-        n: Image(stack(n).astype(_TYPES.get(n, np.float32)), ijk_to_lps, n) for n in first if n != "disp"
-    }
+    images: dict[str, Image | None] = {}
+    for name in first:
+        if name == "disp":
+            continue
+        if first[name] is None:
+            images[name] = None
+            continue
+        array = np.stack([p[name] for p in parts]) if first[name].ndim == 2 else first[name]
+        images[name] = Image(array.astype(_TYPES.get(name, np.float32)), ijk_to_lps, name)
     if first["fixed"].ndim == 2:
         disp = np.zeros((3, len(parts), *first["fixed"].shape), np.float32)
         disp[1:] = np.stack([p["disp"] for p in parts], axis=1)
@@ -147,7 +152,7 @@ def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
         "true_residual_variance": pair.residual_variance,
         "body": pair.body,
     }
-    paths = {name: write_image(image, folder / f"{name}.nrrd") for name, image in images.items()}
+    paths = {n: write_image(image, folder / f"{n}.nrrd") for n, image in images.items() if image is not None}
     field = vector_to_sitk(displacement_lps(pair), pair.fixed.ijk_to_lps)
     paths["true_displacement"] = write_sitk(field, folder / "true_displacement.nrrd")
     about = {"kind": pair.kind, "seed": pair.seed, "shape_kji": pair.fixed.array.shape}

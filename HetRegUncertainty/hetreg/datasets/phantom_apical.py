@@ -94,7 +94,7 @@ class ApicalHeart:
 
 def draw_heart(rng: np.random.Generator, spacing: float) -> ApicalHeart:
     """A random ventricle; `spacing` is the pixel size, mm: the wall is at least 4.3 pixels (2.6 voxels in 3D) thick."""
-    length = rng.uniform(78.0, 100.0)
+    length = rng.uniform(74.0, 98.0)
     radius = rng.uniform(18.0, 26.0) * length / 90.0
     wall = max(rng.uniform(7.5, 11.5), 4.3 * spacing)
     rv_width = rng.uniform(17.0, 24.0)
@@ -102,17 +102,17 @@ def draw_heart(rng: np.random.Generator, spacing: float) -> ApicalHeart:
         length=length,
         radius=radius,
         wall=wall,
-        apex_wall=wall * rng.uniform(0.7, 0.95),
-        widest=length * rng.uniform(0.58, 0.72),
-        taper=rng.uniform(0.04, 0.2),
+        apex_wall=wall * rng.uniform(0.75, 1.0),
+        widest=length * rng.uniform(0.54, 0.7),
+        taper=rng.uniform(0.06, 0.28),
         oval=rng.uniform(0.9, 1.1),
         lean=rng.normal(0.0, 2.5),
-        wobble=(rng.uniform(0.0, 1.2), rng.uniform(0, 6.28), rng.normal(0.0, 0.7)),
+        wobble=(rng.uniform(0.0, 1.6), rng.uniform(0, 6.28), rng.normal(0.0, 0.7)),
         atrium=(rng.uniform(17.0, 26.0), rng.uniform(17.0, 25.0), rng.normal(2.0, 3.0)),
         rv_centre=(length * rng.uniform(0.6, 0.72), -(radius + wall + rv_width * rng.uniform(0.45, 0.7))),
         rv_radius=(length * rng.uniform(0.38, 0.46), rv_width),
         rv_wall=rng.uniform(3.0, 4.5),
-        leaflet=rng.uniform(5.0, 12.0),
+        leaflet=rng.uniform(-3.0, 8.0),
     )
 
 

@@ -14,41 +14,12 @@ from itertools import product
 
 import numpy as np
 
-from .phantom_fields import SpeckleField, Texture, smoothstep
+from .phantom_beam import Beam
+from .phantom_fields import SpeckleGrid, Texture, smoothstep
 from .phantom_moments import LogMoments, log_moments
 from .phantom_truth import Interpolator
 
 DB = np.log(10.0) / 20.0  # natural log of amplitude per decibel
-
-
-@dataclass(frozen=True)
-class Beam:
-    """A phased-array sector. `probe` is (y, x) in image mm; angles in radians; `node` is the node step along r, theta, phi."""
-
-    probe: tuple[float, float]
-    tilt: float
-    half_angle: float
-    half_elevation: float
-    near: float
-    far: float
-    node: tuple[float, float, float]
-
-    def polar(self, e: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Range (mm), lateral angle and elevation angle of image positions (mm)."""
-        v, u = y - self.probe[0], x - self.probe[1]
-        theta = np.arctan2(u, v) - self.tilt
-        flat = np.hypot(u, v)
-        return np.hypot(flat, e), theta, np.arctan2(e, np.maximum(flat, 1e-3))
-
-    def nodes(self, r: np.ndarray, theta: np.ndarray, phi: np.ndarray, ndim: int) -> list[np.ndarray]:
-        """Polar coordinates in units of the speckle field's nodes, `ndim` arrays."""
-        polar = (r, theta, phi)[:ndim]
-        return [p / step for p, step in zip(polar, self.node, strict=False)]
-
-    def inside(self, r: np.ndarray, theta: np.ndarray, phi: np.ndarray) -> np.ndarray:
-        """True within the sector."""
-        ahead = (np.abs(theta) < self.half_angle) & (np.abs(phi) < self.half_elevation)
-        return ahead & (r > self.near) & (r < self.far)
 
 
 @dataclass(frozen=True)
@@ -67,24 +38,26 @@ class EchoScene:
     floor_slope: float
     tissue_share: float
     contrast: float
+    looks: int
+    broad: Texture
     coarse: Texture
     medium: Texture
 
 
 def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
     """Random levels, window, artefacts and noise."""
-    muscle = rng.uniform(-30.0, -17.0)
+    muscle, window = rng.uniform(-26.0, -15.0), rng.uniform(44.0, 64.0)
     count = rng.integers(0, 3)
     return EchoScene(
         levels={
-            "blood": muscle - rng.uniform(16.0, 28.0),
+            "blood": muscle - rng.uniform(20.0, 32.0),
             "muscle": muscle,
             "bright": min(muscle + rng.uniform(9.0, 18.0), -3.0),
             "valve": muscle + rng.uniform(3.0, 10.0),
             "border": muscle + rng.uniform(0.0, 7.0),
-            "outside": muscle + rng.uniform(-10.0, 3.0),
+            "outside": muscle + rng.uniform(-14.0, 0.0),
         },
-        dynamic_range=rng.uniform(42.0, 64.0),
+        dynamic_range=window,
         attenuation=rng.uniform(0.0, 9.0),
         frame_gain=tuple(rng.normal(0.0, 0.9, 2)),
         shadows=tuple(
@@ -94,11 +67,13 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
         drop_out=tuple((rng.uniform(0, 1), rng.uniform(0.3, 0.9), rng.uniform(0.0, 14.0)) for _ in range(3)),
         haze=muscle + rng.uniform(-6.0, 10.0),
         haze_depth=rng.uniform(9.0, 24.0),
-        floor=rng.uniform(-66.0, -48.0),
-        floor_slope=rng.uniform(0.0, 12.0),
+        floor=-window + rng.uniform(-10.0, 9.0),
+        floor_slope=rng.uniform(0.0, 8.0),
         tissue_share=rng.uniform(0.72, 0.95),
         contrast=rng.uniform(0.55, 1.0),
-        coarse=Texture(rng, 7.0, ndim, 32),
+        looks=int(rng.integers(2, 5)),
+        broad=Texture(rng, 11.0, ndim, 24),
+        coarse=Texture(rng, 5.0, ndim, 32),
         medium=Texture(rng, 2.5, ndim, 64 if ndim == 2 else 48),
     )
 
@@ -112,46 +87,56 @@ def amplitude(decibel: np.ndarray | float) -> np.ndarray:
 class EchoFrame:
     """The noise model of one frame on the pixels of the sector (n,): signal amplitude and phase, component noise SD.
 
-    node: positions in the speckle grid; low, high: window as natural logarithm of the envelope.
+    grid, node: where the speckle lives; low, high: window as natural logarithm of the envelope; looks: how many independent
+    log-compressed envelopes are averaged (frequency compounding).
     """
 
     signal: np.ndarray
     phase: np.ndarray
     sigma: np.ndarray
+    grid: SpeckleGrid
     node: list[np.ndarray]
     low: float
     high: float
+    looks: int
 
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-        """(n,) pixel values in [0, 1] with fresh noise from a speckle field of `shape` nodes."""
-        noise = SpeckleField(rng, shape)(self.node) * np.sqrt(2.0)
-        envelope = np.abs(self.signal * self.phase + self.sigma * noise)
-        return np.clip((np.log(np.maximum(envelope, 1e-12)) - self.low) / (self.high - self.low), 0.0, 1.0)
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """(n,) pixel values in [0, 1] with fresh noise."""
+        steady, scale = self.signal * self.phase, self.sigma * np.sqrt(2.0)
+        total = np.zeros(self.signal.shape)
+        for _ in range(self.looks):
+            noise = self.grid.sample(self.grid.nodes(rng, self.grid.shape))
+            total += np.clip(np.log(np.abs(steady + scale * noise) + 1e-12), self.low, self.high)
+        return (total / self.looks - self.low) / (self.high - self.low)
 
     def moments(self) -> LogMoments:
-        """(n,) moments of the pixel values, scaled to the window."""
+        """(n,) moments of one look's pixel values, scaled to the window; variance and covariance fall with `looks`."""
         base = np.log(self.sigma)
         m = log_moments(self.signal / self.sigma, self.low - base, self.high - base)
         scale = 1.0 / (self.high - self.low)
-        return LogMoments(
-            m.mean * scale, m.variance * scale**2, m.par * scale, m.par2 * scale, m.perp2 * scale
-        )
+        return LogMoments(m.mean * scale, m.variance * scale**2, *(c * scale for c in m[2:]))
 
 
-def frame(scene: EchoScene, decibel, share, speckle, polar, node, gain: float) -> EchoFrame:
-    """The frame's signal and noise from tissue level (dB), share of moving speckle, and the speckle that moves (complex)."""
-    r, theta, _ = polar
+def frame(scene: EchoScene, level, speckle, polar, grid: SpeckleGrid, node, gain: float) -> EchoFrame:
+    """The frame's signal and noise.
+
+    Args:
+        level: (dB, share of the speckle's power that moves with the tissue), each (n,).
+        speckle: two complex (n,) patterns that move with the tissue; polar: range and angles of the pixels.
+    """
+    (decibel, share), (r, theta, _) = level, polar
     loss = gain - scene.attenuation * r / 100.0
     for where, width, depth in scene.shadows:
         loss = loss - depth * np.exp(-0.5 * ((theta - where) / width) ** 2) * smoothstep(r, 12.0, 45.0)
     strength = amplitude(decibel + loss)
-    size = np.abs(speckle) + 1e-9
-    signal = strength * np.sqrt(share) * size**scene.contrast
+    size = [np.abs(s) + 1e-9 for s in speckle]
+    signal = strength * np.sqrt(share) * (size[0] * size[1]) ** (0.5 * scene.contrast)
     haze = amplitude(scene.haze + gain - 26.0 * np.maximum(r - 6.0, 0.0) / scene.haze_depth)
     floor = amplitude(scene.floor + scene.floor_slope * r / 100.0)
     sigma = np.sqrt(0.5 * (strength**2 * (1.0 - share) + haze**2 + floor**2))
     sigma = np.maximum(sigma, signal / 50.0)
-    return EchoFrame(signal, speckle / size, sigma, node, -DB * scene.dynamic_range, 0.0)
+    window = -DB * scene.dynamic_range
+    return EchoFrame(signal, speckle[0] / size[0], sigma, grid, node, window, 0.0, scene.looks)
 
 
 def truth(frames, inside: np.ndarray, disp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -168,11 +153,12 @@ def truth(frames, inside: np.ndarray, disp: np.ndarray) -> tuple[np.ndarray, np.
         grid[inside] = values
         return grid
 
-    noise = spread(fixed.variance)
+    looks = frames[0].looks
+    noise = spread(fixed.variance) / looks
     moved = warp.variance(spread(moving.variance))
     moved += warp.covariance(_neighbour_covariance(frames[1], moving, inside, spread))
     bias = spread(fixed.mean) - warp.mean(spread(moving.mean))
-    return noise, noise + np.maximum(moved, 0.0) + bias**2
+    return noise, noise + np.maximum(moved, 0.0) / looks + bias**2
 
 
 def _neighbour_covariance(frame: EchoFrame, moments: LogMoments, inside: np.ndarray, spread):
@@ -190,7 +176,7 @@ def _neighbour_covariance(frame: EchoFrame, moments: LogMoments, inside: np.ndar
         a, b = [m[here] for m in maps], [m[there] for m in maps]
         shared = np.ones(a[0].shape)
         for p, q in zip(a[4:], b[4:], strict=True):
-            shared = shared * SpeckleField.correlation(p - q)
+            shared = shared * SpeckleGrid.correlation(p - q)
         turn = (phase[here] * phase[there].conj()).real
         first = shared * turn * a[0] * b[0]
         along, across = a[1] * b[1] + a[2] * b[2], a[1] * b[2] + a[2] * b[1]
@@ -198,25 +184,6 @@ def _neighbour_covariance(frame: EchoFrame, moments: LogMoments, inside: np.ndar
         pairs[offset] = np.zeros(inside.shape)
         pairs[offset][here] = first + second + shared**6 * a[3] * b[3]
     return pairs
-
-
-def draw_beam(rng: np.random.Generator, field: float, ndim: int) -> Beam:
-    """A random sector for an image that reaches `field` mm to each side of its centre."""
-    coarse = 1.0 if ndim == 2 else 1.6
-    half = rng.uniform(0.56, 0.8)
-    return Beam(
-        probe=(-field + rng.uniform(-1.0, 4.0), rng.normal(0.0, 2.0)),
-        tilt=rng.normal(0.0, 0.04),
-        half_angle=half,
-        half_elevation=half * rng.uniform(0.85, 1.0),
-        near=rng.uniform(1.0, 6.0),
-        far=2.0 * field * rng.uniform(0.9, 1.0),
-        node=(
-            coarse * rng.uniform(0.45, 0.8),
-            coarse * rng.uniform(0.009, 0.016),
-            coarse * rng.uniform(0.012, 0.018),
-        ),
-    )
 
 
 def simulate(scene: EchoScene, beam: Beam, levels, material, image, disp, streams, with_truth: bool):
@@ -231,18 +198,17 @@ def simulate(scene: EchoScene, beam: Beam, levels, material, image, disp, stream
     polar = [np.broadcast_to(p, shape) for p in beam.polar(*image)]
     inside = beam.inside(*polar)
     polar = [p[inside] for p in polar]
-    node = beam.nodes(*polar, ndim)
-    count = (int(beam.far / beam.node[0]) + 8, int(2 * beam.half_angle / beam.node[1]) + 8)
-    count = (*count, int(2 * beam.half_elevation / beam.node[2]) + 8)[:ndim]
-    pattern = SpeckleField(streams[0], count)
-    there = beam.nodes(*(np.broadcast_to(p, shape)[inside] for p in beam.polar(*material)), ndim)
-    frames = [
-        frame(scene, db[inside], share[inside], pattern(at), polar, node, gain)
-        for (db, share), at, gain in zip(levels, (there, node), scene.frame_gain, strict=True)
-    ]
+    material = [np.broadcast_to(p, shape)[inside] for p in beam.polar(*material)]
+    count = beam.node_counts(ndim)
+    node, there = beam.nodes(*polar, ndim), beam.nodes(*material, ndim)
+    grid = SpeckleGrid(node, count)
+    patterns = [SpeckleGrid.nodes(streams[0], count) for _ in range(2)]
+    frames = []
+    for (db, share), at, gain in zip(levels, (SpeckleGrid(there, count), grid), scene.frame_gain, strict=True):
+        speckle = [at.sample(p) for p in patterns]
+        frames.append(frame(scene, (db[inside], share[inside]), speckle, polar, grid, node, gain))
     images = [np.zeros(shape), np.zeros(shape)]
     for target, one in zip(images, frames, strict=True):
-        target[inside] = one.draw(streams[1], count)
-    zero = np.zeros(shape)
-    variances = truth(frames, inside, disp) if with_truth else (zero, zero)
+        target[inside] = one.draw(streams[1])
+    variances = truth(frames, inside, disp) if with_truth else (None, None)
     return (*images, *variances, inside)

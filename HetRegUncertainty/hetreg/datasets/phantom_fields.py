@@ -47,41 +47,51 @@ class Texture:
         return map_coordinates(self.tile, at, order=1, mode="grid-wrap", prefilter=False)
 
 
-class SpeckleField:
-    """A circular complex Gaussian field of exactly unit power E|c|^2 = 1 everywhere, correlated over about two nodes.
+class SpeckleGrid:
+    """Circular complex Gaussian fields of exactly unit power E|c|^2 = 1 at given points, correlated over about two nodes.
 
-    White complex nodes are smoothed by [1, 2, 1] along each axis and interpolated linearly; the interpolation's loss
-    of power depends only on the fractions between the nodes and is divided out exactly.
+    White complex nodes are smoothed by [1, 2, 1] along each axis and interpolated linearly; the interpolation's loss of
+    power depends only on the fractions between the nodes and is divided out exactly.
 
     Args:
-        rng: where the nodes come from.
-        shape: nodes per axis; the field is periodic.
+        position: coordinates of the points in node units, one (n,) array per axis.
+        shape: nodes per axis; fields repeat beyond.
     """
 
     LAG_1 = 2.0 / 3.0  # correlation of two neighbouring nodes: (1*2 + 2*1) / (1 + 4 + 1)
     LAG_2 = 1.0 / 6.0
 
-    def __init__(self, rng: np.random.Generator, shape: Sequence[int]) -> None:
+    def __init__(self, position: Sequence[np.ndarray], shape: Sequence[int]) -> None:
+        self.shape = tuple(shape)
+        corners = [(np.zeros(1, np.int32), np.ones(1, np.float32))]
+        power = np.ones_like(position[0])
+        for p, n in zip(position, self.shape, strict=True):
+            base = np.floor(p)
+            f = p - base
+            power *= 1.0 - 2.0 * f * (1.0 - f) * (1.0 - self.LAG_1)
+            near = base.astype(np.int32) % n
+            far = (near + 1) % n
+            steps = ((near, (1.0 - f).astype(np.float32)), (far, f.astype(np.float32)))
+            corners = [(i * n + j, w * v) for i, w in corners for j, v in steps]
+        scale = (1.0 / np.sqrt(power)).astype(np.float32)
+        self.corners = [(i, w * scale) for i, w in corners]
+
+    @staticmethod
+    def nodes(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
+        """(shape) complex64 correlated nodes of unit power."""
         white = rng.standard_normal((2, *shape), dtype=np.float32)
         for axis in range(1, white.ndim):
-            white = (2.0 * white + np.roll(white, 1, axis) + np.roll(white, -1, axis)) / np.float32(
-                np.sqrt(6.0)
-            )
-        self.real, self.imag = white * np.float32(np.sqrt(0.5))
+            white = (2.0 * white + np.roll(white, 1, axis) + np.roll(white, -1, axis)) / np.float32(np.sqrt(6.0))
+        return (white[0] + 1j * white[1]) * np.float32(np.sqrt(0.5))
 
-    def __call__(self, node: Sequence[np.ndarray]) -> np.ndarray:
-        """Complex values at positions given in node units, one array per axis."""
-        power = np.ones_like(node[0])
-        for position in node:
-            f = position - np.floor(position)
-            power *= 1.0 - 2.0 * f * (1.0 - f) * (1.0 - self.LAG_1)
-        real = map_coordinates(self.real, node, order=1, mode="grid-wrap", prefilter=False)
-        imag = map_coordinates(self.imag, node, order=1, mode="grid-wrap", prefilter=False)
-        return (real + 1j * imag) / np.sqrt(power)
+    def sample(self, nodes: np.ndarray) -> np.ndarray:
+        """(n,) complex64 values of the field that has these nodes."""
+        flat = nodes.ravel()
+        return sum(w * flat[i] for i, w in self.corners)
 
     @classmethod
     def correlation(cls, offset: np.ndarray) -> np.ndarray:
-        """Mean correlation of two points of one axis that lie `offset` nodes apart, of the interpolated field."""
+        """Mean correlation of two points of one axis that lie `offset` nodes apart."""
         return np.interp(np.abs(offset), *_correlation_table())
 
 
@@ -89,7 +99,7 @@ def _correlation_table(steps: int = 61) -> tuple[np.ndarray, np.ndarray]:
     """Correlation against distance (0 to 4 nodes), averaged over where between the nodes the first point lies."""
     if not _TABLE:
         offsets = np.linspace(0.0, 4.0, steps)
-        lags = np.array([1.0, SpeckleField.LAG_1, SpeckleField.LAG_2, 0.0, 0.0, 0.0])
+        lags = np.array([1.0, SpeckleGrid.LAG_1, SpeckleGrid.LAG_2, 0.0, 0.0, 0.0])
         start = np.linspace(0.0, 1.0, 41)[:-1][:, None]
         there = start + offsets
 

@@ -263,8 +263,7 @@ def _mri_slice(
     signals = [tissue(scene, heart, *p) for p in (there, here)]
     frames = build_frames(scene, signals, *here, rng)
     fixed, moving = (frame.draw(noise) for frame in frames)
-    zero = np.zeros_like(y)
-    variance, residual = truth(frames, disp) if with_truth else (zero, zero)
+    variance, residual = truth(frames, disp) if with_truth else (None, None)
     body = signals[0][0] > 0.0
     labels = heart.labels(*there), heart.labels(*here)
     names = ("fixed", "moving", "fixed_label", "moving_label", "noise_variance", "residual_variance", "body")

@@ -8,7 +8,8 @@ import numpy as np
 
 from . import phantom_apical, phantom_sax
 from .phantom_apical import ApicalHeart
-from .phantom_echo import Beam, EchoScene, draw_beam, draw_scene, simulate
+from .phantom_beam import Beam, draw_beam
+from .phantom_echo import EchoScene, draw_scene, simulate
 from .phantom_fields import paint, smoothstep, soft_inside
 from .phantom_motion import ApicalMotion, SaxMotion, border_fade
 from .phantom_sax import SaxHeart
@@ -33,10 +34,10 @@ def apical(scene: EchoScene, heart: ApicalHeart, e, z, a, width: float) -> tuple
     """Level in dB and share of speckle that moves with the tissue, at end-diastolic positions (e, z, a), mm."""
     d = heart.distances(e, z, a)
     texture = (z, a) if scene.coarse.tile.ndim == 2 else (e, z, a)
-    coarse, medium = scene.coarse(*texture), scene.medium(*texture)
+    broad, coarse, medium = scene.broad(*texture), scene.coarse(*texture), scene.medium(*texture)
     level, lv = scene.levels, np.minimum(d["epi"], np.maximum(d["rv"], -60.0))
     outline = np.where(d["base"] < 6.0, lv, np.minimum(d["atrium"] - 2.5, d["right_atrium"] * 20.0))
-    db = level["outside"] + 3.0 * coarse + 2.0 * medium - 0.25 * np.clip(outline, 0.0, 60.0)
+    db = level["outside"] + 5.0 * broad + 2.5 * coarse + 2.0 * medium - 0.2 * np.clip(outline, 0.0, 60.0)
     paint(db, level["muscle"] + 1.5 * coarse, soft_inside(d["rv"], width))
     paint(db, level["blood"], soft_inside(d["rv_cavity"], 1.5 * width))
     paint(db, level["muscle"] + 2.0, soft_inside(d["atrium"] - 2.8, width))
@@ -44,7 +45,7 @@ def apical(scene: EchoScene, heart: ApicalHeart, e, z, a, width: float) -> tuple
     paint(db, level["blood"], ra * (d["atrium"] > 2.5))
     paint(db, level["blood"], soft_inside(d["atrium"], 1.5 * width))
     wall = soft_inside(np.maximum(d["epi"], d["base"] - 2.0), width)
-    fibre = 2.0 * np.sin(1.1 * d["epi"] + 1.5 * coarse) + 1.5 * medium + 1.5 * coarse
+    fibre = 2.0 * broad + 2.0 * np.sin(1.1 * d["epi"] + 1.5 * coarse) + 1.5 * medium + 1.5 * coarse
     paint(db, level["muscle"] + fibre, wall)
     lateral = smoothstep(d["bend"], -6.0, 14.0)
     paint(
@@ -67,10 +68,11 @@ def _valve(scene: EchoScene, heart: ApicalHeart, d, z, db) -> None:
     """Two leaflets from the annulus to where they meet, and the bright annulus itself."""
     half = heart.radius * (1.0 - heart.taper)
     across = np.clip(d["d"] / half, 0.0, 1.0)
-    leaflet = _line(d["base"] - heart.leaflet * (across - 1.0) * across * 2.0, 1.3) * (d["d"] < half + 3.0)
-    paint(db, scene.levels["valve"], 0.85 * leaflet)
-    hinge = _line(np.hypot(d["d"] - half - 2.0, d["base"]), 3.2)
-    paint(db, scene.levels["bright"], 0.8 * hinge)
+    closed = d["base"] + heart.leaflet * (1.0 - across * across) * np.where(d["bend"] > 0, 1.0, 0.75)
+    leaflet = _line(closed, 1.2) * (d["d"] < half + 2.0)
+    paint(db, scene.levels["valve"], 0.8 * leaflet)
+    hinge = _line(np.hypot(d["d"] - half - 1.5, d["base"]), 2.8)
+    paint(db, scene.levels["bright"], 0.7 * hinge)
 
 
 def _share(scene: EchoScene, db: np.ndarray, level: dict[str, float]) -> np.ndarray:
@@ -81,16 +83,16 @@ def _share(scene: EchoScene, db: np.ndarray, level: dict[str, float]) -> np.ndar
 def sax(scene: EchoScene, heart: SaxHeart, y, x, width: float) -> tuple[np.ndarray, np.ndarray]:
     """Level in dB and share of moving speckle of the parasternal short axis, at end-diastolic positions (y, x), mm."""
     d = heart.distances(y, x)
-    coarse, medium = scene.coarse(y, x), scene.medium(y, x)
+    broad, coarse, medium = scene.broad(y, x), scene.coarse(y, x), scene.medium(y, x)
     level, outline = scene.levels, np.minimum(d["epi"], d["rv"])
-    db = level["outside"] + 3.0 * coarse + 2.0 * medium - 0.3 * np.clip(outline, 0.0, 50.0)
+    db = level["outside"] + 5.0 * broad + 2.5 * coarse + 2.0 * medium - 0.25 * np.clip(outline, 0.0, 50.0)
     behind = smoothstep(y, -0.2 * heart.epi, 0.5 * heart.epi)
     paint(db, level["muscle"] + 2.0 + 2.0 * coarse, soft_inside(d["rv"], width))
     paint(
         db, level["blood"] + 5.0 * np.clip(medium - 0.6, 0.0, 1.5), soft_inside(d["rv_cavity"], 1.5 * width)
     )
     wall = soft_inside(d["epi"], width)
-    paint(db, level["muscle"] + 1.5 * np.sin(1.1 * d["epi"] + coarse) + 1.5 * medium + 1.5 * coarse, wall)
+    paint(db, level["muscle"] + 2.0 * broad + 1.5 * np.sin(1.1 * d["epi"] + coarse) + 1.5 * medium + 1.5 * coarse, wall)
     paint(db, level["bright"] + 2.0 * coarse, _line(outline - 1.5, 1.9) * (0.25 + 0.75 * behind))
     paint(db, level["border"] + 2.0 * coarse, 0.8 * _line(d["endo"] - 1.0, 1.4) * wall)
     muscle = heart.muscle_in_cavity(y, x, d["endo"], width)
@@ -138,7 +140,7 @@ def draw_view(rng: np.random.Generator, kind: str, spacing: float, beam: Beam) -
     heart = phantom_apical.draw_heart(rng, spacing)
     motion = phantom_apical.draw_motion(rng, heart, target, 3 if kind == "echo3d" else 2)
     return View(
-        heart, motion, (top + rng.uniform(7.0, 16.0), middle + rng.normal(3.0, 4.0)), rng.normal(0.05, 0.12)
+        heart, motion, (top + rng.uniform(9.0, 22.0), middle + rng.normal(4.0, 4.0)), rng.normal(0.05, 0.12)
     )
 
 
