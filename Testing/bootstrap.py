@@ -25,6 +25,7 @@ STAMP = ENVIRONMENT / "hetreg-ready"
 UNFINISHED = ENVIRONMENT / "hetreg-unfinished"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 IMPORTS = ("torch", "numpy", "SimpleITK", "scipy", "matplotlib", "slicer", "vtk", "PySide6", "pytest", "ruff")
+CHECK = "import torch, SimpleITK, scipy, matplotlib, vtk, slicer, PySide6.QtWidgets, pytest"
 LIBRARIES = {
     "libegl1": "libEGL.so.1",
     "libgl1": "libGL.so.1",
@@ -217,11 +218,7 @@ def make_environment() -> None:
         "The packages could not be installed: see pip's message above (network, disk space), then call again."
     )
     _call([str(python), "-m", "pip", "install", "-r", str(REQUIREMENTS)], failure)
-    names = ", ".join(n for n in IMPORTS if n != "ruff")
-    _call(
-        [str(python), "-c", f"import {names}, PySide6.QtWidgets"],
-        "The installed packages cannot be imported.",
-    )
+    _call([str(python), "-c", CHECK], "The installed packages cannot be imported: see the message above.")
     STAMP.write_text(_wanted() + "\n", encoding="utf-8")
     UNFINISHED.unlink()
     say("the environment is ready")

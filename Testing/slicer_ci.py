@@ -1,11 +1,11 @@
 """Runs in a real Slicer: loads the extension's modules, opens their panels and runs their own tests.
 
 Slicer --testing --additional-module-paths FOLDER --python-script Testing/slicer_ci.py MODE RESULT.json
-MODE: without-torch; with-torch (torch has to be there); install-torch (PyTorch extension and torch; no tests).
+MODE: without-torch; with-torch (torch has to be there); install-torch (PyTorch extension, torch; no tests).
 
-The launcher may lose the exit code and the output, so the outcome is also written to RESULT.json. An exception
-that Slicer swallows in a widget's setup() is caught through sys.excepthook and counts as a failure, as do zero
-tests.
+The launcher may lose the exit code and the output, so the outcome is also written to RESULT.json. An
+exception that Slicer swallows in a widget's setup() is caught through sys.excepthook and counts as a failure,
+as do zero tests.
 """
 
 from __future__ import annotations
