@@ -92,11 +92,11 @@ class ApicalHeart:
         return label
 
 
-def draw_heart(rng: np.random.Generator, spacing: float) -> ApicalHeart:
-    """A random ventricle; `spacing` is the pixel size, mm: the wall is at least 4.3 pixels (2.6 voxels in 3D) thick."""
+def draw_heart(rng: np.random.Generator, ndim: int) -> ApicalHeart:
+    """A random ventricle; in 3D, where voxels are larger, with a somewhat thicker wall."""
     length = rng.uniform(74.0, 98.0)
-    radius = rng.uniform(18.0, 26.0) * length / 90.0
-    wall = max(rng.uniform(7.5, 11.5), 4.3 * spacing)
+    radius = rng.uniform(20.0, 27.0) * length / 90.0
+    wall = rng.uniform(7.5, 11.5) if ndim == 2 else rng.uniform(9.0, 11.5)
     rv_width = rng.uniform(17.0, 24.0)
     return ApicalHeart(
         length=length,
@@ -116,14 +116,17 @@ def draw_heart(rng: np.random.Generator, spacing: float) -> ApicalHeart:
     )
 
 
-def draw_motion(rng: np.random.Generator, heart: ApicalHeart, target: float, ndim: int) -> ApicalMotion:
-    """A random contraction with wall thickening, descent of the base and, in 3D, torsion; see `calibrate` for `target`."""
+def draw_motion(
+    rng: np.random.Generator, heart: ApicalHeart, target: float, room: float, ndim: int
+) -> ApicalMotion:
+    """A random contraction with wall thickening, descent of the base and, in 3D, torsion; see `calibrate`."""
     motion = ApicalMotion(
         length=heart.length,
         endo_sq=heart.endo_sq,
         epi=heart.radius + heart.wall,
         fraction=0.7,
-        descent=rng.uniform(8.0, 15.0),
+        descent=min(rng.uniform(9.0, 15.0), 0.42 * room),
+        room=room,
         twist=rng.uniform(0.1, 0.3) if ndim == 3 else 0.0,
         pushes=small_pushes(rng, 40.0, 1.0),
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from scipy.ndimage import uniform_filter
 
 from .phantom_beam import Beam
 from .phantom_fields import SpeckleGrid, Texture, smoothstep
@@ -34,6 +35,7 @@ class EchoScene:
     drop_out: tuple[tuple[float, float, float], ...]
     haze: float
     haze_depth: float
+    leak: float
     floor: float
     floor_slope: float
     tissue_share: float
@@ -67,7 +69,8 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
         drop_out=tuple((rng.uniform(0, 1), rng.uniform(0.3, 0.9), rng.uniform(0.0, 14.0)) for _ in range(3)),
         haze=muscle + rng.uniform(-6.0, 10.0),
         haze_depth=rng.uniform(9.0, 24.0),
-        floor=-window + rng.uniform(-10.0, 9.0),
+        leak=rng.uniform(12.0, 26.0),
+        floor=min(-window + rng.uniform(-10.0, 9.0), muscle - 16.0),
         floor_slope=rng.uniform(0.0, 8.0),
         tissue_share=rng.uniform(0.72, 0.95),
         contrast=rng.uniform(0.55, 1.0),
@@ -121,10 +124,10 @@ def frame(scene: EchoScene, level, speckle, polar, grid: SpeckleGrid, node, gain
     """The frame's signal and noise.
 
     Args:
-        level: (dB, share of the speckle's power that moves with the tissue), each (n,).
+        level: (dB, share of the speckle's power that moves with the tissue, side-lobe power of the surroundings), each (n,).
         speckle: two complex (n,) patterns that move with the tissue; polar: range and angles of the pixels.
     """
-    (decibel, share), (r, theta, _) = level, polar
+    (decibel, share, lobes), (r, theta, _) = level, polar
     loss = gain - scene.attenuation * r / 100.0
     for where, width, depth in scene.shadows:
         loss = loss - depth * np.exp(-0.5 * ((theta - where) / width) ** 2) * smoothstep(r, 12.0, 45.0)
@@ -133,7 +136,8 @@ def frame(scene: EchoScene, level, speckle, polar, grid: SpeckleGrid, node, gain
     signal = strength * np.sqrt(share) * (size[0] * size[1]) ** (0.5 * scene.contrast)
     haze = amplitude(scene.haze + gain - 26.0 * np.maximum(r - 6.0, 0.0) / scene.haze_depth)
     floor = amplitude(scene.floor + scene.floor_slope * r / 100.0)
-    sigma = np.sqrt(0.5 * (strength**2 * (1.0 - share) + haze**2 + floor**2))
+    lobes = lobes * amplitude(2.0 * (loss - scene.leak))
+    sigma = np.sqrt(0.5 * (strength**2 * (1.0 - share) + lobes + haze**2 + floor**2))
     sigma = np.maximum(sigma, signal / 50.0)
     window = -DB * scene.dynamic_range
     return EchoFrame(signal, speckle[0] / size[0], sigma, grid, node, window, 0.0, scene.looks)
@@ -194,7 +198,7 @@ def simulate(scene: EchoScene, beam: Beam, levels, material, image, disp, stream
         material: position (e, y, x), mm, of each fixed pixel's material point at end-diastole. image: of the pixels themselves.
         streams: random generators of the anatomy's speckle and of the noise.
     """
-    ndim, shape = len(disp), disp.shape[1:]
+    ndim, shape, size = len(disp), disp.shape[1:], disp.shape[-1]
     polar = [np.broadcast_to(p, shape) for p in beam.polar(*image)]
     inside = beam.inside(*polar)
     polar = [p[inside] for p in polar]
@@ -204,9 +208,15 @@ def simulate(scene: EchoScene, beam: Beam, levels, material, image, disp, stream
     grid = SpeckleGrid(node, count)
     patterns = [SpeckleGrid.nodes(streams[0], count) for _ in range(2)]
     frames = []
-    for (db, share), at, gain in zip(levels, (SpeckleGrid(there, count), grid), scene.frame_gain, strict=True):
+    for (db, share), at, gain in zip(
+        levels, (SpeckleGrid(there, count), grid), scene.frame_gain, strict=True
+    ):
         speckle = [at.sample(p) for p in patterns]
-        frames.append(frame(scene, (db[inside], share[inside]), speckle, polar, grid, node, gain))
+        lobes = uniform_filter(
+            amplitude(2.0 * db), [1] * (ndim - 2) + [size // 40 + 1, size // 10], mode="nearest"
+        )
+        level = db[inside], share[inside], lobes[inside]
+        frames.append(frame(scene, level, speckle, polar, grid, node, gain))
     images = [np.zeros(shape), np.zeros(shape)]
     for target, one in zip(images, frames, strict=True):
         target[inside] = one.draw(streams[1])

@@ -81,7 +81,9 @@ class SpeckleGrid:
         """(shape) complex64 correlated nodes of unit power."""
         white = rng.standard_normal((2, *shape), dtype=np.float32)
         for axis in range(1, white.ndim):
-            white = (2.0 * white + np.roll(white, 1, axis) + np.roll(white, -1, axis)) / np.float32(np.sqrt(6.0))
+            white = (2.0 * white + np.roll(white, 1, axis) + np.roll(white, -1, axis)) / np.float32(
+                np.sqrt(6.0)
+            )
         return (white[0] + 1j * white[1]) * np.float32(np.sqrt(0.5))
 
     def sample(self, nodes: np.ndarray) -> np.ndarray:

@@ -94,7 +94,7 @@ class ApicalMotion:
     Args:
         length: apex to mitral plane at end-diastole, mm. endo_sq: squared ED endocardial radius as a function of z.
         epi: largest ED epicardial radius, mm. fraction: ES over ED endocardial radius.
-        descent: how far the base moves towards the apex, mm. twist: apical minus basal rotation, radians (0 in 2D).
+        descent: how far the base moves towards the apex, mm. room: length below the base over which that fades. twist: apical minus basal rotation, radians (0 in 2D).
         pushes: further Gaussian displacements, on (z, a).
     """
 
@@ -103,6 +103,7 @@ class ApicalMotion:
     epi: float
     fraction: float
     descent: float
+    room: float
     twist: float
     pushes: tuple[Bump, ...]
 
@@ -113,7 +114,7 @@ class ApicalMotion:
         q = e * e + a * a
         near = np.exp(-((q / (1.7 * self.epi) ** 2) ** 2))
         base = self.length - self.descent
-        ramp = _soft_ramp(z / base) * (1.0 - smoothstep(z, base + 5.0, base + 20.0 + 3.5 * self.descent))
+        ramp = _soft_ramp(z / base) * (1.0 - smoothstep(z, base + 2.0, self.length + self.room))
         z = z + self.descent * ramp * near
         fade = np.exp(-((q / (1.5 * self.epi) ** 2) ** 2)) * smoothstep(z, -18.0, 4.0)
         fade = fade * (1.0 - smoothstep(z, self.length - 8.0, self.length + 34.0))
@@ -166,7 +167,7 @@ def calibrate(motion, wall: Callable[..., np.ndarray], grid: tuple[np.ndarray, .
         target: wanted Dice of ED and ES myocardium. Where the range of fractions cannot give it, the nearest is taken.
     """
     before = wall(*grid)
-    low, high = 0.45, 0.95
+    low, high = (0.5, 0.95) if isinstance(motion, ApicalMotion) else (0.45, 0.95)
     for _ in range(7):
         fraction = 0.5 * (low + high)
         trial = with_fraction(motion, fraction)
@@ -183,7 +184,7 @@ def calibrate(motion, wall: Callable[..., np.ndarray], grid: tuple[np.ndarray, .
 def with_fraction(motion, fraction: float):
     """`motion` with another contraction; a long-axis motion shortens in proportion."""
     if isinstance(motion, ApicalMotion):
-        return replace(motion, fraction=fraction, descent=motion.descent * min(1.6, (1.0 - fraction) / 0.3))
+        return replace(motion, fraction=fraction, descent=motion.descent * min(1.25, (1.0 - fraction) / 0.3))
     return replace(motion, fraction=fraction)
 
 

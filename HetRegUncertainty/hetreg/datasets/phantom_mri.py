@@ -33,6 +33,7 @@ class MriScene:
     stomach: tuple[float, float, float, float]
     aorta: tuple[float, float, float]
     fat_pad: float
+    mediastinum: float
     sternum: float
     turn: float
     fine: Texture
@@ -54,7 +55,6 @@ class MriScene:
 def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> MriScene:
     """Random contrasts, surroundings, coil, noise level and artefacts for a pair; `spacing` is the pixel size, mm."""
     blood = rng.uniform(0.7, 0.95)
-    angle = rng.uniform(0.2, 1.1) + np.pi * 0.75
     return MriScene(
         blood=blood,
         rv_blood=blood * rng.uniform(0.85, 1.08),
@@ -62,36 +62,37 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
         fat=blood * rng.uniform(0.75, 1.35),
         lung=rng.uniform(0.03, 0.09),
         liver=blood * rng.uniform(0.25, 0.55),
-        chest_gap=rng.uniform(12.0, 34.0),
-        chest_slope=rng.uniform(-0.15, 0.65),
+        chest_gap=heart.epi + rng.uniform(0.0, 26.0),
+        chest_slope=rng.uniform(-0.5, 0.15),
         chest_muscle=rng.uniform(4.0, 12.0),
         fat_depth=rng.uniform(8.0, 40.0),
-        diaphragm=heart.epi + rng.uniform(1.0, 14.0),
+        diaphragm=heart.epi + rng.uniform(-5.0, 9.0),
         dome=rng.uniform(-50.0, 10.0),
         stomach=(
-            rng.uniform(26, 48),
-            rng.uniform(14, 22),
-            rng.uniform(10, 16),
+            rng.uniform(24.0, 90.0),
+            rng.uniform(12.0, 26.0),
+            rng.uniform(10.0, 22.0),
             rng.uniform(0.1, 1.1) * blood,
         ),
-        aorta=(heart.epi * np.cos(angle) + 30.0, 62.0 + rng.uniform(-10, 8), rng.uniform(8.0, 12.0)),
-        fat_pad=rng.uniform(0.0, 5.0),
+        aorta=(rng.uniform(-20.0, 40.0), heart.epi + rng.uniform(14.0, 80.0), rng.uniform(8.0, 12.0)),
+        fat_pad=rng.uniform(0.0, 4.5),
+        mediastinum=float(rng.random() < 0.7),
         sternum=rng.uniform(-0.4, 0.6),
         turn=rng.uniform(-0.6, 0.6),
         fine=Texture(rng, 0.9),
         medium=Texture(rng, 2.2),
         coarse=Texture(rng, 9.0),
-        coil=(rng.uniform(-0.5, 0.5), rng.uniform(45.0, 150.0), rng.uniform(0.6, 1.6)),
+        coil=(rng.uniform(-0.5, 0.5), rng.uniform(60.0, 170.0), rng.uniform(0.4, 1.4)),
         normalised=rng.choice([0.0, 0.5, 0.9]),
-        noise=blood / np.exp(rng.uniform(np.log(9.0), np.log(45.0))),
+        noise=blood / np.exp(rng.uniform(np.log(14.0), np.log(70.0))),
         g_factor=rng.uniform(0.0, 1.6),
         frame_gain=tuple(rng.uniform(0.97, 1.03, 2)),
         blood_drop=rng.uniform(0.0, 0.1),
         flow=rng.uniform(0.01, 0.09),
         ghost=blood * rng.uniform(0.0, 0.035),
         ghost_shift=rng.uniform(45.0, 80.0) * rng.choice([-1, 1]),
-        limit=rng.choice([rng.uniform(0.95, 1.25), np.inf]),
-        width=1.15 * spacing,
+        limit=rng.choice([blood * rng.uniform(1.1, 1.7), np.inf]),
+        width=spacing * rng.uniform(1.2, 2.0),
     )
 
 
@@ -100,8 +101,15 @@ def _surroundings(scene: MriScene, y: np.ndarray, x: np.ndarray, noise: tuple[np
     fine, medium, coarse = noise
     c, s = np.cos(scene.turn), np.sin(scene.turn)
     v, u = c * y - s * x, s * y + c * x
-    canvas = scene.lung * (1.0 + 0.3 * medium) + 0.55 * np.clip(medium - 1.75 + 0.3 * coarse, 0.0, 0.9)
-    floor = scene.diaphragm + 0.006 * (u - scene.dome) ** 2 + 1.2 * coarse - v
+    canvas = scene.lung * (1.0 + 0.3 * medium) + 0.5 * np.clip(medium + 0.5 * fine - 2.0, 0.0, 1.0)
+    fatty = (
+        np.hypot((v + 0.75 * scene.chest_gap) / (0.55 * scene.chest_gap), (u + 26.0) / 42.0)
+        - 1.0
+        + 0.3 * coarse
+    )
+    fat = scene.fat * np.clip(0.62 + 0.16 * medium - 0.5 * np.clip(coarse - 0.8, 0.0, 1.0), 0.1, 2.0)
+    paint(canvas, fat, smoothstep(-fatty, 0.0, 0.12) * scene.mediastinum)
+    floor = scene.diaphragm + 0.0035 * (u - scene.dome) ** 2 + 1.2 * coarse - v
     liver = scene.liver * (1.0 + 0.07 * fine + 0.1 * coarse - 0.35 * np.clip(medium - 1.4, 0.0, 1.0))
     paint(canvas, liver, soft_inside(floor, 1.5 * scene.width))
     paint(canvas, 0.12, soft_inside(np.abs(floor) - 0.7, scene.width) * 0.8)
@@ -110,7 +118,7 @@ def _surroundings(scene: MriScene, y: np.ndarray, x: np.ndarray, noise: tuple[np
     paint(canvas, 0.22, soft_inside(stomach - 2.5, scene.width))
     paint(canvas, value * (1.0 + 0.25 * medium), soft_inside(stomach, scene.width))
     ax, ay, radius = scene.aorta
-    vessel = np.hypot(v - ay * 0.75, u - ax) - radius
+    vessel = np.hypot(v - ay, u - ax) - radius
     paint(canvas, 0.2, soft_inside(vessel - 1.8, scene.width))
     paint(canvas, scene.blood, soft_inside(vessel, scene.width))
     return _chest_wall(scene, canvas, v, u, noise)
@@ -119,7 +127,7 @@ def _surroundings(scene: MriScene, y: np.ndarray, x: np.ndarray, noise: tuple[np
 def _chest_wall(scene: MriScene, canvas: np.ndarray, v: np.ndarray, u: np.ndarray, noise) -> np.ndarray:
     """Intercostal muscle with ribs, muscle, subcutaneous fat, skin and air, above the heart."""
     fine, medium, coarse = noise
-    depth = -v - 30.0 - scene.chest_gap + scene.chest_slope * u - 0.004 * u * u + 1.5 * coarse
+    depth = -v - scene.chest_gap + scene.chest_slope * u + 0.0045 * u * u + 1.5 * coarse
     paint(canvas, 0.24 * scene.blood * (1.0 + 0.2 * medium), soft_inside(-depth, scene.width))
     rib_u = np.abs((u / 28.0 + scene.sternum) % 1.0 - 0.5) * 28.0
     rib = np.hypot(rib_u / 1.9, depth - 0.55 * scene.chest_muscle - 2.0) - 4.2
@@ -143,10 +151,11 @@ def tissue(scene: MriScene, heart: SaxHeart, y: np.ndarray, x: np.ndarray) -> tu
     d = heart.distances(y, x)
     canvas = _surroundings(scene, y, x, noise)
     outline = np.minimum(d["epi"], d["rv"])
-    pad = np.maximum(scene.fat_pad + 2.2 * coarse + 0.05 * (-x - 10.0), 0.0)
-    paint(canvas, 0.1, soft_inside(outline - pad - 1.6, width) * 0.85)
-    fat = scene.fat * (0.75 + 0.16 * medium + 0.1 * coarse)
-    paint(canvas, np.where(pad > 0.6, fat, 0.12), soft_inside(outline - pad, width))
+    groove = np.exp(-((d["epi"] - d["rv"]) ** 2) / 60.0)
+    pad = np.maximum(scene.fat_pad * (1.0 + 1.1 * coarse - 0.02 * x) + 8.0 * groove - 2.0, 0.0)
+    paint(canvas, 0.08, soft_inside(outline - pad - 1.4, width) * 0.8)
+    fat = scene.fat * (0.72 + 0.14 * medium + 0.1 * coarse)
+    paint(canvas, fat, soft_inside(outline - pad, width) * smoothstep(pad, 0.3, 1.5))
     muscle = scene.muscle * (1.0 + 0.06 * fine + 0.05 * medium + 0.04 * coarse)
     paint(canvas, muscle, soft_inside(d["rv"], width))
     rv_blood = soft_inside(d["rv_cavity"], width)
@@ -201,8 +210,8 @@ def build_frames(scene: MriScene, signals, y: np.ndarray, x: np.ndarray, rng: np
     """The noise models of (fixed, moving) from their `signals` = (tissue, blood) on the image grid (y, x), mm."""
     angle, reach, power = scene.coil
     v = np.cos(angle + scene.turn) * y - np.sin(angle + scene.turn) * x
-    away = np.maximum(v + 70.0, 0.0) / scene.coil[1]
-    coil = 1.6 / (1.0 + away**2) ** (0.5 * power)
+    away = np.maximum(v + 70.0, 0.0) / reach
+    coil = ((1.0 + (70.0 / reach) ** 2) / (1.0 + away**2)) ** (0.5 * power)
     g = 1.0 + scene.g_factor * np.exp(-((y / 45.0) ** 2) - (x / 60.0) ** 2)
     sigma = scene.noise * g / coil**scene.normalised
     phases = rng.uniform(0, 2 * np.pi, (3, 3))
@@ -230,11 +239,11 @@ def truth(frames, disp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def make_mri(size: int, slices: int, with_truth: bool, rng, noise):
     """Short-axis MRI, one slice or a stack of one patient: per slice the arrays by name, and the pixel size in mm."""
-    spacing = rng.uniform(1.0, 1.9)
+    spacing = 1.0 + 0.9 * rng.beta(1.6, 2.2)
     pixel = spacing * 128 / size
     patient, turn = int(rng.integers(2**31)), rng.uniform(-0.5, 0.5)
     centre, target = rng.uniform(-6.0, 6.0, 2), rng.uniform(0.47, 0.68)
-    levels = np.linspace(0.05, 0.85, slices) if slices > 1 else rng.uniform(0.1, 0.75, 1)
+    levels = np.linspace(0.05, 0.85, slices) if slices > 1 else rng.uniform(0.1, 0.68, 1)
     axis = (np.arange(size) - 0.5 * (size - 1)) * pixel
     y, x = np.meshgrid(axis, axis, indexing="ij")
     parts = [

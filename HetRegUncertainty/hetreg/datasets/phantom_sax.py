@@ -84,14 +84,17 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
 
     Args:
         rng: source; draws the same number of values for every `level`, so that the slices of a stack belong together.
-        spacing: pixel size, mm: the wall is kept at least 4.3 pixels thick.
+        spacing: pixel size, mm: the wall is kept at least 5.2 pixels thick.
         level: 0 at the base, 1 at the apex: radii shrink towards the apex.
     """
     shrink = np.sqrt(1.0 - 0.72 * level**2)
-    wall = max(rng.uniform(7.0, 11.5) * (1.0 - 0.15 * level), 4.3 * spacing)
-    endo = rng.uniform(20.0, 28.5) * shrink
+    wall = max(rng.uniform(7.0, 11.5) * (1.0 - 0.15 * level), 5.2 * spacing)
+    endo = rng.uniform(21.0, 30.0) * shrink
     if rng.random() < 0.15:
-        wall, endo = max(1.35 * wall, 11.0), 0.85 * endo  # hypertrophy
+        wall, endo = 1.25 * wall, 0.9 * endo  # hypertrophy
+    endo = max(
+        endo, 1.75 * wall
+    )  # a smaller cavity could not reach the paper's overlap by a plausible contraction
     epi = endo + wall
     stretch, angle = np.exp(rng.normal(0.0, 0.06)), rng.uniform(0, np.pi)
     c, s = np.cos(angle), np.sin(angle)
@@ -112,7 +115,7 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
         wobble_endo=common + wobble[1] * np.array([0.012, 0.012, 0.01]),
         wobble_epi=common,
         rv_centre=(reach * np.sin(side), -reach * np.cos(side)),
-        rv_radius=(epi * size * rng.uniform(0.95, 1.2), epi * size * rng.uniform(0.8, 1.05)),
+        rv_radius=(epi * size * rng.uniform(0.9, 1.2), epi * size * rng.uniform(0.85, 1.15)),
         rv_wall=rng.uniform(2.5, 4.0),
         papillaries=papillaries,
         trabeculae=Texture(rng, 1.3),

@@ -92,7 +92,11 @@ def sax(scene: EchoScene, heart: SaxHeart, y, x, width: float) -> tuple[np.ndarr
         db, level["blood"] + 5.0 * np.clip(medium - 0.6, 0.0, 1.5), soft_inside(d["rv_cavity"], 1.5 * width)
     )
     wall = soft_inside(d["epi"], width)
-    paint(db, level["muscle"] + 2.0 * broad + 1.5 * np.sin(1.1 * d["epi"] + coarse) + 1.5 * medium + 1.5 * coarse, wall)
+    paint(
+        db,
+        level["muscle"] + 2.0 * broad + 1.5 * np.sin(1.1 * d["epi"] + coarse) + 1.5 * medium + 1.5 * coarse,
+        wall,
+    )
     paint(db, level["bright"] + 2.0 * coarse, _line(outline - 1.5, 1.9) * (0.25 + 0.75 * behind))
     paint(db, level["border"] + 2.0 * coarse, 0.8 * _line(d["endo"] - 1.0, 1.4) * wall)
     muscle = heart.muscle_in_cavity(y, x, d["endo"], width)
@@ -127,30 +131,29 @@ class View:
         return e, c * v + s * u + self.origin[0], c * u - s * v + self.origin[1]
 
 
-def draw_view(rng: np.random.Generator, kind: str, spacing: float, beam: Beam) -> View:
-    """A random heart with its motion, placed under the probe as `kind` sees it."""
-    top, middle = beam.probe
-    target = rng.uniform(0.48, 0.68)
+def draw_view(rng: np.random.Generator, kind: str) -> tuple[View, float]:
+    """A random heart with its motion as `kind` sees it, and the side of the square (cube) image around it, mm."""
+    target = rng.uniform(0.47, 0.66)
     if kind == "echo2d_sax":
-        level = rng.uniform(0.1, 0.7)
-        heart = phantom_sax.draw_heart(rng, spacing, level)
+        side, level = 128.0 * rng.uniform(0.95, 1.15), rng.uniform(0.1, 0.68)
+        heart = phantom_sax.draw_heart(rng, side / 128.0, level)
         motion = phantom_sax.draw_motion(rng, heart, level, target)
-        origin = top + rng.uniform(70.0, 84.0), middle + rng.normal(5.0, 5.0)
-        return View(heart, motion, origin, rng.uniform(0.4, 1.2))
-    heart = phantom_apical.draw_heart(rng, spacing)
-    motion = phantom_apical.draw_motion(rng, heart, target, 3 if kind == "echo3d" else 2)
-    return View(
-        heart, motion, (top + rng.uniform(9.0, 22.0), middle + rng.normal(4.0, 4.0)), rng.normal(0.05, 0.12)
-    )
+        origin = -0.5 * side + rng.uniform(70.0, 82.0), rng.normal(5.0, 5.0)
+        return View(heart, motion, origin, rng.uniform(0.4, 1.2)), side
+    ndim = 3 if kind == "echo3d" else 2
+    heart = phantom_apical.draw_heart(rng, ndim)
+    top, room = rng.uniform(12.0, 24.0), rng.uniform(34.0, 56.0)
+    side = top + heart.length + room
+    motion = phantom_apical.draw_motion(rng, heart, target, room, ndim)
+    return View(heart, motion, (top - 0.5 * side, rng.normal(4.0, 4.0)), rng.normal(0.05, 0.11)), side
 
 
 def make_echo(kind: str, size: int, with_truth: bool, rng: np.random.Generator, noise: np.random.Generator):
     """One echo pair: arrays by name as `PhantomPair` has them, `disp` in pixels, and the pixel size in mm."""
     ndim = 3 if kind == "echo3d" else 2
-    spacing = rng.uniform(0.95, 1.15) if kind == "echo2d_sax" else rng.uniform(1.12, 1.28)
-    pixel, field = spacing * 128 / size, 64.0 * spacing
+    view, side = draw_view(rng, kind)
+    pixel, field = side / size, 0.5 * side
     beam = draw_beam(rng, field, ndim)
-    view = draw_view(rng, kind, spacing if ndim == 2 else 0.6 * pixel, beam)
     scene = draw_scene(rng, beam, ndim)
     axis = (np.arange(size) - 0.5 * (size - 1)) * pixel
     grid = np.meshgrid(*(axis,) * ndim, indexing="ij")
@@ -167,7 +170,7 @@ def make_echo(kind: str, size: int, with_truth: bool, rng: np.random.Generator, 
     )
     parts = {"fixed": fixed, "moving": moving, "noise_variance": variance, "residual_variance": residual}
     parts |= {
-        "fixed_label": view.heart.labels(*there) * inside,
-        "moving_label": view.heart.labels(*here) * inside,
+        "fixed_label": view.heart.labels(*there),
+        "moving_label": view.heart.labels(*here),
     }
     return parts | {"body": inside, "disp": disp}, pixel
