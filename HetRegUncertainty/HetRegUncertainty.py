@@ -1,0 +1,295 @@
+"""HetRegUncertainty: register two cardiac images and see where the result can be trusted.
+
+The door; the work is in the library next to it. Nothing here imports torch: the panel opens without it.
+"""
+
+import os
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from hetreg.config import RegisterConfig
+from hetreg.progress import Cancelled, Progress
+from HetRegUncertaintyLib import install, layout, reload, results, sampledata, volumes
+from HetRegUncertaintyLib.dependencies import DependencyCard
+from HetRegUncertaintyLib.inspector import Inspector
+from HetRegUncertaintyLib.modelmenu import FROM_FILE, ModelMenu
+from HetRegUncertaintyLib.parameters import HetRegUncertaintyParameterNode, outputParameter, registerConfig
+from HetRegUncertaintyLib.runsection import RunSection
+from HetRegUncertaintyLib.selftest import SelfTest
+
+
+class HetRegUncertainty(ScriptedLoadableModule):
+    """What Slicer's module list shows."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        parent.title = _("HetReg Uncertainty")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        parent.dependencies = []
+        parent.contributors = ["HetRegUncertainty contributors"]
+        parent.helpText = _(
+            "Deforms a moving cardiac image (usually end-diastole) onto a fixed one (usually end-systole) "
+            "and predicts the noise of every voxel from the same two images.<ol><li>Choose both images, or "
+            "load the example pair.</li><li>Click Register.</li><li>In Inspect, look at the overlay: where "
+            "the noise SD is high or the SNR weight low, the displacement rests on little evidence. Switch "
+            "the grid on: it must not fold.</li></ol>The transform can be applied to segmentations, models "
+            "and markups of the moving image. Not for diagnosis or treatment decisions."
+        )
+        parent.acknowledgementText = _(
+            "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for "
+            "Unsupervised Registration, MICCAI 2024."
+        )
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """After startup: samples, the layout, and the rest of an installation that needed a restart."""
+    sampledata.register(os.path.join(os.path.dirname(__file__), "Resources", "Icons"))
+    layout.register()
+    if install.resumeWanted() and not slicer.app.testingEnabled():
+        slicer.util.selectModule("HetRegUncertainty")
+
+
+class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self.inspector = self.run = self._parameterNode = self._guiTag = None
+        self._entered = False
+
+    def setup(self):
+        """Build the panel once."""
+        super().setup()
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/HetRegUncertainty.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = HetRegUncertaintyLogic()
+        self.inspector, self.run = Inspector(self.ui), RunSection(self.ui)
+        ui = self.ui
+        self.modelMenu = ModelMenu(
+            ui.modelComboBox, ui.weightFileLabel, ui.weightFileEdit, self._onModelChosen
+        )
+        ui.registerButton.connect("clicked(bool)", self.onRegister)
+        ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
+        self.dependencyCard = DependencyCard(ui, self._checkCanApply)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """The panel goes away: stop a run, let go of the scene."""
+        self.run.cancel()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        """The module was selected."""
+        self._entered = True
+        self.initializeParameterNode()
+        self.dependencyCard.resume()
+
+    def exit(self):
+        """Another module was selected. A run goes on."""
+        self._entered = False
+        if not self.run.running:
+            self.setParameterNode(None)
+
+    def onReload(self):
+        """Reload in developer mode: the library too."""
+        reload.dropPackages()
+        super().onReload()
+
+    def onSceneStartClose(self, caller, event):
+        """The scene goes away: stop a run, it has nothing to write to."""
+        self.run.cancel()
+        self.setParameterNode(None)
+
+    def onSceneEnd(self, caller, event):
+        """Another scene is there."""
+        if self._entered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Follow the scene's parameter node."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode):
+        """Connect panel and parameter node, or disconnect (None)."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self._parameterNode = parameterNode
+        if parameterNode:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self.inspector.setParameters(parameterNode)
+        self._onParameters()
+
+    def _onParameters(self, caller=None, event=None):
+        if self._parameterNode is None:
+            return
+        self.modelMenu.model = self._parameterNode.model
+        self.ui.refineSpinBox.enabled = self._parameterNode.refine
+        self._checkCanApply()
+        if not self.run.running:
+            self.inspector.update()
+
+    def _onModelChosen(self, model):
+        if self._parameterNode:
+            self._parameterNode.model = model
+
+    def _checkCanApply(self):
+        """Enable Register, or say in its tooltip and in the status line what is missing."""
+        reason = self._missing()
+        self.ui.registerButton.enabled = not reason and not self.run.running
+        self.ui.registerButton.toolTip = reason or _(
+            "Register the moving to the fixed image and predict the noise."
+        )
+        if not self.run.running and (reason or not self.run.status.startswith(_("Done"))):
+            self.run.status = reason
+
+    def _missing(self):
+        p = self._parameterNode
+        if p is None or p.fixedVolume is None or p.movingVolume is None:
+            return _("Choose a fixed and a moving volume, or load the example pair.")
+        if p.fixedVolume == p.movingVolume:
+            return _("Fixed and moving are the same volume: choose two.")
+        if p.model == FROM_FILE:
+            return _("Choose a weight file.")
+        return install.reasonMissing()
+
+    def onLoadSample(self, _checked=False):
+        """Make the example pair and choose it."""
+        with slicer.util.tryWithErrorDisplay(_("The example pair could not be made."), waitCursor=True):
+            nodes, p = sampledata.load(), self._parameterNode
+            p.fixedVolume, p.movingVolume = nodes["fixed"], nodes["moving"]
+            p.fixedSegmentation, p.movingSegmentation = (
+                nodes["fixed_segmentation"],
+                nodes["moving_segmentation"],
+            )
+            slicer.util.setSliceViewerLayers(background=nodes["fixed"], fit=True, rotateToVolumePlane=True)
+
+    def onRegister(self, _checked=False):
+        """Run, and show the result."""
+        if self.run.running or self._missing():
+            return
+        with slicer.util.tryWithErrorDisplay(_("The registration failed."), waitCursor=False):
+            status = ""
+            try:
+                with self.run.busy():
+                    nodes = self._register(self._parameterNode)
+                status = _("Done: {origin}.").format(origin=results.originOf(nodes["transform"]))
+                if self._entered:
+                    self.inspector.showNewResult()
+            except Cancelled:
+                status = _("Cancelled. The scene is as it was.")
+            except Exception as error:
+                status = str(error)
+                raise
+            finally:
+                self._checkCanApply()
+                self.run.status = status
+                if not self._entered:
+                    self.setParameterNode(None)
+
+    def _register(self, p):
+        """Run with the values of the parameter node, and let it choose the new nodes."""
+        outputs = {role: getattr(p, outputParameter(role)) for role in results.OUTPUTS}
+        nodes = self.logic.register(
+            p.fixedVolume,
+            p.movingVolume,
+            movingSegmentation=p.movingSegmentation,
+            fixedSegmentation=p.fixedSegmentation,
+            config=registerConfig(p),
+            outputs=outputs,
+            execute=self.run.execute,
+        )
+        for role, node in nodes.items():
+            setattr(p, outputParameter(role), node)
+        return nodes
+
+
+class HetRegUncertaintyLogic(ScriptedLoadableModuleLogic):
+    """Registration of MRML nodes, without a panel."""
+
+    def getParameterNode(self):
+        """The scene's parameter node, wrapped."""
+        return HetRegUncertaintyParameterNode(super().getParameterNode())
+
+    def register(
+        self,
+        fixedNode,
+        movingNode,
+        *,
+        movingSegmentation=None,
+        fixedSegmentation=None,
+        config=None,
+        outputs=None,
+        progress=None,
+        execute=None,
+    ):
+        """Register the moving to the fixed volume and add the result to the scene; returns {role: node}.
+
+        The roles are the keys of `results.OUTPUTS`. outputs: {role: node} to update, not to make.
+        execute: called with the computation, a function of a `Progress`, to run it elsewhere than right here.
+        Raises ValueError with one sentence on bad input, Cancelled when stopped; then the scene is as it was.
+        """
+        inputs = [
+            node
+            for node in (fixedNode, movingNode, movingSegmentation, fixedSegmentation)
+            if node is not None
+        ]
+        results.checkOutputs(outputs or {}, inputs)
+        if fixedNode is movingNode and fixedNode is not None:
+            raise ValueError(
+                _("Fixed and moving are the same volume '{name}'.").format(name=fixedNode.GetName())
+            )
+        fixed, moving = volumes.imageFromNode(fixedNode), volumes.imageFromNode(movingNode)
+        movingLabels, names = (
+            volumes.labelsFromNode(movingSegmentation, moving) if movingSegmentation else (None, {})
+        )
+        fixedLabels = (
+            volumes.matchingLabels(fixedSegmentation, fixed, names) if names and fixedSegmentation else None
+        )
+
+        def compute(progress):
+            from hetreg.register import register_pair
+
+            return register_pair(
+                fixed,
+                moving,
+                config=config or RegisterConfig(),
+                progress=progress,
+                moving_seg=movingLabels,
+                fixed_seg=fixedLabels,
+            )
+
+        result = execute(compute) if execute else compute(progress or Progress())
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in inputs):
+            raise ValueError(
+                _("An input was removed from the scene during the registration: nothing was added.")
+            )
+        return results.addToScene(result, fixedNode, movingNode, outputs, names)
+
+
+class HetRegUncertaintyTest(ScriptedLoadableModuleTest, SelfTest):
+    """The module's own test, for Reload and Test in Slicer. The checks are in the library's selftest.py."""
+
+    def setUp(self):
+        """Every test starts from an empty scene."""
+        slicer.mrmlScene.Clear()

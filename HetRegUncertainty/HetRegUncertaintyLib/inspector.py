@@ -1,0 +1,133 @@
+"""The Inspect and Result sections: brings the views in line with the parameter node."""
+
+import math
+
+from slicer.i18n import tr as _
+
+from . import deformation, layout, overlays, results, summary
+
+
+class Inspector:
+    """Shows the run whose transform is chosen in Outputs. `update` does only what changed: call it any time."""
+
+    def __init__(self, ui):
+        self._ui = ui
+        self._parameters = None
+        self._done = {}
+        ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
+        ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
+
+    def setParameters(self, parameters):
+        """Follow another parameter node, or none."""
+        self._parameters, self._done = parameters, {}
+        self.update()
+
+    def showNewResult(self):
+        """After a run: choose a readable spacing, open the sections and show everything again."""
+        fixed, _moving = results.inputsOf(self._parameters.transform)
+        self._done = {}
+        self._parameters.gridSpacing = max(0.5, deformation.niceSpacing(fixed))
+        self._ui.inspectCollapsibleButton.collapsed = False
+        self._ui.resultsCollapsibleButton.collapsed = False
+        self.update()
+
+    def update(self):
+        """Bring views, sliders and numbers in line with the parameters."""
+        transform = self._parameters.transform if self._parameters else None
+        nodes = results.outputsOf(transform)
+        fixed, _moving = results.inputsOf(transform)
+        self._once(
+            "numbers",
+            (transform and transform.GetID(), transform and transform.GetMTime()),
+            self._showNumbers,
+        )
+        self._showEnabled(bool(nodes and fixed))
+        if not nodes or fixed is None:
+            return
+        p = self._parameters
+        run = transform.GetID()
+        self._once("layout", (run, p.linkedLayout, p.deformationIn3D), self._showLayout, fixed)
+        shown = (run, layout.current(), tuple(node.GetID() for node in nodes.values()))
+        look = (p.overlay.value, p.overlayOpacity, p.fade, p.legend)
+        self._once("overlay", (shown, look), overlays.show, nodes, fixed, *look)
+        self._once("sliders", (shown, p.overlay), self._showRanges, nodes.get(p.overlay.value))
+        grid = (p.deformation.value, p.gridSpacing, p.deformationIn3D)
+        self._once("deformation", (shown, grid), self._showDeformation, transform, fixed)
+
+    def _once(self, name, state, function, *arguments):
+        """Call the function unless it was called for this state before."""
+        if self._done.get(name) != state:
+            self._done[name] = state
+            function(*arguments)
+
+    def _showLayout(self, fixed):
+        p = self._parameters
+        if p.linkedLayout:
+            if layout.current() not in layout.LAYOUTS:
+                p.formerLayout = layout.current()
+            layout.show(fixed, p.deformationIn3D)
+        elif layout.isShown():
+            layout.restore(p.formerLayout)
+            overlays.fitStandardViews(fixed)
+
+    def _showDeformation(self, transform, fixed):
+        p = self._parameters
+        numbers, _names = results.summaryOf(transform)
+        largest = max(float((numbers or {}).get("displacement_max_mm", 10.0)), 0.1)
+        views = layout.movedViewIds() if layout.isShown() else []
+        deformation.show(
+            transform, fixed, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest, views
+        )
+
+    def _showNumbers(self):
+        numbers, names = results.summaryOf(self._parameters.transform if self._parameters else None)
+        self._ui.numbersLabel.text = summary.html(numbers, names) if numbers else _("No result yet.")
+
+    def _showEnabled(self, available):
+        ui, p = self._ui, self._parameters
+        overlay = available and p.overlay.value != ""
+        for widget in (
+            ui.overlayComboBox,
+            ui.deformationComboBox,
+            ui.threeDCheckBox,
+            ui.linkedLayoutCheckBox,
+        ):
+            widget.enabled = available
+        for widget in (ui.opacitySlider, ui.windowRangeWidget, ui.thresholdRangeWidget, ui.legendCheckBox):
+            widget.enabled = overlay
+        ui.fadeSlider.enabled = available and (p.linkedLayout or not overlay)
+        ui.spacingSlider.enabled = available and p.deformation.value in ("grid", "glyphs")
+
+    def _showRanges(self, node):
+        """Sliders of colour range and threshold for the map shown."""
+        if node is None:
+            return
+        low, high = overlays.rangeOf(node)
+        window = overlays.windowOf(node)
+        _setRange(self._ui.windowRangeWidget, min(low, window[0]), max(high, window[1]), window)
+        _setRange(self._ui.thresholdRangeWidget, low, high, overlays.thresholdOf(node))
+
+    def _shownMap(self):
+        p = self._parameters
+        return results.outputsOf(p.transform).get(p.overlay.value) if p else None
+
+    def _onWindow(self, low, high):
+        node = self._shownMap()
+        if node is not None:
+            overlays.setWindow(node, low, high)
+
+    def _onThreshold(self, low, high):
+        node = self._shownMap()
+        if node is not None:
+            overlays.setThreshold(node, low, high)
+
+
+def _setRange(widget, lowest, highest, values):
+    """Limits, three significant digits and values of a range widget, without telling its listeners."""
+    widget.blockSignals(True)
+    size = highest - lowest
+    widget.decimals = min(8, max(0, 2 - math.floor(math.log10(size))))
+    widget.singleStep = size / 200.0
+    widget.setRange(lowest, highest)
+    widget.setValues(*values)
+    widget.blockSignals(False)

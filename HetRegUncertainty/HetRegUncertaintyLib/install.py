@@ -1,0 +1,109 @@
+"""PyTorch for the panel: what is there, what is missing, and installing it with the PyTorch extension.
+
+Shows nothing itself: functions return a sentence, empty if all is well; the panel decides what to show and asks
+for consent. Looking does not import torch.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+TORCH_REQUIREMENT = ">=2.2"
+EXTENSION = "PyTorch"
+RESUME_KEY = "HetRegUncertainty/ResumeInstall"
+
+
+def torchVersion():
+    """Version of the installed PyTorch, "" if there is none. Reads metadata only."""
+    if importlib.util.find_spec("torch") is None:
+        return ""
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return _("unknown version")
+
+
+def extensionInstalled():
+    """True if the PyTorch extension, which installs the right PyTorch for this computer, is there."""
+    return importlib.util.find_spec("PyTorchUtils") is not None
+
+
+def reasonMissing():
+    """Why Register cannot run, "" if it can."""
+    if torchVersion():
+        return ""
+    if extensionInstalled():
+        return _("PyTorch is not installed yet: open Dependencies below and click Install PyTorch.")
+    return _(
+        "PyTorch is not installed yet: open Dependencies below; it comes with the extension named PyTorch."
+    )
+
+
+def describeDevice():
+    """One line on where Register will compute, with the memory. Imports torch."""
+    import torch
+
+    if torch.cuda.is_available():
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info())
+        name = torch.cuda.get_device_name()
+        return _("GPU: {name}, {free:.1f} of {total:.1f} GB free").format(name=name, free=free, total=total)
+    if torch.backends.mps.is_available():
+        return _("GPU: Apple (MPS)")
+    return _("CPU: {cores} cores{memory}. No GPU was found; everything works, refinement is slower.").format(
+        cores=os.cpu_count(), memory=_memory()
+    )
+
+
+def installTorch():
+    """Install PyTorch through the PyTorch extension, which asks first. Returns why not, "" if it is there."""
+    if not extensionInstalled():
+        return _("The extension named PyTorch is missing: install it first, it needs one restart of Slicer.")
+    import PyTorchUtils
+
+    torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
+        askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT
+    )
+    importlib.invalidate_caches()
+    if torch is None:
+        return _("PyTorch was not installed. Nothing was changed.")
+    setResume(False)
+    return ""
+
+
+def installExtension():
+    """Install the PyTorch extension, to go on after the restart. Returns why not, "" if it was installed."""
+    manager = slicer.app.extensionsManagerModel()
+    if not manager.installExtensionFromServer(EXTENSION):
+        return _(
+            "The extension named PyTorch could not be installed: check the network connection, or install it "
+            "with the Extensions Manager."
+        )
+    setResume(True)
+    return ""
+
+
+def resumeWanted():
+    """True after the extension was installed and Slicer was restarted to finish."""
+    return qt.QSettings().value(RESUME_KEY, "") == "1"
+
+
+def setResume(wanted):
+    """Set or clear the marker that survives a restart."""
+    settings = qt.QSettings()
+    if wanted:
+        settings.setValue(RESUME_KEY, "1")
+    else:
+        settings.remove(RESUME_KEY)
+
+
+def _memory():
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return ""
+    return _(", {total:.0f} GB memory").format(total=total)

@@ -1,0 +1,116 @@
+"""The linked layout: fixed, moved and uncertainty side by side in the acquired plane, with a way back.
+
+Its slice views and its 3D view are its own, so that the user's Red, Yellow and Green views stay as they are.
+"""
+
+import slicer
+from slicer.i18n import tr as _
+
+ROW, WITH_3D = 8257, 8258  # layout IDs: three slices; three slices and a 3D view
+LAYOUTS = (ROW, WITH_3D)
+VIEW_GROUP = 8257
+FIXED, MOVED, UNCERTAINTY = "HetRegFixed", "HetRegMoved", "HetRegUncertainty"
+VIEWS = (FIXED, MOVED, UNCERTAINTY)
+THREE_D = "HetReg3D"
+NONE = -1
+
+
+def register():
+    """Make the layouts known to Slicer; does nothing the second time, or where there are no views."""
+    if slicer.app.layoutManager() is None:
+        return
+    node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+    fixed, moved, uncertainty, threeD = _views()
+    row = f'<layout type="horizontal">{fixed}{moved}{uncertainty}</layout>'
+    top = f'<item><layout type="horizontal">{fixed}{moved}</layout></item>'
+    bottom = f'<item><layout type="horizontal">{uncertainty}{threeD}</layout></item>'
+    for number, text in ((ROW, row), (WITH_3D, f'<layout type="vertical">{top}{bottom}</layout>')):
+        if not node.IsLayoutDescription(number):
+            node.AddLayoutDescription(number, text)
+
+
+def current():
+    """ID of the layout on the screen, NONE where there are no views."""
+    manager = slicer.app.layoutManager()
+    return NONE if manager is None else manager.layout
+
+
+def isShown():
+    """True while the linked layout is on the screen."""
+    return current() in LAYOUTS
+
+
+def show(volume, withThreeD=False):
+    """Switch to the linked layout, turn its slices to the plane of `volume` and fit them."""
+    if slicer.app.layoutManager() is None:
+        return
+    register()
+    wanted = WITH_3D if withThreeD else ROW
+    if current() != wanted:
+        slicer.app.layoutManager().setLayout(wanted)
+    for logic in sliceLogics():
+        composite, view = logic.GetSliceCompositeNode(), logic.GetSliceNode()
+        composite.SetLinkedControl(False)
+        composite.SetBackgroundVolumeID(volume.GetID())
+        view.SetViewGroup(VIEW_GROUP)
+        _fit(logic, volume)
+        view.SetSliceVisible(withThreeD and view.GetSingletonTag() == MOVED)
+    for logic in sliceLogics():
+        logic.GetSliceCompositeNode().SetLinkedControl(True)
+    if withThreeD:
+        slicer.app.layoutManager().resetThreeDViews()
+
+
+def restore(formerLayout):
+    """Switch back to the layout that was on the screen before, if the linked one still is there."""
+    if isShown():
+        standard = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        slicer.app.layoutManager().setLayout(formerLayout if formerLayout > 0 else standard)
+
+
+def sliceLogics():
+    """Slice logics of fixed, moved and uncertainty view, while the layout is shown."""
+    manager = slicer.app.layoutManager()
+    return [manager.sliceWidget(tag).sliceLogic() for tag in VIEWS]
+
+
+def otherSliceLogics():
+    """Slice logics of all views that are not part of the linked layout."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return []
+    return [manager.sliceWidget(tag).sliceLogic() for tag in manager.sliceViewNames() if tag not in VIEWS]
+
+
+def movedViewIds():
+    """IDs of the views in which the deformation is drawn: the moved view and the 3D view."""
+    threeD = slicer.mrmlScene.GetSingletonNode(THREE_D, "vtkMRMLViewNode")
+    ids = [sliceLogics()[1].GetSliceNode().GetID()]
+    return [*ids, threeD.GetID()] if threeD is not None else ids
+
+
+def _fit(logic, volume):
+    logic.GetSliceNode().RotateToVolumePlane(volume)
+    logic.FitSliceToAll()
+    logic.SnapSliceOffsetToIJK()
+
+
+def _views():
+    """The <item> of each view: fixed, moved, uncertainty, 3D."""
+    labels = (
+        (FIXED, _("Fixed"), "#6EB04B"),
+        (MOVED, _("Moved"), "#F34A33"),
+        (UNCERTAINTY, _("Uncertainty"), "#EDD54C"),
+    )
+    slices = [
+        f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
+        f'<property name="orientation" action="default">Axial</property>'
+        f'<property name="viewlabel" action="default">{label}</property>'
+        f'<property name="viewcolor" action="default">{shade}</property></view></item>'
+        for tag, label, shade in labels
+    ]
+    threeD = (
+        f'<item><view class="vtkMRMLViewNode" singletontag="{THREE_D}">'
+        f'<property name="viewlabel" action="default">3D</property></view></item>'
+    )
+    return (*slices, threeD)

@@ -1,0 +1,112 @@
+"""What the views show: the fixed and moved image, one map in colour over it, its legend."""
+
+import slicer
+
+from . import colors, layout
+
+LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
+LEGEND_FONT_SIZE = 12
+
+
+def show(nodes, fixedNode, role="", opacity=0.6, fade=1.0, legend=True):
+    """Fill all slice views.
+
+    nodes: {role: node} as from `results.addToScene`; role: the map, "" for none; fade: 0 fixed, 1 moved.
+    In the linked layout each view has its own content. In any other layout all views show the fixed image
+    under the map, or under the moved image where no map is chosen.
+    """
+    overlay, moved = nodes.get(role), nodes.get("moved")
+    if layout.isShown():
+        fixedView, movedView, mapView = layout.sliceLogics()
+        _compose(fixedView, fixedNode)
+        _compose(movedView, fixedNode, moved, fade)
+        _compose(mapView, fixedNode, overlay, opacity)
+    else:
+        for logic in layout.otherSliceLogics():
+            if overlay is None:
+                _compose(logic, fixedNode, moved, fade)
+            else:
+                _compose(logic, fixedNode, overlay, opacity)
+    _showLegends(nodes, role if legend else "")
+
+
+def fitStandardViews(fixedNode):
+    """Turn the slices of a standard layout to the planes of the fixed image and fit them."""
+    for logic in layout.otherSliceLogics():
+        logic.GetSliceNode().RotateToVolumePlane(fixedNode)
+        logic.FitSliceToAll()
+
+
+def windowOf(node):
+    """(low, high) of the colours of a map."""
+    display = node.GetDisplayNode()
+    return display.GetWindowLevelMin(), display.GetWindowLevelMax()
+
+
+def setWindow(node, low, high):
+    """Colours of a map run from low to high."""
+    node.GetDisplayNode().SetWindowLevelMinMax(low, high)
+
+
+def thresholdOf(node):
+    """(low, high) of the values that are shown, the whole range if nothing is hidden."""
+    display = node.GetDisplayNode()
+    if display.GetApplyThreshold():
+        return display.GetLowerThreshold(), display.GetUpperThreshold()
+    return rangeOf(node)
+
+
+def setThreshold(node, low, high):
+    """Hide values outside low..high; the whole range hides nothing."""
+    display = node.GetDisplayNode()
+    display.AutoThresholdOff()
+    lowest, highest = rangeOf(node)
+    display.SetThreshold(low, high)
+    display.SetApplyThreshold(low > lowest or high < highest)
+
+
+def rangeOf(node):
+    """(smallest, largest) value of a map, never empty."""
+    low, high = node.GetImageData().GetScalarRange()
+    return (low, high) if high > low else (low, low + 1e-6)
+
+
+def _compose(logic, background, foreground=None, opacity=0.0):
+    """Layers of one view. Linking is off meanwhile: a linked view would copy its layers to the others."""
+    composite = logic.GetSliceCompositeNode()
+    linked = composite.GetLinkedControl()
+    composite.SetLinkedControl(False)
+    composite.SetBackgroundVolumeID(background.GetID())
+    composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
+    composite.SetForegroundOpacity(opacity if foreground else 0.0)
+    composite.SetLinkedControl(linked)
+
+
+def _showLegends(nodes, shown):
+    """A legend for the map that is shown, none for the others."""
+    logic = slicer.modules.colors.logic()
+    for role, style in colors.styles().items():
+        node = nodes.get(role)
+        if node is None or node.GetDisplayNode() is None:
+            continue
+        legend = logic.GetColorLegendDisplayNode(node)
+        if role != shown:
+            if legend is not None:
+                legend.SetVisibility(False)
+            continue
+        if legend is None:
+            legend = _newLegend(logic, node)
+        legend.SetTitleText(style.title)
+        legend.SetVisibility(True)
+        legend.Modified()
+
+
+def _newLegend(logic, node):
+    legend = logic.AddDefaultColorLegendDisplayNode(node)
+    legend.SetLabelFormat("%.3g")
+    legend.SetNumberOfLabels(5)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_POSITION)
+    legend.GetTitleTextProperty().SetFontSize(LEGEND_FONT_SIZE)
+    legend.GetLabelTextProperty().SetFontSize(LEGEND_FONT_SIZE)
+    return legend

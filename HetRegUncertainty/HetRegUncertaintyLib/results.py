@@ -1,0 +1,230 @@
+"""`RegisterResult` -> nodes of the scene. All is built first and added at once; a failure takes it all back.
+
+Outputs carry their role (attribute HetReg.Role), the run record and references to fixed, moving and transform;
+the transform references all of them, so that a run is found again in a loaded scene.
+"""
+
+import json
+from contextlib import contextmanager
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import colors, summary, volumes
+
+ROLE, RECORD, SUMMARY, NAMES = "HetReg.Role", "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
+REFERENCE = "HetReg."  # + role, or "fixed", "moving", "transform"
+VOLUME, TRANSFORM = "vtkMRMLScalarVolumeNode", "vtkMRMLTransformNode"
+OUTPUTS = {
+    "moved": VOLUME,
+    "transform": TRANSFORM,
+    "inverse_transform": TRANSFORM,
+    "noise_sd": VOLUME,
+    "noise_variance": VOLUME,
+    "snr_weight": VOLUME,
+    "displacement_mm": VOLUME,
+    "log_jacobian": VOLUME,
+    "residual": VOLUME,
+    "moved_segmentation": "vtkMRMLSegmentationNode",
+    "numbers": "vtkMRMLTableNode",
+}
+
+
+def nodeName(role, fixed, moving):
+    """Name of a new output node; fixed, moving: names of the inputs."""
+    names = {
+        "moved": _("{moving} moved"),
+        "transform": _("{moving} to {fixed}"),
+        "inverse_transform": _("{fixed} to {moving}"),
+        "noise_sd": _("{fixed} noise SD"),
+        "noise_variance": _("{fixed} noise variance"),
+        "snr_weight": _("{fixed} SNR weight"),
+        "displacement_mm": _("{fixed} displacement"),
+        "log_jacobian": _("{fixed} log-Jacobian"),
+        "residual": _("{fixed} residual"),
+        "moved_segmentation": _("{moving} moved segmentation"),
+        "numbers": _("{fixed} numbers"),
+    }
+    return names[role].format(fixed=fixed, moving=moving)
+
+
+def checkOutputs(outputs, inputs):
+    """Raise ValueError if a chosen output is an input, or chosen twice, or of the wrong class."""
+    taken = {node.GetID() for node in inputs if node is not None}
+    for role, node in outputs.items():
+        if node is None:
+            continue
+        if not node.IsA(OUTPUTS[role]):
+            raise ValueError(
+                _("'{name}' cannot hold the output '{role}'.").format(name=node.GetName(), role=role)
+            )
+        if node.GetID() in taken:
+            raise ValueError(
+                _("'{name}' is chosen twice: as input or as another output.").format(name=node.GetName())
+            )
+        taken.add(node.GetID())
+
+
+def addToScene(result, fixedNode, movingNode, outputs=None, labelNames=None):
+    """Add or update the nodes of a result; returns {role: node}.
+
+    outputs: {role: node to update}. labelNames: {label value: (name, colour)} of the moving segmentation.
+    If anything fails, no node is left behind and updated nodes have their former content.
+    """
+    outputs = outputs or {}
+    fill = _payloads(result, labelNames or {})
+    nodes = {}
+    slicer.mrmlScene.SaveStateForUndo()
+    with _allOrNothing() as undo:
+        for role, content in fill.items():
+            node = outputs.get(role)
+            if node is None or not slicer.mrmlScene.IsNodePresent(node):
+                name = nodeName(role, fixedNode.GetName(), movingNode.GetName())
+                node = slicer.mrmlScene.AddNewNodeByClass(
+                    OUTPUTS[role], slicer.mrmlScene.GenerateUniqueName(name)
+                )
+            _FILL[OUTPUTS[role]](node, content, undo)
+            nodes[role] = node
+        _display(nodes, movingNode)
+        _connect(nodes, fixedNode, movingNode, result, labelNames or {}, undo)
+    return nodes
+
+
+def outputsOf(transformNode):
+    """{role: node} of the run that made this transform; empty for any other transform."""
+    if transformNode is None or transformNode.GetAttribute(ROLE) != "transform":
+        return {}
+    nodes = {
+        role: transformNode.GetNodeReference(REFERENCE + role) for role in OUTPUTS if role != "transform"
+    }
+    return {"transform": transformNode, **{role: node for role, node in nodes.items() if node is not None}}
+
+
+def inputsOf(transformNode):
+    """(fixed node, moving node) of the run, each None if it is gone."""
+    if transformNode is None:
+        return None, None
+    return tuple(transformNode.GetNodeReference(REFERENCE + name) for name in ("fixed", "moving"))
+
+
+def summaryOf(transformNode):
+    """Summary and label names of the run that made this transform; (None, {}) for any other transform."""
+    text = transformNode.GetAttribute(SUMMARY) if transformNode else None
+    if not text:
+        return None, {}
+    return json.loads(text), json.loads(transformNode.GetAttribute(NAMES) or "{}")
+
+
+def originOf(transformNode):
+    """One line on how the run of this transform was computed."""
+    return summary.origin(summaryOf(transformNode)[0] or {})
+
+
+def _payloads(result, labelNames):
+    """{role: VTK object or (image data, matrix)}, made before the scene is touched."""
+    fill = {"transform": volumes.gridTransform(result.disp_lps_mm, result.moved)}
+    if result.inverse_disp_lps_mm is not None:
+        fill["inverse_transform"] = volumes.gridTransform(result.inverse_disp_lps_mm, result.moved)
+    for role, className in OUTPUTS.items():
+        if className == VOLUME:
+            image = getattr(result, role)
+            fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)
+    if result.moved_seg is not None:
+        fill["moved_segmentation"] = volumes.segmentationFromLabels(result.moved_seg, labelNames)
+    fill["numbers"] = summary.table(result.summary, _plainNames(labelNames))
+    return fill
+
+
+def _plainNames(labelNames):
+    return {str(value): name for value, (name, _color) in labelNames.items()}
+
+
+def _fillVolume(node, content, undo):
+    image, matrix = content
+    former = slicer.vtkMRMLScalarVolumeNode()
+    former.CopyOrientation(node)
+    undo(node.SetAndObserveImageData, node.GetImageData())
+    undo(node.CopyOrientation, former)
+    undo(node.SetAndObserveTransformNodeID, node.GetTransformNodeID())
+    node.SetAndObserveTransformNodeID(None)
+    node.SetIJKToRASMatrix(matrix)
+    node.SetAndObserveImageData(image)
+
+
+def _fillTransform(node, grid, undo):
+    undo(node.SetAndObserveTransformFromParent, node.GetTransformFromParent())
+    node.SetAndObserveTransformNodeID(None)
+    node.SetAndObserveTransformFromParent(grid)
+
+
+def _fillSegmentation(node, segmentation, undo):
+    undo(node.SetAndObserveSegmentation, node.GetSegmentation())
+    node.SetAndObserveTransformNodeID(None)
+    node.SetAndObserveSegmentation(segmentation)
+
+
+def _fillTable(node, content, undo):
+    undo(node.SetAndObserveTable, node.GetTable())
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetAndObserveTable(content)
+
+
+_FILL = {
+    VOLUME: _fillVolume,
+    TRANSFORM: _fillTransform,
+    "vtkMRMLSegmentationNode": _fillSegmentation,
+    "vtkMRMLTableNode": _fillTable,
+}
+
+
+def _display(nodes, movingNode):
+    for role in colors.styles():
+        colors.applyStyle(nodes[role], role)
+    colors.copyWindow(movingNode, nodes["moved"])
+    if "moved_segmentation" in nodes:
+        nodes["moved_segmentation"].CreateDefaultDisplayNodes()
+
+
+def _connect(nodes, fixedNode, movingNode, result, labelNames, undo):
+    """Roles, references and the run record."""
+    transform = nodes["transform"]
+    record = json.dumps(result.record, default=str)
+    for role, node in nodes.items():
+        for key, value in ((ROLE, role), (RECORD, record)):
+            undo(node.SetAttribute, key, node.GetAttribute(key))
+            node.SetAttribute(key, value)
+        for name, other in (("fixed", fixedNode), ("moving", movingNode), ("transform", transform)):
+            if other is not node:
+                undo(node.SetNodeReferenceID, REFERENCE + name, node.GetNodeReferenceID(REFERENCE + name))
+                node.SetNodeReferenceID(REFERENCE + name, other.GetID())
+    for role in OUTPUTS:
+        if role != "transform":
+            undo(
+                transform.SetNodeReferenceID, REFERENCE + role, transform.GetNodeReferenceID(REFERENCE + role)
+            )
+            transform.SetNodeReferenceID(REFERENCE + role, nodes[role].GetID() if role in nodes else None)
+    transform.SetNodeReferenceID(transform.GetFixedNodeReferenceRole(), fixedNode.GetID())
+    transform.SetNodeReferenceID(transform.GetMovingNodeReferenceRole(), movingNode.GetID())
+    for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(labelNames))):
+        undo(transform.SetAttribute, key, transform.GetAttribute(key))
+        transform.SetAttribute(key, json.dumps(value, default=str))
+
+
+@contextmanager
+def _allOrNothing():
+    """Batch the scene; on an exception call the recorded undo steps backwards and remove every new node."""
+    scene, steps = slicer.mrmlScene, []
+    before = {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
+    scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    try:
+        yield lambda function, *arguments: steps.append((function, arguments))
+    except BaseException:
+        for function, arguments in reversed(steps):
+            function(*arguments)
+        nodes = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]
+        for node in nodes:
+            if node.GetID() not in before:
+                scene.RemoveNode(node)
+        raise
+    finally:
+        scene.EndState(slicer.vtkMRMLScene.BatchProcessState)

@@ -1,0 +1,67 @@
+"""The part of the panel around the Register button: progress, status line, Cancel, locked inputs."""
+
+from contextlib import contextmanager
+
+from slicer.i18n import tr as _
+
+from .background import Job
+
+LOCKED = ("inputs", "model", "outputs", "inspect", "dependency")
+
+
+class RunSection:
+    """Shows one run at a time."""
+
+    def __init__(self, ui):
+        self._ui, self._job = ui, None
+        ui.cancelButton.connect("clicked(bool)", self.cancel)
+
+    @property
+    def running(self):
+        """True between start and end of a run."""
+        return self._job is not None
+
+    def execute(self, work):
+        """Run work(progress) in a thread, inside `busy`."""
+        return self._job.run(work, self._report)
+
+    def cancel(self, _checked=False):
+        """Stop the run between two of its steps; nothing happens if there is none."""
+        if self._job is not None:
+            self._job.cancel()
+            self.status = _("Stopping...")
+
+    @property
+    def status(self):
+        """Text of the status line."""
+        return self._ui.statusLabel.text
+
+    @status.setter
+    def status(self, text):
+        self._ui.statusLabel.text = text
+        self._ui.statusLabel.visible = bool(text)
+
+    @contextmanager
+    def busy(self):
+        """Lock the inputs and show the progress bar for the duration of a run."""
+        self._job = Job()
+        self._show(True)
+        try:
+            yield
+        finally:
+            self._job = None
+            self._show(False)
+
+    def _show(self, running):
+        ui = self._ui
+        for section in LOCKED:
+            getattr(ui, f"{section}CollapsibleButton").enabled = not running
+        ui.registerButton.enabled = False
+        ui.progressBar.value = 0
+        ui.progressBar.visible = running
+        ui.cancelButton.visible = running
+
+    def _report(self, fraction, message):
+        self._ui.progressBar.value = round(1000 * fraction)
+        if not self._job.cancelled:
+            self.status = message

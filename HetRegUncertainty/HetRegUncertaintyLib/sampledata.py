@@ -1,0 +1,72 @@
+"""Simulated pairs, made on the spot: for the Sample Data module, the panel's example and the tests."""
+
+import os
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import volumes
+
+SEED = 1
+NAMES = {1: "RV cavity", 2: "LV myocardium", 3: "LV cavity", 4: "Left atrium"}
+COLORS = {1: (0.35, 0.6, 0.95), 2: (0.95, 0.75, 0.3), 3: (0.9, 0.3, 0.3), 4: (0.5, 0.8, 0.5)}
+SAMPLES = {"Cardiac MRI phantom (ED, ES)": ("mri2d", 6), "Echo phantom (ED, ES)": ("echo2d", 1)}
+THUMBNAILS = ("HetRegPhantomMRI.png", "HetRegPhantomEcho.png")
+MRI, ECHO = SAMPLES
+
+
+def register(iconFolder):
+    """Add the samples to Slicer's Sample Data module."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataCategory("HetReg", title=_("Cardiac registration"))
+    for name, thumbnail in zip(SAMPLES, THUMBNAILS, strict=True):
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+            category="HetReg",
+            sampleName=name,
+            uris="",
+            fileNames=thumbnail,
+            nodeNames=name,
+            customDownloader=lambda source: list(load(source.sampleName).values()),
+            thumbnailFileName=os.path.join(iconFolder, thumbnail),
+        )
+
+
+def load(name=MRI, seed=SEED):
+    """Make a pair and add it to the scene.
+
+    Returns {"fixed", "moving": volumes, "fixed_segmentation", "moving_segmentation": segmentations}.
+    """
+    from hetreg.datasets.phantom import make_pair
+
+    kind, slices = SAMPLES[name]
+    pair = make_pair(kind, seed, slices=slices)
+    nodes = {
+        "fixed": _addVolume(pair.fixed, _("Phantom ES")),
+        "moving": _addVolume(pair.moving, _("Phantom ED")),
+    }
+    nodes["fixed_segmentation"] = _addLabels(pair.fixed_label, _("Phantom ES labels"))
+    nodes["moving_segmentation"] = _addLabels(pair.moving_label, _("Phantom ED labels"))
+    return nodes
+
+
+def _addVolume(image, name):
+    node = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name)
+    )
+    node.SetIJKToRASMatrix(volumes.ijkToRasMatrix(image))
+    node.SetAndObserveImageData(volumes.imageDataFromArray(image.array))
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def _addLabels(image, name):
+    present = sorted(set(image.array.ravel().tolist()) - {0})
+    names = {value: (NAMES[value], COLORS[value]) for value in present}
+    node = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(name)
+    )
+    node.SetAndObserveSegmentation(volumes.segmentationFromLabels(image, names))
+    node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetVisibility(False)
+    return node

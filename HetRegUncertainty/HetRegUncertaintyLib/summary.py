@@ -1,0 +1,99 @@
+"""The numbers of one registration for people: rows, an HTML table for the panel, a vtkTable for the scene."""
+
+from dataclasses import dataclass
+from html import escape
+
+import vtk
+from slicer.i18n import tr as _
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: before is empty where the quantity only exists after registration."""
+
+    label: str
+    before: str
+    after: str
+    unit: str = ""
+
+
+def rows(summary, names=None):
+    """Rows of a summary of `register_pair`; names: {label value: name} for the Dice rows."""
+    found = _overlapRows(summary, names or {})
+    if "ncc_after" in summary:
+        found.append(
+            Row(_("Correlation"), _number(summary["ncc_before"], 3), _number(summary["ncc_after"], 3))
+        )
+    if "mse_after" in summary:
+        found.append(
+            Row(_("Mean squared difference"), _number(summary["mse_before"]), _number(summary["mse_after"]))
+        )
+    singles = (
+        ("displacement_mean_mm", _("Displacement, mean"), 1, "mm"),
+        ("displacement_p95_mm", _("Displacement, 95th percentile"), 1, "mm"),
+        ("displacement_max_mm", _("Displacement, largest"), 1, "mm"),
+        ("noise_sd_median", _("Noise SD, median"), None, _("intensity")),
+        ("folded_percent", _("Folded voxels"), 2, "%"),
+        ("inverse_error_mm", _("Inverse error, largest"), 3, "mm"),
+    )
+    for key, label, decimals, unit in singles:
+        if summary.get(key) is not None:
+            found.append(Row(label, "", _number(summary[key], decimals), unit))
+    return found
+
+
+def origin(summary):
+    """One line on how the result was computed."""
+    return _("{model}, {dimension}, {device}, {seconds:.1f} s").format(
+        model=summary.get("model", "?"),
+        dimension=str(summary.get("dimension", "?")).upper(),
+        device=summary.get("device", "?"),
+        seconds=float(summary.get("seconds", 0.0)),
+    )
+
+
+def html(summary, names=None):
+    """The rows as a small HTML table with the origin and the notes below."""
+    head = (
+        f"<tr><td></td><td align='right'>{_('before')}</td><td align='right'>{_('after')}</td><td></td></tr>"
+    )
+    body = "".join(
+        f"<tr><td>{escape(r.label)}</td><td align='right'>{escape(r.before)}</td>"
+        f"<td align='right'><b>{escape(r.after)}</b></td><td>{escape(r.unit)}</td></tr>"
+        for r in rows(summary, names)
+    )
+    notes = "".join(f"<p><b>{_('Note')}:</b> {escape(str(n))}</p>" for n in summary.get("notes", []))
+    return f"<table width='100%' cellpadding='1'>{head}{body}</table><p>{escape(origin(summary))}</p>{notes}"
+
+
+def table(summary, names=None):
+    """The rows as a vtkTable with four text columns."""
+    result = vtk.vtkTable()
+    lines = rows(summary, names)
+    columns = (("Measure", "label"), ("Before", "before"), ("After", "after"), ("Unit", "unit"))
+    for title, attribute in columns:
+        column = vtk.vtkStringArray()
+        column.SetName(title)
+        for row in lines:
+            column.InsertNextValue(getattr(row, attribute))
+        result.AddColumn(column)
+    return result
+
+
+def _overlapRows(summary, names):
+    before, after = summary.get("dice_before") or {}, summary.get("dice_after") or {}
+    return [
+        Row(
+            _("Dice, {label}").format(label=names.get(str(value), value)),
+            _number(before.get(value), 3),
+            _number(dice, 3),
+        )
+        for value, dice in after.items()
+    ]
+
+
+def _number(value, decimals=None):
+    """Fixed decimals, or three significant digits."""
+    if value is None:
+        return ""
+    return f"{float(value):.3g}" if decimals is None else f"{float(value):.{decimals}f}"
