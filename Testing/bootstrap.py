@@ -233,14 +233,11 @@ def ensure_environment() -> None:
 
 
 def child_environment() -> dict[str, str]:
-    """Variables for the environment's Python: no foreign packages, drawing offscreen, a thread per core."""
+    """Variables for the environment's Python: no foreign packages, a thread per core."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     env.setdefault("OMP_NUM_THREADS", str(min(cores, 8)))
     env.setdefault("MPLBACKEND", "Agg")
-    env.setdefault("QT_QPA_PLATFORM", "offscreen")
-    if sys.platform.startswith("linux"):
-        env.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     return env
 
 

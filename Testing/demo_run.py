@@ -1,0 +1,251 @@
+"""Testing/demo: starts the module on the stand-in runtime, clicks Register, shows and saves the result.
+
+Every step goes through the module's own widgets, as a person would do it. See `Testing/demo --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "HetRegUncertainty")]
+
+FILES = {
+    "transform": "transform.h5",
+    "inverse_transform": "inverse_transform.h5",
+    "noise_variance": "noise_variance.nrrd",
+    "snr_weight": "snr_weight.nrrd",
+    "moved": "moved.nrrd",
+}
+
+
+class BadInput(Exception):
+    """One sentence for the user; exit code 2."""
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser("Testing/demo", description=__doc__.split("\n", 1)[0].split(": ", 1)[1])
+    parser.add_argument(
+        "fixed", nargs="?", type=Path, metavar="FIXED", help="image to register to (end-systole)"
+    )
+    parser.add_argument(
+        "moving", nargs="?", type=Path, metavar="MOVING", help="image to deform (end-diastole)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo-output"), metavar="DIR", help="default: demo-output"
+    )
+    parser.add_argument("--show", action="store_true", help="open the window and leave it open at the end")
+    options = parser.parse_args(arguments)
+    if (options.fixed is None) != (options.moving is None):
+        parser.error("FIXED is given without MOVING: give both, or none for the sample pair.")
+    return options
+
+
+class Steps:
+    """Prints what is being done, with the seconds since the start."""
+
+    def __init__(self) -> None:
+        self._start, self._last = time.monotonic(), ""
+
+    def say(self, message: str) -> None:
+        """One line, unless it repeats the last one."""
+        if message and message != self._last:
+            self._last = message
+            print(f"[{time.monotonic() - self._start:6.1f} s] {message}", flush=True)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Fail before the work, not after it. Raises BadInput."""
+    from hetreg import read_image
+
+    for path in filter(None, (options.fixed, options.moving)):
+        try:
+            read_image(path)
+        except (ValueError, OSError) as error:
+            raise BadInput(" ".join(str(error).split())) from error
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        probe = options.output / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"The output folder {options.output} cannot be written: {error.strerror}.") from error
+    if options.show:
+        check_display()
+
+
+def check_display() -> None:
+    """Raises BadInput where no window can open (Qt itself would end the process)."""
+    if not sys.platform.startswith("linux"):
+        return
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise BadInput(
+            "There is no display (DISPLAY is not set): leave --show out, the screenshot is written anyway."
+        )
+    import PySide6
+
+    plugin = Path(PySide6.__file__).parent / "Qt" / "plugins" / "platforms" / "libqxcb.so"
+    try:
+        ctypes.CDLL(str(plugin))
+    except OSError as error:
+        library = str(error).split(":", 1)[0]
+        raise BadInput(
+            f"The window needs {library}: install the package that has it (libxcb-cursor0 ...)."
+        ) from error
+
+
+def load_pair(ui, options: argparse.Namespace) -> None:
+    """Choose fixed and moving in the panel: the sample pair by its button, or the user's files."""
+    import slicer
+
+    if options.fixed is None:
+        ui.sampleButton.click()
+        return
+    for path, selector in ((options.fixed, ui.fixedSelector), (options.moving, ui.movingSelector)):
+        try:
+            node = slicer.util.loadVolume(str(path))
+        except RuntimeError as error:
+            raise BadInput(f"{path.name} could not be loaded as a volume.") from error
+        selector.setCurrentNode(node)
+    slicer.util.setSliceViewerLayers(
+        background=ui.fixedSelector.currentNode(), fit=True, rotateToVolumePlane=True
+    )
+
+
+def register(ui, steps: Steps) -> None:
+    """Click Register and wait for its end. Raises BadInput with the panel's sentence."""
+    import runtime
+
+    if not ui.registerButton.enabled:
+        raise BadInput(ui.registerButton.toolTip)
+    ui.progressBar.connect(
+        "valueChanged(int)", lambda value: steps.say(f"  {value / 10:3.0f} %  {ui.statusLabel.text}")
+    )
+    ui.registerButton.click()
+    for error in runtime.errors():
+        if isinstance(error, ValueError):
+            raise BadInput(" ".join(str(error).split()))
+        raise error
+
+
+def inspect(ui) -> None:
+    """Overlay, legend and grid, through the panel's own widgets."""
+    import runtime
+
+    for box, text in ((ui.overlayComboBox, "Noise SD"), (ui.deformationComboBox, "Grid")):
+        box.setCurrentIndex(box.findText(text))
+        if box.currentText != text:
+            raise RuntimeError(f"The panel's menu '{box.name}' has no entry '{text}'.")
+    ui.legendCheckBox.checked = True
+    ui.linkedLayoutCheckBox.checked = True
+    runtime.process_events(0.3)
+
+
+def save(parameters, output: Path) -> dict[str, str]:
+    """Screenshot, scene and the outputs of the run. Returns the files by what they are."""
+    import slicer
+
+    import runtime
+    from HetRegUncertaintyLib.parameters import outputParameter
+
+    files = {"screenshot": output / "screenshot.png", "scene": output / "scene.mrb"}
+    runtime.screenshot(files["screenshot"])
+    written = slicer.util.saveScene(str(files["scene"]))
+    for role, name in FILES.items():
+        files[role] = output / name
+        written = (
+            slicer.util.saveNode(getattr(parameters, outputParameter(role)), str(files[role])) and written
+        )
+    if not written or not all(f.is_file() for f in files.values()):
+        raise OSError(f"Not every file could be written to {output}: is the disk full?")
+    return {name: file.name for name, file in files.items()}
+
+
+def check_transform(parameters, output: Path) -> float:
+    """Largest difference of `moved` from SimpleITK's own use of the transform file, in intensity ranges."""
+    import numpy as np
+    import SimpleITK as sitk
+
+    from HetRegUncertaintyLib import volumes
+
+    moving = sitk.Cast(volumes.imageFromNode(parameters.movingVolume).to_sitk(), sitk.sitkFloat64)
+    moved = sitk.ReadImage(str(output / FILES["moved"]), sitk.sitkFloat64)
+    transform = sitk.ReadTransform(str(output / FILES["transform"]))
+    again = sitk.Resample(moving, moved, transform, sitk.sitkLinear, 0.0)
+    difference = sitk.GetArrayViewFromImage(again) - sitk.GetArrayViewFromImage(moved)
+    return float(np.abs(difference).max() / np.ptp(sitk.GetArrayViewFromImage(moving)))
+
+
+def write_report(parameters, output: Path, files: dict[str, str]) -> None:
+    """report.json, and the same numbers on the terminal."""
+    from HetRegUncertaintyLib import results, summary
+
+    numbers, names = results.summaryOf(parameters.transform)
+    error = check_transform(parameters, output)
+    report = {
+        "fixed": parameters.fixedVolume.GetName(),
+        "moving": parameters.movingVolume.GetName(),
+        "summary": numbers,
+        "labels": names,
+        "transform_error_of_intensity_range": error,
+        "record": json.loads(parameters.transform.GetAttribute(results.RECORD)),
+        "files": files,
+    }
+    (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    for row in summary.rows(numbers, names):
+        before = f"{row.before} -> " if row.before else ""
+        print(f"  {row.label:32} {before}{row.after} {row.unit}".rstrip())
+    print(f"  {'Transform in SimpleITK':32} reproduces the moved image to {error:.1e} of its range")
+    print(f"  {results.originOf(parameters.transform)}")
+
+
+def demo(options: argparse.Namespace) -> None:
+    """All steps. Raises BadInput for what the user can mend."""
+    steps = Steps()
+    check(options)
+    steps.say("Starting the stand-in runtime (not 3D Slicer itself: see Testing/runtime/README.md)")
+    import runtime
+
+    runtime.start(show=options.show)
+    import slicer
+
+    runtime.load_module(str(ROOT / "HetRegUncertainty" / "HetRegUncertainty.py"))
+    slicer.util.selectModule("HetRegUncertainty")
+    panel = slicer.util.getModuleWidget("HetRegUncertainty")
+    steps.say("Loading the images" if options.fixed else "Making the sample pair")
+    load_pair(panel.ui, options)
+    steps.say("Clicking Register")
+    register(panel.ui, steps)
+    steps.say("Overlay, legend and grid")
+    inspect(panel.ui)
+    steps.say(f"Writing to {options.output}")
+    parameters = panel.logic.getParameterNode()
+    write_report(parameters, options.output, save(parameters, options.output))
+    steps.say(f"Done: look at {options.output / 'screenshot.png'}")
+    if options.show:
+        steps.say("The window stays open: close it to end")
+        runtime.run()
+
+
+def main() -> int:
+    """Exit code: 0 done, 2 bad input (one sentence), 1 anything else."""
+    try:
+        demo(parse())
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
