@@ -1,0 +1,278 @@
+"""Stand-ins for the 3D view, the plot view and the table view."""
+
+import vtk
+from PySide6 import QtCore, QtWidgets
+
+import slicer
+
+from .mrml_widgets import qMRMLWidget
+from .plot_drawing import PlotDrawing
+from .rendered_view import RenderedView
+from .slice_views import registerManagers
+from .view_bar import ViewBar
+
+MANAGERS = (
+    "vtkMRMLCameraDisplayableManager",
+    "vtkMRMLViewDisplayableManager",
+    "vtkMRMLModelDisplayableManager",
+    "vtkMRMLThreeDReformatDisplayableManager",
+    "vtkMRMLCrosshairDisplayableManager3D",
+    "vtkMRMLOrientationMarkerDisplayableManager",
+    "vtkMRMLRulerDisplayableManager",
+    "vtkMRMLColorLegendDisplayableManager",
+    "vtkMRMLTransformsDisplayableManager3D",
+    "vtkMRMLSegmentationsDisplayableManager3D",
+    "vtkMRMLMarkupsDisplayableManager",
+)
+
+
+class qMRMLThreeDView(RenderedView):
+    _standin_ = True
+
+    def __init__(self, node, parent=None):
+        super().__init__(parent)
+        self._node = node
+        factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
+        registerManagers(factory, MANAGERS, slicer.app.applicationLogic())
+        self._group = slicer.vtkMRMLDisplayableManagerGroup()
+        self._group.Initialize(factory, self._renderer)
+        self._group.AddObserver(vtk.vtkCommand.UpdateEvent, lambda *_: self.scheduleRender())
+        self._group.SetMRMLDisplayableNode(node)
+        self._style = slicer.vtkMRMLThreeDViewInteractorStyle()
+        self._style.SetDisplayableManagers(self._group)
+        self._style.SetInteractor(self._interactor)
+        node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._onNode())
+        self._onNode()
+
+    def _onNode(self):
+        self._renderer.SetGradientBackground(True)
+        self._renderer.SetBackground(self._node.GetBackgroundColor())
+        self._renderer.SetBackground2(self._node.GetBackgroundColor2())
+        self.scheduleRender()
+
+    def mrmlViewNode(self):
+        return self._node
+
+    def cameraNode(self):
+        logic = slicer.app.applicationLogic().GetViewLogic(self._node)
+        return logic.GetCameraNode() if logic is not None else None
+
+    def interactorObserver(self):
+        return self._style
+
+    def displayableManagerByClassName(self, name):
+        return self._group.GetDisplayableManagerByClassName(name)
+
+    def getDisplayableManagers(self, collection):
+        for i in range(self._group.GetDisplayableManagerCount()):
+            collection.AddItem(self._group.GetNthDisplayableManager(i))
+
+    def resetFocalPoint(self):
+        """Centre on what is visible; keeps direction and distance."""
+        bounds = self._renderer.ComputeVisiblePropBounds()
+        if bounds[0] > bounds[1]:
+            return
+        camera = self._renderer.GetActiveCamera()
+        centre = [(bounds[2 * i] + bounds[2 * i + 1]) / 2 for i in range(3)]
+        shift = [c - f for c, f in zip(centre, camera.GetFocalPoint(), strict=True)]
+        camera.SetPosition([p + s for p, s in zip(camera.GetPosition(), shift, strict=True)])
+        camera.SetFocalPoint(centre)
+        self._renderer.ResetCameraClippingRange()
+        self.scheduleRender()
+
+    def resetCamera(self, *_):
+        self._renderer.ResetCamera()
+        self.scheduleRender()
+
+    def setFocalPoint(self, x, y, z):
+        self._renderer.GetActiveCamera().SetFocalPoint(x, y, z)
+        self.scheduleRender()
+
+
+class qMRMLThreeDWidget(qMRMLWidget):
+    _standin_ = True
+
+    def __init__(self, node, parent=None):
+        super().__init__(parent)
+        self._node = node
+        self._logic = slicer.vtkMRMLViewLogic()
+        self._logic.SetName(node.GetLayoutName())
+        self._logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self._logic.SetMRMLScene(slicer.mrmlScene)
+        slicer.app.applicationLogic().GetViewLogics().AddItem(self._logic)
+        self._bar = ViewBar(node.GetLayoutLabel() or "1", node.GetLayoutColor(), self)
+        self._bar._row.addStretch(1)
+        self._view = qMRMLThreeDView(node, self)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._bar)
+        column.addWidget(self._view, 1)
+
+    def mrmlViewNode(self):
+        return self._node
+
+    def mrmlAbstractViewNode(self):
+        return self._node
+
+    def threeDView(self):
+        return self._view
+
+    def viewWidget(self):
+        return self._view
+
+    def threeDController(self):
+        return self._bar
+
+    def controllerWidget(self):
+        return self._bar
+
+    def viewLogic(self):
+        return self._logic
+
+    def logic(self):
+        return self._logic
+
+
+class qMRMLPlotView(RenderedView):
+    """Draws the plot chart node that the plot view node shows, with VTK's own chart."""
+
+    _standin_ = True
+
+    def __init__(self, node, parent=None):
+        super().__init__(parent)
+        self._node = node
+        self._renderer.SetBackground(1, 1, 1)
+        self._drawing = PlotDrawing(self._renderer)
+        self._observed = []
+        node.AddObserver(vtk.vtkCommand.AnyEvent, lambda *_: self.scheduleRender())
+
+    def _prepareRender(self):
+        self._follow()
+        self._drawing.draw(self._node.GetPlotChartNode())
+
+    def _follow(self):
+        """Observe the chart, its series and their tables, so that a change is drawn."""
+        for item, tag in self._observed:
+            item.RemoveObserver(tag)
+        chart = self._node.GetPlotChartNode()
+        items = [chart] if chart is not None else []
+        for i in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
+            series = chart.GetNthPlotSeriesNode(i)
+            items += [n for n in (series, series.GetTableNode() if series is not None else None) if n is not None]
+        self._observed = [(n, n.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.scheduleRender())) for n in items]
+
+    def fitToContent(self):
+        self.scheduleRender()
+
+
+class qMRMLPlotWidget(qMRMLWidget):
+    _standin_ = True
+
+    def __init__(self, node, parent=None):
+        super().__init__(parent)
+        self._node = node
+        self._bar = ViewBar(node.GetLayoutLabel() or "P", node.GetLayoutColor(), self)
+        self._bar._row.addStretch(1)
+        self._view = qMRMLPlotView(node, self)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._bar)
+        column.addWidget(self._view, 1)
+
+    def mrmlPlotViewNode(self):
+        return self._node
+
+    def mrmlAbstractViewNode(self):
+        return self._node
+
+    def plotView(self):
+        return self._view
+
+    def viewWidget(self):
+        return self._view
+
+    def plotController(self):
+        return self._bar
+
+    def controllerWidget(self):
+        return self._bar
+
+
+class qMRMLTableView(QtWidgets.QTableView):
+    """Shows a table node; the cells are text."""
+
+    _standin_ = True
+
+    def __init__(self, parent=None):
+        super().__init__(parent)
+        self._node = self._viewNode = self._scene = self._tag = None
+
+    def setMRMLScene(self, scene):
+        self._scene = scene
+
+    def mrmlScene(self):
+        return self._scene
+
+    def setMRMLTableViewNode(self, node):
+        self._viewNode = node
+        node.AddObserver(vtk.vtkCommand.AnyEvent, lambda *_: self.setMRMLTableNode(node.GetTableNode()))
+        self.setMRMLTableNode(node.GetTableNode())
+
+    def mrmlTableViewNode(self):
+        return self._viewNode
+
+    def mrmlTableNode(self):
+        return self._node
+
+    def setMRMLTableNode(self, node):
+        if node is not self._node:
+            if self._node is not None:
+                self._node.RemoveObserver(self._tag)
+            self._node = node
+            if node is not None:
+                self._tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._fill())
+            self._fill()
+
+    def _fill(self):
+        from PySide6 import QtGui
+
+        table = self._node.GetTable() if self._node is not None else None
+        columns = table.GetNumberOfColumns() if table is not None else 0
+        model = QtGui.QStandardItemModel(table.GetNumberOfRows() if table is not None else 0, columns, self)
+        for column in range(columns):
+            model.setHorizontalHeaderItem(column, QtGui.QStandardItem(table.GetColumnName(column) or ""))
+            for row in range(table.GetNumberOfRows()):
+                model.setItem(row, column, QtGui.QStandardItem(table.GetValue(row, column).ToString()))
+        self.setModel(model)
+
+    def tableModel(self):
+        return self.model()
+
+
+class qMRMLTableWidget(qMRMLWidget):
+    """The frame of the table view; Slicer has it too, the facts' file does not list it."""
+
+    _standin_ = True
+
+    def __init__(self, node, parent=None):
+        super().__init__(parent)
+        self._bar = ViewBar(node.GetLayoutLabel() or "T", node.GetLayoutColor(), self)
+        self._bar._row.addStretch(1)
+        self._view = qMRMLTableView(self)
+        self._view.setMRMLScene(slicer.mrmlScene)
+        self._view.setMRMLTableViewNode(node)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._bar)
+        column.addWidget(self._view, 1)
+        self._view.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding)
+        self._view.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+
+    def tableView(self):
+        return self._view
+
+    def tableController(self):
+        return self._bar

@@ -1,0 +1,72 @@
+"""slicer.packaging of the stand-in: reads and checks requirements; whatever would install raises."""
+
+import importlib.metadata
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+import slicer
+
+from .standin import NotInStandIn
+
+
+def load_requirements(path):
+    lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    return [Requirement(line) for line in lines if line and not line.startswith(("#", "-"))]
+
+
+def _asRequirements(requirements):
+    if isinstance(requirements, str):
+        try:
+            return [Requirement(requirements)]
+        except InvalidRequirement:
+            return [Requirement(text) for text in requirements.split()]
+    if isinstance(requirements, Requirement):
+        return [requirements]
+    if isinstance(requirements, list):
+        return [Requirement(item) if isinstance(item, str) else item for item in requirements]
+    raise TypeError(f"Expected str, Requirement or list, got {type(requirements).__name__}")
+
+
+def pip_check(req):
+    """Whether all requirements are satisfied in this environment; asks the metadata, starts no process."""
+    return all(_isSatisfied(item) for item in _asRequirements(req))
+
+
+def _isSatisfied(requirement):
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return True
+    if requirement.extras:
+        raise NotInStandIn(f"extras in a requirement ({requirement}) are not part of the stand-in")
+    try:
+        return importlib.metadata.version(requirement.name) in requirement.specifier
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def pip_ensure(
+    requirements,
+    constraints=None,
+    skip_packages=None,
+    prompt_install=True,
+    prompt_restart=True,
+    requester=None,
+    skip_in_testing=True,
+    show_progress=True,
+):
+    missing = [item for item in _asRequirements(requirements) if not pip_check(item)]
+    if not missing or (skip_in_testing and slicer.app.testingEnabled()):
+        return None
+    return pip_install([str(item) for item in missing], requester=requester)
+
+
+def pip_install(requirements, **_options):
+    raise NotInStandIn(f"slicer.packaging would install {requirements}")
+
+
+def pip_uninstall(requirements, **_options):
+    raise NotInStandIn(f"slicer.packaging would uninstall {requirements}")
+
+
+def isPipInstallInProgress():
+    return False

@@ -1,0 +1,196 @@
+"""How parameters lie in a vtkMRMLScriptedModuleNode: text parameters, node references, numbered elements."""
+
+import slicer
+
+
+class SimpleStore:
+    def __init__(self, codec):
+        self.codec = codec
+
+    def default(self):
+        return self.codec.default()
+
+    def check(self, value):
+        self.codec.check(value)
+
+    def isIn(self, node, name):
+        return bool(node.HasParameter(name))
+
+    def write(self, node, name, value):
+        self.check(value)
+        node.SetParameter(name, self.codec.toText(value))
+
+    def read(self, node, name):
+        return self.codec.fromText(node.GetParameter(name))
+
+    def remove(self, node, name):
+        node.UnsetParameter(name)
+
+
+class OptionalStore:
+    """A simple value or None."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def default(self):
+        return None
+
+    def check(self, value):
+        if value is not None:
+            self.inner.check(value)
+
+    def isIn(self, node, name):
+        return bool(node.HasParameter(name + "_none")) or self.inner.isIn(node, name)
+
+    def write(self, node, name, value):
+        self.check(value)
+        with slicer.util.NodeModify(node):
+            if value is None:
+                self.inner.remove(node, name)
+                node.SetParameter(name + "_none", "True")
+            else:
+                node.UnsetParameter(name + "_none")
+                self.inner.write(node, name, value)
+
+    def read(self, node, name):
+        return None if node.HasParameter(name + "_none") else self.inner.read(node, name)
+
+    def remove(self, node, name):
+        node.UnsetParameter(name + "_none")
+        self.inner.remove(node, name)
+
+
+class NodeStore:
+    """A node reference, beside an empty parameter that says it has been set."""
+
+    def __init__(self, classes):
+        self.classes = tuple(classes)
+
+    def default(self):
+        return None
+
+    def check(self, value):
+        if value is not None and not isinstance(value, self.classes):
+            raise TypeError(f"Value must be of type {self.classes}, is {type(value)}")
+
+    def isIn(self, node, name):
+        return bool(node.HasParameter(name))
+
+    def write(self, node, name, value):
+        self.check(value)
+        with slicer.util.NodeModify(node):
+            node.SetParameter(name, "")
+            node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+
+    def read(self, node, name):
+        return node.GetNodeReference(name)
+
+    def remove(self, node, name):
+        node.UnsetParameter(name)
+        node.RemoveNodeReferenceIDs(name)
+
+
+class ListStore:
+    """name_len and name_0, name_1, ..."""
+
+    def __init__(self, element):
+        self.element = element
+
+    def default(self):
+        return []
+
+    def check(self, value):
+        for item in value:
+            self.element.check(item)
+
+    def isIn(self, node, name):
+        return bool(node.HasParameter(name + "_len"))
+
+    def _length(self, node, name):
+        return int(node.GetParameter(name + "_len")) if self.isIn(node, name) else 0
+
+    def write(self, node, name, values):
+        self.check(values)
+        with slicer.util.NodeModify(node):
+            for index in range(len(values), self._length(node, name)):
+                self.element.remove(node, f"{name}_{index}")
+            for index, value in enumerate(values):
+                self.element.write(node, f"{name}_{index}", value)
+            node.SetParameter(name + "_len", str(len(values)))
+
+    def _read(self, node, name):
+        return [self.element.read(node, f"{name}_{index}") for index in range(self._length(node, name))]
+
+    def read(self, node, name):
+        return ObservedList(self._read(node, name), lambda values: self.write(node, name, list(values)))
+
+    def remove(self, node, name):
+        for index in range(self._length(node, name)):
+            self.element.remove(node, f"{name}_{index}")
+        node.UnsetParameter(name + "_len")
+
+
+class DictStore:
+    """Two lists, of the keys and of the values."""
+
+    def __init__(self, key, value):
+        self.keys, self.values = ListStore(key), ListStore(value)
+
+    def default(self):
+        return {}
+
+    def check(self, value):
+        self.keys.check(value.keys())
+        self.values.check(value.values())
+
+    def isIn(self, node, name):
+        return self.keys.isIn(node, name + "_keys")
+
+    def write(self, node, name, value):
+        self.check(value)
+        with slicer.util.NodeModify(node):
+            self.keys.write(node, name + "_keys", list(value.keys()))
+            self.values.write(node, name + "_values", list(value.values()))
+
+    def read(self, node, name):
+        pairs = zip(self.keys._read(node, name + "_keys"), self.values._read(node, name + "_values"), strict=True)
+        return ObservedDict(dict(pairs), lambda value: self.write(node, name, dict(value)))
+
+    def remove(self, node, name):
+        self.keys.remove(node, name + "_keys")
+        self.values.remove(node, name + "_values")
+
+
+def _saving(name, base):
+    def method(self, *args, **kwargs):
+        result = getattr(base, name)(self, *args, **kwargs)
+        self._save(self)
+        return result
+
+    return method
+
+
+class ObservedList(list):
+    """A list that is written back to the node when it changes."""
+
+    def __init__(self, values, save):
+        super().__init__(values)
+        self._save = save
+
+    def __add__(self, other):
+        raise NotImplementedError("Adding an ObservedList is not supported. However, += is supported.")
+
+
+class ObservedDict(dict):
+    """A dict that is written back to the node when it changes."""
+
+    def __init__(self, values, save):
+        super().__init__(values)
+        self._save = save
+
+
+for _name in "append extend insert remove pop clear sort reverse __setitem__ __delitem__ __iadd__ __imul__".split():
+    setattr(ObservedList, _name, _saving(_name, list))
+for _name in "__setitem__ __delitem__ pop popitem clear update setdefault".split():
+    setattr(ObservedDict, _name, _saving(_name, dict))

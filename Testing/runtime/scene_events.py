@@ -1,0 +1,69 @@
+"""The scene's events for stand-in widgets: one set of observers per widget, gone with the widget."""
+
+import weakref
+
+import vtk
+
+import slicer
+
+_EVENTS = {
+    "added": "NodeAddedEvent",
+    "aboutToBeRemoved": "NodeAboutToBeRemovedEvent",
+    "removed": "NodeRemovedEvent",
+}
+_PROCESSED = ("EndBatchProcessEvent", "EndCloseEvent", "EndImportEvent", "EndRestoreEvent")
+
+
+class SceneObserver:
+    """Calls widget._onSceneEvent(what, node) until stop() or the widget's end."""
+
+    def __init__(self, scene, widget):
+        self._scene, self._widget, self._tags, self._nodes = scene, weakref.ref(widget), [], {}
+        for what, name in _EVENTS.items():
+            self._observe(what, getattr(slicer.vtkMRMLScene, name))
+        for name in _PROCESSED:
+            event = getattr(slicer.vtkMRMLScene, name)
+            self._tags.append(scene.AddObserver(event, lambda *_: self._processed()))
+        for i in range(scene.GetNumberOfNodes()):
+            self._follow(scene.GetNthNode(i))
+        widget.destroyed.connect(self.stop)
+
+    def _observe(self, what, event):
+        def call(_caller, _event, node):
+            if what == "added":
+                self._follow(node)
+            elif what == "removed":
+                self._unfollow(node)
+            self._tell(what, node)
+
+        call.CallDataType = vtk.VTK_OBJECT
+        self._tags.append(self._scene.AddObserver(event, call))
+
+    def _follow(self, node):
+        if node not in self._nodes:
+            self._nodes[node] = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda n, _e: self._tell("modified", n))
+
+    def _unfollow(self, node):
+        tag = self._nodes.pop(node, None)
+        if tag is not None:
+            node.RemoveObserver(tag)
+
+    def _processed(self):
+        present = {self._scene.GetNthNode(i) for i in range(self._scene.GetNumberOfNodes())}
+        for node in set(self._nodes) - present:
+            self._unfollow(node)
+        for node in present - set(self._nodes):
+            self._follow(node)
+        self._tell("processed", None)
+
+    def _tell(self, what, node):
+        widget = self._widget()
+        if widget is not None:
+            widget._onSceneEvent(what, node)
+
+    def stop(self, *_):
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        for node in list(self._nodes):
+            self._unfollow(node)
+        self._tags = []
