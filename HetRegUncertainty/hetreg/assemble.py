@@ -35,7 +35,7 @@ class Maps:
 def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> np.ndarray:
     """The true inverse of the field on the image grid; both (3, K, J, I) voxels. guess: a first one."""
     disp = pair.field_samples(field)
-    return pair.samples_to_field(invert(disp, start=pair.field_samples(guess), tolerance=5e-3))
+    return pair.samples_to_field(invert(disp, start=pair.field_samples(guess), tolerance=1e-2))
 
 
 def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:

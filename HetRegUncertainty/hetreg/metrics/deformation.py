@@ -13,11 +13,11 @@ def folding_percent(jacobian_determinant: np.ndarray) -> float:
 def similarity(fixed: np.ndarray, moved: np.ndarray) -> dict[str, float]:
     """mse: mean squared difference; ncc: Pearson correlation over the whole image (NaN for a constant
     image)."""
-    a, b = np.asarray(fixed, np.float64).ravel(), np.asarray(moved, np.float64).ravel()
+    a, b = np.asarray(fixed, np.float32).ravel(), np.asarray(moved, np.float32).ravel()
     difference = a - b
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a @ a) * (b @ b)))
+    a, b = a - a.mean(dtype=np.float64).astype(np.float32), b - b.mean(dtype=np.float64).astype(np.float32)
+    norm = float(np.sqrt(float(a @ a) * float(b @ b)))
     return {
-        "mse": float(difference @ difference / difference.size),
+        "mse": float(difference @ difference) / difference.size,
         "ncc": float(a @ b) / norm if norm > 0 else float("nan"),
     }
