@@ -1,6 +1,5 @@
 """Tests of the stand-in itself: a small module comes up in it, is clicked, saved and drawn."""
 
-
 import numpy as np
 import pytest
 import qt

@@ -15,7 +15,10 @@ class qSlicerApplication(QtWidgets.QApplication):
     """slicer.app. Settings, temporary files and the user's home all lie in a folder that goes with the process."""
 
     _standin_ = True
-    _signals_ = {"startupCompleted()": "startupCompleted", "mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}  # noqa: RUF012
+    _signals_ = {
+        "startupCompleted()": "startupCompleted",
+        "mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged",
+    }  # noqa: RUF012
     startupCompleted = QtCore.Signal()
     mrmlSceneChanged = QtCore.Signal(object)
 
@@ -101,7 +104,9 @@ class qSlicerApplication(QtWidgets.QApplication):
         return dict(os.environ)
 
     def moduleDocumentationUrl(self, name):
-        return f"{self.documentationBaseUrl}{self.documentationVersion}/user_guide/modules/{name.lower()}.html"
+        return (
+            f"{self.documentationBaseUrl}{self.documentationVersion}/user_guide/modules/{name.lower()}.html"
+        )
 
     def restart(self):
         raise NotInStandIn("slicer.app.restart() would end the process")

@@ -31,7 +31,9 @@ def start(show=False, width=1600, height=1000):
     state.started, state.show = True, show
     _collectErrors()
     warnings = vtk.vtkObject.GetGlobalWarningDisplay()
-    vtk.vtkObject.SetGlobalWarningDisplay(0)  # the wheel lacks the colour and terminology files that the logics look for
+    vtk.vtkObject.SetGlobalWarningDisplay(
+        0
+    )  # the wheel lacks the colour and terminology files that the logics look for
     state.scene, logic, state.logics = scene.makeScene("")
     vtk.vtkObject.SetGlobalWarningDisplay(warnings)
     slicer.app = application.qSlicerApplication(logic, show)

@@ -17,7 +17,23 @@ _TYPES = [
     ("MarkupsFile", (".mrk.json", ".fcsv")),
     ("ModelFile", (".vtp", ".vtk", ".stl", ".ply", ".obj")),
     ("ColorTableFile", (".ctbl", ".cxml")),
-    ("VolumeFile", (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".png", ".jpg", ".tif", ".tiff", ".bmp", ".hdr")),
+    (
+        "VolumeFile",
+        (
+            ".nrrd",
+            ".nhdr",
+            ".nii",
+            ".nii.gz",
+            ".mha",
+            ".mhd",
+            ".png",
+            ".jpg",
+            ".tif",
+            ".tiff",
+            ".bmp",
+            ".hdr",
+        ),
+    ),
 ]
 _WRITERS = [
     ("vtkMRMLSegmentationNode", "SegmentationFile"),

@@ -84,7 +84,9 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         if self.isChecked():
             painter.setPen(palette.color(QtGui.QPalette.ColorRole.Mid))
             painter.drawRect(frame.adjusted(0, header.height() // 2, 0, 0))
-        painter.fillRect(header.adjusted(0, 1, 0, -1), palette.color(QtGui.QPalette.ColorRole.Button).darker(106))
+        painter.fillRect(
+            header.adjusted(0, 1, 0, -1), palette.color(QtGui.QPalette.ColorRole.Button).darker(106)
+        )
         painter.setPen(palette.color(QtGui.QPalette.ColorRole.Mid))
         painter.drawRect(header.adjusted(0, 1, -1, -2))
         option = QtWidgets.QStyleOption()
@@ -92,10 +94,17 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         option.rect = QtCore.QRect(6, (header.height() - 11) // 2, 11, 11)
         arrow = QtWidgets.QStyle.PrimitiveElement
         self.style().drawPrimitive(
-            arrow.PE_IndicatorArrowDown if self.isChecked() else arrow.PE_IndicatorArrowRight, option, painter, self
+            arrow.PE_IndicatorArrowDown if self.isChecked() else arrow.PE_IndicatorArrowRight,
+            option,
+            painter,
+            self,
         )
         painter.setPen(palette.color(QtGui.QPalette.ColorRole.ButtonText))
-        flags = QtCore.Qt.AlignmentFlag.AlignVCenter | QtCore.Qt.AlignmentFlag.AlignLeft | QtCore.Qt.TextFlag.TextShowMnemonic
+        flags = (
+            QtCore.Qt.AlignmentFlag.AlignVCenter
+            | QtCore.Qt.AlignmentFlag.AlignLeft
+            | QtCore.Qt.TextFlag.TextShowMnemonic
+        )
         painter.drawText(header.adjusted(24, 0, -4, 0), int(flags), self.text)
         painter.end()
 

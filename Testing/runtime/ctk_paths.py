@@ -69,13 +69,17 @@ class ctkPathLineEdit(QtWidgets.QWidget):
             self._valid = valid
             self.validInputChanged.emit(valid)
 
-    currentPath = computed(str, lambda self: self._box.currentText, lambda self, value: self.setCurrentPath(value))
+    currentPath = computed(
+        str, lambda self: self._box.currentText, lambda self, value: self.setCurrentPath(value)
+    )
     filters = stored("filters", "enum", 0x1 | 0x2 | 0x6000)
     options = stored("options", "enum", None)
     nameFilters = stored("nameFilters", "QStringList", [])
     label = stored("label", str, "")
     settingKey = stored("settingKey", str, "", lambda self, _value: self.retrieveHistory())
-    showBrowseButton = stored("showBrowseButton", bool, True, lambda self, value: self._browse.setVisible(value))
+    showBrowseButton = stored(
+        "showBrowseButton", bool, True, lambda self, value: self._browse.setVisible(value)
+    )
     showHistoryButton = stored("showHistoryButton", bool, True)
     minimumContentsLength = stored("minimumContentsLength", int, 0)
     sizeAdjustPolicy = stored("sizeAdjustPolicy", "enum", None)

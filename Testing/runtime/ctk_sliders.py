@@ -74,7 +74,9 @@ class ctkSliderWidget(_NumberRow):
     minimum = computed(float, lambda self: self._box.minimum, _setMinimum)
     maximum = computed(float, lambda self: self._box.maximum, _setMaximum)
     value = computed(float, lambda self: self._box.value, lambda self, value: self._box.setValue(value))
-    decimals = computed(int, lambda self: self._box.decimals, lambda self, value: self._box.setDecimals(value))
+    decimals = computed(
+        int, lambda self: self._box.decimals, lambda self, value: self._box.setDecimals(value)
+    )
     singleStep = stored("singleStep", float, 1.0, lambda self, value: self._box.setSingleStep(value))
     pageStep = stored("pageStep", float, 10.0)
     prefix = computed(str, lambda self: self._box.prefix, lambda self, value: self._box.setPrefix(value))
@@ -121,11 +123,17 @@ class ctkDoubleSpinBox(_NumberRow):
     minimum = computed(float, lambda self: self._box.minimum, lambda self, value: self._box.setMinimum(value))
     maximum = computed(float, lambda self: self._box.maximum, lambda self, value: self._box.setMaximum(value))
     value = computed(float, lambda self: self._box.value, lambda self, value: self._box.setValue(value))
-    decimals = computed(int, lambda self: self._box.decimals, lambda self, value: self._box.setDecimals(value))
-    singleStep = computed(float, lambda self: self._box.singleStep, lambda self, value: self._box.setSingleStep(value))
+    decimals = computed(
+        int, lambda self: self._box.decimals, lambda self, value: self._box.setDecimals(value)
+    )
+    singleStep = computed(
+        float, lambda self: self._box.singleStep, lambda self, value: self._box.setSingleStep(value)
+    )
     prefix = computed(str, lambda self: self._box.prefix, lambda self, value: self._box.setPrefix(value))
     suffix = computed(str, lambda self: self._box.suffix, lambda self, value: self._box.setSuffix(value))
-    readOnly = computed(bool, lambda self: self._box.readOnly, lambda self, value: self._box.setReadOnly(value))
+    readOnly = computed(
+        bool, lambda self: self._box.readOnly, lambda self, value: self._box.setReadOnly(value)
+    )
     decimalsOption = stored("decimalsOption", "enum", None)
 
     def setValue(self, value):
@@ -262,8 +270,12 @@ class ctkRangeWidget(_NumberRow):
     suffix = stored("suffix", str, "", _onSuffix)
     tracking = stored("tracking", bool, True)
     symmetricMoves = stored("symmetricMoves", bool, False)
-    minimumValue = computed(float, lambda self: self._lowBox.value, lambda self, value: self.setMinimumValue(value))
-    maximumValue = computed(float, lambda self: self._highBox.value, lambda self, value: self.setMaximumValue(value))
+    minimumValue = computed(
+        float, lambda self: self._lowBox.value, lambda self, value: self.setMinimumValue(value)
+    )
+    maximumValue = computed(
+        float, lambda self: self._highBox.value, lambda self, value: self.setMaximumValue(value)
+    )
 
     def setMinimumValue(self, value):
         self._lowBox.setValue(value)

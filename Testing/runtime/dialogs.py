@@ -33,7 +33,9 @@ def ask(kind, title):
         return _answers[kind].pop(0)
     if _interactive:
         return _open(kind, title)
-    raise UnansweredDialog(f"a {kind} dialog opened ({title}); give its answer with runtime.answer({kind!r}, ...)")
+    raise UnansweredDialog(
+        f"a {kind} dialog opened ({title}); give its answer with runtime.answer({kind!r}, ...)"
+    )
 
 
 def _open(kind, title):

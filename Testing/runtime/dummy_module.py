@@ -1,6 +1,6 @@
 """A small scripted module, written to a folder by tests of the runtime itself."""
 
-SOURCE = '''
+SOURCE = """
 import enum
 from typing import Annotated, Optional
 
@@ -142,7 +142,7 @@ class DummyTest(ScriptedLoadableModuleTest):
 
         node = SampleData.downloadSample("DummySample")
         self.assertEqual(slicer.util.arrayFromVolume(node).sum(), 351)
-'''
+"""
 
 _WIDGETS = """
    <widget class="ctkCollapsibleButton" name="inputs"><property name="text"><string>Inputs</string></property>

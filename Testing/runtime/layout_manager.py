@@ -151,7 +151,9 @@ class qSlicerLayoutManager(QtCore.QObject):
         return [w.mrmlSliceNode().GetLayoutName() for w in self._of(qMRMLSliceWidget)]
 
     def sliceWidget(self, name):
-        return next((w for w in self._of(qMRMLSliceWidget) if w.mrmlSliceNode().GetLayoutName() == name), None)
+        return next(
+            (w for w in self._of(qMRMLSliceWidget) if w.mrmlSliceNode().GetLayoutName() == name), None
+        )
 
     def threeDWidget(self, index):
         widgets = self._of(qMRMLThreeDWidget)

@@ -128,12 +128,18 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         self.addToolBar(self._selector)
         layouts = QtWidgets.QToolBar("Layout", self)
         self._layouts = QtWidgets.QComboBox(layouts)
-        for text, name in (("Conventional", "ConventionalView"), ("Four-Up", "FourUpView"), ("Red slice only", "OneUpRedSliceView")):
-            self._layouts.addItem(text, getattr(slicer.vtkMRMLLayoutNode, "SlicerLayout" + name))
+        for text, name in (
+            ("Conventional", "ConventionalView"),
+            ("Four-Up", "FourUpView"),
+            ("Red slice only", "OneUpRedSliceView"),
+        ):
+            self._layouts.addItem(text, int(getattr(slicer.vtkMRMLLayoutNode, "SlicerLayout" + name)))
         self._layouts.activated.connect(lambda _index: layoutManager.setLayout(self._layouts.currentData))
         self._layouts.setPlaceholderText("Layout")
         self._layouts.setCurrentIndex(self._layouts.findData(layoutManager.layout))
-        layoutManager.layoutChanged.connect(lambda layout: self._layouts.setCurrentIndex(self._layouts.findData(layout)))
+        layoutManager.layoutChanged.connect(
+            lambda layout: self._layouts.setCurrentIndex(self._layouts.findData(layout))
+        )
         layouts.addWidget(QtWidgets.QLabel(" Layout: ", layouts))
         layouts.addWidget(self._layouts)
         self.addToolBar(layouts)

@@ -64,7 +64,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     selectNodeUponCreation = stored("selectNodeUponCreation", bool, True)
     interactionNodeSingletonTag = stored("interactionNodeSingletonTag", str, "")
     sizeAdjustPolicy = stored("sizeAdjustPolicy", "enum", None)
-    currentNodeID = computed(str, lambda self: self._currentID(), lambda self, value: self.setCurrentNodeID(value))
+    currentNodeID = computed(
+        str, lambda self: self._currentID(), lambda self, value: self.setCurrentNodeID(value)
+    )
 
     def _currentID(self):
         return self._current.GetID() if self._current is not None and self._current.GetID() else ""
@@ -109,7 +111,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             return False
         if not any(node.IsA(t) if self.showChildNodeTypes else node.GetClassName() == t for t in types):
             return False
-        return all(self._hasAttribute(node, t, n, v) for t, pairs in self._attributes.items() for n, v in pairs.items())
+        return all(
+            self._hasAttribute(node, t, n, v)
+            for t, pairs in self._attributes.items()
+            for n, v in pairs.items()
+        )
 
     @staticmethod
     def _hasAttribute(node, nodeType, name, value):
@@ -158,7 +164,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         self._actions = {}
         entries = []
         if self.addEnabled:
-            entries += [(f"Create new {self.nodeTypeLabel(t)}", lambda t=t: self._addByUser(t)) for t in self.nodeTypes]
+            entries += [
+                (f"Create new {self.nodeTypeLabel(t)}", lambda t=t: self._addByUser(t))
+                for t in self.nodeTypes
+            ]
         if self.renameEnabled:
             entries.append(("Rename current node", self.renameCurrentNode))
         if self.removeEnabled:

@@ -31,7 +31,15 @@ class Modules:
 
 def fill(state):
     classes = qt_modules.standIns(
-        application, core_io, layout_manager, main_window, module_objects, mrml_combo, mrml_widgets, other_views, slice_views
+        application,
+        core_io,
+        layout_manager,
+        main_window,
+        module_objects,
+        mrml_combo,
+        mrml_widgets,
+        other_views,
+        slice_views,
     )
     for cls in classes:
         setattr(slicer, cls.__name__, cls)
@@ -51,9 +59,13 @@ def _fillModules(state):
 
 def _addPython():
     """The Python packages of Slicer that the wheel lacks."""
-    bases = {name: getattr(scripted, name) for name in dir(scripted) if name.startswith("ScriptedLoadableModule")}
+    bases = {
+        name: getattr(scripted, name) for name in dir(scripted) if name.startswith("ScriptedLoadableModule")
+    }
     _submodule("ScriptedLoadableModule", bases, everything=True)
-    wrapper = {name: getattr(parameter_node, name) for name in ("parameterNodeWrapper", "isParameterNodeWrapper")}
+    wrapper = {
+        name: getattr(parameter_node, name) for name in ("parameterNodeWrapper", "isParameterNodeWrapper")
+    }
     types_ = "WithinRange Minimum Maximum Choice NotNone Default Decimals SingleStep Label FloatRange RangeBounds Validator"
     wrapper |= {name: getattr(parameter_types, name) for name in types_.split()}
     _submodule("parameterNodeWrapper", wrapper, everything=True)

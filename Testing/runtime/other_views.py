@@ -159,8 +159,12 @@ class qMRMLPlotView(RenderedView):
         items = [chart] if chart is not None else []
         for i in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
             series = chart.GetNthPlotSeriesNode(i)
-            items += [n for n in (series, series.GetTableNode() if series is not None else None) if n is not None]
-        self._observed = [(n, n.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.scheduleRender())) for n in items]
+            items += [
+                n for n in (series, series.GetTableNode() if series is not None else None) if n is not None
+            ]
+        self._observed = [
+            (n, n.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.scheduleRender())) for n in items
+        ]
 
     def fitToContent(self):
         self.scheduleRender()
@@ -268,7 +272,9 @@ class qMRMLTableWidget(qMRMLWidget):
         column.setSpacing(0)
         column.addWidget(self._bar)
         column.addWidget(self._view, 1)
-        self._view.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding)
+        self._view.setSizePolicy(
+            QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding
+        )
         self._view.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
 
     def tableView(self):

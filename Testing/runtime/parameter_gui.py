@@ -28,7 +28,9 @@ PROPERTY = "SlicerParameterName"
 
 def parameterWidgets(gui):
     """parameter name -> widget, of a widget's children or of the object that childWidgetVariables() returned."""
-    widgets = gui.findChildren(QtWidgets.QWidget) if isinstance(gui, QtWidgets.QWidget) else gui.__dict__.values()
+    widgets = (
+        gui.findChildren(QtWidgets.QWidget) if isinstance(gui, QtWidgets.QWidget) else gui.__dict__.values()
+    )
     return {w.property(PROPERTY): w for w in widgets if w.property(PROPERTY)}
 
 
@@ -56,12 +58,16 @@ def makeConnector(widget, datatype):
     for kind, accepts, make in _CONNECTORS:
         if type(widget) in kind and accepts(base):
             return make(widget, base, notes)
-    raise RuntimeError(f"Unable to create GUI connector from datatype '{datatype}' to widget type '{type(widget)}'")
+    raise RuntimeError(
+        f"Unable to create GUI connector from datatype '{datatype}' to widget type '{type(widget)}'"
+    )
 
 
 def _simple(signal, attribute):
     def make(widget, _base, _notes):
-        return Connector(widget, signal, lambda: getattr(widget, attribute), lambda v: setattr(widget, attribute, v))
+        return Connector(
+            widget, signal, lambda: getattr(widget, attribute), lambda v: setattr(widget, attribute, v)
+        )
 
     return make
 
@@ -82,7 +88,9 @@ def _number(widget, base, notes):
     low = within or first(notes, Minimum)
     high = within or first(notes, Maximum)
     if isinstance(widget, (QtWidgets.QSlider, ctkSliderWidget)) and (low is None or high is None):
-        raise RuntimeError(f"Cannot have a connection to {type(widget).__name__} where the type is unbounded.")
+        raise RuntimeError(
+            f"Cannot have a connection to {type(widget).__name__} where the type is unbounded."
+        )
     infinity = (-(2**31), 2**31 - 1) if base is int else (float("-inf"), float("inf"))
     widget.minimum = low.minimum if low is not None else infinity[0]
     widget.maximum = high.maximum if high is not None else infinity[1]
@@ -121,13 +129,18 @@ def _plainText(widget, _base, _notes):
 
 
 def _label(widget, _base, _notes):
-    return Connector(widget, "windowTitleChanged(QString)", lambda: widget.text, lambda value: widget.setText(str(value)))
+    return Connector(
+        widget, "windowTitleChanged(QString)", lambda: widget.text, lambda value: widget.setText(str(value))
+    )
 
 
 def _path(signal, attribute):
     def make(widget, base, _notes):
         return Connector(
-            widget, signal, lambda: base(getattr(widget, attribute)), lambda v: setattr(widget, attribute, str(v))
+            widget,
+            signal,
+            lambda: base(getattr(widget, attribute)),
+            lambda v: setattr(widget, attribute, str(v)),
         )
 
     return make

@@ -121,7 +121,9 @@ class _Wrapper:
     def connectParametersToGui(self, mapping):
         for name in mapping:
             self._parameter(name)
-        connectors = {n: parameter_gui.makeConnector(w, self._parameter(n).unalteredType) for n, w in mapping.items()}
+        connectors = {
+            n: parameter_gui.makeConnector(w, self._parameter(n).unalteredType) for n, w in mapping.items()
+        }
         tag, self._nextTag = self._nextTag, self._nextTag + 1
         self._guis[tag] = connectors
         for name, connector in connectors.items():

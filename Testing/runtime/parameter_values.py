@@ -154,7 +154,9 @@ class DictStore:
             self.values.write(node, name + "_values", list(value.values()))
 
     def read(self, node, name):
-        pairs = zip(self.keys._read(node, name + "_keys"), self.values._read(node, name + "_values"), strict=True)
+        pairs = zip(
+            self.keys._read(node, name + "_keys"), self.values._read(node, name + "_values"), strict=True
+        )
         return ObservedDict(dict(pairs), lambda value: self.write(node, name, dict(value)))
 
     def remove(self, node, name):
@@ -190,7 +192,9 @@ class ObservedDict(dict):
         self._save = save
 
 
-for _name in "append extend insert remove pop clear sort reverse __setitem__ __delitem__ __iadd__ __imul__".split():
+for (
+    _name
+) in "append extend insert remove pop clear sort reverse __setitem__ __delitem__ __iadd__ __imul__".split():
     setattr(ObservedList, _name, _saving(_name, list))
 for _name in "__setitem__ __delitem__ pop popitem clear update setdefault".split():
     setattr(ObservedDict, _name, _saving(_name, dict))

@@ -25,7 +25,13 @@ class PropertyAsAttribute:
     """A Q_PROPERTY as a Python attribute; on the class it is the unpatched C++ method, for the stand-in's own use."""
 
     def __init__(self, name, getter, setter, original, static=False):
-        self.name, self.getter, self.setter, self.original, self.static = name, getter, setter, original, static
+        self.name, self.getter, self.setter, self.original, self.static = (
+            name,
+            getter,
+            setter,
+            original,
+            static,
+        )
 
     def __get__(self, obj, owner=None):
         if obj is None:
@@ -65,8 +71,12 @@ def _propertyDescriptor(cls, meta):
     capital = name[0].upper() + name[1:]
     original = _rawAttribute(cls, name)
     isStatic = any(isinstance(base.__dict__.get(name), staticmethod) for base in cls.__mro__)
-    reader = next((r for r in (_rawAttribute(cls, n) for n in (name, "is" + capital, "has" + capital)) if callable(r)), None)
+    reader = next(
+        (r for r in (_rawAttribute(cls, n) for n in (name, "is" + capital, "has" + capital)) if callable(r)),
+        None,
+    )
     if reader is None or isinstance(original, QtCore.Signal) or name == "singleShot":
+
         def getter(obj):
             return obj.property(name)
     else:

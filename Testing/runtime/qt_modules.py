@@ -38,7 +38,9 @@ def _message(icon):
 
 
 class QMessageBox(QtWidgets.QMessageBox):
-    question, information, warning, critical = (_message(n) for n in ("question", "information", "warning", "critical"))
+    question, information, warning, critical = (
+        _message(n) for n in ("question", "information", "warning", "critical")
+    )
 
 
 def _execDialog(self):
@@ -75,7 +77,12 @@ def makeQt():
 
 def standIns(*modules):
     """The stand-in classes that modules define."""
-    found = [v for m in modules for v in vars(m).values() if isinstance(v, type) and isStandIn(v) and v.__module__ == m.__name__]
+    found = [
+        v
+        for m in modules
+        for v in vars(m).values()
+        if isinstance(v, type) and isStandIn(v) and v.__module__ == m.__name__
+    ]
     return list(dict.fromkeys(found))
 
 

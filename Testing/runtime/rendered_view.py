@@ -95,7 +95,9 @@ class RenderedView(QtWidgets.QWidget):
         if self._image is None or (self._dirty and not self._paused):
             pixels = np.ascontiguousarray(self._pixels())
             rows, columns, _ = pixels.shape
-            self._image = QtGui.QImage(pixels.data, columns, rows, 3 * columns, QtGui.QImage.Format.Format_RGB888).copy()
+            self._image = QtGui.QImage(
+                pixels.data, columns, rows, 3 * columns, QtGui.QImage.Format.Format_RGB888
+            ).copy()
         painter = QtGui.QPainter(self)
         painter.drawImage(self.rect, self._image)
         painter.end()
@@ -141,7 +143,9 @@ class RenderedView(QtWidgets.QWidget):
 
     def wheelEvent(self, event):
         self._aim(event)
-        self._interactor.InvokeEvent("MouseWheelForwardEvent" if event.angleDelta().y() > 0 else "MouseWheelBackwardEvent")
+        self._interactor.InvokeEvent(
+            "MouseWheelForwardEvent" if event.angleDelta().y() > 0 else "MouseWheelBackwardEvent"
+        )
         self.scheduleRender()
 
     def setBackgroundColor(self, color):

@@ -41,7 +41,9 @@ class SceneObserver:
 
     def _follow(self, node):
         if node not in self._nodes:
-            self._nodes[node] = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda n, _e: self._tell("modified", n))
+            self._nodes[node] = node.AddObserver(
+                vtk.vtkCommand.ModifiedEvent, lambda n, _e: self._tell("modified", n)
+            )
 
     def _unfollow(self, node):
         tag = self._nodes.pop(node, None)

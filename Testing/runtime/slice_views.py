@@ -188,5 +188,7 @@ class qMRMLSliceWidget(qMRMLWidget):
         QtGui.QColor, lambda self: QtGui.QColor.fromRgbF(*self.mrmlSliceNode().GetLayoutColor())
     )
     sliceOrientation = QtCore.Property(
-        str, lambda self: self.mrmlSliceNode().GetOrientation(), lambda self, value: self.setSliceOrientation(value)
+        str,
+        lambda self: self.mrmlSliceNode().GetOrientation(),
+        lambda self, value: self.setSliceOrientation(value),
     )

@@ -58,7 +58,9 @@ def _takeStandInProperties(root):
                 element.remove(entry)
                 deferred.append((element.get("name"), cls, name, entry[0]))
             elif cls.staticMetaObject.indexOfProperty(name) < 0 and entry.get("stdset") != "0":
-                raise NotInStandIn(f"property {name} of {cls.__name__} ({element.get('name')}) is not part of the stand-in")
+                raise NotInStandIn(
+                    f"property {name} of {cls.__name__} ({element.get('name')}) is not part of the stand-in"
+                )
     return deferred
 
 
@@ -104,5 +106,7 @@ def _find(root, name):
 
 
 def _connect(root, connection):
-    sender, signal, receiver, slot = (connection.find(tag).text for tag in ("sender", "signal", "receiver", "slot"))
+    sender, signal, receiver, slot = (
+        connection.find(tag).text for tag in ("sender", "signal", "receiver", "slot")
+    )
     _find(root, sender).connect(signal, _find(root, receiver), slot)
