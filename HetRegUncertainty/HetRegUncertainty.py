@@ -193,7 +193,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             try:
                 with self.run.busy():
                     nodes = self._register(self._parameterNode)
-                status = _("Done: {origin}.").format(origin=results.originOf(nodes["transform"]))
+                status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
                 if self._entered:
                     self.inspector.showNewResult()
             except Cancelled:

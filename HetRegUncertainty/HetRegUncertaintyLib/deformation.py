@@ -3,13 +3,13 @@
 import numpy as np
 import vtk
 
-SCALE = (  # share of the largest displacement, colour: grey where nothing moves, then yellow to red
-    (0.0, (0.75, 0.75, 0.75)),
+SCALE = (  # share of the largest displacement, colour: dark where nothing moves, then yellow to red
+    (0.0, (0.3, 0.33, 0.36)),
     (0.33, (0.99, 0.85, 0.35)),
     (0.66, (0.95, 0.5, 0.2)),
     (1.0, (0.8, 0.1, 0.2)),
 )
-GRID_LINES = 24  # about so many across the image, when the spacing is chosen automatically
+GRID_LINES = 16  # about so many across the image, when the spacing is chosen automatically
 
 
 def niceSpacing(volume):
@@ -20,11 +20,11 @@ def niceSpacing(volume):
     return float(min((1, 2, 5, 10), key=lambda step: abs(step * power - wanted)) * power)
 
 
-def show(transform, region, mode, spacing, inThreeD=False, largest=10.0, viewIds=()):
+def show(transform, region, mode, spacing, inThreeD=False, largest=10.0):
     """Draw a transform.
 
     mode: "none", "grid", "glyphs" or "contours". region: volume that says where. spacing: mm between lines or
-    arrows. largest: mm at which the colour scale ends. viewIds: restrict to these views; none: all.
+    arrows. largest: mm at which the colour scale ends.
     """
     transform.CreateDefaultDisplayNodes()
     display = transform.GetDisplayNode()
@@ -42,7 +42,6 @@ def show(transform, region, mode, spacing, inThreeD=False, largest=10.0, viewIds
         display.SetAndObserveRegionNode(region)
         _setSpacing(display, spacing, largest)
         _setColors(display, largest)
-        _setViews(display, viewIds)
     display.EndModify(wasModifying)
 
 
@@ -64,11 +63,3 @@ def _setColors(display, largest):
     for at, color in SCALE:
         function.AddRGBPoint(at * largest, *color)
     display.SetColorMap(function)
-
-
-def _setViews(display, viewIds):
-    if tuple(display.GetViewNodeIDs()) == tuple(viewIds):
-        return
-    display.RemoveAllViewNodeIDs()
-    for viewId in viewIds:
-        display.AddViewNodeID(viewId)

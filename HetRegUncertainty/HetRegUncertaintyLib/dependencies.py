@@ -52,7 +52,8 @@ class DependencyCard:
     def _installExtension(self):
         question = _(
             "PyTorch comes with the Slicer extension named PyTorch. Install this extension now? Slicer "
-            "restarts afterwards: save your work first. Then PyTorch itself is downloaded, after asking you again."
+            "restarts afterwards: save your work first. Then PyTorch itself is downloaded, after asking "
+            "you again."
         )
         if not slicer.util.confirmOkCancelDisplay(question, _("Install the PyTorch extension")):
             return _("Nothing was installed.")

@@ -8,12 +8,11 @@ from . import deformation, layout, overlays, results, summary
 
 
 class Inspector:
-    """Shows the run whose transform is chosen in Outputs. `update` does only what changed: call it any time."""
+    """Shows the run whose transform is chosen in Outputs. `update` does only what changed."""
 
     def __init__(self, ui):
         self._ui = ui
-        self._parameters = None
-        self._done = {}
+        self._parameters, self._done, self._updating = None, {}, False
         ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
 
@@ -33,6 +32,15 @@ class Inspector:
 
     def update(self):
         """Bring views, sliders and numbers in line with the parameters."""
+        if self._updating:
+            return
+        self._updating = True
+        try:
+            self._update()
+        finally:
+            self._updating = False
+
+    def _update(self):
         transform = self._parameters.transform if self._parameters else None
         nodes = results.outputsOf(transform)
         fixed, _moving = results.inputsOf(transform)
@@ -46,10 +54,12 @@ class Inspector:
             return
         p = self._parameters
         run = transform.GetID()
-        self._once("layout", (run, p.linkedLayout, p.deformationIn3D), self._showLayout, fixed)
+        self._once("layout", (run, p.linkedLayout), self._showLayout, fixed)
         shown = (run, layout.current(), tuple(node.GetID() for node in nodes.values()))
-        look = (p.overlay.value, p.overlayOpacity, p.fade, p.legend)
+        look = (p.overlay.value, p.overlayOpacity, p.fade)
         self._once("overlay", (shown, look), overlays.show, nodes, fixed, *look)
+        legend = p.overlay.value if p.legend else ""
+        self._once("legend", (shown, legend), overlays.showLegend, nodes, legend)
         self._once("sliders", (shown, p.overlay), self._showRanges, nodes.get(p.overlay.value))
         grid = (p.deformation.value, p.gridSpacing, p.deformationIn3D)
         self._once("deformation", (shown, grid), self._showDeformation, transform, fixed)
@@ -63,9 +73,9 @@ class Inspector:
     def _showLayout(self, fixed):
         p = self._parameters
         if p.linkedLayout:
-            if layout.current() not in layout.LAYOUTS:
+            if not layout.isShown():
                 p.formerLayout = layout.current()
-            layout.show(fixed, p.deformationIn3D)
+            layout.show(fixed)
         elif layout.isShown():
             layout.restore(p.formerLayout)
             overlays.fitStandardViews(fixed)
@@ -74,10 +84,7 @@ class Inspector:
         p = self._parameters
         numbers, _names = results.summaryOf(transform)
         largest = max(float((numbers or {}).get("displacement_max_mm", 10.0)), 0.1)
-        views = layout.movedViewIds() if layout.isShown() else []
-        deformation.show(
-            transform, fixed, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest, views
-        )
+        deformation.show(transform, fixed, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest)
 
     def _showNumbers(self):
         numbers, names = results.summaryOf(self._parameters.transform if self._parameters else None)

@@ -1,7 +1,7 @@
 """PyTorch for the panel: what is there, what is missing, and installing it with the PyTorch extension.
 
-Shows nothing itself: functions return a sentence, empty if all is well; the panel decides what to show and asks
-for consent. Looking does not import torch.
+Shows nothing itself: functions return a sentence, empty if all is well; the panel shows it and asks for
+consent. Looking does not import torch.
 """
 
 import importlib

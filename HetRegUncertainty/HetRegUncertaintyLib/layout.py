@@ -1,4 +1,4 @@
-"""The linked layout: fixed, moved and uncertainty side by side in the acquired plane, with a way back.
+"""The linked layout: fixed, moved and uncertainty in the acquired plane, and 3D, with a way back.
 
 Its slice views and its 3D view are its own, so that the user's Red, Yellow and Green views stay as they are.
 """
@@ -6,8 +6,7 @@ Its slice views and its 3D view are its own, so that the user's Red, Yellow and 
 import slicer
 from slicer.i18n import tr as _
 
-ROW, WITH_3D = 8257, 8258  # layout IDs: three slices; three slices and a 3D view
-LAYOUTS = (ROW, WITH_3D)
+LAYOUT_ID = 8257
 VIEW_GROUP = 8257
 FIXED, MOVED, UNCERTAINTY = "HetRegFixed", "HetRegMoved", "HetRegUncertainty"
 VIEWS = (FIXED, MOVED, UNCERTAINTY)
@@ -16,17 +15,15 @@ NONE = -1
 
 
 def register():
-    """Make the layouts known to Slicer; does nothing the second time, or where there are no views."""
+    """Make the layout known to Slicer; does nothing the second time, or where there are no views."""
     if slicer.app.layoutManager() is None:
         return
     node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
     fixed, moved, uncertainty, threeD = _views()
-    row = f'<layout type="horizontal">{fixed}{moved}{uncertainty}</layout>'
     top = f'<item><layout type="horizontal">{fixed}{moved}</layout></item>'
     bottom = f'<item><layout type="horizontal">{uncertainty}{threeD}</layout></item>'
-    for number, text in ((ROW, row), (WITH_3D, f'<layout type="vertical">{top}{bottom}</layout>')):
-        if not node.IsLayoutDescription(number):
-            node.AddLayoutDescription(number, text)
+    if not node.IsLayoutDescription(LAYOUT_ID):
+        node.AddLayoutDescription(LAYOUT_ID, f'<layout type="vertical">{top}{bottom}</layout>')
 
 
 def current():
@@ -37,28 +34,26 @@ def current():
 
 def isShown():
     """True while the linked layout is on the screen."""
-    return current() in LAYOUTS
+    return current() == LAYOUT_ID
 
 
-def show(volume, withThreeD=False):
+def show(volume):
     """Switch to the linked layout, turn its slices to the plane of `volume` and fit them."""
     if slicer.app.layoutManager() is None:
         return
     register()
-    wanted = WITH_3D if withThreeD else ROW
-    if current() != wanted:
-        slicer.app.layoutManager().setLayout(wanted)
+    if not isShown():
+        slicer.app.layoutManager().setLayout(LAYOUT_ID)
     for logic in sliceLogics():
         composite, view = logic.GetSliceCompositeNode(), logic.GetSliceNode()
         composite.SetLinkedControl(False)
         composite.SetBackgroundVolumeID(volume.GetID())
         view.SetViewGroup(VIEW_GROUP)
         _fit(logic, volume)
-        view.SetSliceVisible(withThreeD and view.GetSingletonTag() == MOVED)
+        view.SetSliceVisible(view.GetSingletonTag() == MOVED)
     for logic in sliceLogics():
         logic.GetSliceCompositeNode().SetLinkedControl(True)
-    if withThreeD:
-        slicer.app.layoutManager().resetThreeDViews()
+    slicer.app.layoutManager().resetThreeDViews()
 
 
 def restore(formerLayout):
@@ -80,13 +75,6 @@ def otherSliceLogics():
     if manager is None:
         return []
     return [manager.sliceWidget(tag).sliceLogic() for tag in manager.sliceViewNames() if tag not in VIEWS]
-
-
-def movedViewIds():
-    """IDs of the views in which the deformation is drawn: the moved view and the 3D view."""
-    threeD = slicer.mrmlScene.GetSingletonNode(THREE_D, "vtkMRMLViewNode")
-    ids = [sliceLogics()[1].GetSliceNode().GetID()]
-    return [*ids, threeD.GetID()] if threeD is not None else ids
 
 
 def _fit(logic, volume):

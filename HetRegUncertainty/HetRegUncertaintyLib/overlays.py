@@ -8,7 +8,7 @@ LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
 LEGEND_FONT_SIZE = 12
 
 
-def show(nodes, fixedNode, role="", opacity=0.6, fade=1.0, legend=True):
+def show(nodes, fixedNode, role="", opacity=0.5, fade=1.0):
     """Fill all slice views.
 
     nodes: {role: node} as from `results.addToScene`; role: the map, "" for none; fade: 0 fixed, 1 moved.
@@ -27,7 +27,28 @@ def show(nodes, fixedNode, role="", opacity=0.6, fade=1.0, legend=True):
                 _compose(logic, fixedNode, moved, fade)
             else:
                 _compose(logic, fixedNode, overlay, opacity)
-    _showLegends(nodes, role if legend else "")
+
+
+def showLegend(nodes, role):
+    """The legend of one map, "" for none.
+
+    It is made anew each time, because views draw only the legends that are added after them.
+    """
+    logic = slicer.modules.colors.logic()
+    for name in colors.styles():
+        legend = logic.GetColorLegendDisplayNode(nodes[name]) if name in nodes else None
+        if legend is not None:
+            slicer.mrmlScene.RemoveNode(legend)
+    if role not in nodes:
+        return
+    legend = logic.AddDefaultColorLegendDisplayNode(nodes[role])
+    legend.SetTitleText(colors.styles()[role].title)
+    legend.SetLabelFormat("%.3g")
+    legend.SetNumberOfLabels(5)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_POSITION)
+    legend.GetTitleTextProperty().SetFontSize(LEGEND_FONT_SIZE)
+    legend.GetLabelTextProperty().SetFontSize(LEGEND_FONT_SIZE)
 
 
 def fitStandardViews(fixedNode):
@@ -80,33 +101,3 @@ def _compose(logic, background, foreground=None, opacity=0.0):
     composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
     composite.SetForegroundOpacity(opacity if foreground else 0.0)
     composite.SetLinkedControl(linked)
-
-
-def _showLegends(nodes, shown):
-    """A legend for the map that is shown, none for the others."""
-    logic = slicer.modules.colors.logic()
-    for role, style in colors.styles().items():
-        node = nodes.get(role)
-        if node is None or node.GetDisplayNode() is None:
-            continue
-        legend = logic.GetColorLegendDisplayNode(node)
-        if role != shown:
-            if legend is not None:
-                legend.SetVisibility(False)
-            continue
-        if legend is None:
-            legend = _newLegend(logic, node)
-        legend.SetTitleText(style.title)
-        legend.SetVisibility(True)
-        legend.Modified()
-
-
-def _newLegend(logic, node):
-    legend = logic.AddDefaultColorLegendDisplayNode(node)
-    legend.SetLabelFormat("%.3g")
-    legend.SetNumberOfLabels(5)
-    legend.SetSize(*LEGEND_SIZE)
-    legend.SetPosition(*LEGEND_POSITION)
-    legend.GetTitleTextProperty().SetFontSize(LEGEND_FONT_SIZE)
-    legend.GetLabelTextProperty().SetFontSize(LEGEND_FONT_SIZE)
-    return legend

@@ -136,7 +136,7 @@ class HetRegUncertaintyParameterNode:
     numbers: vtkMRMLTableNode
 
     overlay: Overlay = Overlay.NOISE_SD
-    overlayOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
+    overlayOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
     legend: bool = True
     fade: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
     deformation: Deformation = Deformation.NONE

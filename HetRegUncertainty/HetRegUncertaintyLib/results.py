@@ -1,6 +1,6 @@
 """`RegisterResult` -> nodes of the scene. All is built first and added at once; a failure takes it all back.
 
-Outputs carry their role (attribute HetReg.Role), the run record and references to fixed, moving and transform;
+Outputs carry their role (attribute HetReg.Role), the run record, references to fixed, moving and transform;
 the transform references all of them, so that a run is found again in a loaded scene.
 """
 
@@ -115,9 +115,9 @@ def summaryOf(transformNode):
     return json.loads(text), json.loads(transformNode.GetAttribute(NAMES) or "{}")
 
 
-def originOf(transformNode):
-    """One line on how the run of this transform was computed."""
-    return summary.origin(summaryOf(transformNode)[0] or {})
+def secondsOf(transformNode):
+    """How long the run of this transform took."""
+    return float((summaryOf(transformNode)[0] or {}).get("seconds", 0.0))
 
 
 def _payloads(result, labelNames):
@@ -183,6 +183,7 @@ def _display(nodes, movingNode):
     colors.copyWindow(movingNode, nodes["moved"])
     if "moved_segmentation" in nodes:
         nodes["moved_segmentation"].CreateDefaultDisplayNodes()
+        nodes["moved_segmentation"].GetDisplayNode().SetVisibility2DFill(False)
 
 
 def _connect(nodes, fixedNode, movingNode, result, labelNames, undo):

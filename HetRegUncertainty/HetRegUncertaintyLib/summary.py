@@ -17,17 +17,15 @@ class Row:
     unit: str = ""
 
 
-def rows(summary, names=None):
-    """Rows of a summary of `register_pair`; names: {label value: name} for the Dice rows."""
-    found = _overlapRows(summary, names or {})
-    if "ncc_after" in summary:
-        found.append(
-            Row(_("Correlation"), _number(summary["ncc_before"], 3), _number(summary["ncc_after"], 3))
-        )
-    if "mse_after" in summary:
-        found.append(
-            Row(_("Mean squared difference"), _number(summary["mse_before"]), _number(summary["mse_after"]))
-        )
+DETAILS = ("mse_after", "displacement_mean_mm")  # in the table of the scene, not in the panel
+
+
+def rows(summary, names=None, brief=False):
+    """Rows of a summary of `register_pair`; names: {label value: name} for the Dice rows; brief: for the panel."""
+    pairs = (
+        ("ncc_before", "ncc_after", _("Correlation"), 3),
+        ("mse_before", "mse_after", _("Mean squared difference"), None),
+    )
     singles = (
         ("displacement_mean_mm", _("Displacement, mean"), 1, "mm"),
         ("displacement_p95_mm", _("Displacement, 95th percentile"), 1, "mm"),
@@ -36,8 +34,13 @@ def rows(summary, names=None):
         ("folded_percent", _("Folded voxels"), 2, "%"),
         ("inverse_error_mm", _("Inverse error, largest"), 3, "mm"),
     )
+    skipped = DETAILS if brief else ()
+    found = _overlapRows(summary, names or {})
+    for before, after, label, decimals in pairs:
+        if after in summary and after not in skipped:
+            found.append(Row(label, _number(summary[before], decimals), _number(summary[after], decimals)))
     for key, label, decimals, unit in singles:
-        if summary.get(key) is not None:
+        if summary.get(key) is not None and key not in skipped:
             found.append(Row(label, "", _number(summary[key], decimals), unit))
     return found
 
@@ -60,7 +63,7 @@ def html(summary, names=None):
     body = "".join(
         f"<tr><td>{escape(r.label)}</td><td align='right'>{escape(r.before)}</td>"
         f"<td align='right'><b>{escape(r.after)}</b></td><td>{escape(r.unit)}</td></tr>"
-        for r in rows(summary, names)
+        for r in rows(summary, names, brief=True)
     )
     notes = "".join(f"<p><b>{_('Note')}:</b> {escape(str(n))}</p>" for n in summary.get("notes", []))
     return f"<table width='100%' cellpadding='1'>{head}{body}</table><p>{escape(origin(summary))}</p>{notes}"

@@ -44,7 +44,7 @@ def imageFromNode(node):
 def labelsFromNode(node, reference):
     """Labels of a segmentation or label map node on the grid of `reference`, with their names and colours.
 
-    Returns (Image of int16, {label value: (name, (red, green, blue))}). Where segments overlap, the last wins.
+    Returns (Image of int16, {label value: (name, (red, green, blue))}). Where segments overlap, one wins.
     """
     if node.IsA("vtkMRMLSegmentationNode"):
         labels, names = _mergedSegments(node, reference), _segmentNames(node)
