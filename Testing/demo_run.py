@@ -125,9 +125,12 @@ def register(ui, steps: Steps) -> None:
 
     if not ui.registerButton.enabled:
         raise BadInput(ui.registerButton.toolTip)
-    ui.progressBar.connect(
-        "valueChanged(int)", lambda value: steps.say(f"  {value / 10:3.0f} %  {ui.statusLabel.text}")
-    )
+
+    def show(value: int) -> None:
+        if value:
+            steps.say(f"  {100 * value / ui.progressBar.maximum:3.0f} %  {ui.statusLabel.text}")
+
+    ui.progressBar.connect("valueChanged(int)", show)
     ui.registerButton.click()
     for error in runtime.errors():
         if isinstance(error, ValueError):
