@@ -1,4 +1,4 @@
-"""A stand-in for Slicer's Qt layer over the real MRML core. Green here is not "runs in Slicer": see README.md."""
+"""A stand-in for Slicer's Qt layer over real MRML. Green here is not "runs in Slicer": see README.md."""
 
 from .bring_up import errors, grab, load_module, load_modules, process_events, reset, run, screenshot, start
 from .dialogs import answer

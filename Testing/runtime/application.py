@@ -4,21 +4,17 @@ import os
 import shutil
 import tempfile
 
+import slicer
 from PySide6 import QtCore, QtWidgets
 
-import slicer
-
-from .standin import NotInStandIn, computed
+from .standin import NotInStandIn, computed, signals
 
 
 class qSlicerApplication(QtWidgets.QApplication):
-    """slicer.app. Settings, temporary files and the user's home all lie in a folder that goes with the process."""
+    """slicer.app. Settings and temporary files lie in a folder that goes with the process."""
 
     _standin_ = True
-    _signals_ = {
-        "startupCompleted()": "startupCompleted",
-        "mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged",
-    }  # noqa: RUF012
+    _signals_ = signals("startupCompleted()", "mrmlSceneChanged(vtkMRMLScene*)")
     startupCompleted = QtCore.Signal()
     mrmlSceneChanged = QtCore.Signal(object)
 

@@ -49,7 +49,7 @@ def _quiet(_kind, _context, text):
 
 
 def _collectErrors():
-    """Errors in slots and observers are printed and go on, as in Slicer; tests find them in runtime.errors()."""
+    """Errors in slots and observers are printed, as in Slicer; tests find them in runtime.errors()."""
     printed = sys.excepthook
 
     def hook(kind, value, traceback):
@@ -84,6 +84,7 @@ def load_modules(paths):
     """Load several modules, then say that the start-up has been completed."""
     import slicer
 
+    from . import signals
     from .module_objects import qSlicerScriptedLoadableModule
 
     modules = []
@@ -92,15 +93,13 @@ def load_modules(paths):
         slicer.app.moduleManager()._add(module)
         state.window.moduleSelector()._add(module)
         modules.append(module)
-    from . import pythonqt
-
     slicer.app.startupCompleted.emit()
-    pythonqt.disconnectAll(slicer.app, "startupCompleted()")
+    signals.disconnectAll(slicer.app, "startupCompleted()")
     return modules
 
 
 def reset():
-    """Between tests: close the scene (with its events), forget answers and errors, restore the four-up layout."""
+    """Between tests: close the scene, forget answers and errors, restore the four-up layout."""
     import slicer
 
     from . import dialogs, scene

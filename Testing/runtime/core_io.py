@@ -1,12 +1,11 @@
-"""Stand-in for slicer.app.coreIOManager(): loads and saves nodes with the real module logics and storage nodes."""
+"""Stand-in for slicer.app.coreIOManager(): loads and saves with the real logics and storage nodes."""
 
 import os
 
+import slicer
 from PySide6 import QtCore
 
-import slicer
-
-from .standin import NotInStandIn
+from .standin import NotInStandIn, signals
 
 _TYPES = [
     ("SceneFile", (".mrb", ".mrml")),
@@ -52,7 +51,7 @@ class qSlicerCoreIOManager(QtCore.QObject):
     """File types by ending and class; properties as slicer.util passes them."""
 
     _standin_ = True
-    _signals_ = {"newFileLoaded(qSlicerIO::IOProperties)": "newFileLoaded"}  # noqa: RUF012
+    _signals_ = signals("newFileLoaded(qSlicerIO::IOProperties)")
     newFileLoaded = QtCore.Signal(object)
 
     def fileType(self, filename):

@@ -2,14 +2,14 @@
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from .standin import computed, stored
+from .standin import computed, signals, stored
 
 
 class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     """A header with an arrow; its layout lies below the header and is hidden while collapsed."""
 
     _standin_ = True
-    _signals_ = {"contentsCollapsed(bool)": "contentsCollapsed"}  # noqa: RUF012
+    _signals_ = signals("contentsCollapsed(bool)")
     contentsCollapsed = QtCore.Signal(bool)
 
     def __init__(self, text="", parent=None):
@@ -155,7 +155,7 @@ class ctkColorPickerButton(QtWidgets.QPushButton):
     """A push button that shows a colour; the colour dialog itself is not imitated."""
 
     _standin_ = True
-    _signals_ = {"colorChanged(QColor)": "colorChanged"}  # noqa: RUF012
+    _signals_ = signals("colorChanged(QColor)")
     colorChanged = QtCore.Signal(QtGui.QColor)
 
     def _onColor(self, color):

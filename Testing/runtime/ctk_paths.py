@@ -5,7 +5,7 @@ import os
 from PySide6 import QtCore, QtWidgets
 
 from . import dialogs
-from .standin import computed, stored
+from .standin import computed, signals, stored
 
 
 class ctkComboBox(QtWidgets.QComboBox):
@@ -35,10 +35,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     """A path in an editable combo box with a browse button; the history lives in the settings."""
 
     _standin_ = True
-    _signals_ = {  # noqa: RUF012
-        "currentPathChanged(QString)": "currentPathChanged",
-        "validInputChanged(bool)": "validInputChanged",
-    }
+    _signals_ = signals("currentPathChanged(QString)", "validInputChanged(bool)")
     currentPathChanged = QtCore.Signal(str)
     validInputChanged = QtCore.Signal(bool)
     Dirs, Files, Drives, NoSymLinks, AllEntries = 0x1, 0x2, 0x4, 0x8, 0x7
@@ -118,10 +115,7 @@ class ctkDirectoryButton(QtWidgets.QWidget):
     """A button that shows and changes a folder."""
 
     _standin_ = True
-    _signals_ = {  # noqa: RUF012
-        "directoryChanged(QString)": "directoryChanged",
-        "directorySelected(QString)": "directorySelected",
-    }
+    _signals_ = signals("directoryChanged(QString)", "directorySelected(QString)")
     directoryChanged = QtCore.Signal(str)
     directorySelected = QtCore.Signal(str)
 
@@ -164,7 +158,7 @@ class ctkCheckableComboBox(QtWidgets.QComboBox):
     """A combo box whose items have check boxes."""
 
     _standin_ = True
-    _signals_ = {"checkedIndexesChanged()": "checkedIndexesChanged"}  # noqa: RUF012
+    _signals_ = signals("checkedIndexesChanged()")
     checkedIndexesChanged = QtCore.Signal()
 
     def __init__(self, parent=None):

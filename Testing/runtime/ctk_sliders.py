@@ -2,7 +2,7 @@
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from .standin import computed, stored
+from .standin import computed, signals, stored
 
 _STEPS = 10000
 
@@ -28,10 +28,7 @@ class ctkSliderWidget(_NumberRow):
     """A slider and a spin box for one number."""
 
     _standin_ = True
-    _signals_ = {  # noqa: RUF012
-        "valueChanged(double)": "valueChanged",
-        "valueIsChanging(double)": "valueIsChanging",
-    }
+    _signals_ = signals("valueChanged(double)", "valueIsChanging(double)")
     valueChanged = QtCore.Signal(float)
     valueIsChanging = QtCore.Signal(float)
     NoSynchronize, SynchronizeWidth, SynchronizeDecimals = 0, 1, 2
@@ -106,10 +103,7 @@ class ctkDoubleSpinBox(_NumberRow):
     """A spin box for one number."""
 
     _standin_ = True
-    _signals_ = {  # noqa: RUF012
-        "valueChanged(double)": "valueChanged",
-        "editingFinished()": "editingFinished",
-    }
+    _signals_ = signals("valueChanged(double)", "editingFinished()")
     valueChanged = QtCore.Signal(float)
     editingFinished = QtCore.Signal()
 
@@ -198,12 +192,12 @@ class ctkRangeWidget(_NumberRow):
     """A lower and an upper value, with a spin box each and a slider with two handles."""
 
     _standin_ = True
-    _signals_ = {  # noqa: RUF012
-        "minimumValueChanged(double)": "minimumValueChanged",
-        "maximumValueChanged(double)": "maximumValueChanged",
-        "valuesChanged(double,double)": "valuesChanged",
-        "rangeChanged(double,double)": "rangeChanged",
-    }
+    _signals_ = signals(
+        "minimumValueChanged(double)",
+        "maximumValueChanged(double)",
+        "valuesChanged(double,double)",
+        "rangeChanged(double,double)",
+    )
     minimumValueChanged = QtCore.Signal(float)
     maximumValueChanged = QtCore.Signal(float)
     valuesChanged = QtCore.Signal(float, float)

@@ -9,7 +9,7 @@ class UnansweredDialog(RuntimeError):
 
 
 def answer(kind, value):
-    """Give the next answer of dialogs of a kind: "file", "files", "save", "folder", "text", "message", "dialog"."""
+    """The next answer of a kind of dialog: "file", "files", "save", "folder", "text", "message", "dialog"."""
     _answers.setdefault(kind, []).append(value)
 
 

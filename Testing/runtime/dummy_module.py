@@ -144,63 +144,67 @@ class DummyTest(ScriptedLoadableModuleTest):
         self.assertEqual(slicer.util.arrayFromVolume(node).sum(), 351)
 """
 
-_WIDGETS = """
-   <widget class="ctkCollapsibleButton" name="inputs"><property name="text"><string>Inputs</string></property>
-    <layout class="QFormLayout" name="form">
-     <item row="0" column="0"><widget class="QLabel" name="l0"><property name="text"><string>Input volume:</string></property></widget></item>
-     <item row="0" column="1"><widget class="qMRMLNodeComboBox" name="inputSelector">
-      <property name="toolTip"><string>Pick the input.</string></property>
-      <property name="nodeTypes"><stringlist notr="true"><string>vtkMRMLScalarVolumeNode</string></stringlist></property>
-      <property name="addEnabled"><bool>false</bool></property>
-      <property name="SlicerParameterName" stdset="0"><string>inputVolume</string></property></widget></item>
-     <item row="1" column="0"><widget class="QLabel" name="l1"><property name="text"><string>Output volume:</string></property></widget></item>
-     <item row="1" column="1"><widget class="qMRMLNodeComboBox" name="outputSelector">
-      <property name="noneEnabled"><bool>true</bool></property>
-      <property name="SlicerParameterName" stdset="0"><string>outputVolume</string></property></widget></item>
-     <item row="2" column="0"><widget class="QLabel" name="l2"><property name="text"><string>Factor:</string></property></widget></item>
-     <item row="2" column="1"><widget class="ctkSliderWidget" name="factor">
-      <property name="SlicerParameterName" stdset="0"><string>factor</string></property></widget></item>
-     <item row="3" column="0"><widget class="QLabel" name="l3"><property name="text"><string>Steps:</string></property></widget></item>
-     <item row="3" column="1"><widget class="QSpinBox" name="steps">
-      <property name="SlicerParameterName" stdset="0"><string>steps</string></property></widget></item>
-     <item row="4" column="1"><widget class="QCheckBox" name="invert"><property name="text"><string>Invert</string></property>
-      <property name="SlicerParameterName" stdset="0"><string>invert</string></property></widget></item>
-     <item row="5" column="1"><widget class="QComboBox" name="method">
-      <property name="SlicerParameterName" stdset="0"><string>method</string></property></widget></item>
-     <item row="6" column="1"><widget class="QComboBox" name="speed">
-      <property name="SlicerParameterName" stdset="0"><string>speed</string></property></widget></item>
-     <item row="7" column="1"><widget class="QLineEdit" name="note">
-      <property name="SlicerParameterName" stdset="0"><string>note</string></property></widget></item>
-     <item row="8" column="1"><widget class="ctkRangeWidget" name="range"/></item>
-     <item row="9" column="1"><widget class="ctkPathLineEdit" name="path">
-      <property name="filters"><set>ctkPathLineEdit::Dirs</set></property></widget></item>
-    </layout></widget>
-   <widget class="ctkCollapsibleButton" name="advanced"><property name="text"><string>Advanced</string></property>
-    <property name="collapsed"><bool>true</bool></property>
-    <layout class="QVBoxLayout" name="v2"><item><widget class="QCheckBox" name="hiddenBox"/></item></layout></widget>
-   <widget class="QPushButton" name="applyButton"><property name="enabled"><bool>false</bool></property>
-    <property name="text"><string>Apply</string></property></widget>
-"""
+_ROWS = [  # label, class, name, SlicerParameterName, further properties
+    (
+        "Input volume:",
+        "qMRMLNodeComboBox",
+        "inputSelector",
+        "inputVolume",
+        {"addEnabled": "<bool>false</bool>"},
+    ),
+    (
+        "Output volume:",
+        "qMRMLNodeComboBox",
+        "outputSelector",
+        "outputVolume",
+        {"noneEnabled": "<bool>true</bool>"},
+    ),
+    ("Factor:", "ctkSliderWidget", "factor", "factor", {"singleStep": "<double>0.01</double>"}),
+    ("Steps:", "QSpinBox", "steps", "steps", {}),
+    ("", "QCheckBox", "invert", "invert", {"text": "<string>Invert</string>"}),
+    ("Method:", "QComboBox", "method", "method", {}),
+    ("Speed:", "QComboBox", "speed", "speed", {"toolTip": "<string>How fast</string>"}),
+    ("Note:", "QLineEdit", "note", "note", {}),
+    ("Range:", "ctkRangeWidget", "range", "", {"maximum": "<double>10.0</double>"}),
+    ("Path:", "ctkPathLineEdit", "path", "", {"filters": "<set>ctkPathLineEdit::Dirs</set>"}),
+]
+
+
+def _widget(cls, name, properties, content="", parameter=""):
+    entries = "".join(f'<property name="{key}">{value}</property>' for key, value in properties.items())
+    if parameter:
+        entries += f'<property name="SlicerParameterName" stdset="0"><string>{parameter}</string></property>'
+    return f'<widget class="{cls}" name="{name}">{entries}{content}</widget>'
+
+
+def _form():
+    items = ""
+    for row, (label, cls, name, parameter, properties) in enumerate(_ROWS):
+        text = _widget("QLabel", f"label{row}", {"text": f"<string>{label}</string>"})
+        field = _widget(cls, name, properties, parameter=parameter)
+        items += f'<item row="{row}" column="0">{text}</item><item row="{row}" column="1">{field}</item>'
+    return f'<layout class="QFormLayout" name="form">{items}</layout>'
 
 
 def ui():
-    """The form: the widgets above in a column, connected to the scene as Designer writes it."""
-    import re
-
-    starts = [m.start() for m in re.finditer(r"^   <widget", _WIDGETS, re.M)] + [len(_WIDGETS)]
-    items = "".join(f"<item>{_WIDGETS[a:b]}</item>" for a, b in zip(starts, starts[1:], strict=False))
+    """The form: two sections and a button, connected to the scene as Designer writes it."""
+    box = _widget("QCheckBox", "hiddenBox", {})
+    inside = f'<layout class="QVBoxLayout" name="inner"><item>{box}</item></layout>'
+    closed = {"text": "<string>Advanced</string>", "collapsed": "<bool>true</bool>"}
+    parts = [
+        _widget("ctkCollapsibleButton", "inputs", {"text": "<string>Inputs</string>"}, _form()),
+        _widget("ctkCollapsibleButton", "advanced", closed, inside),
+        _widget("QPushButton", "applyButton", {"text": "<string>Apply</string>"}),
+        '<spacer name="s"><property name="orientation"><enum>Qt::Vertical</enum></property></spacer>',
+    ]
+    items = "".join(f"<item>{part}</item>" for part in parts)
     connections = "".join(
-        f"<connection><sender>Dummy</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal><receiver>{name}</receiver>"
-        "<slot>setMRMLScene(vtkMRMLScene*)</slot></connection>"
+        f"<connection><sender>Dummy</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal>"
+        f"<receiver>{name}</receiver><slot>setMRMLScene(vtkMRMLScene*)</slot></connection>"
         for name in ("inputSelector", "outputSelector")
     )
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><ui version="4.0"><class>Dummy</class>'
-        f'<widget class="qMRMLWidget" name="Dummy"><layout class="QVBoxLayout" name="column">{items}'
-        '<item><spacer name="s"><property name="orientation"><enum>Qt::Vertical</enum></property>'
-        '<property name="sizeHint" stdset="0"><size><width>20</width><height>40</height></size></property></spacer></item>'
-        f"</layout></widget><connections>{connections}</connections></ui>"
-    )
+    root = _widget("qMRMLWidget", "Dummy", {}, f'<layout class="QVBoxLayout" name="column">{items}</layout>')
+    return f'<ui version="4.0"><class>Dummy</class>{root}<connections>{connections}</connections></ui>'
 
 
 def write(folder):

@@ -2,14 +2,13 @@
 
 import xml.etree.ElementTree as ET
 
+import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
-import slicer
-
 from .other_views import qMRMLPlotWidget, qMRMLTableWidget, qMRMLThreeDWidget
 from .slice_views import qMRMLSliceWidget
-from .standin import NotInStandIn, computed
+from .standin import NotInStandIn, computed, signals
 
 _WIDGETS = {
     "vtkMRMLSliceNode": qMRMLSliceWidget,
@@ -23,7 +22,7 @@ class qSlicerLayoutManager(QtCore.QObject):
     """Shows in its viewport the layout of the scene's layout node."""
 
     _standin_ = True
-    _signals_ = {"layoutChanged(int)": "layoutChanged"}  # noqa: RUF012
+    _signals_ = signals("layoutChanged(int)")
     layoutChanged = QtCore.Signal(int)
 
     def __init__(self, applicationLogic, scene):

@@ -1,19 +1,18 @@
 """The main window: menu and toolbar strips, the module panel at the left, the layout's views at the right."""
 
-from PySide6 import QtCore, QtGui, QtWidgets
-
 import slicer
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from .ctk_buttons import ctkCollapsibleButton, ctkFittedTextBrowser
 from .module_objects import icon
-from .standin import NotInStandIn, computed, stored
+from .standin import NotInStandIn, computed, signals, stored
 
 
 class qSlicerModuleSelectorToolBar(QtWidgets.QToolBar):
     """The module menu; selectModule() shows a panel, leaving the former one."""
 
     _standin_ = True
-    _signals_ = {"moduleSelected(QString)": "moduleSelected"}  # noqa: RUF012
+    _signals_ = signals("moduleSelected(QString)")
     moduleSelected = QtCore.Signal(str)
 
     def __init__(self, window):

@@ -4,12 +4,11 @@ import importlib.util
 import os
 import sys
 
+import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 
-import slicer
-
 from .mrml_widgets import qSlicerWidget
-from .standin import NotInStandIn, computed, stored
+from .standin import NotInStandIn, computed, signals, stored
 
 
 class qSlicerLoadableModule(QtCore.QObject):
@@ -144,10 +143,7 @@ class qSlicerModuleManager(QtCore.QObject):
     """slicer.app.moduleManager(): which modules there are."""
 
     _standin_ = True
-    _signals_ = {  # noqa: RUF012
-        "moduleLoaded(QString)": "moduleLoaded",
-        "moduleAboutToBeUnloaded(QString)": "moduleAboutToBeUnloaded",
-    }
+    _signals_ = signals("moduleLoaded(QString)", "moduleAboutToBeUnloaded(QString)")
     moduleLoaded = QtCore.Signal(str)
     moduleAboutToBeUnloaded = QtCore.Signal(str)
 

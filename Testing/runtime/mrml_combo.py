@@ -1,29 +1,28 @@
 """Stand-in for qMRMLNodeComboBox: the nodes of the real scene in a combo box."""
 
+import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
-import slicer
-
 from . import dialogs
 from .scene_events import SceneObserver
-from .standin import computed, stored
+from .standin import computed, signals, stored
 
 
 class qMRMLNodeComboBox(QtWidgets.QWidget):
     """Lists the scene's nodes of nodeTypes and follows the scene; can add, rename and remove nodes."""
 
     _standin_ = True
-    _signals_ = {  # noqa: RUF012
-        "currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged",
-        "currentNodeChanged(bool)": "_currentNodeValid",
-        "currentNodeIDChanged(QString)": "currentNodeIDChanged",
-        "nodeActivated(vtkMRMLNode*)": "nodeActivated",
-        "nodeAdded(vtkMRMLNode*)": "nodeAdded",
-        "nodeAddedByUser(vtkMRMLNode*)": "nodeAddedByUser",
-        "nodeAboutToBeRemoved(vtkMRMLNode*)": "nodeAboutToBeRemoved",
-        "currentNodeRenamed(QString)": "currentNodeRenamed",
-    }
+    _signals_ = signals(
+        "currentNodeChanged(vtkMRMLNode*)",
+        "currentNodeIDChanged(QString)",
+        "nodeActivated(vtkMRMLNode*)",
+        "nodeAdded(vtkMRMLNode*)",
+        "nodeAddedByUser(vtkMRMLNode*)",
+        "nodeAboutToBeRemoved(vtkMRMLNode*)",
+        "currentNodeRenamed(QString)",
+        odd={"currentNodeChanged(bool)": "_currentNodeValid"},
+    )
     currentNodeChanged = QtCore.Signal(object)
     _currentNodeValid = QtCore.Signal(bool)
     currentNodeIDChanged = QtCore.Signal(str)
@@ -88,9 +87,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             self.nodeAdded.emit(node)
         elif event == "aboutToBeRemoved" and node in self._nodes:
             self.nodeAboutToBeRemoved.emit(node)
-        elif event == "removed" and node in self._nodes:
-            self._update()
-        elif event == "processed":
+        elif (event == "removed" and node in self._nodes) or event == "processed":
             self._update()
         elif event == "modified" and node in self._nodes:
             self._onNodeModified(node)
@@ -129,7 +126,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         return 1 if self.noneEnabled else 0
 
     def _update(self):
-        """Bring list and selection in line with the scene; a vanished node gives way to none or to the first one."""
+        """Bring list and selection in line with the scene; a vanished node gives way to none or the first."""
         if self._busy:
             return
         scene = self._scene

@@ -3,14 +3,14 @@
 from PySide6 import QtCore, QtWidgets
 
 from .ctk_sliders import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
-from .standin import stored
+from .standin import signals, stored
 
 
 class qMRMLWidget(QtWidgets.QWidget):
     """The root of a module's form: hands the scene on to the widgets connected to mrmlSceneChanged."""
 
     _standin_ = True
-    _signals_ = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}  # noqa: RUF012
+    _signals_ = signals("mrmlSceneChanged(vtkMRMLScene*)")
     mrmlSceneChanged = QtCore.Signal(object)
 
     def __init__(self, *args):
@@ -28,7 +28,7 @@ class qMRMLWidget(QtWidgets.QWidget):
 
 class qSlicerWidget(QtWidgets.QWidget):
     _standin_ = True
-    _signals_ = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"}  # noqa: RUF012
+    _signals_ = signals("mrmlSceneChanged(vtkMRMLScene*)")
     mrmlSceneChanged = QtCore.Signal(object)
 
     def __init__(self, *args):

@@ -66,8 +66,7 @@ def _addPython():
     wrapper = {
         name: getattr(parameter_node, name) for name in ("parameterNodeWrapper", "isParameterNodeWrapper")
     }
-    types_ = "WithinRange Minimum Maximum Choice NotNone Default Decimals SingleStep Label FloatRange RangeBounds Validator"
-    wrapper |= {name: getattr(parameter_types, name) for name in types_.split()}
+    wrapper |= {name: getattr(parameter_types, name) for name in parameter_types.PUBLIC}
     _submodule("parameterNodeWrapper", wrapper, everything=True)
     _submodule("i18n", {"tr": _tr, "translate": _translate})
     packaging = "load_requirements pip_check pip_ensure pip_install pip_uninstall isPipInstallInProgress"

@@ -1,9 +1,8 @@
 """Stand-ins for the 3D view, the plot view and the table view."""
 
+import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
-
-import slicer
 
 from .mrml_widgets import qMRMLWidget
 from .plot_drawing import PlotDrawing

@@ -3,9 +3,8 @@
 import importlib.metadata
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 import slicer
+from packaging.requirements import InvalidRequirement, Requirement
 
 from .standin import NotInStandIn
 

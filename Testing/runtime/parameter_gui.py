@@ -1,4 +1,4 @@
-"""connectGui() of the stand-in's parameter node: one connector per kind of widget, with the real ones' conditions."""
+"""connectGui() of the parameter node: one connector per kind of widget, with the real ones' conditions."""
 
 import enum
 import pathlib
@@ -27,7 +27,7 @@ PROPERTY = "SlicerParameterName"
 
 
 def parameterWidgets(gui):
-    """parameter name -> widget, of a widget's children or of the object that childWidgetVariables() returned."""
+    """parameter name -> widget, of a widget's children or of what childWidgetVariables() returned."""
     widgets = (
         gui.findChildren(QtWidgets.QWidget) if isinstance(gui, QtWidgets.QWidget) else gui.__dict__.values()
     )

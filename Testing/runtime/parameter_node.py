@@ -10,10 +10,7 @@ from . import parameter_gui
 from .parameter_types import Default, NoneType, Validator, codec, first, nodeClasses, splitAnnotations
 from .parameter_values import DictStore, ListStore, NodeStore, OptionalStore, SimpleStore
 
-_RESERVED = (
-    "allParameters default isCached dataType getValue setValue connectGui connectParametersToGui disconnectGui "
-    "StartModify EndModify AddObserver RemoveObserver Modified parameterNode"
-).split()
+_RESERVED = ("allParameters", "dataType", "parameterNode")
 
 
 class _Parameter:
@@ -34,9 +31,7 @@ class _Parameter:
     def write(self, node, value):
         self.store.check(value)
         for validator in self.validators:
-            if value is not None:
-                validator.validate(value)
-            elif type(validator).__name__ == "NotNone":
+            if value is not None or type(validator).__name__ == "NotNone":
                 validator.validate(value)
         self.store.write(node, self.name, value)
 
@@ -158,7 +153,7 @@ class _Wrapper:
 def _process(cls):
     parameters = {}
     for name, datatype in typing.get_type_hints(cls, include_extras=True).items():
-        if name in _RESERVED:
+        if name in _RESERVED or hasattr(_Wrapper, name):
             raise ValueError(f"Cannot use reserved name '{name}' in a parameterNodeWrapper")
         default = Default(cls.__dict__[name]) if name in cls.__dict__ else None
         parameters[name] = _Parameter(name, datatype, default)

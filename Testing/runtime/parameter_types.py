@@ -1,4 +1,4 @@
-"""The value types of slicer.parameterNodeWrapper: annotations, and how each type lies in the parameter node."""
+"""The value types of slicer.parameterNodeWrapper: annotations, and each type as text."""
 
 import dataclasses
 import enum
@@ -10,6 +10,20 @@ import slicer
 from .standin import NotInStandIn
 
 NoneType = type(None)
+PUBLIC = (
+    "WithinRange",
+    "Minimum",
+    "Maximum",
+    "Choice",
+    "NotNone",
+    "Default",
+    "Decimals",
+    "SingleStep",
+    "Label",
+    "FloatRange",
+    "RangeBounds",
+    "Validator",
+)
 
 
 class Validator:
@@ -115,7 +129,7 @@ def first(notes, kind):
 
 
 def nodeClasses(datatype):
-    """The MRML classes of a node type, of Optional[node type] or of a union of them; [] for any other type."""
+    """The MRML classes of a node type, of an Optional or a Union of them; [] for any other type."""
     base, _notes = splitAnnotations(datatype)
     members = typing.get_args(base) if typing.get_origin(base) is typing.Union else (base,)
     members = [m for m in members if m is not NoneType]
@@ -124,7 +138,7 @@ def nodeClasses(datatype):
 
 
 class Codec:
-    """How values of one type are checked, written as text and read back; nodes are kept as references instead."""
+    """How values of one type are checked, written as text and read back."""
 
     def __init__(self, kinds, toText, fromText, default):
         self.kinds, self.toText, self.fromText, self.default = kinds, toText, fromText, default

@@ -192,9 +192,24 @@ class ObservedDict(dict):
         self._save = save
 
 
-for (
-    _name
-) in "append extend insert remove pop clear sort reverse __setitem__ __delitem__ __iadd__ __imul__".split():
+for _name in [
+    "append",
+    "extend",
+    "insert",
+    "remove",
+    "pop",
+    "clear",
+    "sort",
+    "reverse",
+    "__setitem__",
+    "__delitem__",
+    "__iadd__",
+    "__imul__",
+]:
     setattr(ObservedList, _name, _saving(_name, list))
-for _name in "__setitem__ __delitem__ pop popitem clear update setdefault".split():
+_LIST_CHANGES = ("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse")
+_DICT_CHANGES = ("pop", "popitem", "clear", "update", "setdefault")
+for _name in (*_LIST_CHANGES, "__setitem__", "__delitem__", "__iadd__", "__imul__"):
+    setattr(ObservedList, _name, _saving(_name, list))
+for _name in (*_DICT_CHANGES, "__setitem__", "__delitem__"):
     setattr(ObservedDict, _name, _saving(_name, dict))

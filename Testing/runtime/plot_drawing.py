@@ -1,8 +1,7 @@
 """Draws a plot chart node as Slicer's qMRMLPlotView does: series, titles, axes, legend."""
 
-import vtk
-
 import slicer
+import vtk
 
 _MARKERS = {
     "none": vtk.vtkPlotPoints.NONE,

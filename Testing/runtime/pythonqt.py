@@ -1,37 +1,25 @@
-"""PythonQt's ways on PySide6: properties are attributes, signals are connected by signature, nothing new on C++ objects.
+"""PythonQt's ways on PySide6.
 
-Every Q_PROPERTY of every QObject class becomes a Python property (the C++ setters stay callable, the getters of the same
-name do not, as in PythonQt), obj.connect(signature, callable) and obj.disconnect(...) work and refuse what does not exist,
-and an attribute that the C++ class lacks can be neither read nor set.
+Properties are attributes: every Q_PROPERTY of every QObject class becomes a Python property. The C++ setters
+stay callable, the getters of the same name do not. Signals are connected by signature (signals.py), and what
+does not exist is refused. An attribute that the C++ class lacks can be neither read nor set.
 """
 
-import inspect
-import sys
 import types
 
 from PySide6 import QtCore, QtGui, QtWidgets
 from shiboken6 import Shiboken
 
-_connections = {}  # address of the sender -> {signature: [(callable as given, wrapper, raw connection)]}
-_raw = {
-    "connect": QtCore.QObject.connect,
-    "disconnect": QtCore.QObject.disconnect,
-    "findChildren": QtCore.QObject.findChildren,
-    "findChild": QtCore.QObject.findChild,
-}
+from .signals import className, connect, disconnect, isStandIn
+
+_rawFindChildren = QtCore.QObject.findChildren
 
 
 class PropertyAsAttribute:
-    """A Q_PROPERTY as a Python attribute; on the class it is the unpatched C++ method, for the stand-in's own use."""
+    """A Q_PROPERTY as an attribute; on the class it is the unpatched C++ method, for the stand-in itself."""
 
-    def __init__(self, name, getter, setter, original, static=False):
-        self.name, self.getter, self.setter, self.original, self.static = (
-            name,
-            getter,
-            setter,
-            original,
-            static,
-        )
+    def __init__(self, name, getter, setter, original):
+        self.name, self.getter, self.setter, self.original = name, getter, setter, original
 
     def __get__(self, obj, owner=None):
         if obj is None:
@@ -47,7 +35,7 @@ class PropertyAsAttribute:
 
 
 def _qobjectClasses():
-    """All QObject classes of QtCore, QtGui and QtWidgets, bases first. PySide's types are lazy: touch all names."""
+    """All QObject classes, bases first. PySide's types are lazy: touch all names."""
     found = {}
     for module in (QtCore, QtGui, QtWidgets):
         for name in dir(module):
@@ -70,7 +58,6 @@ def _propertyDescriptor(cls, meta):
     name = meta.name()
     capital = name[0].upper() + name[1:]
     original = _rawAttribute(cls, name)
-    isStatic = any(isinstance(base.__dict__.get(name), staticmethod) for base in cls.__mro__)
     reader = next(
         (r for r in (_rawAttribute(cls, n) for n in (name, "is" + capital, "has" + capital)) if callable(r)),
         None,
@@ -89,7 +76,7 @@ def _propertyDescriptor(cls, meta):
         elif not obj.setProperty(name, value):
             raise TypeError(f"Property '{name}' of {type(obj).__name__} cannot be set to {value!r}")
 
-    return PropertyAsAttribute(name, getter, setter if meta.isWritable() else None, original, isStatic)
+    return PropertyAsAttribute(name, getter, setter if meta.isWritable() else None, original)
 
 
 def _patchProperties(classes):
@@ -101,122 +88,6 @@ def _patchProperties(classes):
             plans.append((cls, meta.name(), _propertyDescriptor(cls, meta)))
     for cls, name, descriptor in plans:
         setattr(cls, name, descriptor)
-
-
-# --- signals ---------------------------------------------------------------------------------------------------------
-def normalized(signature):
-    return bytes(QtCore.QMetaObject.normalizedSignature(signature).data()).decode()
-
-
-def standInSignals(cls):
-    """signature -> name of the PySide signal, over all stand-in bases of a class."""
-    table = {}
-    for base in reversed(cls.__mro__):
-        table.update(base.__dict__.get("_signals_", {}))
-    return table
-
-
-def acceptedArguments(function):
-    """How many arguments PythonQt would pass: a Python function gets as many as it declares, anything else gets all."""
-    if inspect.ismethod(function):
-        code, bound = getattr(function.__func__, "__code__", None), 1
-    elif inspect.isfunction(function):
-        code, bound = function.__code__, 0
-    else:
-        return None
-    if code is None or code.co_flags & inspect.CO_VARARGS:
-        return None
-    return code.co_argcount - bound
-
-
-def _slotWrapper(function):
-    count = acceptedArguments(function)
-
-    def call(*args):
-        try:
-            function(*(args if count is None else args[:count]))
-        except Exception:  # PythonQt prints the traceback and goes on
-            sys.excepthook(*sys.exc_info())
-
-    return call
-
-
-def _slotOf(receiver, signature):
-    name = normalized(signature).split("(")[0]
-    count = 0 if signature.replace(" ", "").endswith("()") else signature.count(",") + 1
-    slot = getattr(receiver, name, None)
-    if not callable(slot):
-        raise ValueError(f"{type(receiver).__name__} has no slot {signature}")
-
-    def call(*args):
-        slot(*args[:count])
-
-    return call
-
-
-def _connect(self, signal, receiver, slot=None):
-    if not isinstance(signal, str):
-        raise TypeError("connect() takes a signal's signature as text")
-    signature = normalized(signal)
-    target = receiver if slot is None else _slotOf(receiver, slot)
-    if not callable(target):
-        raise TypeError(f"connect(): {target!r} is not callable")
-    wrapper = _slotWrapper(target)
-    names = standInSignals(type(self))
-    if signature in names:
-        getattr(self, names[signature]).connect(wrapper)
-        raw = None
-    elif self.metaObject().indexOfSignal(signature) >= 0 and _isCppSignal(self, signature):
-        raw = _raw["connect"](self, QtCore.SIGNAL(signature), wrapper)
-    else:
-        raise ValueError(f"{className(self)} has no signal {signal}")
-    given = receiver if slot is None else (receiver, slot)
-    _connectionsOf(self).setdefault(signature, []).append((given, wrapper, raw))
-    return True
-
-
-def _connectionsOf(obj):
-    address = Shiboken.getCppPointer(obj)[0]
-    if address not in _connections:
-        _connections[address] = {}
-        _raw["connect"](obj, QtCore.SIGNAL("destroyed()"), lambda: _connections.pop(address, None))
-    return _connections[address]
-
-
-def _isCppSignal(obj, signature):
-    """False for the dynamic signals that PySide makes for Python classes: those are named in _signals_ only."""
-    metaObject = obj.metaObject()
-    cppClass = next(c for c in type(obj).__mro__ if c.__module__.startswith("PySide6."))
-    return metaObject.indexOfSignal(signature) < cppClass.staticMetaObject.methodCount()
-
-
-def _disconnect(self, signal, receiver, slot=None):
-    signature = normalized(signal)
-    known = signature in standInSignals(type(self)) or self.metaObject().indexOfSignal(signature) >= 0
-    if not known:
-        raise ValueError(f"{className(self)} has no signal {signal}")
-    wanted = receiver if slot is None else (receiver, slot)
-    entries = _connectionsOf(self).get(signature, [])
-    for entry in [e for e in entries if e[0] == wanted]:
-        entries.remove(entry)
-        _given, wrapper, raw = entry
-        if raw is None:
-            getattr(self, standInSignals(type(self))[signature]).disconnect(wrapper)
-        else:
-            _raw["disconnect"](raw)
-        return True
-    return False
-
-
-def disconnectAll(obj, signature):
-    """Forget every connection of one signal that scripts made."""
-    for given, *_rest in list(_connectionsOf(obj).get(signature, [])):
-        _disconnect(obj, signature, given)
-
-
-# --- methods that PythonQt adds ----------------------------------------------------------------------------------------
-def className(obj):
-    return next(c.__name__ for c in type(obj).__mro__ if isStandIn(c) or c.__module__.startswith("PySide6."))
 
 
 def _delete(self):
@@ -233,7 +104,7 @@ def inheritsByName(obj, name):
 
 
 def _findChildren(self, wanted=QtCore.QObject, name=""):
-    return [c for c in _raw["findChildren"](self, QtCore.QObject) if _matches(c, wanted, name)]
+    return [c for c in _rawFindChildren(self, QtCore.QObject) if _matches(c, wanted, name)]
 
 
 def _findChild(self, wanted, name=""):
@@ -241,8 +112,8 @@ def _findChild(self, wanted, name=""):
 
 
 _METHODS = {
-    "connect": _connect,
-    "disconnect": _disconnect,
+    "connect": connect,
+    "disconnect": disconnect,
     "className": className,
     "delete": _delete,
     "findChildren": _findChildren,
@@ -271,12 +142,8 @@ def _patchGetattribute(cls):
     cls.__getattribute__ = __getattribute__
 
 
-def isStandIn(cls):
-    return cls.__dict__.get("_standin_", False)
-
-
 def _isCppSide(cls):
-    """True where scripts may add no attributes: the Qt classes and the stand-ins, not Python classes derived from them."""
+    """Whether scripts may add no attributes: so with Qt classes and stand-ins, not with scripts' own classes."""
     return isStandIn(cls) or cls.__module__.startswith("PySide6.")
 
 
@@ -294,7 +161,8 @@ def _setattr(self, name, value):
         found.fset(self, value)
     elif found is None and _isCppSide(kind) and not name.startswith("_") and not _isNamedChild(value, name):
         raise AttributeError(
-            f"Attribute '{name}' does not exist and creating new attributes on C++ objects is not allowed ({className(self)})"
+            f"Attribute '{name}' does not exist and creating new attributes on C++ objects is not allowed"
+            f" ({className(self)})"
         )
     else:
         self.__dict__[name] = value

@@ -6,7 +6,7 @@ import types
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from . import ctk_buttons, ctk_paths, ctk_sliders, dialogs, ui_loader
-from .pythonqt import isStandIn
+from .signals import isStandIn
 from .standin import NotInStandIn
 
 

@@ -1,4 +1,4 @@
-"""The module SampleData of the stand-in: registration, and download of file:// data and of custom downloaders."""
+"""The module SampleData of the stand-in: registration, file:// data and custom downloaders."""
 
 import dataclasses
 import logging

@@ -1,8 +1,7 @@
-"""The application without Qt: scene, application logic and the module logics, all of them the real classes."""
-
-import vtk
+"""The application without Qt: scene, application logic and module logics, all of them the real classes."""
 
 import slicer
+import vtk
 
 MODULE_LOGICS = {
     "Annotations": "vtkSlicerAnnotationModuleLogic",

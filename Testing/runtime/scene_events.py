@@ -2,9 +2,8 @@
 
 import weakref
 
-import vtk
-
 import slicer
+import vtk
 
 _EVENTS = {
     "added": "NodeAddedEvent",

@@ -1,9 +1,8 @@
 """Stand-ins for the slice view and its frame, over the real slice logic and displayable managers."""
 
+import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
-
-import slicer
 
 from .mrml_widgets import qMRMLWidget
 from .rendered_view import RenderedView

@@ -1,12 +1,18 @@
-"""What every stand-in widget class shares: how it declares properties, and how it refuses what it does not imitate."""
+"""What every stand-in widget class shares: its signals, its properties, and how it refuses the rest."""
 
 import numbers
+import types
 
 from PySide6 import QtCore
 
 
 class NotInStandIn(NotImplementedError):
     """The real class has this, the stand-in does not (yet)."""
+
+
+def signals(*signatures, odd=None):
+    """signature -> name of the PySide signal of a stand-in class; odd: those that are named otherwise."""
+    return types.MappingProxyType({s: s.split("(")[0] for s in signatures} | (odd or {}))
 
 
 def stored(name, kind, default, apply=None):

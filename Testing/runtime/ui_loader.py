@@ -1,10 +1,10 @@
-"""qt.QUiLoader of the stand-in: Qt's own loader, plus the CTK and MRML classes, their properties and the connections."""
+"""qt.QUiLoader of the stand-in: Qt's own loader, plus the CTK and MRML classes and the connections."""
 
 import xml.etree.ElementTree as ET
 
 from PySide6 import QtCore, QtUiTools
 
-from .pythonqt import isStandIn
+from .signals import isStandIn
 from .standin import NotInStandIn
 
 _classes = {}
