@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,6 +35,11 @@ class Image:
             )
         if np.shape(self.ijk_to_lps) != (4, 4) or not np.isfinite(self.ijk_to_lps).all():
             raise ValueError(f"Image '{self.name}': ijk_to_lps has to be a finite 4 x 4 matrix.")
+        if not self.spacing_mm.all() or abs(np.linalg.det(self.direction)) < 1e-6:
+            raise ValueError(
+                f"Image '{self.name}': ijk_to_lps gives voxels without volume: three independent axes are "
+                "accepted."
+            )
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -63,7 +70,7 @@ class Image:
 
     def to_sitk(self) -> sitk.Image:
         """The image as SimpleITK has it (three dimensions)."""
-        return _place(sitk.GetImageFromArray(np.ascontiguousarray(self.array)), self.ijk_to_lps)
+        return _place(sitk.GetImageFromArray(_itk_type(self.array)), self.ijk_to_lps)
 
 
 def geometry(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -72,6 +79,15 @@ def geometry(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> 
     matrix[:3, :3] = np.asarray(direction).reshape(3, 3) * np.asarray(spacing)
     matrix[:3, 3] = origin
     return matrix
+
+
+_ITK_TYPES = {np.dtype("bool"): "u1", np.dtype("f2"): "f4", np.dtype(np.longdouble): "f8"}
+
+
+def _itk_type(array: np.ndarray) -> np.ndarray:
+    """The array in memory order and in a type that ITK has (bool and float16, for example, it has not)."""
+    native = array.dtype.newbyteorder("=")
+    return np.ascontiguousarray(array, dtype=_ITK_TYPES.get(native, native))
 
 
 def _place(image: sitk.Image, ijk_to_lps: np.ndarray) -> sitk.Image:
@@ -123,12 +139,26 @@ def read_image(path: str | Path) -> Image:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no image file {path}.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: one image file is accepted.")
+    if path.suffix == ".gz":
+        _check_gzip(path)
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ValueError(f"{path.name} could not be read as an image ({reason}).") from error
     return from_sitk(image, path.name.split(".")[0])
+
+
+def _check_gzip(path: Path) -> None:
+    """Raise ValueError if a compressed file is cut off: ITK would fill the rest of a NIfTI with zeros."""
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(2**24):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path.name} could not be read as an image (damaged or cut off).") from error
 
 
 def write_sitk(image: sitk.Image, path: str | Path) -> Path:

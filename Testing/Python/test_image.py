@@ -1,0 +1,174 @@
+"""Images: place in space as SimpleITK has it, files, refusals."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from builders import FLIPPED, OBLIQUE, SWAPPED, assert_sentence, points_of, sampled
+from hetreg.image import Image, from_sitk, read_image, vector_to_sitk, write_image
+
+DIRECTIONS = {"axial": np.eye(3), "oblique": OBLIQUE, "flipped": FLIPPED, "swapped": SWAPPED}
+TYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_every_voxel_lies_where_simpleitk_puts_it(name):
+    image = sampled((4, 3, 5), (0.7, 1.3, 4.0), DIRECTIONS[name], centre=(10.0, -20.0, 30.0))
+    theirs, points = image.to_sitk(), points_of(image)
+    assert theirs.GetSize() == image.size_ijk == (4, 3, 5)
+    for ijk in [(0, 0, 0), (3, 0, 0), (0, 2, 0), (0, 0, 4), (3, 2, 4)]:
+        place = theirs.TransformIndexToPhysicalPoint(ijk)
+        np.testing.assert_allclose(points[ijk[::-1]], place, atol=1e-9)
+        assert theirs[ijk] == image.array[ijk[::-1]]
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_from_sitk_undoes_to_sitk(name):
+    image = sampled((4, 3, 5), (0.7, 1.3, 4.0), DIRECTIONS[name], centre=(10.0, -20.0, 30.0))
+    back = from_sitk(image.to_sitk())
+    np.testing.assert_allclose(back.ijk_to_lps, image.ijk_to_lps, atol=1e-12)
+    np.testing.assert_array_equal(back.array, image.array)
+    np.testing.assert_allclose(back.spacing_mm, (0.7, 1.3, 4.0))
+    np.testing.assert_allclose(back.direction, DIRECTIONS[name], atol=1e-12)
+    assert not back.is_2d
+
+
+def test_a_2d_image_becomes_one_slice():
+    flat = sitk.GetImageFromArray(np.arange(12, dtype=np.int16).reshape(3, 4))
+    flat.SetSpacing((2.0, 8.0))
+    flat.SetOrigin((5.0, 6.0))
+    flat.SetDirection((0.0, -1.0, 1.0, 0.0))
+    image = from_sitk(flat)
+    assert image.array.shape == (1, 3, 4)
+    assert image.is_2d
+    np.testing.assert_allclose(image.spacing_mm, (2.0, 8.0, 4.0))
+    np.testing.assert_allclose(points_of(image)[0, 2, 3, :2], flat.TransformIndexToPhysicalPoint((3, 2)))
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("ending", ["nrrd", "nii.gz", "mha"])
+def test_files_keep_voxels_type_and_place(tmp_path, dtype, ending):
+    rng = np.random.default_rng(0)
+    matrix = sampled((4, 3, 5), (0.7, 1.3, 4.0), OBLIQUE, centre=(10.0, -20.0, 30.0)).ijk_to_lps
+    image = Image(rng.integers(0, 100, (5, 3, 4)).astype(dtype), matrix)
+    back = read_image(write_image(image, tmp_path / f"heart.{ending}"))
+    assert back.array.dtype == np.dtype(dtype)
+    assert back.name == "heart"
+    np.testing.assert_array_equal(back.array, image.array)
+    np.testing.assert_allclose(back.ijk_to_lps, matrix, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("bool", "uint8"), ("float16", "float32"), ("longdouble", "float64"), (">i2", "int16")],
+)
+def test_types_that_itk_lacks_are_converted(dtype, expected):
+    image = Image(np.array([[[0, 1], [1, 0]]]).astype(dtype), np.eye(4))
+    array = sitk.GetArrayFromImage(image.to_sitk())
+    assert array.dtype == np.dtype(expected)
+    np.testing.assert_array_equal(array, [[[0, 1], [1, 0]]])
+
+
+def test_vector_image_keeps_components_and_place():
+    vectors = np.random.default_rng(0).random((5, 3, 4, 3))
+    image = vector_to_sitk(vectors, sampled((4, 3, 5), (1.0, 2.0, 3.0), OBLIQUE).ijk_to_lps)
+    assert image.GetSpacing() == pytest.approx((1.0, 2.0, 3.0))
+    np.testing.assert_allclose(image[3, 1, 2], vectors[2, 1, 3])
+
+
+def test_like_keeps_the_grid_and_refuses_another_shape():
+    image = sampled((4, 3, 5), direction=OBLIQUE)
+    other = image.like(np.ones((5, 3, 4)), "other")
+    assert other.name == "other"
+    np.testing.assert_array_equal(other.ijk_to_lps, image.ijk_to_lps)
+    with pytest.raises(ValueError, match=r"\(3, 5, 4\).*\(5, 3, 4\)"):
+        image.like(np.ones((3, 5, 4)), "other")
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (sitk.Image([8, 8], sitk.sitkVectorUInt8, 3), ("3 channels", "scalar")),
+        (sitk.Image([8, 8, 4], sitk.sitkVectorFloat32, 2), ("2 channels",)),
+        (sitk.Image([8, 8, 4, 3], sitk.sitkInt16), ("4 dimensions", "(8, 8, 4, 3)", "frame")),
+    ],
+    ids=["rgb", "vector", "4d"],
+)
+def test_colour_and_sequences_are_refused(image, words):
+    with pytest.raises(ValueError, match="heart") as caught:
+        from_sitk(image, "heart")
+    assert_sentence(caught.value, *words)
+
+
+def test_a_sequence_of_one_frame_is_a_volume():
+    image = from_sitk(sitk.Image([8, 7, 4, 1], sitk.sitkInt16))
+    assert image.array.shape == (4, 7, 8)
+
+
+@pytest.mark.parametrize(
+    ("array", "matrix", "words"),
+    [
+        (np.zeros((3, 4)), np.eye(4), ("2 axes", "(3, 4)")),
+        (np.zeros((2, 3, 4, 3)), np.eye(4), ("4 axes",)),
+        (np.zeros((2, 3, 4)), np.eye(3), ("4 x 4",)),
+        (np.zeros((2, 3, 4)), np.diag([1.0, np.nan, 1.0, 1.0]), ("finite",)),
+        (np.zeros((2, 3, 4)), np.diag([1.0, 0.0, 1.0, 1.0]), ("voxel",)),
+        (np.zeros((2, 3, 4)), np.ones((4, 4)), ("voxel",)),
+    ],
+    ids=["2 axes", "4 axes", "3 x 3", "nan", "zero spacing", "parallel axes"],
+)
+def test_an_image_without_shape_or_place_is_refused(array, matrix, words):
+    with pytest.raises(ValueError, match="heart") as caught:
+        Image(array, matrix, "heart")
+    assert_sentence(caught.value, *words)
+
+
+def test_files_that_are_no_images(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        read_image(tmp_path / "missing.nrrd")
+    assert_sentence(caught.value, "missing.nrrd")
+    with pytest.raises(ValueError, match="folder") as caught:
+        read_image(tmp_path)
+    assert_sentence(caught.value)
+    for name, content in {"text.nrrd": b"hello", "empty.nii.gz": b"", "cut.png": b"\x89PNG"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=name) as caught:
+            read_image(tmp_path / name)
+        assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "nii.gz"])
+def test_a_truncated_image_is_refused_and_not_filled_with_zeros(tmp_path, ending):
+    image = Image(np.random.default_rng(0).random((6, 32, 32)), np.eye(4))
+    content = write_image(image, tmp_path / f"heart.{ending}").read_bytes()
+    (tmp_path / f"cut.{ending}").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="cut") as caught:
+        read_image(tmp_path / f"cut.{ending}")
+    assert_sentence(caught.value)
+
+
+def test_a_compressed_file_of_another_kind_still_reads(tmp_path):
+    image = sampled((4, 3, 5))
+    plain = write_image(image, tmp_path / "a.nii").read_bytes()
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(plain))
+    np.testing.assert_array_equal(read_image(tmp_path / "b.nii.gz").array, image.array)
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
+    def full(image, path, *arguments, **options):
+        Path(path).write_bytes(b"half")
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(sitk, "WriteImage", full)
+    (tmp_path / "old.nrrd").write_bytes(b"former result")
+    for name in ("new.nrrd", "old.nrrd"):
+        with pytest.raises(OSError, match="disk full") as caught:
+            write_image(sampled((4, 3, 5)), tmp_path / name)
+        assert_sentence(caught.value, name)
+    assert [p.name for p in tmp_path.iterdir()] == ["old.nrrd"]
+    assert (tmp_path / "old.nrrd").read_bytes() == b"former result"
