@@ -101,6 +101,12 @@ def check_display() -> None:
         ) from error
 
 
+def print_unexpected(kind: type[BaseException], error: BaseException, trace) -> None:
+    """A ValueError is a sentence for the user, passed on by `register`; anything else is printed."""
+    if not isinstance(error, ValueError):
+        sys.__excepthook__(kind, error, trace)
+
+
 def load_pair(ui, options: argparse.Namespace) -> None:
     """Choose fixed and moving in the panel: the sample pair by its button, or the user's files."""
     import slicer
@@ -136,6 +142,8 @@ def register(ui, steps: Steps) -> None:
         if isinstance(error, ValueError):
             raise BadInput(" ".join(str(error).split()))
         raise error
+    if ui.transformSelector.currentNode() is None:
+        raise BadInput(ui.statusLabel.text)
 
 
 def inspect(ui) -> None:
@@ -206,7 +214,7 @@ def write_report(parameters, output: Path, files: dict[str, str]) -> None:
         before = f"{row.before} -> " if row.before else ""
         print(f"  {row.label:32} {before}{row.after} {row.unit}".rstrip())
     print(f"  {'Transform in SimpleITK':32} reproduces the moved image to {error:.1e} of its range")
-    print(f"  {results.originOf(parameters.transform)}")
+    print("  " + ", ".join(str(numbers[key]) for key in ("model", "dimension", "device", "seconds")) + " s")
 
 
 def demo(options: argparse.Namespace) -> None:
@@ -216,6 +224,7 @@ def demo(options: argparse.Namespace) -> None:
     steps.say("Starting the stand-in runtime (not 3D Slicer itself: see Testing/runtime/README.md)")
     import runtime
 
+    sys.excepthook = print_unexpected
     runtime.start(show=options.show)
     import slicer
 

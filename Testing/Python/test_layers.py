@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hetreg import registry
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "HetRegUncertainty"
 MODULES = sorted(f.parent for f in ROOT.glob("HetReg*/CMakeLists.txt"))
+ORDERS = list(permutations(MODULES))
 LAYERS = {
     6: ["HetRegUncertainty", "HetRegTraining"],
     5: ["HetRegUncertaintyLib"],
@@ -30,13 +32,17 @@ CHAIN = {"evaluate": {"register"}, "register": {"assemble", "refine"}}
 SLICER_SIDE = {"slicer", "qt", "ctk", "vtk", "PythonQt"}
 CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy"}
 PANEL_PACKAGES = SLICER_SIDE | {"numpy", "SimpleITK", "scipy", "hetreg", "HetRegUncertaintyLib"}
-BLOCK_TORCH = """
+# As if these packages were not installed: no finder knows them.
+HIDE = """
 import sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in %r:
-            raise ModuleNotFoundError(f"No module named '{name}' (blocked by the test)", name=name)
-sys.meta_path.insert(0, Block())
+class Hide:
+    def __init__(self, finder):
+        self._finder = finder
+    def __getattr__(self, name):
+        return getattr(self._finder, name)
+    def find_spec(self, name, *arguments):
+        return None if name.split(".")[0] in %r else self._finder.find_spec(name, *arguments)
+sys.meta_path[:] = [Hide(finder) for finder in sys.meta_path]
 """
 
 
@@ -190,13 +196,45 @@ def test_folders_hold_one_module_file_and_no_package():
     assert not (ROOT / "__init__.py").exists()
 
 
-def test_layer_0_imports_with_torch_and_numpy_blocked():
+def test_layer_0_imports_with_every_package_hidden():
     names = [n for n in FILES if layer_of(n)[0] == 0]
-    block = BLOCK_TORCH % {"torch", "numpy", "SimpleITK", "scipy"}
-    code = f"{block}\nsys.path.insert(0, {str(SOURCE)!r})\nimport importlib\n"
+    hide = HIDE % ({"torch", "numpy", "SimpleITK", "scipy"},)
+    code = f"{hide}\nsys.path.insert(0, {str(SOURCE)!r})\nimport importlib\n"
     code += f"for n in {names!r}: importlib.import_module(n)\nprint('ok')"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "ok\n", done.stderr
+
+
+# Opens every panel in the stand-in runtime; argv: its folder, then the module folders in their order.
+OPEN_PANELS = """
+import os
+sys.path[:0] = [sys.argv[1], *sys.argv[2:]]
+import runtime
+runtime.start()
+import slicer
+paths = [os.path.join(folder, os.path.basename(folder) + ".py") for folder in sys.argv[2:]]
+for module in runtime.load_modules(paths):
+    slicer.util.selectModule(module.name)
+    ui = slicer.util.getModuleWidget(module.name).ui
+    ui.sampleButton.click()
+    print(module.name, ui.modelComboBox.count, ui.registerButton.enabled, ui.registerButton.toolTip)
+assert not runtime.errors(), runtime.errors()
+assert "torch" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize("folders", ORDERS, ids=lambda f: "-".join(x.name for x in f))
+@pytest.mark.parametrize("hidden", [("torch",), ()], ids=["torch absent", "torch there"])
+def test_panels_open_without_importing_torch(folders, hidden):
+    code = HIDE % (set(hidden),) + OPEN_PANELS
+    command = [sys.executable, "-I", "-c", code, str(ROOT / "Testing"), *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for folder, line in zip(folders, done.stdout.splitlines(), strict=True):
+        name, models, enabled, reason = line.split(None, 3)
+        assert name == folder.name
+        assert int(models) > 2  # automatic, a shipped model, a weight file
+        assert (enabled, "PyTorch" in reason) == (str(not hidden), bool(hidden))
 
 
 TABLES = {n: t for n, t in vars(registry).items() if isinstance(t, dict) and n.isupper()}

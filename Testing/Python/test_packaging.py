@@ -29,6 +29,27 @@ result = register_pair(pair.fixed, pair.moving, config=config.RegisterConfig(dev
 assert abs(result.disp_lps_mm).max() > 0
 print("registered", result.moved.array.shape)
 """
+# Opens the module of an installed package in the stand-in runtime and clicks its buttons.
+CLICK = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+import runtime
+runtime.start()
+import slicer
+runtime.load_module(sys.argv[2] + "/HetRegUncertainty.py")
+slicer.util.selectModule("HetRegUncertainty")
+panel = slicer.util.getModuleWidget("HetRegUncertainty")
+panel.ui.sampleButton.click()
+panel.ui.registerButton.click()
+import HetRegUncertaintyLib, hetreg
+assert all(m.__file__.startswith(sys.argv[2]) for m in (HetRegUncertaintyLib, hetreg))
+assert not runtime.errors(), runtime.errors()
+assert panel.logic.getParameterNode().moved is not None
+import SampleData
+for name in sys.modules["HetRegUncertaintyLib.sampledata"].SAMPLES:
+    assert SampleData.downloadSamples(name)
+print("clicked")
+"""
 
 
 def module_folders() -> list[Path]:
@@ -127,6 +148,12 @@ def test_flat_layout_registers_a_pair(flat, tmp_path):
     done = run_python(USE, flat, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("registered")
+
+
+def test_flat_layout_opens_the_panel_and_clicks_register(flat, tmp_path):
+    done = run_python(CLICK, ROOT / "Testing", flat, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "clicked"
 
 
 def test_source_tree_registers_a_pair(tmp_path):
