@@ -143,7 +143,7 @@ def _patchGetattribute(cls):
 
 
 def _isCppSide(cls):
-    """Whether scripts may add no attributes: so with Qt classes and stand-ins, not with scripts' own classes."""
+    """Scripts may add no attributes to objects of these: Qt classes and stand-ins, not scripts' own."""
     return isStandIn(cls) or cls.__module__.startswith("PySide6.")
 
 

@@ -1,0 +1,94 @@
+"""The modules use nothing that the real classes lack, and the stand-in offers nothing that they lack."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import slicer
+
+from runtime import dummy_module, qt_modules
+from runtime.api_check import checkModule
+from runtime.api_facts import Api, normalized
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = sorted(path.parent for path in ROOT.glob("HetReg*/CMakeLists.txt"))
+NOT_LISTED = {"qMRMLTableWidget"}  # exists in Slicer, but not in the facts that the cut was made from
+
+
+@pytest.fixture(scope="module")
+def api():
+    return Api()
+
+
+def filesOf(folder):
+    """The module's own .py, its library, and its forms; the core package `hetreg` knows no Slicer."""
+    python = [*folder.glob("*.py"), *(p for p in folder.glob("*Lib/**/*.py"))]
+    return python, list(folder.glob("Resources/UI/*.ui"))
+
+
+def standIns():
+    modules = [m for name, m in sys.modules.items() if name.startswith("runtime.") and m is not None]
+    return qt_modules.standIns(*modules)
+
+
+@pytest.mark.parametrize("folder", MODULES, ids=lambda path: path.name)
+def test_module_uses_only_what_slicer_has(folder, api):
+    python, forms = filesOf(folder)
+    assert python
+    assert forms
+    problems = checkModule(python, forms, slicer.util.__all__, api)
+    assert not problems, "\n".join(problems)
+
+
+def test_guard_finds_what_slicer_lacks(tmp_path, api):
+    path = dummy_module.write(tmp_path)
+    form = tmp_path / "Resources" / "UI" / "Dummy.ui"
+    assert checkModule([path], [form], slicer.util.__all__, api) == []
+    path.write_text(
+        "import slicer, qt, ctk\n"
+        "from slicer import loadVolume\n"
+        "def f(self):\n"
+        "    self.ui.note.text()\n"
+        "    self.ui.nothing.text\n"
+        "    self.ui.factor.setMinimum(3)\n"
+        "    self.ui.applyButton.connect('pressedHard()', f)\n"
+        "    self.ui.inputSelector.model()\n"
+        "    slicer.app.layoutManager().sliceWidget('Red').sliceView().paint()\n"
+        "    slicer.arrayFromVolume(None)\n"
+        "    qt.QRegExp, ctk.ctkNothing\n",
+        encoding="utf-8",
+    )
+    form.write_text(
+        form.read_text(encoding="utf-8").replace('name="singleStep"', 'name="singleJump"'), encoding="utf-8"
+    )
+    problems = "\n".join(checkModule([path], [form], slicer.util.__all__, api))
+    for expected in (
+        "singleJump",
+        "loadVolume",
+        "text is a property",
+        "no widget nothing",
+        "ctkSliderWidget has no setMinimum",
+        "no signal pressedHard()",
+        "C++ only",
+        "qMRMLSliceView has no paint",
+        "slicer.util.arrayFromVolume",
+        "qt has no QRegExp",
+        "ctk has no ctkNothing",
+    ):
+        assert expected in problems
+
+
+def test_standin_offers_only_what_slicer_has(api):
+    classes = standIns()
+    assert len(classes) > 30
+    problems = []
+    for cls in classes:
+        facts = api.facts(cls.__name__)
+        if facts is None:
+            problems += [] if cls.__name__ in NOT_LISTED else [f"{cls.__name__} is unknown"]
+            continue
+        public = {name for name in vars(cls) if not name.startswith("_") and name != "staticMetaObject"}
+        problems += [f"{cls.__name__} has no {name}" for name in sorted(public - facts.names)]
+        signatures = {normalized(s) for s in vars(cls).get("_signals_", ())}
+        problems += [f"{cls.__name__} has no signal {s}" for s in sorted(signatures - facts.signals)]
+    assert not problems, "\n".join(problems)
