@@ -1,5 +1,7 @@
 """start(): brings the stand-in up once per process, and what tests do with it afterwards."""
 
+import atexit
+import gc
 import os
 import sys
 import types
@@ -41,6 +43,24 @@ def start(show=False, width=1600, height=1000):
     state.application = slicer.app
     namespaces.fill(state)
     _openWindow(width, height)
+    atexit.register(_shutDown)
+
+
+def _shutDown():
+    """Take down in order what would crash when the interpreter's end takes it down in any order."""
+    import slicer
+    from shiboken6 import Shiboken
+
+    for name in slicer.app.moduleManager().modulesNames():
+        slicer.app.moduleManager().moduleAboutToBeUnloaded.emit(name)
+    slicer.app._parts.pop("layoutManager")._finish()
+    slicer.mrmlScene.Clear(1)
+    Shiboken.delete(state.window)
+    state.window = None
+    gc.collect()
+    slicer.app._cleanUp()
+    Shiboken.delete(state.application)
+    gc.collect()
 
 
 def _quiet(_kind, _context, text):

@@ -201,3 +201,10 @@ class qSlicerLayoutManager(QtCore.QObject):
     def setRenderPaused(self, paused):
         for view in self._rendered():
             view.setRenderPaused(paused)
+
+    def _finish(self):
+        """At the end of the process: the views first, then what they show."""
+        for view in self._rendered():
+            view._finish()
+        self._node.RemoveAllObservers()
+        self._widgets.clear()

@@ -111,6 +111,13 @@ class RenderedView(QtWidgets.QWidget):
         self._interactor.UpdateSize(width, height)
         self.scheduleRender()
 
+    def _finish(self):
+        """At the end of the process: let go of the graphics before Python does."""
+        self._group = self._style = None
+        self._interactor.SetRenderWindow(None)
+        self._window.RemoveRenderer(self._renderer)
+        self._window.Finalize()
+
     # --- the mouse
     def _aim(self, event):
         position = event.position()
