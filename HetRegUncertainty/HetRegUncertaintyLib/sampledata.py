@@ -42,15 +42,16 @@ def load(name=MRI, seed=SEED):
     kind, slices = SAMPLES[name]
     pair = make_pair(kind, seed, slices=slices)
     nodes = {
-        "fixed": _addVolume(pair.fixed, _("Phantom ES")),
-        "moving": _addVolume(pair.moving, _("Phantom ED")),
+        "fixed": addVolume(pair.fixed, _("Phantom ES")),
+        "moving": addVolume(pair.moving, _("Phantom ED")),
     }
-    nodes["fixed_segmentation"] = _addLabels(pair.fixed_label, _("Phantom ES labels"))
-    nodes["moving_segmentation"] = _addLabels(pair.moving_label, _("Phantom ED labels"))
+    nodes["fixed_segmentation"] = addLabels(pair.fixed_label, _("Phantom ES labels"))
+    nodes["moving_segmentation"] = addLabels(pair.moving_label, _("Phantom ED labels"))
     return nodes
 
 
-def _addVolume(image, name):
+def addVolume(image, name):
+    """New volume node with the voxels and the place of an `Image`."""
     node = slicer.mrmlScene.AddNewNodeByClass(
         "vtkMRMLScalarVolumeNode", slicer.mrmlScene.GenerateUniqueName(name)
     )
@@ -60,7 +61,8 @@ def _addVolume(image, name):
     return node
 
 
-def _addLabels(image, name):
+def addLabels(image, name):
+    """New segmentation node of a phantom's label `Image`, hidden."""
     present = sorted(set(image.array.ravel().tolist()) - {0})
     names = {value: (NAMES[value], COLORS[value]) for value in present}
     node = slicer.mrmlScene.AddNewNodeByClass(

@@ -21,7 +21,7 @@ DETAILS = ("mse_after", "displacement_mean_mm")  # in the table of the scene, no
 
 
 def rows(summary, names=None, brief=False):
-    """Rows of a summary of `register_pair`; names: {label value: name} for the Dice rows; brief: for the panel."""
+    """Rows of a summary of `register_pair`. names: {label value: name}, for Dice; brief: for the panel."""
     pairs = (
         ("ncc_before", "ncc_after", _("Correlation"), 3),
         ("mse_before", "mse_after", _("Mean squared difference"), None),

@@ -1,11 +1,13 @@
 """Every test in this folder runs in the stand-in of Testing/runtime, on an empty scene."""
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY / "Testing"))
 
 import runtime
 
@@ -20,3 +22,43 @@ def emptyScene():
     errors = runtime.errors()
     runtime.reset()
     assert not errors, f"raised in a slot or observer: {errors}"
+
+
+@pytest.fixture
+def panel():
+    """The panel of HetRegUncertainty, selected, on the empty scene."""
+    import slicer
+
+    if not hasattr(slicer.modules, "hetreguncertainty"):
+        runtime.load_module(REPOSITORY / "HetRegUncertainty" / "HetRegUncertainty.py")
+    slicer.util.selectModule("HetRegUncertainty")
+    return slicer.modules.HetRegUncertaintyWidget
+
+
+@pytest.fixture
+def smallPair(panel):
+    """(fixed, moving) volume nodes of a small simulated MRI pair, chosen in the panel."""
+    from hetreg.datasets.phantom import make_pair
+    from HetRegUncertaintyLib import sampledata
+
+    pair = make_pair("mri2d", 3, size=64, slices=2, with_truth=False)
+    fixed = sampledata.addVolume(pair.fixed, "ES")
+    moving = sampledata.addVolume(pair.moving, "ED")
+    parameters = panel.logic.getParameterNode()
+    parameters.fixedVolume, parameters.movingVolume = fixed, moving
+    return fixed, moving
+
+
+@pytest.fixture
+def raisesInSlot():
+    """raisesInSlot(kind, text): a context in which a slot has to raise this; other errors still fail the test."""
+
+    @contextmanager
+    def check(kind, text):
+        yield
+        errors = runtime.errors()
+        assert [type(error) for error in errors] == [kind], errors
+        assert text in str(errors[0])
+        runtime.bring_up.state.errors.clear()
+
+    return check
