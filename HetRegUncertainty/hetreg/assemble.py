@@ -11,9 +11,9 @@ import SimpleITK as sitk
 from .image import Image
 from .metrics.deformation import folding_percent, similarity
 from .metrics.overlap import dice_per_label
-from .preprocess import NetworkPair, resample_like
+from .preprocess import NetworkPair, resample_like, same_grid
 from .result import RegisterResult, displacement_transform
-from .spatial import disp_to_lps_mm, inverse_error, invert, jacobian_determinant
+from .spatial import disp_to_lps_mm, invert, jacobian_determinant, warp_as_itk
 
 _JACOBIAN_FLOOR = 1e-3  # folded voxels show as log of this
 
@@ -30,21 +30,31 @@ class Maps:
     inverse: np.ndarray | None
     variance: np.ndarray
     weight: np.ndarray
+    inverse_error_vox: float = 0.0
 
 
-def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> np.ndarray:
-    """The true inverse of the field on the image grid; both (3, K, J, I) voxels. guess: a first one."""
-    disp = pair.field_samples(field)
-    return pair.samples_to_field(invert(disp, start=pair.field_samples(guess), tolerance=1e-2))
+def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> tuple[np.ndarray, float]:
+    """The true inverse of the field on the image grid, from a first guess, and its largest error in voxels.
+
+    All fields (3, K, J, I) voxels.
+    """
+    disp, start = pair.field_samples(field), pair.field_samples(guess)
+    inverse, error = invert(disp, start=start, tolerance=1e-2)
+    return pair.samples_to_field(inverse), error
 
 
 def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:
     """Moved image, maps and numbers. `moved` is the moving image through the very transform that is given
     out."""
     disp_mm = disp_to_lps_mm(maps.disp, fixed.ijk_to_lps)
-    moved = fixed.like(apply_displacement(moving, fixed, disp_mm), f"{moving.name} moved")
-    length = np.sqrt(np.einsum("...c,...c->...", disp_mm, disp_mm)).astype(np.float32)
     samples = pair.field_samples(maps.disp)
+    if same_grid(fixed, moving):  # the same result without a second resampling
+        image = pair.map_samples(moving.array.astype(np.float32))
+        array = pair.samples_to_map(warp_as_itk(image, samples))
+    else:
+        array = apply_displacement(moving, fixed, disp_mm)
+    moved = fixed.like(array, f"{moving.name} moved")
+    length = np.sqrt(np.einsum("...c,...c->...", disp_mm, disp_mm)).astype(np.float32)
     jacobian = pair.samples_to_map(jacobian_determinant(samples))
     log_jacobian = np.log(np.maximum(jacobian, _JACOBIAN_FLOOR))
     fixed_array = fixed.array.astype(np.float32)
@@ -57,9 +67,8 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
     inverse_mm = None
     if maps.inverse is not None:
         inverse_mm = disp_to_lps_mm(maps.inverse, fixed.ijk_to_lps)
-        error = inverse_error(samples, pair.field_samples(maps.inverse))
         voxel_mm = fixed.spacing_mm[::-1][[d for d in range(3) if d != pair.plan.slice_axis]].max()
-        summary["inverse_error_mm"] = float(error.max() * voxel_mm)
+        summary["inverse_error_mm"] = float(maps.inverse_error_vox * voxel_mm)
     return RegisterResult(
         moved=moved,
         disp_vox=maps.disp,

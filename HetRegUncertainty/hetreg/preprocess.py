@@ -20,7 +20,7 @@ from .spatial import edge_window, resize, resize_disp
 
 _MIN_SIZE = 4
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
-_MAX_SAMPLES = 1_000_000
+_MAX_SAMPLES = 250_000
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,7 @@ def check_pair(fixed: Image, moving: Image) -> None:
     """Raise ValueError, in one sentence, if the two images cannot be registered to each other."""
     check_image(fixed, "fixed")
     check_image(moving, "moving")
-    same_grid = fixed.array.shape == moving.array.shape and np.allclose(fixed.ijk_to_lps, moving.ijk_to_lps)
-    if same_grid and np.array_equal(fixed.array, moving.array):
+    if same_grid(fixed, moving) and np.array_equal(fixed.array, moving.array):
         raise ValueError(
             "The fixed and the moving image are the same: two different images are accepted, such "
             "as end-systole and "
@@ -138,13 +137,17 @@ def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
     return Plan(ndim, axis, size, network, tuple(-(-n // multiple) * multiple for n in network))
 
 
+def same_grid(fixed: Image, moving: Image) -> bool:
+    """True if both images have the same voxels in the same places."""
+    return fixed.array.shape == moving.array.shape and np.allclose(
+        fixed.ijk_to_lps, moving.ijk_to_lps, rtol=0, atol=1e-6
+    )
+
+
 def resample_like(moving: Image, fixed: Image, *, nearest: bool = False) -> tuple[np.ndarray, float]:
     """The moving image on the fixed grid, float32 (K, J, I), zero outside, and the covered fraction of that
     grid."""
-    same = fixed.array.shape == moving.array.shape and np.allclose(
-        fixed.ijk_to_lps, moving.ijk_to_lps, atol=1e-6
-    )
-    if same:
+    if same_grid(fixed, moving):
         return moving.array.astype(np.float32), 1.0
     source = sitk.Cast(moving.to_sitk(), sitk.sitkFloat32)
     reference = fixed.to_sitk()
@@ -201,6 +204,10 @@ class NetworkPair:
         volume."""
         window = edge_window(self.plan.image_size, 2)[0, 0].numpy()
         return window if self.plan.slice_axis is None else np.expand_dims(window, self.plan.slice_axis)
+
+    def map_samples(self, array: np.ndarray) -> Tensor:
+        """(K, J, I) -> (B, 1, *image_size)."""
+        return _to_samples(array, self.plan)
 
     def field_samples(self, field: np.ndarray) -> Tensor:
         """(3, K, J, I) voxels of the fixed image -> (B, ndim, *image_size)."""

@@ -129,9 +129,11 @@ def _compute(
         torch.cat(p) if p[0] is not None else None for p in zip(*parts, strict=True)
     )
     field = pair.field_to_image(disp) * pair.image_window()
-    inverse = None if back is None else inverse_field(field, pair.field_to_image(back), pair)
+    inverse, error = None, 0.0
+    if back is not None:
+        inverse, error = inverse_field(field, pair.field_to_image(back), pair)
     variance = np.exp(pair.map_to_image(log_variance)) * pair.scale**2
-    return Maps(field, inverse, variance, pair.map_to_image(weight))
+    return Maps(field, inverse, variance, pair.map_to_image(weight), error)
 
 
 @torch.no_grad()

@@ -57,6 +57,15 @@ def warp(image: Tensor, disp: Tensor, *, mode: str = "bilinear", padding: str = 
     )
 
 
+def warp_as_itk(image: Tensor, disp: Tensor) -> Tensor:
+    """`warp` with ITK's linear interpolator at the border: the edge value up to half a voxel outside, 0
+    beyond."""
+    grid = sampling_grid(disp)
+    inside = (grid.abs() <= 1.0).all(dim=-1).unsqueeze(1)  # +-1 are the outer faces of the border voxels
+    moved = F.grid_sample(image, grid, padding_mode="border", align_corners=ALIGN_CORNERS)
+    return moved * inside
+
+
 def compose(outer: Tensor, inner: Tensor) -> Tensor:
     """Field of x -> y + outer(y) with y = x + inner(x): (B, ndim, *spatial), voxels."""
     return inner + warp(outer, inner, padding="border")
@@ -76,13 +85,14 @@ def integrate(velocity: Tensor, steps: int = 7) -> Tensor:
 
 def invert(
     disp: Tensor, *, start: Tensor | None = None, iterations: int = 12, tolerance: float = 1e-3
-) -> Tensor:
-    """Inverse field, inv(y) + disp(y + inv(y)) = 0, by Newton's method at the voxels that still need it;
-    voxels.
+) -> tuple[Tensor, float]:
+    """Inverse field, inv(y) + disp(y + inv(y)) = 0, by Newton's method at the voxels that still need it.
+
+    Returns the inverse (B, ndim, *spatial), voxels, and its largest error in voxels.
 
     start: first guess, for example exp(-velocity). A step that does not lower a voxel's error is halved, so
     that strong stretching cannot make it diverge. Stops when no voxel is off by more than `tolerance`
-    voxels; a field that folds has no inverse there and keeps the best guess (see `inverse_error`).
+    voxels; a field that folds has no inverse there and keeps the best guess.
     """
     ndim = _check_field(disp, "invert")
     inverse = -disp if start is None else start
@@ -104,8 +114,8 @@ def invert(
         better = new_off.square().sum(1, keepdim=True) < off.square().sum(1, keepdim=True)
         length = torch.where(better, 1.0, length * 0.5)
         value, off = torch.where(better, candidate, value), torch.where(better, new_off, off)
-    inverse[index] = value
-    return inverse
+    inverse[index], error[index] = value, off
+    return inverse, float(error.square().sum(1).max().sqrt())
 
 
 def _newton_step(disp: Tensor, batch: Tensor, points: Tensor, error: Tensor, ndim: int) -> Tensor:
@@ -150,11 +160,6 @@ def _determinant(rows: list[list[Tensor]]) -> Tensor:
         for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1))
     ]
     return terms[0] + terms[1] + terms[2]
-
-
-def inverse_error(disp: Tensor, inverse: Tensor) -> Tensor:
-    """Length in voxels of (disp after inverse)(x) - x: (B, 1, *spatial)."""
-    return compose(disp, inverse).square().sum(dim=1, keepdim=True).sqrt()  # .norm is 20 times slower here
 
 
 def resize(image: Tensor, size: Sequence[int]) -> Tensor:

@@ -9,7 +9,7 @@ from .base import Loss, LossInputs, masked_mean
 
 EPSILON = 1e-3  # intensity below which the signal counts as none, images in [0, 1]
 TEMPERATURE = 1.0
-_MAX_SAMPLES = 16384
+_MAX_SAMPLES = 8192
 
 
 def weight_paper(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> Tensor:
