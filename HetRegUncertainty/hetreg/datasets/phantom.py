@@ -1,8 +1,9 @@
-"""A cardiac phantom: pairs of end-diastole (moving) and end-systole (fixed) with known displacement and known noise.
+"""A cardiac phantom: pairs of end-diastole (moving) and end-systole (fixed) of known displacement and noise.
 
-`make_pair(kind, seed)` draws a random heart, its surroundings, its motion and its images. The end-diastolic anatomy is one
-continuous function of position; the end-systolic frame is the same function evaluated at x + disp(x), so the displacement and
-the labels are exact. The noise differs from place to place and its variance is computed from the noise model, not estimated.
+`make_pair(kind, seed)` draws a random heart, its surroundings, its motion and its images. The end-diastolic
+anatomy is one continuous function of position; the end-systolic frame is the same function evaluated at x +
+disp(x), so the displacement and the labels are exact. The noise differs from place to place and its variance
+is computed from the noise model, not estimated.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hetreg.image import Image, geometry, vector_to_sitk, write_image, write_sitk
-
+from ..image import Image, geometry, vector_to_sitk, write_image, write_sitk
 from .phantom_mri import make_mri
 from .phantom_views import make_echo
 
@@ -27,9 +27,11 @@ class PhantomPair:
     """One simulated pair. All images lie on one grid of shape (K, J, I); K == 1 for a single 2D image.
 
     fixed, moving: end-systole and end-diastole, float32.
-    fixed_label, moving_label: uint8; 0 background, 1 RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium (apical echo).
+    fixed_label, moving_label: uint8; 0 background, 1 RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium
+        (apical echo).
     disp_vox: (3, K, J, I) float32, array order (k, j, i), voxels, pull-back on the fixed grid.
-    noise_variance: variance of the noise in `fixed`, squared units of `fixed`; None if made with `with_truth=False`.
+    noise_variance: variance of the noise in `fixed`, squared units of `fixed`; None if made with
+        `with_truth=False`.
     residual_variance: E[(fixed - moving(x + disp))^2], linear interpolation, given the anatomy; likewise.
     body: uint8, 1 where there is image content (inside the body or the ultrasound sector).
     """

@@ -1,7 +1,8 @@
-"""Apical anatomy: left ventricle along its long axis, right ventricle, left atrium, mitral valve, in the LV frame.
+"""Apical anatomy: left ventricle along its long axis, right ventricle, atria, mitral valve.
 
-Positions are (e, z, a) in mm at end-diastole: elevation (0 in the imaging plane), distance from the epicardial apex along the
-long axis, and lateral position with the right ventricle towards -a. 2D views are the plane e = 0.
+Positions are (e, z, a) in mm at end-diastole: elevation (0 in the imaging plane), distance from the
+epicardial apex along the long axis, and lateral position with the right ventricle towards -a. 2D views are
+the plane e = 0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .phantom_motion import ApicalMotion, calibrate, small_pushes
 
 @dataclass(frozen=True)
 class ApicalHeart:
-    """Lengths in mm. `oval` stretches elevation against lateral; `lean` bends the axis; `wobble` makes the wall uneven."""
+    """Lengths in mm. `oval` stretches elevation, `lean` bends the axis, `wobble` makes the wall uneven."""
 
     length: float
     radius: float
@@ -44,7 +45,7 @@ class ApicalHeart:
         return 1.0 - self.taper * beyond * beyond
 
     def distances(self, e: np.ndarray, z: np.ndarray, a: np.ndarray) -> dict[str, np.ndarray]:
-        """Signed distances (mm, negative inside) of `endo`, `epi`, `rv` (outer), `rv_cavity`, `atrium`; `base` = z - base."""
+        """Signed distances (mm, negative inside) of chambers and walls; `base` is z minus the base."""
         bend = a - self.lean * np.sin(np.pi * np.clip(z / self.length, 0.0, 1.2))
         d = np.sqrt((e / self.oval) ** 2 + bend * bend) + 1e-3
         side = bend / d
@@ -131,10 +132,10 @@ def draw_motion(
         pushes=small_pushes(rng, 40.0, 1.0),
     )
     n = (60, 50) if ndim == 2 else (26, 22)
-    z = np.linspace(-3.0, heart.length + 4.0, n[0])
-    a = np.linspace(-1.2, 1.2, n[1]) * motion.epi
+    z = np.linspace(-3.0, heart.length + 4.0, n[0], dtype=np.float32)
+    a = np.linspace(-1.2, 1.2, n[1], dtype=np.float32) * motion.epi
     if ndim == 2:
-        grid = (np.zeros((1, 1)), *np.meshgrid(z, a, indexing="ij"))
+        grid = (np.zeros((1, 1), np.float32), *np.meshgrid(z, a, indexing="ij"))
     else:
         grid = tuple(np.meshgrid(a, z, a, indexing="ij"))
     return calibrate(motion, heart.wall_at, grid, target)

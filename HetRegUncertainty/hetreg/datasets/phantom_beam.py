@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Beam:
-    """A phased-array sector. `probe` is (y, x) in image mm; angles in radians; `node` is the node step along r, theta, phi."""
+    """A phased-array sector. `probe` is (y, x), mm; angles in radians; `node`: step along r, theta, phi."""
 
     probe: tuple[float, float]
     tilt: float
@@ -42,9 +42,9 @@ class Beam:
         return ahead & (r > self.near) & (r < self.far)
 
 
-def draw_beam(rng: np.random.Generator, field: float, ndim: int) -> Beam:
-    """A random sector for an image that reaches `field` mm to each side of its centre."""
-    coarse = 1.0 if ndim == 2 else 1.6
+def draw_beam(rng: np.random.Generator, field: float, pixel: float) -> Beam:
+    """A random sector for an image of `pixel` mm that reaches `field` mm to each side of its centre."""
+    coarse = max(1.0, 0.7 * pixel)  # resampling to large pixels leaves no finer speckle
     half = rng.uniform(0.6, 0.82)
     return Beam(
         probe=(-field + rng.uniform(-1.0, 4.0), rng.normal(0.0, 2.0)),

@@ -1,14 +1,16 @@
-"""Ultrasound of the phantom: echogenicity, beam geometry, speckle, attenuation, shadows, log compression, exact variance.
+"""Ultrasound of the phantom: speckle, attenuation, shadows, log compression, and the exact variance.
 
-Envelope model at every pixel: |a e^(i psi) + sigma n|. The tissue part a e^(i psi) is a complex Gaussian speckle pattern that
-is a function of the material point: it moves and deforms with the tissue. The other part, n, is drawn anew for each frame:
-decorrelating speckle, blood, haze and electronic noise, correlated over the size of the beam. The image is
-clip(log envelope, window) scaled to [0, 1]. Given the tissue speckle the envelope is Rician, and mean and variance of its
-clipped logarithm come from quadrature (`phantom_moments`), not from sampling.
+Envelope model at every pixel: |a e^(i psi) + sigma n|. The tissue part a e^(i psi) is a complex Gaussian
+speckle pattern that is a function of the material point: it moves and deforms with the tissue. The other
+part, n, is drawn anew for each frame: decorrelating speckle, blood, haze, side lobes and electronic noise,
+correlated over the size of the beam. The image is clip(log envelope, window) scaled to [0, 1]. Given the
+tissue speckle the envelope is Rician, and mean and variance of its clipped logarithm come from quadrature
+(`phantom_moments`), not from sampling.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -20,12 +22,12 @@ from .phantom_fields import SpeckleGrid, Texture, smoothstep
 from .phantom_moments import LogMoments, log_moments
 from .phantom_truth import Interpolator
 
-DB = np.log(10.0) / 20.0  # natural log of amplitude per decibel
+DB = math.log(10.0) / 20.0  # natural log of amplitude per decibel
 
 
 @dataclass(frozen=True)
 class EchoScene:
-    """Scanner settings and tissue echogenicities of a pair; levels in dB of amplitude, 0 is the top of the window."""
+    """Scanner settings and tissue echogenicities; levels in dB of amplitude, 0 is the top of the window."""
 
     levels: dict[str, float]
     dynamic_range: float
@@ -60,8 +62,8 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
             "outside": muscle + rng.uniform(-14.0, 0.0),
         },
         dynamic_range=window,
-        attenuation=rng.uniform(0.0, 9.0),
-        frame_gain=tuple(rng.normal(0.0, 0.9, 2)),
+        attenuation=rng.uniform(0.0, 7.0),
+        frame_gain=tuple(rng.normal(0.0, 0.9, 2).tolist()),
         shadows=tuple(
             (rng.uniform(-0.95, 0.95) * beam.half_angle, rng.uniform(0.04, 0.11), rng.uniform(6.0, 22.0))
             for _ in range(count)
@@ -70,7 +72,7 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
         haze=muscle + rng.uniform(-6.0, 10.0),
         haze_depth=rng.uniform(9.0, 24.0),
         leak=rng.uniform(12.0, 26.0),
-        floor=min(-window + rng.uniform(-10.0, 9.0), muscle - 16.0),
+        floor=min(-window + rng.uniform(-10.0, 9.0), muscle - 22.0),
         floor_slope=rng.uniform(0.0, 8.0),
         tissue_share=rng.uniform(0.72, 0.95),
         contrast=rng.uniform(0.55, 1.0),
@@ -88,10 +90,10 @@ def amplitude(decibel: np.ndarray | float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class EchoFrame:
-    """The noise model of one frame on the pixels of the sector (n,): signal amplitude and phase, component noise SD.
+    """The noise model of one frame on the pixels of the sector (n,): amplitude, phase, SD of a component.
 
-    grid, node: where the speckle lives; low, high: window as natural logarithm of the envelope; looks: how many independent
-    log-compressed envelopes are averaged (frequency compounding).
+    grid, node: where the speckle lives; low, high: window as natural logarithm of the envelope; looks: how
+    many independent log-compressed envelopes are averaged (frequency compounding).
     """
 
     signal: np.ndarray
@@ -105,7 +107,7 @@ class EchoFrame:
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """(n,) pixel values in [0, 1] with fresh noise."""
-        steady, scale = self.signal * self.phase, self.sigma * np.sqrt(2.0)
+        steady, scale = self.signal * self.phase, self.sigma * math.sqrt(2.0)
         total = np.zeros(self.signal.shape)
         for _ in range(self.looks):
             noise = self.grid.sample(self.grid.nodes(rng, self.grid.shape))
@@ -113,7 +115,7 @@ class EchoFrame:
         return (total / self.looks - self.low) / (self.high - self.low)
 
     def moments(self) -> LogMoments:
-        """(n,) moments of one look's pixel values, scaled to the window; variance and covariance fall with `looks`."""
+        """(n,) moments of one look, scaled to the window; variance and covariance fall with `looks`."""
         base = np.log(self.sigma)
         m = log_moments(self.signal / self.sigma, self.low - base, self.high - base)
         scale = 1.0 / (self.high - self.low)
@@ -124,7 +126,8 @@ def frame(scene: EchoScene, level, speckle, polar, grid: SpeckleGrid, node, gain
     """The frame's signal and noise.
 
     Args:
-        level: (dB, share of the speckle's power that moves with the tissue, side-lobe power of the surroundings), each (n,).
+        level: (dB, share of the speckle's power that moves with the tissue, side-lobe power of the
+            surroundings), each (n,).
         speckle: two complex (n,) patterns that move with the tissue; polar: range and angles of the pixels.
     """
     (decibel, share, lobes), (r, theta, _) = level, polar
@@ -146,8 +149,9 @@ def frame(scene: EchoScene, level, speckle, polar, grid: SpeckleGrid, node, gain
 def truth(frames, inside: np.ndarray, disp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Noise variance of the fixed frame and E[(fixed - moving(x + disp))^2], both on the grid of `inside`.
 
-    The noise variances are exact to the table's interpolation (1e-3 relative). Neighbouring pixels of the moving frame are
-    correlated; their covariance is the first two terms of its chaos expansion and an estimate of the rest.
+    The noise variances are exact to the table's interpolation (1e-3 relative). Neighbouring pixels of the
+    moving frame are correlated; their covariance is the first two terms of its chaos expansion and an
+    estimate of the rest.
     """
     fixed, moving = frames[0].moments(), frames[1].moments()
     warp = Interpolator(disp)
@@ -166,7 +170,7 @@ def truth(frames, inside: np.ndarray, disp: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _neighbour_covariance(frame: EchoFrame, moments: LogMoments, inside: np.ndarray, spread):
-    """Covariance of the pixel values at x and x + offset for every neighbour offset that linear interpolation needs."""
+    """Covariance of the pixels at x and x + offset, for every offset that linear interpolation needs."""
     rest = np.sqrt(np.maximum(moments.variance - moments.par**2 - moments.par2**2 - moments.perp2**2, 0.0))
     maps = [spread(v) for v in (moments.par, moments.par2, moments.perp2, rest, *frame.node)]
     phase = np.zeros(inside.shape, complex)
@@ -195,7 +199,8 @@ def simulate(scene: EchoScene, beam: Beam, levels, material, image, disp, stream
 
     Args:
         levels: (dB, share of moving speckle) of fixed and moving, each on the grid.
-        material: position (e, y, x), mm, of each fixed pixel's material point at end-diastole. image: of the pixels themselves.
+        material: position (e, y, x), mm, of each fixed pixel's material point at end-diastole. image: of the
+            pixels themselves.
         streams: random generators of the anatomy's speckle and of the noise.
     """
     ndim, shape, size = len(disp), disp.shape[1:], disp.shape[-1]

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 
 def soft_inside(distance: np.ndarray, width: float) -> np.ndarray:
-    """1 where the signed distance is negative, 0 where positive, a linear ramp of `width` (mm) between: partial volume."""
+    """1 where the signed distance is negative, 0 where positive, a ramp of `width` mm between."""
     return np.clip(0.5 - distance / width, 0.0, 1.0)
 
 
@@ -48,10 +48,11 @@ class Texture:
 
 
 class SpeckleGrid:
-    """Circular complex Gaussian fields of exactly unit power E|c|^2 = 1 at given points, correlated over about two nodes.
+    """Circular complex Gaussian fields of exactly unit power E|c|^2 = 1 at given points, correlated over
+    about two nodes.
 
-    White complex nodes are smoothed by [1, 2, 1] along each axis and interpolated linearly; the interpolation's loss of
-    power depends only on the fractions between the nodes and is divided out exactly.
+    White complex nodes are smoothed by [1, 2, 1] along each axis and interpolated linearly; the
+    interpolation's loss of power depends only on the fractions between the nodes and is divided out exactly.
 
     Args:
         position: coordinates of the points in node units, one (n,) array per axis.
@@ -98,7 +99,7 @@ class SpeckleGrid:
 
 
 def _correlation_table(steps: int = 61) -> tuple[np.ndarray, np.ndarray]:
-    """Correlation against distance (0 to 4 nodes), averaged over where between the nodes the first point lies."""
+    """Correlation against distance (0 to 4 nodes), averaged over where the first point lies."""
     if not _TABLE:
         offsets = np.linspace(0.0, 4.0, steps)
         lags = np.array([1.0, SpeckleGrid.LAG_1, SpeckleGrid.LAG_2, 0.0, 0.0, 0.0])

@@ -1,6 +1,7 @@
-"""Exact moments of the phantom's noise: magnitude (Rician) MRI, clipping, and log-compressed ultrasound speckle.
+"""Exact moments of the phantom's noise: Rician magnitudes, clipping, log-compressed speckle.
 
-All functions are vectorised over voxels. `nu` is the ratio of signal amplitude to the noise SD of one complex component.
+All functions are vectorised over voxels. `nu` is the ratio of signal amplitude to the noise SD of one complex
+component.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def rician(amplitude: np.ndarray, sigma: np.ndarray | float) -> tuple[np.ndarray
 def clipped_above(mean: np.ndarray, variance: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of min(X, limit) for Gaussian X.
 
-    Used for magnitudes near the upper end of the window, where X is many SD above zero and Gaussian to O((sigma/X)^2).
+    Used for magnitudes near the upper end of the window, where X is many SD above zero and Gaussian to
+    O((sigma/X)^2).
     """
     sd = np.sqrt(np.maximum(variance, 1e-30))
     b = (limit - mean) / sd
@@ -43,9 +45,11 @@ def clipped_above(mean: np.ndarray, variance: np.ndarray, limit: float) -> tuple
 
 
 class LogMoments(NamedTuple):
-    """Moments of h = clip(log R, low, high) with R = |nu + n1 + i n2|, n ~ N(0, 1), and its first chaos coefficients.
+    """Moments of h = clip(log R, low, high) with R = |nu + n1 + i n2|, n ~ N(0, 1), and its first chaos
+    coefficients.
 
-    par = E[h n1]; par2 = E[h (n1^2 - 1)] / sqrt2; perp2 = E[h (n2^2 - 1)] / sqrt2: what two correlated samples share.
+    par = E[h n1], par2 = E[h (n1^2 - 1)] / sqrt2, perp2 = E[h (n2^2 - 1)] / sqrt2:
+    what two correlated samples share.
     """
 
     mean: np.ndarray
@@ -70,7 +74,7 @@ def _spread(nu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def _table() -> np.ndarray:
-    """(_NU, _TAU, 5) one-sided integrals of y = log R - centre over y > t: E[(y-t)+], E[(y-t)+^2], E[(y-t)+ f(n)]."""
+    """(_NU, _TAU, 5) integrals of y = log R - centre over y > t: E[(y-t)+], E[(y-t)+^2], E[(y-t)+ f(n)]."""
     nu = np.sinh(np.linspace(0.0, np.arcsinh(NU_MAX), _NU))[:, None]
     centre, scale = _spread(nu)
     y = np.linspace(-13.0, _TAU_MAX, 4401) * scale
@@ -93,13 +97,14 @@ def _table() -> np.ndarray:
         return np.stack([np.interp(t, a, b) for t, a, b in zip(threshold, y, total, strict=True)])
 
     one, first, second = above(np.ones_like(y)), above(y), above(y * y)
-    columns = [first - threshold * one, second - 2.0 * threshold * first + threshold**2 * one]
+    columns = [first - threshold * one, (second - 2.0 * threshold * first + threshold**2 * one) / scale]
     columns += [above(y * w) - threshold * above(w) for w in (par, par2, perp2)]
+    columns = [c / scale for c in columns]  # in units of the spread the table is smooth along nu
     return np.stack(columns, axis=-1)
 
 
 def _one_sided(nu: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """(n, 5) the table's integrals at amplitude `nu` (n,) and threshold `t` (n,) relative to the centre of log R."""
+    """(n, 5) the table's integrals at amplitude `nu` and threshold `t` from the centre, both (n,)."""
     table = _table()
     _, scale = _spread(nu)
     tau = t / scale
@@ -111,7 +116,10 @@ def _one_sided(nu: np.ndarray, t: np.ndarray) -> np.ndarray:
     flat = table.reshape(-1, 5)
     at = i * _TAU + j
     left = flat[at] * (1.0 - b) + flat[at + 1] * b
-    return left * (1.0 - a) + (flat[at + _TAU] * (1.0 - b) + flat[at + _TAU + 1] * b) * a
+    values = left * (1.0 - a) + (flat[at + _TAU] * (1.0 - b) + flat[at + _TAU + 1] * b) * a
+    values *= scale[:, None]
+    values[:, 1] *= scale
+    return values
 
 
 def log_moments(nu: np.ndarray, low: np.ndarray, high: np.ndarray) -> LogMoments:

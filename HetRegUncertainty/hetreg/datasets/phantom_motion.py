@@ -1,13 +1,15 @@
-"""Where each point of the end-systolic heart was at end-diastole: analytic, smooth, invertible pull-back maps.
+"""Where each point of the end-systolic heart was at end-diastole: analytic, smooth pull-back maps.
 
-Every map takes positions of the fixed (end-systolic) frame in mm and returns positions in the moving (end-diastolic) frame.
-The myocardium keeps its volume: with q the squared distance from the long axis, a wall that conserves volume while the
-ventricle shortens by `stretch` = ES length / ED length obeys Q(q) = stretch * q + constant. The cavity is filled in smoothly,
-and far from the heart the map fades to the identity.
+Every map takes positions of the fixed (end-systolic) frame in mm and returns positions in the moving
+(end-diastolic) frame. The myocardium keeps its volume: with q the squared distance from the long axis, a wall
+that conserves volume while the ventricle shortens by `stretch` = ES length / ED length obeys
+Q(q) = stretch * q + constant. The cavity is filled in smoothly, and far from the heart the map fades to the
+identity.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -44,20 +46,21 @@ def radial_gain(q: np.ndarray, endo_sq: np.ndarray | float, fraction: float, str
         stretch: end-systolic over end-diastolic length of the ventricle.
     """
     small = fraction**2 * endo_sq
-    amount = (endo_sq - stretch * small) / -np.expm1(-1.0 / CAVITY)
+    amount = (endo_sq - stretch * small) / -math.expm1(-1.0 / CAVITY)
     q = np.maximum(q, 1e-3)
     return amount * -np.expm1(-q / (CAVITY * small)) / q - (1.0 - stretch)
 
 
 @dataclass(frozen=True)
 class SaxMotion:
-    """Short-axis motion in the LV frame: positions (y, x) in mm from the LV centre, x towards the RV's far side.
+    """Short-axis motion in the LV frame: positions (y, x) in mm from the LV centre, the RV towards -x.
 
     Args:
         endo, epi: end-diastolic mean radii, mm.
         round_off: (2, 2) map that makes the elliptic ventricle round; area preserving.
         fraction: ES over ED endocardial radius. stretch: ES over ED length.
-        twist: rotation of the wall, radians. weak: a segment that contracts less (`shift` unused), with `weakness` 0 to 1.
+        twist: rotation of the wall, radians. weak: a segment that contracts less (`shift` unused), with
+            `weakness` 0 to 1.
         pushes: further Gaussian displacements: the RV free wall, whole-heart motion, small irregularities.
     """
 
@@ -89,12 +92,15 @@ class SaxMotion:
 
 @dataclass(frozen=True)
 class ApicalMotion:
-    """Long-axis motion in the LV frame: positions (e, z, a) in mm: elevation, from apex (0) to base (`length`), lateral.
+    """Long-axis motion in the LV frame: positions (e, z, a) in mm: elevation, from apex (0) to base
+    (`length`), lateral.
 
     Args:
-        length: apex to mitral plane at end-diastole, mm. endo_sq: squared ED endocardial radius as a function of z.
+        length: apex to mitral plane at end-diastole, mm. endo_sq: squared ED endocardial radius as a function
+            of z.
         epi: largest ED epicardial radius, mm. fraction: ES over ED endocardial radius.
-        descent: how far the base moves towards the apex, mm. room: length below the base over which that fades. twist: apical minus basal rotation, radians (0 in 2D).
+        descent: how far the base moves towards the apex, mm. room: length below the base over which that
+            fades. twist: apical minus basal rotation, radians (0 in 2D).
         pushes: further Gaussian displacements, on (z, a).
     """
 
@@ -146,12 +152,12 @@ def _push(pushes: tuple[Bump, ...], y: np.ndarray, x: np.ndarray) -> tuple[np.nd
 
 
 def small_pushes(rng: np.random.Generator, reach: float, amount: float, count: int = 3) -> tuple[Bump, ...]:
-    """Irregular displacements of up to `amount` mm within `reach` mm of the LV centre: no two hearts move alike."""
+    """Irregular displacements of up to `amount` mm within `reach` mm of the LV centre."""
     return tuple(
         Bump(
-            tuple(rng.uniform(-reach, reach, 2)),
-            tuple(rng.uniform(-amount, amount, 2)),
-            float(rng.uniform(0.45, 0.8) * reach),
+            tuple(rng.uniform(-reach, reach, 2).tolist()),
+            tuple(rng.uniform(-amount, amount, 2).tolist()),
+            rng.uniform(0.45, 0.8) * reach,
         )
         for _ in range(count)
     )
@@ -164,7 +170,8 @@ def calibrate(motion, wall: Callable[..., np.ndarray], grid: tuple[np.ndarray, .
         motion: a motion with a `fraction` to set (and a `descent` that follows it, where it has one).
         wall: (positions) -> bool array, myocardium at end-diastole.
         grid: coarse positions, mm, one array per axis.
-        target: wanted Dice of ED and ES myocardium. Where the range of fractions cannot give it, the nearest is taken.
+        target: wanted Dice of ED and ES myocardium. Where the range of fractions cannot give it, the nearest
+            is taken.
     """
     before = wall(*grid)
     low, high = (0.5, 0.95) if isinstance(motion, ApicalMotion) else (0.45, 0.95)
@@ -189,12 +196,12 @@ def with_fraction(motion, fraction: float):
 
 
 def border_fade(shape: tuple[int, ...], width: float = 0.12) -> np.ndarray:
-    """(shape) weight that is 1 inside and falls to 0 at the border over `width` of the image, so that nothing moves there."""
-    weight = np.ones(shape)
+    """(shape) weight that is 1 inside and falls to 0 at the border over `width` of the image."""
+    weight = np.ones(shape, np.float32)
     for axis, n in enumerate(shape):
         if n == 1:
             continue
-        edge = np.minimum(np.arange(n), np.arange(n)[::-1]) / (n - 1)
+        edge = np.minimum(np.arange(n), np.arange(n)[::-1]).astype(np.float32) / (n - 1)
         view = [1] * len(shape)
         view[axis] = n
         weight = weight * smoothstep(edge, 0.0, width).reshape(view)

@@ -1,7 +1,8 @@
-"""Short-axis cine MRI of the phantom: tissue intensities, coil, Rician noise, flow artefacts and their exact variance."""
+"""Cine MRI of the phantom: tissue intensities, coil, Rician noise, flow artefacts, exact variance."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from .phantom_truth import Interpolator
 
 @dataclass(frozen=True)
 class MriScene:
-    """Everything but the heart's shape and the noise: intensities (blood is about 1), the chest around the heart, the coil."""
+    """Everything but the heart's shape: intensities (blood is near 1), chest, coil, noise, artefacts."""
 
     blood: float
     rv_blood: float
@@ -53,7 +54,7 @@ class MriScene:
 
 
 def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> MriScene:
-    """Random contrasts, surroundings, coil, noise level and artefacts for a pair; `spacing` is the pixel size, mm."""
+    """Random contrasts, surroundings, coil, noise level and artefacts; `spacing` is the pixel size, mm."""
     blood = rng.uniform(0.7, 0.95)
     return MriScene(
         blood=blood,
@@ -68,12 +69,7 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
         fat_depth=rng.uniform(8.0, 40.0),
         diaphragm=heart.epi + rng.uniform(-5.0, 9.0),
         dome=rng.uniform(-50.0, 10.0),
-        stomach=(
-            rng.uniform(24.0, 90.0),
-            rng.uniform(12.0, 26.0),
-            rng.uniform(10.0, 22.0),
-            rng.uniform(0.1, 1.1) * blood,
-        ),
+        stomach=tuple(rng.uniform((24.0, 12.0, 10.0, 0.1 * blood), (90.0, 26.0, 22.0, 1.1 * blood)).tolist()),
         aorta=(rng.uniform(-20.0, 40.0), heart.epi + rng.uniform(14.0, 80.0), rng.uniform(8.0, 12.0)),
         fat_pad=rng.uniform(0.0, 4.5),
         mediastinum=float(rng.random() < 0.7),
@@ -83,15 +79,15 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
         medium=Texture(rng, 2.2),
         coarse=Texture(rng, 9.0),
         coil=(rng.uniform(-0.5, 0.5), rng.uniform(60.0, 170.0), rng.uniform(0.4, 1.4)),
-        normalised=rng.choice([0.0, 0.5, 0.9]),
-        noise=blood / np.exp(rng.uniform(np.log(14.0), np.log(70.0))),
+        normalised=float(rng.choice([0.0, 0.5, 0.9])),
+        noise=blood / math.exp(rng.uniform(math.log(14.0), math.log(70.0))),
         g_factor=rng.uniform(0.0, 1.6),
-        frame_gain=tuple(rng.uniform(0.97, 1.03, 2)),
+        frame_gain=tuple(rng.uniform(0.97, 1.03, 2).tolist()),
         blood_drop=rng.uniform(0.0, 0.1),
         flow=rng.uniform(0.01, 0.09),
         ghost=blood * rng.uniform(0.0, 0.035),
         ghost_shift=rng.uniform(45.0, 80.0) * rng.choice([-1, 1]),
-        limit=rng.choice([blood * rng.uniform(1.1, 1.7), np.inf]),
+        limit=float(rng.choice([blood * rng.uniform(1.1, 1.7), np.inf])),
         width=spacing * rng.uniform(1.2, 2.0),
     )
 
@@ -99,7 +95,7 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
 def _surroundings(scene: MriScene, y: np.ndarray, x: np.ndarray, noise: tuple[np.ndarray, ...]) -> np.ndarray:
     """Lung, liver, stomach, aorta and chest wall at the heart-frame position (y, x)."""
     fine, medium, coarse = noise
-    c, s = np.cos(scene.turn), np.sin(scene.turn)
+    c, s = math.cos(scene.turn), math.sin(scene.turn)
     v, u = c * y - s * x, s * y + c * x
     canvas = scene.lung * (1.0 + 0.3 * medium) + 0.5 * np.clip(medium + 0.5 * fine - 2.0, 0.0, 1.0)
     fatty = (
@@ -138,13 +134,13 @@ def _chest_wall(scene: MriScene, canvas: np.ndarray, v: np.ndarray, u: np.ndarra
     subcutaneous = depth - scene.chest_muscle - 12.0 - 2.0 * coarse
     paint(canvas, scene.fat * (1.0 + 0.06 * fine + 0.05 * coarse), soft_inside(-subcutaneous, scene.width))
     strand = np.clip(1.0 - np.abs(medium + 0.4 * coarse) / 0.16, 0.0, 1.0) * (subcutaneous > 0)
-    paint(canvas, 0.45 * scene.fat, 0.6 * strand)
+    paint(canvas, 0.45 * scene.fat, 0.35 * strand)
     paint(canvas, 0.35, soft_inside(-(subcutaneous - scene.fat_depth), scene.width))
     return paint(canvas, 0.0, soft_inside(-(subcutaneous - scene.fat_depth - 2.0), scene.width))
 
 
 def tissue(scene: MriScene, heart: SaxHeart, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Noise-free signal and coverage by blood (0 to 1) at the end-diastolic heart-frame position (y, x), mm."""
+    """Noise-free signal and coverage by blood (0 to 1) at the end-diastolic position (y, x), mm."""
     noise = scene.fine(y, x), scene.medium(y, x), scene.coarse(y, x)
     fine, medium, coarse = noise
     width = scene.width
@@ -171,9 +167,11 @@ def tissue(scene: MriScene, heart: SaxHeart, y: np.ndarray, x: np.ndarray) -> tu
 
 @dataclass(frozen=True)
 class MriFrame:
-    """The noise model of one frame: M (1 + sum_k g_k flow_k) + g ghost, M Rician(amplitude, sigma), clipped at `limit`.
+    """The noise model of one frame: M (1 + sum_k g_k flow_k) + g ghost, M Rician(amplitude, sigma), clipped
+    at `limit`.
 
-    g_k ~ N(0, 1), g uniform of unit variance, one value per frame: pulsatile inflow and a ghost differ from beat to beat.
+    g_k ~ N(0, 1), g uniform of unit variance, one value per frame: pulsatile inflow and a ghost differ from
+    beat to beat.
     """
 
     amplitude: np.ndarray
@@ -184,14 +182,15 @@ class MriFrame:
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """One noisy image, same shape as `amplitude`."""
-        real, imag = rng.standard_normal((2, *self.amplitude.shape))
-        magnitude = np.hypot(self.amplitude + self.sigma * real, self.sigma * imag)
-        gain = 1.0 + np.tensordot(rng.standard_normal(len(self.flow)), self.flow, 1)
-        image = magnitude * gain + rng.uniform(-np.sqrt(3.0), np.sqrt(3.0)) * self.ghost
+        real, imag = rng.standard_normal((2, *self.amplitude.shape), dtype=np.float32)
+        magnitude = np.sqrt((self.amplitude + self.sigma * real) ** 2 + (self.sigma * imag) ** 2)
+        gain = 1.0 + np.tensordot(rng.standard_normal(len(self.flow), dtype=np.float32), self.flow, 1)
+        image = magnitude * gain + rng.uniform(-math.sqrt(3.0), math.sqrt(3.0)) * self.ghost
         return np.minimum(image, self.limit)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mean, variance of the part independent from pixel to pixel, and modes (n, *shape) of the correlated rest.
+        """Mean, variance of the part independent from pixel to pixel, and modes (n, *shape) of the correlated
+        rest.
 
         The total variance is independent + sum(modes^2). Clipping scales both parts alike.
         """
@@ -207,16 +206,16 @@ class MriFrame:
 
 
 def build_frames(scene: MriScene, signals, y: np.ndarray, x: np.ndarray, rng: np.random.Generator):
-    """The noise models of (fixed, moving) from their `signals` = (tissue, blood) on the image grid (y, x), mm."""
+    """The noise models of fixed and moving from their `signals` (tissue, blood) at the pixels (y, x), mm."""
     angle, reach, power = scene.coil
-    v = np.cos(angle + scene.turn) * y - np.sin(angle + scene.turn) * x
+    v = math.cos(angle + scene.turn) * y - math.sin(angle + scene.turn) * x
     away = np.maximum(v + 70.0, 0.0) / reach
     coil = ((1.0 + (70.0 / reach) ** 2) / (1.0 + away**2)) ** (0.5 * power)
     g = 1.0 + scene.g_factor * np.exp(-((y / 45.0) ** 2) - (x / 60.0) ** 2)
     sigma = scene.noise * g / coil**scene.normalised
-    phases = rng.uniform(0, 2 * np.pi, (3, 3))
-    waves = np.stack([np.cos(p[0] + np.cos(p[1]) * y / 12.0 + np.sin(p[1]) * x / 12.0) for p in phases])
-    waves *= scene.flow * np.sqrt(2.0 / 3.0)
+    phases = rng.uniform(0, 2 * np.pi, (3, 3)).tolist()
+    waves = np.stack([np.cos(p[0] + math.cos(p[1]) / 12.0 * y + math.sin(p[1]) / 12.0 * x) for p in phases])
+    waves *= scene.flow * math.sqrt(2.0 / 3.0)
     shift = round(scene.ghost_shift / abs(float(y[1, 0] - y[0, 0])))
     frames = []
     for (signal, blood), gain, drop in zip(signals, scene.frame_gain, (scene.blood_drop, 0.0), strict=True):
@@ -229,7 +228,7 @@ def build_frames(scene: MriScene, signals, y: np.ndarray, x: np.ndarray, rng: np
 
 
 def truth(frames, disp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Noise variance of the fixed frame and E[(fixed - moving(x + disp))^2], both (J, I), from the frames' moments."""
+    """Noise variance of the fixed frame and E[(fixed - moving(x + disp))^2], both (J, I)."""
     (mean_f, own_f, modes_f), (mean_m, own_m, modes_m) = (frame.moments() for frame in frames)
     noise = own_f + (modes_f**2).sum(0)
     warp = Interpolator(disp)
@@ -238,16 +237,17 @@ def truth(frames, disp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make_mri(size: int, slices: int, with_truth: bool, rng, noise):
-    """Short-axis MRI, one slice or a stack of one patient: per slice the arrays by name, and the pixel size in mm."""
+    """Short-axis MRI, a slice or a stack of one patient: arrays by name per slice, and the pixel size."""
     spacing = 1.0 + 0.9 * rng.beta(1.6, 2.2)
     pixel = spacing * 128 / size
     patient, turn = int(rng.integers(2**31)), rng.uniform(-0.5, 0.5)
-    centre, target = rng.uniform(-6.0, 6.0, 2), rng.uniform(0.47, 0.68)
+    centre, target = rng.uniform(-6.0, 6.0, 2).tolist(), rng.uniform(0.47, 0.68)
     levels = np.linspace(0.05, 0.85, slices) if slices > 1 else rng.uniform(0.1, 0.68, 1)
-    axis = (np.arange(size) - 0.5 * (size - 1)) * pixel
+    axis = (np.arange(size, dtype=np.float32) - 0.5 * (size - 1)) * pixel
     y, x = np.meshgrid(axis, axis, indexing="ij")
     parts = [
-        _mri_slice(patient, lv, spacing, target, (y, x), centre, turn, with_truth, noise) for lv in levels
+        _mri_slice(patient, lv, spacing, target, (y, x), centre, turn, with_truth, noise)
+        for lv in levels.tolist()
     ]
     return parts, pixel
 
@@ -261,7 +261,7 @@ def _mri_slice(
     motion = phantom_sax.draw_motion(rng, heart, level, target)
     scene = draw_scene(rng, heart, spacing)
     y, x = grid
-    c, s = np.cos(turn), np.sin(turn)
+    c, s = math.cos(turn), math.sin(turn)
     here = c * (y - centre[0]) - s * (x - centre[1]), s * (y - centre[0]) + c * (x - centre[1])
     there = motion(*here)
     fade = border_fade(y.shape)

@@ -8,7 +8,8 @@ import numpy as np
 
 
 class Interpolator:
-    """Linear interpolation at x + disp(x), zero outside, as plain gathers that can be applied to means and to variances.
+    """Linear interpolation at x + disp(x), zero outside, as plain gathers that can be applied to means and to
+    variances.
 
     Args:
         disp: (ndim, *shape) displacement in voxels, components in array order, on the grid `shape`.
@@ -48,8 +49,8 @@ class Interpolator:
         """The part of the variance that correlation adds: twice the sum over pairs of neighbours.
 
         Args:
-            pairs: per voxel offset (one of the pair differences in {-1, 0, 1}^ndim, first non-zero entry positive) the
-                covariance of the noise at each voxel x and at x + offset, (shape).
+            pairs: per voxel offset (one of the pair differences in {-1, 0, 1}^ndim, first non-zero entry
+                positive) the covariance of the noise at each voxel x and at x + offset, (shape).
         """
         total = np.zeros(self.shape)
         for a, first in enumerate(self.offsets):

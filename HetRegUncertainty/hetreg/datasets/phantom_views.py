@@ -1,14 +1,15 @@
-"""Echogenicity of the two echo views: what the anatomy of `phantom_apical` and `phantom_sax` looks like to ultrasound."""
+"""The echo views: what the anatomy of `phantom_apical` and `phantom_sax` looks like to ultrasound."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import phantom_apical, phantom_sax
 from .phantom_apical import ApicalHeart
-from .phantom_beam import Beam, draw_beam
+from .phantom_beam import draw_beam
 from .phantom_echo import EchoScene, draw_scene, simulate
 from .phantom_fields import paint, smoothstep, soft_inside
 from .phantom_motion import ApicalMotion, SaxMotion, border_fade
@@ -31,7 +32,7 @@ def _drop_out(scene: EchoScene, z: np.ndarray, side: np.ndarray, length: float) 
 
 
 def apical(scene: EchoScene, heart: ApicalHeart, e, z, a, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Level in dB and share of speckle that moves with the tissue, at end-diastolic positions (e, z, a), mm."""
+    """Level in dB and share of speckle that moves with the tissue, at end-diastolic (e, z, a), mm."""
     d = heart.distances(e, z, a)
     texture = (z, a) if scene.coarse.tile.ndim == 2 else (e, z, a)
     broad, coarse, medium = scene.broad(*texture), scene.coarse(*texture), scene.medium(*texture)
@@ -81,7 +82,7 @@ def _share(scene: EchoScene, db: np.ndarray, level: dict[str, float]) -> np.ndar
 
 
 def sax(scene: EchoScene, heart: SaxHeart, y, x, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Level in dB and share of moving speckle of the parasternal short axis, at end-diastolic positions (y, x), mm."""
+    """Level in dB and share of moving speckle of the parasternal short axis, at end-diastolic (y, x), mm."""
     d = heart.distances(y, x)
     broad, coarse, medium = scene.broad(y, x), scene.coarse(y, x), scene.medium(y, x)
     level, outline = scene.levels, np.minimum(d["epi"], d["rv"])
@@ -118,21 +119,21 @@ class View:
 
     def to_heart(self, e: np.ndarray, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """Heart-frame position: (e, z, a) in an apical view, (y, x) in a short-axis view."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
+        c, s = math.cos(self.angle), math.sin(self.angle)
         y, x = y - self.origin[0], x - self.origin[1]
         plane = c * y - s * x, s * y + c * x
         return plane if isinstance(self.heart, SaxHeart) else (e, *plane)
 
     def to_image(self, *p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Image position (e, y, x) of a heart-frame position."""
-        c, s = np.cos(self.angle), np.sin(self.angle)
+        c, s = math.cos(self.angle), math.sin(self.angle)
         v, u = p[-2:]
-        e = p[0] if len(p) == 3 else np.zeros((1, 1))
+        e = p[0] if len(p) == 3 else np.zeros((1, 1), np.float32)
         return e, c * v + s * u + self.origin[0], c * u - s * v + self.origin[1]
 
 
 def draw_view(rng: np.random.Generator, kind: str) -> tuple[View, float]:
-    """A random heart with its motion as `kind` sees it, and the side of the square (cube) image around it, mm."""
+    """A random heart with its motion as `kind` sees it, and the side of the image around it, mm."""
     target = rng.uniform(0.47, 0.66)
     if kind == "echo2d_sax":
         side, level = 128.0 * rng.uniform(0.95, 1.15), rng.uniform(0.1, 0.68)
@@ -153,11 +154,11 @@ def make_echo(kind: str, size: int, with_truth: bool, rng: np.random.Generator, 
     ndim = 3 if kind == "echo3d" else 2
     view, side = draw_view(rng, kind)
     pixel, field = side / size, 0.5 * side
-    beam = draw_beam(rng, field, ndim)
+    beam = draw_beam(rng, field, pixel)
     scene = draw_scene(rng, beam, ndim)
-    axis = (np.arange(size) - 0.5 * (size - 1)) * pixel
+    axis = (np.arange(size, dtype=np.float32) - 0.5 * (size - 1)) * pixel
     grid = np.meshgrid(*(axis,) * ndim, indexing="ij")
-    image = grid if ndim == 3 else [np.zeros((1, 1)), *grid]
+    image = grid if ndim == 3 else [np.zeros((1, 1), np.float32), *grid]
     here = view.to_heart(*image)
     fade = border_fade(grid[0].shape)
     there = tuple(h + (t - h) * fade for h, t in zip(here, view.motion(*here), strict=True))
