@@ -19,6 +19,7 @@ from .image import Image
 from .spatial import edge_window, resize, resize_disp
 
 _MIN_SIZE = 4
+_MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
 _MAX_SAMPLES = 250_000
 
@@ -78,7 +79,7 @@ def check_image(image: Image, role: str) -> None:
         raise ValueError(
             f"The {role} image has size {_size(image)}: at least {_MIN_SIZE} x {_MIN_SIZE} is accepted."
         )
-    if not np.issubdtype(image.array.dtype, np.number) or np.iscomplexobj(image.array):
+    if image.array.dtype.kind not in "buif":
         raise ValueError(
             f"The {role} image has voxels of type {image.array.dtype}: real numbers are accepted."
         )
@@ -88,10 +89,14 @@ def check_image(image: Image, role: str) -> None:
             raise ValueError(
                 f"The {role} image has {bad} NaN or infinite voxels: only finite numbers are accepted."
             )
-    if image.array.min() == image.array.max():
+    low, high = image.array.min(), image.array.max()
+    if max(abs(float(low)), abs(float(high))) > _MAX_INTENSITY:
         raise ValueError(
-            f"The {role} image has the same value ({image.array.flat[0]}) everywhere: nothing to register."
+            f"The {role} image has values from {low:.3g} to {high:.3g}: up to {_MAX_INTENSITY:.0e} are "
+            "accepted."
         )
+    if low == high:
+        raise ValueError(f"The {role} image has the same value ({low}) everywhere: nothing to register.")
 
 
 def _size(image: Image) -> str:

@@ -29,7 +29,7 @@ def tiny_model(
     grid: GridConfig | None = None,
     **network,
 ) -> RegistrationModel:
-    """A small model with seeded weights. shift: constant velocity, voxels; rough: SD of the head's weights."""
+    """A small model, seeded. shift: constant velocity in voxels; rough: SD of the head's weights."""
     torch.manual_seed(0)
     model = RegistrationModel(NetworkConfig(ndim=ndim, **TINY | network), grid, {"name": "tiny"})
     head = model.displacement_net.head
