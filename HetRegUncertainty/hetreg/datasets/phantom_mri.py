@@ -59,7 +59,7 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
     return MriScene(
         blood=blood,
         rv_blood=blood * rng.uniform(0.85, 1.08),
-        muscle=blood * rng.uniform(0.24, 0.46),
+        muscle=blood * rng.uniform(0.2, 0.44),
         fat=blood * rng.uniform(0.75, 1.35),
         lung=rng.uniform(0.03, 0.09),
         liver=blood * rng.uniform(0.25, 0.55),
@@ -71,7 +71,7 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
         dome=rng.uniform(-50.0, 10.0),
         stomach=tuple(rng.uniform((24.0, 12.0, 10.0, 0.1 * blood), (90.0, 26.0, 22.0, 1.1 * blood)).tolist()),
         aorta=(rng.uniform(-20.0, 40.0), heart.epi + rng.uniform(14.0, 80.0), rng.uniform(8.0, 12.0)),
-        fat_pad=rng.uniform(0.0, 4.5),
+        fat_pad=rng.uniform(0.0, 6.0),
         mediastinum=float(rng.random() < 0.7),
         sternum=rng.uniform(-0.4, 0.6),
         turn=rng.uniform(-0.6, 0.6),
@@ -80,7 +80,7 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
         coarse=Texture(rng, 9.0),
         coil=(rng.uniform(-0.5, 0.5), rng.uniform(60.0, 170.0), rng.uniform(0.4, 1.4)),
         normalised=float(rng.choice([0.0, 0.5, 0.9])),
-        noise=blood / math.exp(rng.uniform(math.log(14.0), math.log(70.0))),
+        noise=blood / math.exp(rng.uniform(math.log(17.0), math.log(110.0))),
         g_factor=rng.uniform(0.0, 1.6),
         frame_gain=tuple(rng.uniform(0.97, 1.03, 2).tolist()),
         blood_drop=rng.uniform(0.0, 0.1),
@@ -88,7 +88,7 @@ def draw_scene(rng: np.random.Generator, heart: SaxHeart, spacing: float) -> Mri
         ghost=blood * rng.uniform(0.0, 0.035),
         ghost_shift=rng.uniform(45.0, 80.0) * rng.choice([-1, 1]),
         limit=float(rng.choice([blood * rng.uniform(1.1, 1.7), np.inf])),
-        width=spacing * rng.uniform(1.2, 2.0),
+        width=spacing * rng.uniform(1.3, 2.4),
     )
 
 
@@ -123,7 +123,8 @@ def _surroundings(scene: MriScene, y: np.ndarray, x: np.ndarray, noise: tuple[np
 def _chest_wall(scene: MriScene, canvas: np.ndarray, v: np.ndarray, u: np.ndarray, noise) -> np.ndarray:
     """Intercostal muscle with ribs, muscle, subcutaneous fat, skin and air, above the heart."""
     fine, medium, coarse = noise
-    depth = -v - scene.chest_gap + scene.chest_slope * u + 0.0045 * u * u + 1.5 * coarse
+    depth = -v - scene.chest_gap + scene.chest_slope * u + 0.0038 * u * u
+    depth = depth + 2.5 * coarse + 3.0 * np.sin(u / 24.0 + 9.0 * scene.sternum)
     paint(canvas, 0.24 * scene.blood * (1.0 + 0.2 * medium), soft_inside(-depth, scene.width))
     rib_u = np.abs((u / 28.0 + scene.sternum) % 1.0 - 0.5) * 28.0
     rib = np.hypot(rib_u / 1.9, depth - 0.55 * scene.chest_muscle - 2.0) - 4.2
@@ -131,7 +132,7 @@ def _chest_wall(scene: MriScene, canvas: np.ndarray, v: np.ndarray, u: np.ndarra
     paint(canvas, 0.5 * scene.fat, soft_inside(rib + 2.2, scene.width))
     stripe = np.clip(1.0 - np.abs(depth - scene.chest_muscle - 5.0 - coarse) / 1.6, 0.0, 1.0)
     paint(canvas, scene.fat, stripe * 0.8)
-    subcutaneous = depth - scene.chest_muscle - 12.0 - 2.0 * coarse
+    subcutaneous = depth - scene.chest_muscle - 9.0 - 4.0 * coarse
     paint(canvas, scene.fat * (1.0 + 0.06 * fine + 0.05 * coarse), soft_inside(-subcutaneous, scene.width))
     strand = np.clip(1.0 - np.abs(medium + 0.4 * coarse) / 0.16, 0.0, 1.0) * (subcutaneous > 0)
     paint(canvas, 0.45 * scene.fat, 0.35 * strand)
@@ -156,11 +157,11 @@ def tissue(scene: MriScene, heart: SaxHeart, y: np.ndarray, x: np.ndarray) -> tu
     paint(canvas, muscle, soft_inside(d["rv"], width))
     rv_blood = soft_inside(d["rv_cavity"], width)
     ridges = np.clip(0.9 * medium + 0.35 * fine - 0.55, 0.0, 0.75) * smoothstep(d["rv_cavity"], -16.0, -2.0)
-    paint(canvas, scene.rv_blood * (1.0 + 0.05 * coarse), rv_blood * (1.0 - ridges))
+    paint(canvas, scene.rv_blood * (1.0 + 0.07 * coarse + 0.03 * medium), rv_blood * (1.0 - ridges))
     paint(canvas, muscle, soft_inside(d["epi"], width))
     lv_blood = soft_inside(d["endo"], width)
     lv_blood = lv_blood * (1.0 - 0.9 * heart.muscle_in_cavity(y, x, d["endo"], width))
-    paint(canvas, scene.blood * (1.0 + 0.035 * coarse), lv_blood)
+    paint(canvas, scene.blood * (1.0 + 0.05 * coarse + 0.025 * medium), lv_blood)
     blood = np.maximum(rv_blood * (1.0 - ridges) * (d["epi"] > 0), lv_blood)
     return np.maximum(canvas, 0.0), blood
 

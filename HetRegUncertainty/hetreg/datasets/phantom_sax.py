@@ -104,7 +104,7 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
     side, size = rng.uniform(-0.35, 0.35), rng.uniform(0.88, 1.12) * (1.0 - 0.35 * level**2)
     reach, first = epi * rng.uniform(0.72, 0.95), rng.uniform(0.5, 1.0)
     papillaries = tuple(
-        (first + offset + rng.uniform(-0.25, 0.25), rng.uniform(0.62, 0.8), rng.uniform(2.4, 4.6) * shrink)
+        (first + offset + rng.uniform(-0.25, 0.25), rng.uniform(0.66, 0.86), rng.uniform(2.6, 5.2) * shrink)
         for offset in (0.0, rng.uniform(-1.9, -1.5), rng.uniform(1.0, 4.0))[: rng.integers(2, 4)]
     )
     return SaxHeart(
@@ -118,7 +118,7 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
         rv_wall=rng.uniform(2.5, 4.0),
         papillaries=papillaries,
         trabeculae=Texture(rng, 1.3),
-        trabecular_depth=rng.uniform(0.6, 2.4),
+        trabecular_depth=rng.uniform(0.6, 3.2),
     )
 
 
