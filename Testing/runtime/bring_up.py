@@ -16,8 +16,9 @@ def start(show=False, width=1600, height=1000):
     if not show:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
         os.environ["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"
-    from . import pythonqt
+    from . import pythonqt, refcounts
 
+    refcounts.protect()
     pythonqt.patch()
     import slicer
     import vtk
