@@ -6,6 +6,7 @@ Torch-free. Each field's metadata has `help` and, where the values are few, `cho
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -37,8 +38,12 @@ class _Config:
     def _check_min(self, **minimum: float) -> None:
         for name, low in minimum.items():
             value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or value != value or value < low:
-                raise ValueError(f"{name} is {value!r}: a number of at least {low} is accepted.")
+            default = next(f.default for f in fields(self) if f.name == name)  # type: ignore[arg-type]
+            whole = isinstance(default, int)
+            kind = int if whole else int | float
+            if not isinstance(value, kind) or isinstance(value, bool) or not low <= value < math.inf:
+                number = "whole number" if whole else "number"
+                raise ValueError(f"{name} is {value!r}: a {number} of at least {low} is accepted.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for JSON."""
@@ -59,8 +64,17 @@ class _Config:
 
     @classmethod
     def load(cls: type[T], path: str | Path) -> T:
-        """Read from JSON."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        """Read from JSON. Raises FileNotFoundError, or ValueError if the file is not such a configuration."""
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no configuration file {path}.")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path.name} is not a JSON file ({error}).") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{path.name} holds a {type(values).__name__}: a JSON object is accepted.")
+        return cls.from_dict(values)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,15 @@ class Progress:
         return Progress(lambda f, m: self.report(start + (stop - start) * f, m), self.cancelled)
 
 
+def plain(value: Any) -> Any:
+    """The value with None for NaN and infinity, which JSON has not."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 class JsonLines:
     """Write one JSON object per event to a stream, for a parent process to read."""
 
@@ -50,7 +60,8 @@ class JsonLines:
 
     def event(self, kind: str, **fields: Any) -> None:
         """Write {"event": kind, "time": seconds since the epoch, **fields} as one line."""
-        self._stream.write(json.dumps({"event": kind, "time": round(time.time(), 3), **fields}) + "\n")
+        content = {"event": kind, "time": round(time.time(), 3), **fields}
+        self._stream.write(json.dumps(plain(content), allow_nan=False) + "\n")
         self._stream.flush()
 
     def progress(self) -> Progress:

@@ -1,0 +1,95 @@
+"""Configurations: checked when made, the same after JSON."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from builders import assert_sentence
+from hetreg.config import GridConfig, NetworkConfig, RegisterConfig, TrainConfig
+
+ALL = [NetworkConfig, GridConfig, RegisterConfig, TrainConfig]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_field_has_help_and_defaults_are_accepted(kind):
+    config = kind()
+    for f in fields(config):
+        assert len(f.metadata["help"]) > 5
+        assert f.metadata["choices"] is None or getattr(config, f.name) in f.metadata["choices"]
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_json_gives_the_same_configuration_back(kind, tmp_path):
+    config = kind()
+    config.save(tmp_path / "config.json")
+    assert kind.load(tmp_path / "config.json") == config
+    assert kind.from_dict(config.to_dict()) == config
+
+
+def test_changed_values_survive_json_and_lists_become_tuples(tmp_path):
+    config = NetworkConfig(ndim=3, encoder=(4, 8), decoder=(8, 4), tail=(4,), integration_steps=0)
+    config.save(tmp_path / "n.json")
+    assert NetworkConfig.load(tmp_path / "n.json").encoder == (4, 8)
+    assert NetworkConfig.load(tmp_path / "n.json") == config
+
+
+def test_frozen():
+    with pytest.raises(FrozenInstanceError):
+        RegisterConfig().refine = 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        (NetworkConfig, {"architecture": "resnet"}, ("architecture is 'resnet'", "voxelmorph")),
+        (NetworkConfig, {"ndim": 4}, ("ndim is 4", "2 and 3")),
+        (NetworkConfig, {"encoder": (4,)}, ("same number of levels",)),
+        (NetworkConfig, {"tail": ()}, ("tail",)),
+        (NetworkConfig, {"output_stride": 2, "velocity_stride": 1}, ("output_stride",)),
+        (NetworkConfig, {"velocity_stride": 3}, ("1 or 2",)),
+        (NetworkConfig, {"integration_steps": -1}, ("integration_steps is -1",)),
+        (GridConfig, {"max_size": 3}, ("max_size is 3", "16")),
+        (GridConfig, {"low_percentile": 60, "high_percentile": 40}, ("high_percentile",)),
+        (GridConfig, {"high_percentile": 101}, ("at most 100",)),
+        (RegisterConfig, {"device": "tpu"}, ("device is 'tpu'", "auto, cpu, cuda, mps")),
+        (RegisterConfig, {"dimension": "4d"}, ("dimension is '4d'",)),
+        (RegisterConfig, {"weight_mode": "best"}, ("robust",)),
+        (RegisterConfig, {"refine": -1}, ("refine is -1",)),
+        (RegisterConfig, {"refine": 2.5}, ("refine is 2.5", "whole number")),
+        (RegisterConfig, {"refine": True}, ("refine is True",)),
+        (RegisterConfig, {"gamma": float("nan")}, ("gamma is nan",)),
+        (RegisterConfig, {"gamma": float("inf")}, ("gamma is inf",)),
+        (RegisterConfig, {"gamma": "a"}, ("gamma is 'a'",)),
+        (TrainConfig, {"steps": 0}, ("steps is 0",)),
+        (TrainConfig, {"batch": 0}, ("batch is 0",)),
+        (TrainConfig, {"data_loss": "l1"}, ("data_loss is 'l1'", "mse")),
+        (TrainConfig, {"learning_rate": 0.0}, ("learning_rate is 0.0",)),
+        (TrainConfig, {"seed": -3}, ("seed is -3",)),
+    ],
+)
+def test_a_bad_value_is_refused_by_name_with_what_is_accepted(kind, values, words):
+    with pytest.raises(ValueError, match=next(iter(values))) as caught:
+        kind(**values)
+    assert_sentence(caught.value, *words)
+
+
+def test_an_unknown_name_is_refused_with_the_known():
+    with pytest.raises(ValueError, match="no itertions") as caught:
+        RegisterConfig.from_dict({"itertions": 3})
+    assert_sentence(caught.value, "refine")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"steps"', "\x00"])
+def test_a_file_that_is_no_configuration(tmp_path, text):
+    (tmp_path / "c.json").write_text(text)
+    with pytest.raises(ValueError, match=r"c\.json") as caught:
+        TrainConfig.load(tmp_path / "c.json")
+    assert_sentence(caught.value)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent") as caught:
+        TrainConfig.load(tmp_path / "absent.json")
+    assert_sentence(caught.value)

@@ -1,0 +1,39 @@
+"""Tables of names. That every entry resolves is in test_layers.py."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from builders import assert_sentence
+from hetreg import registry
+from hetreg.config import RegisterConfig, TrainConfig
+from hetreg.datasets.phantom import KINDS
+from hetreg.losses.base import Loss
+from hetreg.losses.snr_weighted import snr_weight
+from hetreg.networks.base import PairNetwork
+
+
+@pytest.mark.parametrize("name", registry.LOSSES)
+def test_losses_are_losses(name):
+    assert issubclass(registry.resolve(registry.LOSSES, name), Loss)
+
+
+@pytest.mark.parametrize("name", registry.NETWORKS)
+def test_networks_are_networks(name):
+    assert issubclass(registry.resolve(registry.NETWORKS, name), PairNetwork)
+
+
+def test_an_unknown_name_is_refused_with_the_known():
+    with pytest.raises(ValueError, match="'l1'") as caught:
+        registry.resolve(registry.LOSSES, "l1")
+    assert_sentence(caught.value, *registry.LOSSES)
+
+
+def test_the_tables_agree_with_the_code_that_knows_the_names():
+    assert tuple(registry.PHANTOMS) == KINDS
+    one = torch.ones((1, 1, 4, 4))
+    for mode in registry.WEIGHT_MODES:
+        assert snr_weight(one, one, mode=mode).shape == one.shape
+    assert RegisterConfig().weight_mode in registry.WEIGHT_MODES
+    assert TrainConfig().data_loss in registry.LOSSES

@@ -1,0 +1,94 @@
+"""Shipped models: listed, complete, checked; a name or a file is found or refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from builders import assert_sentence
+from hetreg import zoo
+from hetreg.model import RegistrationModel, sha256
+
+CARDS = zoo.list_models()
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_shipped_model_is_what_its_card_says(card):
+    path = zoo.locate(card.name)
+    assert path == card.path
+    assert path.stat().st_size == card.bytes
+    assert sha256(path) == card.sha256
+    assert card.licence
+    assert card.data
+    assert card.command
+    assert card.steps > 0
+    assert card.scores
+    assert path.with_suffix(".md").is_file()
+    model = RegistrationModel.load(path)
+    assert model.ndim == card.ndim
+    assert model.card["name"] == card.name
+    assert model.checksum == card.sha256
+
+
+def test_the_models_together_are_small():
+    assert CARDS
+    assert sum(card.bytes for card in CARDS) < 10e6
+    assert len({card.name for card in CARDS}) == len(CARDS)
+
+
+def test_no_weight_file_is_without_a_card():
+    assert {p.name for p in zoo.WEIGHTS.glob("*.pt")} == {card.file for card in CARDS}
+
+
+def test_the_default_is_the_first_of_its_dimension():
+    assert zoo.default_model(2).name == next(c.name for c in CARDS if c.ndim == 2)
+    with pytest.raises(ValueError, match="4D") as caught:
+        zoo.default_model(4)
+    assert_sentence(caught.value, "weight file")
+
+
+def test_an_unknown_name_is_refused_with_the_known():
+    with pytest.raises(ValueError, match="'cine-mri-9d'") as caught:
+        zoo.locate("cine-mri-9d")
+    assert_sentence(caught.value, *(card.name for card in CARDS))
+
+
+def test_a_file_is_taken_as_it_is_and_a_missing_one_is_named(tmp_path):
+    file = tmp_path / "mine.pt"
+    file.write_bytes(b"anything")
+    assert zoo.locate(file) == file
+    with pytest.raises(FileNotFoundError, match=r"absent\.pt") as caught:
+        zoo.locate(tmp_path / "absent.pt")
+    assert_sentence(caught.value)
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """The weights folder as a copy that a test may damage."""
+    shutil.copytree(zoo.WEIGHTS, tmp_path / "weights")
+    monkeypatch.setattr(zoo, "WEIGHTS", tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def test_a_damaged_model_is_refused(copied):
+    file = copied / CARDS[0].file
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        zoo.locate(CARDS[0].name)
+    assert_sentence(caught.value, CARDS[0].name, "checksum")
+
+
+def test_a_missing_model_is_named(copied):
+    (copied / CARDS[0].file).unlink()
+    with pytest.raises(FileNotFoundError, match="missing") as caught:
+        zoo.locate(CARDS[0].name)
+    assert_sentence(caught.value, CARDS[0].file)
+
+
+def test_the_list_is_plain_json():
+    text = (zoo.WEIGHTS.parent / "models.json").read_text(encoding="utf-8")
+    assert [entry["name"] for entry in json.loads(text)] == [card.name for card in CARDS]
