@@ -85,19 +85,18 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
 
     Args:
         rng: draws as many values for every `level`, so that the slices of a stack belong together.
-        spacing: pixel size, mm: the wall is kept at least 5.2 pixels thick.
+        spacing: pixel size, mm: the wall is kept at least 5.6 pixels thick.
         level: 0 at the base, 1 at the apex: radii shrink towards the apex.
     """
     shrink = math.sqrt(1.0 - 0.72 * level**2)
-    wall = max(rng.uniform(7.0, 11.5) * (1.0 - 0.15 * level), 5.2 * spacing)
+    wall = max(rng.uniform(7.0, 11.5) * (1.0 - 0.15 * level), 5.6 * spacing)
     endo = rng.uniform(21.0, 30.0) * shrink
     if rng.random() < 0.15:
         wall, endo = 1.25 * wall, 0.9 * endo  # hypertrophy
     endo = max(
         endo, 1.75 * wall
     )  # smaller cavities cannot reach the wanted overlap by a plausible contraction
-    epi = endo + wall
-    stretch, angle = math.exp(rng.normal(0.0, 0.06)), rng.uniform(0, np.pi)
+    epi, stretch, angle = endo + wall, math.exp(rng.normal(0.0, 0.06)), rng.uniform(0, np.pi)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     wobble = (rng.normal(0.0, 1.0, (2, 3)) + 1j * rng.normal(0.0, 1.0, (2, 3))).astype(np.complex64)
     common = wobble[0] * np.float32([0.018, 0.012, 0.008])
@@ -111,7 +110,7 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
         endo=endo,
         epi=epi,
         round_off=(turn @ np.diag([stretch, 1.0 / stretch]) @ turn.T).astype(np.float32),
-        wobble_endo=common + wobble[1] * np.float32([0.012, 0.012, 0.01]),
+        wobble_endo=common + wobble[1] * np.float32([0.009, 0.009, 0.008]),
         wobble_epi=common,
         rv_centre=(reach * math.sin(side), -reach * math.cos(side)),
         rv_radius=(epi * size * rng.uniform(0.9, 1.2), epi * size * rng.uniform(0.85, 1.15)),
