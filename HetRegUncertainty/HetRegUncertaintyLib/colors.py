@@ -7,7 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 ENTRIES = 256
-ROBUST_PERCENTILES = (2.0, 98.0)
+ROBUST_PERCENTILES = (0.5, 99.5)
 COLORS_ATTRIBUTE = "HetReg.Colors"
 
 # Nine evenly spaced points of the perceptual maps inferno and viridis and of a diverging blue-red map.
@@ -60,7 +60,7 @@ def colorNode(palette):
 
 
 def robustWindow(array, kind):
-    """(low, high) of the colours: the given numbers, 0 to 98th percentile, or symmetric about zero."""
+    """(low, high) of the colours: the given numbers, 0 to a high percentile, or symmetric about zero."""
     if not isinstance(kind, str):
         return kind
     finite = array[np.isfinite(array)]

@@ -70,8 +70,10 @@ def matchingLabels(node, reference, names):
         array[labels.array == value] = values.get(name, 0)
     if not array.any():
         raise ValueError(
-            _("'{name}' has no segment with the name of a moving segment: {expected}.").format(
-                name=node.GetName(), expected=", ".join(values)
+            _("'{name}' has the segments {given}: at least one of {expected} is needed to compare.").format(
+                name=node.GetName(),
+                given=", ".join(name for name, _color in ownNames.values()),
+                expected=", ".join(values),
             )
         )
     return labels.like(array, labels.name)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "Testing"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import runtime
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 runtime.start()
 
 
@@ -51,7 +51,7 @@ def smallPair(panel):
 
 @pytest.fixture
 def raisesInSlot():
-    """raisesInSlot(kind, text): a context in which a slot has to raise this; other errors still fail the test."""
+    """raisesInSlot(kind, text): a context in which a slot has to raise this, and nothing else."""
 
     @contextmanager
     def check(kind, text):

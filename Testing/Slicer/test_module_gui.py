@@ -298,7 +298,9 @@ def test_openingThePanelImportsNoTorch():
         "import slicer; slicer.util.selectModule('HetRegUncertainty')\n"
         "print('torch' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split()[-1] == "False"
 
 
