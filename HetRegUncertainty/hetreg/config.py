@@ -103,6 +103,10 @@ class NetworkConfig(_Config):
             raise ValueError("output_stride is larger than velocity_stride: the velocity cannot be finer.")
         if len(self.encoder) != len(self.decoder) or not self.encoder or not self.tail:
             raise ValueError("encoder and decoder need the same number of levels, and tail at least one.")
+        if not all(isinstance(n, int) and n > 0 for n in (*self.encoder, *self.decoder, *self.tail)):
+            raise ValueError(
+                "encoder, decoder and tail are lists of channels: whole numbers from 1 are accepted."
+            )
         self._check_min(integration_steps=0)
 
 

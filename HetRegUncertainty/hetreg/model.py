@@ -128,12 +128,14 @@ class RegistrationModel(nn.Module):
             model = cls(
                 NetworkConfig.from_dict(content["network"]),
                 GridConfig.from_dict(content["grid"]),
-                content["card"],
+                dict(content["card"]),
             )
             model.load_state_dict({k: v.float() for k, v in content["state"].items()})
-        except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except (KeyError, TypeError, AttributeError, RuntimeError, ValueError, ArithmeticError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
             raise ValueError(f"{path.name} does not fit the network that it names ({reason}).") from error
+        if not all(bool(p.isfinite().all()) for p in model.parameters()):
+            raise ValueError(f"{path.name} holds weights that are not finite numbers: it is damaged.")
         model.checksum = sha256(path)
         return model.eval()
 

@@ -47,6 +47,7 @@ def test_frozen():
         (NetworkConfig, {"ndim": 4}, ("ndim is 4", "2 and 3")),
         (NetworkConfig, {"encoder": (4,)}, ("same number of levels",)),
         (NetworkConfig, {"tail": ()}, ("tail",)),
+        (NetworkConfig, {"tail": (0,)}, ("whole numbers from 1",)),
         (NetworkConfig, {"output_stride": 2, "velocity_stride": 1}, ("output_stride",)),
         (NetworkConfig, {"velocity_stride": 3}, ("1 or 2",)),
         (NetworkConfig, {"integration_steps": -1}, ("integration_steps is -1",)),

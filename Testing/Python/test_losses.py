@@ -1,0 +1,226 @@
+"""Losses on numbers made by hand; every registered loss scalar, finite and differentiable."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hetreg.losses.base import LossInputs, masked_mean
+from hetreg.losses.mse import mean_squared_error
+from hetreg.losses.nll import gaussian_nll
+from hetreg.losses.smoothness import mean_squared_gradient
+from hetreg.losses.snr_weighted import (
+    EPSILON,
+    SNRWeightedMSE,
+    data_weight,
+    snr_weight,
+    weight_paper,
+    weight_released,
+    weight_robust,
+)
+from hetreg.registry import LOSSES, WEIGHT_MODES, resolve
+
+
+def row(*values: float) -> torch.Tensor:
+    """(1, 1, 1, n) image of these values, float64."""
+    return torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1)
+
+
+def inputs(ndim: int, *, constant: bool = False) -> LossInputs:
+    """Inputs of two pairs; moved, disp and log_variance ask for a gradient."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (2, 1, *[8] * ndim)
+    fixed, moved = (
+        torch.full(shape, v) if constant else torch.rand(shape, generator=generator) for v in (0.0, 0.5)
+    )
+    disp = (
+        torch.zeros((2, ndim, *[8] * ndim))
+        if constant
+        else torch.randn((2, ndim, *[8] * ndim), generator=generator)
+    )
+    log_variance = torch.full(shape, -5.0)
+    for tensor in (moved, disp, log_variance):
+        tensor.requires_grad_()
+    weight = data_weight(fixed, log_variance)
+    return LossInputs(fixed, moved, disp, log_variance, weight, torch.ones(shape))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("constant", [False, True], ids=["noise", "constant"])
+def test_every_loss_is_scalar_finite_and_differentiable(name, ndim, constant):
+    x = inputs(ndim, constant=constant)
+    value = resolve(LOSSES, name)()(x)
+    assert value.shape == ()
+    assert value.isfinite()
+    value.backward()
+    gradients = [t.grad for t in (x.moved, x.disp, x.log_variance) if t.grad is not None]
+    assert gradients
+    assert all(g.isfinite().all() for g in gradients)
+    if not constant:
+        assert any(g.abs().max() > 0 for g in gradients)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_takes_no_mask_and_says_what_it_lacks(name):
+    x = inputs(2)
+    bare = LossInputs(x.fixed, x.moved, x.disp)
+    loss = resolve(LOSSES, name)()
+    needs = {"snr_weighted": "weight", "nll": "log_variance", "beta_nll": "log_variance"}.get(name)
+    if needs is None:
+        assert loss(bare).isfinite()
+        return
+    with pytest.raises(ValueError, match=f"needs '{needs}'"):
+        loss(bare)
+
+
+def test_masked_mean_by_hand():
+    values = row(1, 2, 3, 10)
+    assert masked_mean(values, None) == 4
+    assert masked_mean(values, row(1, 1, 0, 0)) == 1.5
+    assert masked_mean(values, row(0, 0, 0, 0)) == 4
+    two = torch.cat((values, values + 1), dim=1)
+    assert masked_mean(two, row(1, 1, 0, 0)) == 2
+
+
+def test_mse_by_hand():
+    assert mean_squared_error(row(1, 2), row(1, 4)) == 2
+    assert mean_squared_error(row(1, 2), row(1, 4), row(1, 0)) == 0
+
+
+@pytest.mark.parametrize("variance", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+def test_nll_by_hand(variance, beta):
+    log_variance = row(math.log(variance))
+    value = gaussian_nll(row(1.0), row(3.0), log_variance, beta=beta)
+    assert value.item() == pytest.approx(variance**beta * (4 / variance + math.log(variance)))
+
+
+def test_nll_is_least_at_the_mean_squared_residual():
+    log_variance = row(math.log(0.3)).requires_grad_()
+    residual = row(0.2, 0.5, 0.7)
+    gaussian_nll(residual, residual * 0, log_variance.expand_as(residual)).backward()
+    assert log_variance.grad.item() == pytest.approx(1 - residual.square().mean().item() / 0.3)
+
+
+def test_the_beta_factor_is_detached():
+    log_variance = row(math.log(0.3)).requires_grad_()
+    gaussian_nll(row(1.0), row(0.0), log_variance, beta=1.0).backward()
+    assert log_variance.grad.item() == pytest.approx(0.3 * (1 - 1 / 0.3))
+
+
+def test_smoothness_by_hand():
+    ramp = torch.arange(5.0).view(1, 1, 1, 5).expand(1, 2, 5, 5)
+    assert mean_squared_gradient(ramp) == 0.5
+    assert mean_squared_gradient(3 * ramp) == 4.5
+    assert mean_squared_gradient(ramp * 0 + 7) == 0
+    assert mean_squared_gradient(torch.ones(1, 3, 1, 1, 1)) == 0
+    volume = torch.arange(5.0).view(1, 1, 5, 1, 1).expand(1, 3, 5, 5, 5)
+    assert mean_squared_gradient(volume).item() == pytest.approx(1 / 3)
+
+
+def test_the_weighted_loss_by_hand_and_its_weight_is_detached():
+    weight = row(2.0, 0.5).requires_grad_()
+    moved = row(0.0, 3.0).requires_grad_()
+    x = LossInputs(row(1.0, 1.0), moved, row(0.0), weight=weight)
+    loss = SNRWeightedMSE()(x)
+    assert loss.item() == pytest.approx((2 * 1 + 0.5 * 4) / 2)
+    loss.backward()
+    assert weight.grad is None
+    torch.testing.assert_close(moved.grad, row(-2.0, 1.0))
+
+
+def sigmoid(x: float) -> float:
+    """The logistic function."""
+    return 1 / (1 + math.exp(-x))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 1.0])
+def test_paper_weight_by_hand(gamma):
+    weight = weight_paper(row(0.5, 0.0, -0.2), row(*[math.log(0.04)] * 3), gamma)
+    zero = sigmoid(1.0) if gamma == 0 else 0.5
+    expected = row(sigmoid((0.5 / 0.2) ** (2 * gamma)), zero, zero)
+    torch.testing.assert_close(weight, expected)
+
+
+def test_released_weight_by_hand():
+    fixed, log_variance = row(0.0, 0.25, 1.0), row(0.0, 0.0, 0.0)
+    expected = row(sigmoid(0.0), sigmoid(0.5), sigmoid(1.0))
+    torch.testing.assert_close(weight_released(fixed, log_variance, 0.5), expected)
+    assert weight_released(row(0.5, 0.5), row(0.0, 0.0)).isnan().all()
+    assert weight_released(fixed, log_variance, 0.0).isnan().all()
+    assert weight_released(row(-1.0, 1.0), row(0.0, 0.0)).isnan().any()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 1.0])
+def test_robust_weight_by_hand(gamma):
+    log_snr = [0.0, 1.0, 2.0, 3.0, 4.0]  # median 2, quartiles 1 and 3
+    fixed = row(*[math.exp(v / 2) - EPSILON for v in log_snr])
+    weight = weight_robust(fixed, fixed * 0, gamma)
+    expected = row(*[sigmoid(2 * gamma * (v - 2) / 2) for v in log_snr])
+    torch.testing.assert_close(weight, expected)
+
+
+def test_robust_weight_takes_median_and_spread_inside_the_mask():
+    fixed = row(*[math.exp(v / 2) - EPSILON for v in (0, 1, 2, 3, 4, 50, 60, 70)])
+    mask = row(1, 1, 1, 1, 1, 0, 0, 0)
+    weight = weight_robust(fixed, fixed * 0, 0.5, mask)
+    torch.testing.assert_close(weight[..., :5], weight_robust(fixed[..., :5], fixed[..., :5] * 0, 0.5))
+    assert weight_robust(fixed, fixed * 0, 0.5, mask * 0).isfinite().all()
+
+
+@pytest.mark.parametrize("mode", WEIGHT_MODES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_weights_lie_in_0_to_1_fall_with_noise_and_are_detached(mode, ndim):
+    fixed = torch.rand((2, 1, *[8] * ndim))
+    log_variance = torch.linspace(-8, -1, fixed.numel()).view_as(fixed).requires_grad_()
+    weight = snr_weight(fixed, log_variance, mode=mode)
+    assert weight.shape == fixed.shape
+    assert weight.min() >= 0
+    assert weight.max() <= 1
+    assert not weight.requires_grad
+    even = snr_weight(torch.full_like(fixed, 0.5), log_variance, mode=mode).flatten(1)
+    assert (even[:, :-1] >= even[:, 1:]).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("mode", ["robust", "paper"])
+def test_a_constant_image_has_a_finite_constant_weight(value, mode):
+    weight = snr_weight(torch.full((2, 1, 8, 8), value), torch.full((2, 1, 8, 8), -12.0), mode=mode)
+    assert weight.isfinite().all()
+    assert weight.max() == weight.min()
+
+
+def test_robust_weight_ignores_the_rest_of_the_batch_and_released_does_not():
+    generator = torch.Generator().manual_seed(0)
+    fixed = torch.rand((3, 1, 8, 8), generator=generator)
+    log_variance = torch.randn((3, 1, 8, 8), generator=generator)
+    fixed[2] *= 10
+    for mode, alone_is_the_same in (("robust", True), ("paper", True), ("released", False)):
+        together = snr_weight(fixed, log_variance, mode=mode)[:1]
+        alone = snr_weight(fixed[:1], log_variance[:1], mode=mode)
+        assert torch.equal(together, alone) == alone_is_the_same
+
+
+def test_robust_data_weight_has_mean_1_per_image_and_the_others_are_left():
+    generator = torch.Generator().manual_seed(0)
+    fixed, log_variance = torch.rand((3, 1, 8, 8), generator=generator), torch.zeros(3, 1, 8, 8)
+    means = data_weight(fixed, log_variance).mean(dim=(1, 2, 3))
+    torch.testing.assert_close(means, torch.ones(3))
+    mask = torch.zeros(3, 1, 8, 8)
+    mask[..., :4] = 1
+    inside = data_weight(fixed, log_variance, mask=mask)[..., :4].mean(dim=(1, 2, 3))
+    torch.testing.assert_close(inside, torch.ones(3))
+    assert data_weight(fixed, log_variance, mask=mask * 0).isfinite().all()
+    for mode in ("paper", "released"):
+        assert torch.equal(
+            data_weight(fixed, log_variance, mode=mode), snr_weight(fixed, log_variance, mode=mode)
+        )
+    torch.testing.assert_close(data_weight(fixed, log_variance, gamma=0.0), torch.ones_like(fixed))
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match=r"'best'.*robust, paper, released"):
+        snr_weight(row(1.0), row(0.0), mode="best")

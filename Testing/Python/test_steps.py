@@ -1,0 +1,183 @@
+"""The two training steps: who gets a gradient, and from where."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from builders import tiny_model
+from hetreg.config import TrainConfig
+from hetreg.losses.nll import gaussian_nll
+from hetreg.model import RegistrationModel
+from hetreg.training.steps import Batch, Objective, displacement_step, variance_step, weight_map
+
+WEIGHTED = Objective({"snr_weighted": 1.0, "smoothness": 0.01})
+
+
+@pytest.fixture
+def model() -> RegistrationModel:
+    """A small model that moves something."""
+    return tiny_model(rough=0.3).train()
+
+
+@pytest.fixture
+def batch() -> Batch:
+    """Two pairs of smooth noise."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand((2, 2, 1, 6, 6), generator=generator)
+    fixed, moving = (torch.nn.functional.interpolate(c, (16, 16), mode="bilinear") for c in coarse)
+    return Batch(fixed, moving)
+
+
+def still(net: torch.nn.Module) -> torch.optim.Optimizer:
+    """An optimiser that changes nothing, so that the gradients of a step can be read."""
+    return torch.optim.SGD(net.parameters(), lr=0.0)
+
+
+def gradients(net: torch.nn.Module) -> torch.Tensor | None:
+    """All gradients of a network in one vector; None if it has none."""
+    found = [p.grad.flatten() for p in net.parameters() if p.grad is not None]
+    return torch.cat(found) if found else None
+
+
+def states(net: torch.nn.Module) -> list[torch.Tensor]:
+    """A copy of all weights."""
+    return [p.detach().clone() for p in net.parameters()]
+
+
+def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
+    """True if the weights agree bit for bit."""
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("mode", ["robust", "paper", "released"])
+def test_the_displacement_step_gives_the_variance_network_no_gradient(model, batch, mode):
+    objective = Objective(WEIGHTED.terms, mode)
+    row = displacement_step(model, batch, still(model.displacement_net), objective)
+    assert gradients(model.displacement_net).abs().max() > 0
+    assert gradients(model.variance_net) is None
+    assert row["total"] == pytest.approx(row["snr_weighted"] + 0.01 * row["smoothness"])
+
+
+def test_the_weight_is_a_constant_of_the_displacement_gradient(model, batch):
+    displacement_step(model, batch, still(model.displacement_net), WEIGHTED)
+    found = gradients(model.displacement_net)
+    model.zero_grad()
+    motion = model.move(batch.moving, batch.fixed)
+    weight, log_variance = weight_map(model, batch, motion.moved, WEIGHTED)
+    assert not weight.requires_grad
+    assert not log_variance.requires_grad
+    smooth = torch.stack([motion.disp.diff(dim=d).square().mean() for d in (2, 3)]).mean()
+    ((weight * (batch.fixed - motion.moved).square()).mean() + 0.01 * smooth).backward()
+    torch.testing.assert_close(found, gradients(model.displacement_net))
+
+
+def test_the_variance_step_gives_the_displacement_network_no_gradient(model, batch):
+    variance_step(model, batch, still(model.variance_net))
+    assert gradients(model.variance_net).abs().max() > 0
+    assert gradients(model.displacement_net) is None
+
+
+def test_collaborative_grad_opens_the_leak_through_the_network_input_alone(model, batch):
+    variance_step(model, batch, still(model.variance_net), beta=0.5, collaborative_grad=True)
+    leak = gradients(model.displacement_net)
+    assert leak.abs().max() > 0
+    model.zero_grad()
+    moved = model.move(batch.moving, batch.fixed).moved
+    log_variance = model.log_variance(moved, batch.fixed)
+    gaussian_nll(batch.fixed, moved.detach(), log_variance, beta=0.5).backward()
+    torch.testing.assert_close(leak, gradients(model.displacement_net))
+    model.zero_grad()
+    moved = model.move(batch.moving, batch.fixed).moved
+    gaussian_nll(batch.fixed, moved, model.log_variance(moved, batch.fixed), beta=0.5).backward()
+    assert not torch.allclose(leak, gradients(model.displacement_net), rtol=0.01)
+
+
+def test_the_leak_changes_nothing_for_the_variance_network(model, batch):
+    found = []
+    for leak in (False, True):
+        model.zero_grad()
+        variance_step(model, batch, still(model.variance_net), collaborative_grad=leak)
+        found.append(gradients(model.variance_net))
+    torch.testing.assert_close(*found)
+
+
+def test_gradients_are_zeroed_at_the_start_of_each_step(model, batch):
+    for net, step in (
+        (model.displacement_net, lambda o: displacement_step(model, batch, o, WEIGHTED)),
+        (model.variance_net, lambda o: variance_step(model, batch, o)),
+    ):
+        step(still(net))
+        clean = gradients(net)
+        for p in net.parameters():
+            p.grad = torch.full_like(p, 1e3)
+        step(still(net))
+        torch.testing.assert_close(gradients(net), clean)
+
+
+def test_the_leak_is_stepped_with_the_next_displacement_update_and_then_dropped(model, batch):
+    optimiser = torch.optim.SGD(model.displacement_net.parameters(), lr=1.0)
+    displacement_step(model, batch, still(model.displacement_net), WEIGHTED)
+    own = gradients(model.displacement_net)
+    before = states(model.displacement_net)
+    for p in model.displacement_net.parameters():
+        p.grad = torch.ones_like(p)
+    displacement_step(model, batch, optimiser, WEIGHTED, keep_grad=True)
+    moved = torch.cat(
+        [(a - b).flatten() for a, b in zip(before, states(model.displacement_net), strict=True)]
+    )
+    torch.testing.assert_close(moved, own + 1, atol=1e-5, rtol=1e-4)
+    assert gradients(model.displacement_net) is None
+
+
+def test_each_step_changes_its_own_network_only(model, batch):
+    first, second = states(model.displacement_net), states(model.variance_net)
+    displacement_step(model, batch, torch.optim.Adam(model.displacement_net.parameters(), 1e-3), WEIGHTED)
+    assert not same(first, states(model.displacement_net))
+    assert same(second, states(model.variance_net))
+    first = states(model.displacement_net)
+    variance_step(model, batch, torch.optim.Adam(model.variance_net.parameters(), 1e-3))
+    assert same(first, states(model.displacement_net))
+    assert not same(second, states(model.variance_net))
+
+
+def test_steps_lower_the_losses(model, batch):
+    first = torch.optim.Adam(model.displacement_net.parameters(), 3e-3)
+    second = torch.optim.Adam(model.variance_net.parameters(), 3e-3)
+    objective = Objective({"mse": 1.0, "smoothness": 0.0})
+    rows = [
+        displacement_step(model, batch, first, objective) | variance_step(model, batch, second)
+        for _ in range(25)
+    ]
+    assert rows[-1]["total"] < 0.9 * rows[0]["total"]
+    assert rows[-1]["variance"] < rows[0]["variance"]
+
+
+def test_warm_up_is_the_plain_squared_difference(model, batch):
+    row = displacement_step(model, batch, still(model.displacement_net), WEIGHTED, warmup=True)
+    moved = model.move(batch.moving, batch.fixed).moved
+    assert row["snr_weighted"] == pytest.approx((batch.fixed - moved).square().mean().item(), rel=1e-5)
+
+
+def test_the_mask_keeps_what_lies_outside_out_of_both_losses(model, batch):
+    mask = torch.zeros_like(batch.fixed)
+    mask[..., 4:12, 4:12] = 1
+    other = batch.fixed.clone()
+    other[mask == 0] = 0.0
+    values = []
+    for fixed in (batch.fixed, other):  # the networks see the difference: let them give constants
+        model.displacement_net.head.weight.data.zero_()
+        torch.nn.init.zeros_(model.variance_net.unet.head.weight)
+        masked = Batch(fixed, batch.moving, mask)
+        row = displacement_step(model, masked, still(model.displacement_net), WEIGHTED)
+        values.append(
+            (row["snr_weighted"], variance_step(model, masked, still(model.variance_net))["variance"])
+        )
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_the_objective_of_a_configuration():
+    objective = Objective.from_config(TrainConfig(data_loss="mse", smoothness=0.3, gamma=0.25))
+    assert objective.terms == {"mse": 1.0, "smoothness": 0.3}
+    assert objective.gamma == 0.25
+    assert set(objective.losses()) == {"mse", "smoothness"}
