@@ -204,7 +204,8 @@ class qSlicerLayoutManager(QtCore.QObject):
 
     def _finish(self):
         """At the end of the process: the views first, then what they show."""
-        for view in self._rendered():
-            view._finish()
+        for widget in self._widgets.values():
+            for part in (widget.controllerWidget(), widget.viewWidget()):
+                part._finish()
         self._node.RemoveAllObservers()
         self._widgets.clear()

@@ -5,6 +5,7 @@ import vtk
 from PySide6 import QtCore, QtWidgets
 
 from .mrml_widgets import qMRMLWidget
+from .observing import Observing
 from .plot_drawing import PlotDrawing
 from .rendered_view import RenderedView
 from .slice_views import registerManagers
@@ -35,12 +36,12 @@ class qMRMLThreeDView(RenderedView):
         registerManagers(factory, MANAGERS, slicer.app.applicationLogic())
         self._group = slicer.vtkMRMLDisplayableManagerGroup()
         self._group.Initialize(factory, self._renderer)
-        self._group.AddObserver(vtk.vtkCommand.UpdateEvent, lambda *_: self.scheduleRender())
+        self._observing.observe(self._group, vtk.vtkCommand.UpdateEvent, self.scheduleRender)
         self._group.SetMRMLDisplayableNode(node)
         self._style = slicer.vtkMRMLThreeDViewInteractorStyle()
         self._style.SetDisplayableManagers(self._group)
         self._style.SetInteractor(self._interactor)
-        node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._onNode())
+        self._observing.observe(node, vtk.vtkCommand.ModifiedEvent, self._onNode)
         self._onNode()
 
     def _onNode(self):
@@ -143,8 +144,8 @@ class qMRMLPlotView(RenderedView):
         self._node = node
         self._renderer.SetBackground(1, 1, 1)
         self._drawing = PlotDrawing(self._renderer)
-        self._observed = []
-        node.AddObserver(vtk.vtkCommand.AnyEvent, lambda *_: self.scheduleRender())
+        self._shown = Observing(self)
+        self._observing.observe(node, vtk.vtkCommand.AnyEvent, self.scheduleRender)
 
     def _prepareRender(self):
         self._follow()
@@ -152,8 +153,7 @@ class qMRMLPlotView(RenderedView):
 
     def _follow(self):
         """Observe the chart, its series and their tables, so that a change is drawn."""
-        for item, tag in self._observed:
-            item.RemoveObserver(tag)
+        self._shown.stop()
         chart = self._node.GetPlotChartNode()
         items = [chart] if chart is not None else []
         for i in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
@@ -161,9 +161,8 @@ class qMRMLPlotView(RenderedView):
             items += [
                 n for n in (series, series.GetTableNode() if series is not None else None) if n is not None
             ]
-        self._observed = [
-            (n, n.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self.scheduleRender())) for n in items
-        ]
+        for item in items:
+            self._shown.observe(item, vtk.vtkCommand.ModifiedEvent, self.scheduleRender)
 
     def fitToContent(self):
         self.scheduleRender()
@@ -210,7 +209,12 @@ class qMRMLTableView(QtWidgets.QTableView):
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._node = self._viewNode = self._scene = self._tag = None
+        self._node = self._viewNode = self._scene = None
+        self._views, self._shown = Observing(self), Observing(self)
+
+    def _finish(self):
+        self._views.stop()
+        self._shown.stop()
 
     def setMRMLScene(self, scene):
         self._scene = scene
@@ -220,7 +224,8 @@ class qMRMLTableView(QtWidgets.QTableView):
 
     def setMRMLTableViewNode(self, node):
         self._viewNode = node
-        node.AddObserver(vtk.vtkCommand.AnyEvent, lambda *_: self.setMRMLTableNode(node.GetTableNode()))
+        self._views.stop()
+        self._views.observe(node, vtk.vtkCommand.AnyEvent, lambda: self.setMRMLTableNode(node.GetTableNode()))
         self.setMRMLTableNode(node.GetTableNode())
 
     def mrmlTableViewNode(self):
@@ -231,11 +236,10 @@ class qMRMLTableView(QtWidgets.QTableView):
 
     def setMRMLTableNode(self, node):
         if node is not self._node:
-            if self._node is not None:
-                self._node.RemoveObserver(self._tag)
+            self._shown.stop()
             self._node = node
             if node is not None:
-                self._tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._fill())
+                self._shown.observe(node, vtk.vtkCommand.ModifiedEvent, self._fill)
             self._fill()
 
     def _fill(self):
@@ -280,4 +284,10 @@ class qMRMLTableWidget(qMRMLWidget):
         return self._view
 
     def tableController(self):
+        return self._bar
+
+    def viewWidget(self):
+        return self._view
+
+    def controllerWidget(self):
         return self._bar

@@ -5,6 +5,7 @@ import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 from vtk.util.numpy_support import vtk_to_numpy
 
+from .observing import Observing
 from .standin import NotInStandIn
 
 _EVENTS = {
@@ -23,6 +24,7 @@ class RenderedView(QtWidgets.QWidget):
     def __init__(self, parent=None):
         super().__init__(parent)
         self._image, self._dirty, self._paused = None, True, 0
+        self._observing = Observing(self)
         self._window = vtk.vtkRenderWindow()
         self._window.SetOffScreenRendering(1)
         self._window.SetMultiSamples(0)
@@ -113,6 +115,7 @@ class RenderedView(QtWidgets.QWidget):
 
     def _finish(self):
         """At the end of the process: let go of the graphics before Python does."""
+        self._observing.stop()
         self._group = self._style = None
         self._interactor.SetRenderWindow(None)
         self._window.RemoveRenderer(self._renderer)

@@ -50,14 +50,14 @@ class qMRMLSliceView(RenderedView):
         registerManagers(factory, MANAGERS, slicer.app.applicationLogic())
         self._group = slicer.vtkMRMLDisplayableManagerGroup()
         self._group.Initialize(factory, self._renderer)
-        self._group.AddObserver(vtk.vtkCommand.UpdateEvent, lambda *_: self.scheduleRender())
+        self._observing.observe(self._group, vtk.vtkCommand.UpdateEvent, self.scheduleRender)
         self._group.SetMRMLDisplayableNode(logic.GetSliceNode())
         logic.SetDisplayableManagerGroup(self._group)
         self._style = slicer.vtkMRMLSliceViewInteractorStyle()
         self._style.SetSliceLogic(logic)
         self._style.SetDisplayableManagers(self._group)
         self._style.SetInteractor(self._interactor)
-        logic.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._onLogic())
+        self._observing.observe(logic, vtk.vtkCommand.ModifiedEvent, self._onLogic)
         self._onLogic()
 
     def _onLogic(self):

@@ -4,6 +4,7 @@ import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from .mrml_widgets import qMRMLWidget
+from .observing import Observing
 
 _STEPS = 10000
 
@@ -13,6 +14,7 @@ class ViewBar(qMRMLWidget):
 
     def __init__(self, label, color, parent=None):
         super().__init__(parent)
+        self._observing = Observing(self)
         self._row = QtWidgets.QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 4, 0)
         self._row.setSpacing(4)
@@ -26,6 +28,9 @@ class ViewBar(qMRMLWidget):
         palette.setColor(QtGui.QPalette.ColorRole.Window, QtGui.QColor.fromRgbF(*color))
         self.setPalette(palette)
         self._label.setStyleSheet("color: black")
+
+    def _finish(self):
+        self._observing.stop()
 
     def paintEvent(self, _event):
         painter = QtGui.QPainter(self)
@@ -50,7 +55,7 @@ class SliceBar(ViewBar):
         self._row.addWidget(self._value)
         self._slider.valueChanged.connect(self._onSlider)
         for item in (node, logic):
-            item.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._show())
+            self._observing.observe(item, vtk.vtkCommand.ModifiedEvent, self._show)
         self._show()
 
     def _bounds(self):
