@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def save_checkpoint(
         "best": best,
         "state": model.state_dict(),
         "optimisers": {name: o.state_dict() for name, o in optimisers.items()},
+        "gradients": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
     }
     partial = path.with_name(f".partial-{path.name}")
     try:
@@ -39,8 +41,16 @@ def load_checkpoint(
         model.load_state_dict(content["state"])
         for name, optimiser in optimisers.items():
             optimiser.load_state_dict(content["optimisers"][name])
-    except (RuntimeError, KeyError, EOFError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path.name} is damaged or belongs to another run ({str(error).splitlines()[0]})."
-        ) from error
-    return {"step": int(content["step"]), "best": float(content["best"])}
+        for name, parameter in model.named_parameters():  # `collaborative_grad` carries them to the next step
+            gradient = content["gradients"].get(name)
+            parameter.grad = None if gradient is None else gradient.to(parameter.device)
+        return {"step": int(content["step"]), "best": float(content["best"])}
+    except (RuntimeError, LookupError, EOFError, OSError, TypeError, ValueError, AttributeError) as error:
+        reason = _first_line(error)
+    except pickle.UnpicklingError:
+        reason = "not a plain file of tensors"
+    raise ValueError(f"{path.name} is damaged or belongs to another run ({reason}).")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0].rstrip(".:") or type(error).__name__

@@ -182,6 +182,20 @@ class Run:
         return scores
 
 
+def _fitting_network(samples: Sequence[PairSample], network: NetworkConfig | None) -> NetworkConfig:
+    """The network's configuration, by default that of the samples' dimension. Raises ValueError."""
+    dimensions = sorted({s.fixed.ndim for s in samples})
+    if not dimensions:
+        raise ValueError("The run has no pairs: at least one pair is accepted.")
+    network = network or NetworkConfig(ndim=dimensions[0])
+    if dimensions != [network.ndim]:
+        found = " and ".join(f"{n}D" for n in dimensions)
+        raise ValueError(
+            f"The pairs are {found}, the network works in {network.ndim}D: one dimension is accepted."
+        )
+    return network
+
+
 def train(
     config: TrainConfig,
     folder: str | Path,
@@ -198,8 +212,9 @@ def train(
     """
     progress = progress or Progress()
     grid = grid or GridConfig()
-    run = Run(config, network or NetworkConfig(), grid, Path(folder))
+    resolve_device(config.device)  # fail before the work
     samples = samples if samples is not None else load_samples(config, grid, progress.part(0.0, 0.05))
+    run = Run(config, _fitting_network(samples, network), grid, Path(folder))
     chosen, held = split_by_patient(samples, _VALIDATION_FRACTION, config.seed)
     training, validation = [samples[i] for i in chosen], [samples[i] for i in held]
     run.write_split(training, validation)

@@ -1,0 +1,90 @@
+"""Checkpoints: everything comes back, and a damaged one is refused."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from builders import assert_sentence, tiny_model
+from hetreg.training.checkpoint import load_checkpoint, save_checkpoint
+
+
+def trained(seed: int):
+    """A model and its two optimisers after a step with random gradients."""
+    model = tiny_model()
+    optimisers = {
+        "displacement": torch.optim.Adam(model.displacement_net.parameters(), 1e-2),
+        "variance": torch.optim.Adam(model.variance_net.parameters(), 1e-2),
+    }
+    torch.manual_seed(seed)
+    for p in model.parameters():
+        p.grad = torch.randn_like(p)
+    for optimiser in optimisers.values():
+        optimiser.step()
+    return model, optimisers
+
+
+def equal(a, b) -> bool:
+    """True if two nested states agree bit for bit."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+    return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
+
+
+def test_weights_moments_and_pending_gradients_come_back(tmp_path):
+    model, optimisers = trained(1)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+    other, others = trained(2)
+    for p in other.parameters():
+        p.grad = None
+    assert load_checkpoint(tmp_path / "last.ckpt", other, others) == {"step": 7, "best": 0.5}
+    assert equal(model.state_dict(), other.state_dict())
+    for name, optimiser in optimisers.items():
+        assert equal(optimiser.state_dict(), others[name].state_dict())
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)
+
+
+def test_a_first_score_of_minus_infinity_comes_back(tmp_path):
+    model, optimisers = trained(1)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 0, -math.inf)
+    assert load_checkpoint(tmp_path / "last.ckpt", model, optimisers)["best"] == -math.inf
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02}.", None])
+def test_a_damaged_checkpoint_is_refused(tmp_path, content):
+    model, optimisers = trained(1)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+    whole = (tmp_path / "last.ckpt").read_bytes()
+    (tmp_path / "last.ckpt").write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(ValueError, match=r"last\.ckpt") as caught:
+        load_checkpoint(tmp_path / "last.ckpt", model, optimisers)
+    assert_sentence(caught.value)
+
+
+def test_another_network_is_refused(tmp_path):
+    model, optimisers = trained(1)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+    with pytest.raises(ValueError, match="another run") as caught:
+        load_checkpoint(tmp_path / "last.ckpt", tiny_model(encoder=(4, 4)), {})
+    assert_sentence(caught.value)
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
+    model, optimisers = trained(1)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+
+    def full(content, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("no space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="disk full") as caught:
+        save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 8, 0.5)
+    assert_sentence(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
+    assert load_checkpoint(tmp_path / "last.ckpt", model, optimisers)["step"] == 7

@@ -1,0 +1,167 @@
+"""Samples, splits, crops, augmentation; a folder of pairs; phantoms as samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from builders import FULL_RANGE, OBLIQUE, assert_sentence, sampled, train_samples
+from hetreg.config import GridConfig
+from hetreg.datasets.base import PairSample, augment_pair, crop_or_pad, split_by_patient, stack
+from hetreg.datasets.pairs import PairsDataset, find_pairs
+from hetreg.datasets.phantom import make_pair
+from hetreg.datasets.simulated import PhantomDataset, to_sample
+from hetreg.image import write_image
+from hetreg.progress import Cancelled, Progress
+
+
+def test_the_split_is_by_patient_seeded_and_complete():
+    samples = [PairSample(np.zeros(1), np.zeros(1), patient=f"p{n % 10}") for n in range(40)]
+    training, validation = split_by_patient(samples, 0.2, 0)
+    assert sorted(training + validation) == list(range(40))
+    patients = [{samples[i].patient for i in part} for part in (training, validation)]
+    assert not patients[0] & patients[1]
+    assert len(patients[1]) == 2
+    assert split_by_patient(samples, 0.2, 0) == (training, validation)
+    assert any(split_by_patient(samples, 0.2, seed)[1] != validation for seed in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("patients", "fraction", "held"), [(1, 0.5, 0), (2, 0.01, 1), (2, 0.99, 1), (5, 0.0, 0), (0, 0.5, 0)]
+)
+def test_the_split_never_empties_the_training_part(patients, fraction, held):
+    samples = [PairSample(np.zeros(1), np.zeros(1), patient=str(n)) for n in range(patients)]
+    training, validation = split_by_patient(samples, fraction, 0)
+    assert len(validation) == held
+    assert len(training) == patients - held
+
+
+@pytest.mark.parametrize(
+    ("length", "size", "offset", "expected"),
+    [
+        (4, 4, (), [1, 2, 3, 4]),
+        (4, 2, (), [2, 3]),
+        (4, 2, (1,), [3, 4]),
+        (4, 2, (9,), [3, 4]),
+        (4, 2, (-9,), [1, 2]),
+        (2, 4, (), [0, 1, 2, 0]),
+        (2, 4, (9,), [1, 2, 0, 0]),
+        (2, 4, (-9,), [0, 0, 1, 2]),
+    ],
+)
+def test_crop_and_pad_by_hand(length, size, offset, expected):
+    np.testing.assert_array_equal(crop_or_pad(np.arange(1, length + 1), size, offset), expected)
+
+
+def test_crop_keeps_axes_apart_and_the_type():
+    array = np.arange(30, dtype=np.uint8).reshape(3, 10)
+    out = crop_or_pad(array, 4, (0, 2))
+    assert out.dtype == np.uint8
+    np.testing.assert_array_equal(out[1:], array[:, 5:9])
+
+
+def test_stack_is_a_batch_or_none_if_one_lacks_it():
+    samples = train_samples(2)
+    zero = [[0, 0], [0, 0]]
+    batch = stack(samples, "fixed", 20, zero)
+    assert batch.shape == (2, 1, 20, 20)
+    np.testing.assert_array_equal(batch[1, 0], samples[1].fixed)
+    assert (
+        stack([samples[0], PairSample(samples[1].fixed, samples[1].moving)], "fixed_label", 20, zero) is None
+    )
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_augmentation_treats_both_images_alike(ndim):
+    image = torch.rand((4, 1, *[12] * ndim), generator=torch.Generator().manual_seed(1))
+    fixed, moving = augment_pair(image, image, torch.Generator().manual_seed(0))
+    assert torch.equal(fixed, moving)
+    assert fixed.shape == image.shape
+    assert fixed.min() >= 0
+    assert fixed.max() <= 1
+    assert not torch.allclose(fixed, image)
+    again, _ = augment_pair(image, image, torch.Generator().manual_seed(0))
+    assert torch.equal(fixed, again)
+    assert not torch.allclose(fixed[0], fixed[1])
+
+
+def test_augmentation_exchanges_the_two_as_often_as_it_says():
+    ones, zeros = torch.ones(200, 1, 8, 8), torch.zeros(200, 1, 8, 8)
+    for swap, low, high in ((0.0, 0, 0), (1.0, 200, 200), (0.3, 35, 85)):
+        fixed, _ = augment_pair(ones, zeros, torch.Generator().manual_seed(0), swap=swap)
+        exchanged = int((fixed[:, 0, 4, 4] == 0).sum())
+        assert low <= exchanged <= high
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two pairs: a stack with labels, and an oblique isotropic volume without; and files that are none."""
+    stack_, volume = sampled((20, 18, 3), (1, 1, 8)), sampled((16, 17, 18), direction=OBLIQUE)
+    for case, image in (("b_stack", stack_), ("a_volume", volume)):
+        for frame, factor in (("ED", 1.0), ("ES", 2.0)):
+            write_image(image.like(image.array * factor, "x"), tmp_path / f"{case}_{frame}.nii.gz")
+    for frame in ("ED", "ES"):
+        label = stack_.like((stack_.array > 50).astype(np.uint8), "label")
+        write_image(label, tmp_path / f"b_stack_{frame}_seg.nrrd")
+    write_image(stack_, tmp_path / "alone_ED.nrrd")
+    (tmp_path / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_pairs_are_found_by_name(folder):
+    found = find_pairs(folder)
+    assert [str(p["case"]) for p in found] == ["a_volume", "b_stack"]
+    assert found[0]["fixed"].name == "a_volume_ES.nii.gz"
+    assert found[0]["moving"].name == "a_volume_ED.nii.gz"
+    assert "fixed_seg" not in found[0]
+    assert found[1]["moving_seg"].name == "b_stack_ED_seg.nrrd"
+
+
+def test_stacks_give_slices_and_volumes_give_one_sample(folder):
+    samples = PairsDataset(folder).samples(FULL_RANGE)
+    assert [s.patient for s in samples] == ["a_volume", *["b_stack"] * 3]
+    assert samples[0].fixed.shape == (18, 17, 16)
+    assert samples[0].fixed_label is None
+    for sample in samples[1:]:
+        assert sample.fixed.shape == sample.fixed_label.shape == (18, 20)
+        assert sample.fixed_label.dtype == np.uint8
+        assert sample.fixed.flags["C_CONTIGUOUS"]
+        assert sample.fixed.min() >= 0
+        assert sample.fixed.max() <= 1
+    assert samples[2].fixed_label.any()
+    ratio = samples[2].fixed[5:10, 5:10] / samples[2].moving[5:10, 5:10]
+    assert (ratio > 1.5).all()  # ES is twice as bright, and is the fixed image
+
+
+def test_a_folder_without_pairs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no pairs") as caught:
+        find_pairs(tmp_path)
+    assert_sentence(caught.value, "_ED and <case>_ES")
+
+
+def test_reading_can_be_cancelled(folder):
+    with pytest.raises(Cancelled, match="a_volume"):
+        PairsDataset(folder).samples(GridConfig(), Progress(cancelled=lambda: True))
+
+
+def test_a_phantom_becomes_a_sample_in_0_to_1_with_its_truth_in_the_same_units():
+    pair = make_pair("mri2d", 3, size=32)
+    sample = to_sample(pair, FULL_RANGE)
+    assert sample.fixed.shape == sample.fixed_label.shape == (32, 32)
+    assert min(sample.fixed.min(), sample.moving.min()) == 0.0
+    assert max(sample.fixed.max(), sample.moving.max()) == 1.0
+    both = np.concatenate([pair.fixed.array.ravel(), pair.moving.array.ravel()])
+    expected = pair.residual_variance.array[0] / np.ptp(both) ** 2
+    np.testing.assert_allclose(sample.true_variance, expected, rtol=1e-5)
+    assert sample.patient == "mri2d-3"
+
+
+def test_phantoms_of_several_kinds_by_seed():
+    samples = PhantomDataset("mri2d+echo2d", 3, seed=5, size=32).samples(GridConfig())
+    assert [s.patient for s in samples] == ["mri2d-5", "echo2d-6", "mri2d-7"]
+    again = PhantomDataset("mri2d+echo2d", 3, seed=5, size=32).samples(GridConfig())
+    for a, b in zip(samples, again, strict=True):
+        np.testing.assert_array_equal(a.fixed, b.fixed)
+    with pytest.raises(ValueError, match="'ct2d'"):
+        PhantomDataset("ct2d", 1).samples(GridConfig())

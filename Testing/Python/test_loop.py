@@ -1,0 +1,180 @@
+"""The training loop: it learns, stops, goes on, and writes what it did."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
+from hetreg.config import GridConfig, NetworkConfig, TrainConfig
+from hetreg.model import RegistrationModel
+from hetreg.progress import Cancelled, Progress
+from hetreg.training.loop import draw_batch, load_samples, train, validate
+
+CPU = torch.device("cpu")
+
+
+def run(folder, config: TrainConfig, *, ndim: int = 2, progress: Progress | None = None) -> RegistrationModel:
+    """Train the small network on the discs."""
+    samples = train_samples(ndim=ndim)
+    return train(config, folder, progress, network=NetworkConfig(ndim=ndim, **TINY), samples=samples)
+
+
+def rows(folder) -> list[dict]:
+    """The lines of the log."""
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def stop_at(step: int) -> Progress:
+    """Progress that cancels when that step has been reported."""
+    seen = []
+    return Progress(lambda f, m: seen.append(m), lambda: seen[-1].startswith(f"Step {step} of"))
+
+
+def same_weights(a: RegistrationModel, b: RegistrationModel) -> bool:
+    """True if both models agree bit for bit."""
+    return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_run_writes_its_files_and_the_best_model_loads(tmp_path, ndim):
+    config = tiny_training()
+    model = run(tmp_path, config, ndim=ndim)
+    assert not model.training
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "config.json",
+        "split.json",
+        "log.jsonl",
+        "best.pt",
+        "last.ckpt",
+    }
+    assert TrainConfig.load(tmp_path / "config.json") == config
+    split = json.loads((tmp_path / "split.json").read_text())
+    assert sorted(split["training"] + split["validation"]) == ["p0", "p1", "p2", "p3"]
+    assert [r["step"] for r in rows(tmp_path)] == [3, 6]
+    assert {"total", "variance", "val_mse", "val_dice", "val_folding"} <= rows(tmp_path)[-1].keys()
+    assert RegistrationModel.load(tmp_path / "best.pt").ndim == ndim
+
+
+@pytest.mark.parametrize("leak", [False, True])
+@pytest.mark.parametrize("killed_at", [4, 5])
+def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path, leak, killed_at):
+    config = tiny_training(steps=8, validate_every=2, collaborative_grad=leak)
+    whole = run(tmp_path / "whole", config)
+    with pytest.raises(Cancelled):
+        run(tmp_path / "cut", config, progress=stop_at(killed_at))
+    resumed = run(tmp_path / "cut", config)
+    assert same_weights(whole, resumed)
+    last = [{k: v for k, v in rows(tmp_path / n)[-1].items() if k != "seconds"} for n in ("whole", "cut")]
+    assert last[0] == last[1]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path):
+    models = [run(tmp_path / str(n), tiny_training(seed=s)) for n, s in enumerate((0, 0, 1))]
+    assert same_weights(models[0], models[1])
+    assert not same_weights(models[0], models[2])
+
+
+def test_cancelling_stops_between_steps_and_keeps_the_checkpoint(tmp_path):
+    with pytest.raises(Cancelled, match="Step 4 of 6"):
+        run(tmp_path, tiny_training(), progress=stop_at(4))
+    assert [r["step"] for r in rows(tmp_path)] == [3]
+    assert (tmp_path / "last.ckpt").is_file()
+
+
+def test_a_finished_run_is_not_trained_further(tmp_path):
+    first = run(tmp_path, tiny_training())
+    assert same_weights(first, run(tmp_path, tiny_training()))
+    assert len(rows(tmp_path)) == 2
+
+
+def test_training_lowers_the_validation_error(tmp_path):
+    run(
+        tmp_path,
+        tiny_training(steps=150, validate_every=30, data_loss="mse", learning_rate=5e-3, augment=False),
+    )
+    found = rows(tmp_path)
+    assert found[-1]["val_mse"] < 0.8 * found[0]["val_mse"]
+    assert found[-1]["val_dice"] > found[0]["val_dice"]
+
+
+def test_the_variance_network_waits_for_the_warm_up_and_starts_at_the_residual(tmp_path):
+    run(tmp_path, tiny_training(steps=5, warmup=2, validate_every=1))
+    found = rows(tmp_path)
+    assert [r["step"] for r in found if "variance" in r] == [3, 4, 5]
+    assert found[2]["mean_variance"] == pytest.approx(found[2]["val_mse"], rel=0.9)
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    samples, config = train_samples(), tiny_training()
+    batches = [draw_batch(samples, config, step, CPU) for step in (3, 4, 3)]
+    assert torch.equal(batches[0].fixed, batches[2].fixed)
+    assert torch.equal(batches[0].moving, batches[2].moving)
+    assert not torch.equal(batches[0].fixed, batches[1].fixed)
+    assert batches[0].fixed.shape == (2, 1, 16, 16)
+    assert batches[0].fixed.min() >= 0
+    assert batches[0].fixed.max() <= 1
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_validation_by_hand_and_the_train_mode_restored(training):
+    model, samples = tiny_model().train(training), train_samples(2, size=16)
+    scores = validate(model, samples, 16, CPU)
+    assert model.training == training
+    expected = np.mean([np.square(s.fixed - s.moving).mean() for s in samples])
+    assert scores["mse"] == pytest.approx(expected, rel=1e-5)
+    assert scores["folding"] == 0
+    pairs = [(s.fixed_label > 0, s.moving_label > 0) for s in samples]
+    expected = np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in pairs])
+    assert scores["dice"] == pytest.approx(expected)
+
+
+def test_samples_come_from_phantom_and_folder(tmp_path):
+    config = tiny_training(dataset="phantom", phantoms=2, kind="mri2d", size=32)
+    made = load_samples(config, GridConfig(), Progress())
+    assert len(made) == 2
+    assert made[0].fixed.shape == (128, 128)
+    with pytest.raises(ValueError, match="'elsewhere'") as caught:
+        load_samples(tiny_training(dataset="elsewhere"), GridConfig(), Progress())
+    assert_sentence(caught.value, "phantom+pairs")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"phantoms": 0}, ("no pairs",)),
+        ({"dataset": "pairs", "root": "EMPTY"}, ("has no pairs",)),
+        ({"dataset": "pairs", "root": "EMPTY/absent"}, ("absent",)),
+        ({"kind": "ct2d", "phantoms": 1}, ("'ct2d'", "mri2d")),
+        ({"device": "cuda"}, ("'cuda' is not available",)),
+    ],
+)
+def test_unusable_data_is_one_sentence(tmp_path, monkeypatch, changes, words):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    changes = {k: str(tmp_path) + v[5:] if str(v).startswith("EMPTY") else v for k, v in changes.items()}
+    with pytest.raises(ValueError, match="accepted") as caught:
+        train(tiny_training(**changes), tmp_path / "run")
+    assert_sentence(caught.value, *words)
+
+
+def test_the_network_takes_its_dimension_from_the_data(tmp_path):
+    config = tiny_training(steps=1, warmup=0, validate_every=1, batch=1)
+    assert train(config, tmp_path, samples=train_samples(2, ndim=3)).ndim == 3
+
+
+def test_pairs_of_another_or_of_two_dimensions_are_refused(tmp_path):
+    flat, deep = train_samples(1), train_samples(1, ndim=3)
+    for samples, words in ((deep, "3D"), ([*flat, *deep], "2D and 3D")):
+        with pytest.raises(ValueError, match="one dimension") as caught:
+            train(tiny_training(), tmp_path, network=NetworkConfig(**TINY), samples=samples)
+        assert_sentence(caught.value, words)
+
+
+def test_a_damaged_checkpoint_stops_the_run(tmp_path):
+    (tmp_path / "last.ckpt").write_bytes(b"half a file")
+    with pytest.raises(ValueError, match=r"last\.ckpt") as caught:
+        run(tmp_path, tiny_training())
+    assert_sentence(caught.value)
