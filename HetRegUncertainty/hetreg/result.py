@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .image import Image, vector_to_sitk, write_image
+from .progress import plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +86,8 @@ class RegisterResult:
             )
         if self.moved.is_2d:
             files["transform_2d"] = _write_transform(self._transform_2d(), folder / "transform_2d.h5")
-        files["report"] = folder / "report.json"
-        text = json.dumps({"summary": self.summary, "record": self.record}, indent=2)
-        try:
-            files["report"].write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise OSError(f"{files['report']} could not be written: {error.strerror}.") from error
+        content = {"summary": self.summary, "record": self.record}
+        files["report"] = _write_json(content, folder / "report.json")
         return files
 
     def _transform_2d(self) -> sitk.DisplacementFieldTransform:
@@ -109,10 +107,26 @@ def displacement_transform(
 def _write_transform(transform: sitk.Transform, path: Path) -> Path:
     """Write beside the target and rename. Raises OSError."""
     partial = path.with_name(f"partial-{path.name}")
+    need = 8 * len(transform.GetParameters()) + 2**16
+    if shutil.disk_usage(path.parent).free < need:  # HDF5 itself would fill the terminal with its error stack
+        raise OSError(f"{path} could not be written: the disk has less than {need / 1e6:.1f} MB left.")
     try:
         sitk.WriteTransform(transform, str(partial))
         os.replace(partial, path)
     except (RuntimeError, OSError) as error:
         partial.unlink(missing_ok=True)
         raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
+    return path
+
+
+def _write_json(content: dict[str, Any], path: Path) -> Path:
+    """Write beside the target and rename. Raises OSError."""
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        text = json.dumps(plain(content), indent=2, allow_nan=False)
+        partial.write_text(text + "\n", encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: {error.strerror}.") from error
     return path
