@@ -59,19 +59,10 @@ def register_pair(
     moving = moving if isinstance(moving, Image) else read_image(moving)
     check_pair(fixed, moving)
     device = resolve_device(config.device)
-    model = _load(model or config.model, fixed, config)
     notes: list[str] = []
+    model = _load(model or config.model, fixed, config, notes)
     pair = to_network_grid(fixed, moving, model.grid, ndim=model.ndim, multiple=model.multiple)
-    try:
-        maps = _compute(model, pair, config, device, progress.part(0.05, 0.85))
-    except torch.OutOfMemoryError:
-        if device.type == "cpu":
-            raise
-        notes.append(f"The memory of {describe_device(device)} was not enough: computed on the CPU instead.")
-        device = torch.device("cpu")
-        maps = _compute(model, pair, config, device, progress.part(0.05, 0.85))
-    finally:
-        model.to("cpu")
+    maps, device = _run_networks(model, pair, config, device, progress.part(0.05, 0.85), notes)
     progress.step(0.87, "Moving the image")
     result = assemble(fixed, moving, pair, maps)
     if moving_seg is not None:
@@ -89,11 +80,17 @@ def register_pair(
     return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))
 
 
-def _load(model: RegistrationModel | str | Path, fixed: Image, config: RegisterConfig) -> RegistrationModel:
+def _load(
+    model: RegistrationModel | str | Path, fixed: Image, config: RegisterConfig, notes: list[str]
+) -> RegistrationModel:
     wanted = {"2d": 2, "3d": 3}.get(config.dimension)
     if model == "auto":
         card = zoo.default_model(wanted or choose_dimension(fixed)[0])
         model = RegistrationModel.load(zoo.locate(card.name))
+        notes.append(
+            f"The model '{card.name}' was chosen by the dimension of the image, not by its contents: choose "
+            "another one if it was made for another kind of image."
+        )
     elif not isinstance(model, RegistrationModel):
         model = RegistrationModel.load(zoo.locate(model))
     if wanted and wanted != model.ndim:
@@ -104,6 +101,28 @@ def _load(model: RegistrationModel | str | Path, fixed: Image, config: RegisterC
     return model
 
 
+def _run_networks(
+    model: RegistrationModel,
+    pair: NetworkPair,
+    config: RegisterConfig,
+    device: torch.device,
+    progress: Progress,
+    notes: list[str],
+) -> tuple[Maps, torch.device]:
+    """`_compute` on the device, or on the CPU if its memory is not enough; the model is left as it was."""
+    was_training, home = model.training, next(model.parameters()).device
+    try:
+        return _compute(model.eval(), pair, config, device, progress), device
+    except torch.OutOfMemoryError:
+        if device.type == "cpu":
+            raise
+        notes.append(f"The memory of {describe_device(device)} was not enough: computed on the CPU instead.")
+        cpu = torch.device("cpu")
+        return _compute(model, pair, config, cpu, progress), cpu
+    finally:
+        model.train(was_training).to(home)
+
+
 def _compute(
     model: RegistrationModel,
     pair: NetworkPair,
@@ -112,10 +131,9 @@ def _compute(
     progress: Progress,
 ) -> Maps:
     """Both networks and the refinement, in chunks of slices; everything back on the image grid."""
-    was_training = model.training
-    model.eval().to(device)
+    model.to(device)
     if model.ndim == 2:
-        model.to(memory_format=torch.channels_last)
+        model.to(memory_format=torch.channels_last)  # half the time on the CPU
     samples, voxels = pair.fixed.shape[0], pair.fixed[0].numel()
     count = max(1, _CHUNK_VOXELS[model.ndim] // voxels)
     parts: list[tuple[Tensor, ...]] = []
@@ -123,7 +141,6 @@ def _compute(
         stop = min(start + count, samples)
         chunk = progress.part(start / samples, stop / samples)
         parts.append(_forward(model, pair, slice(start, stop), config, device, chunk))
-    model.train(was_training)
     progress.step(1.0, "Making the maps")
     disp, back, log_variance, weight = (
         torch.cat(p) if p[0] is not None else None for p in zip(*parts, strict=True)
