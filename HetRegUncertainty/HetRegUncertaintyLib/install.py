@@ -77,14 +77,18 @@ def installTorch():
 
 def installExtension():
     """Install the PyTorch extension, to go on after the restart. Returns why not, "" if it was installed."""
-    manager = slicer.app.extensionsManagerModel()
-    if not manager.installExtensionFromServer(EXTENSION):
+    if not extensionsManager().installExtensionFromServer(EXTENSION):
         return _(
             "The extension named PyTorch could not be installed: check the network connection, or install it "
             "with the Extensions Manager."
         )
     setResume(True)
     return ""
+
+
+def extensionsManager():
+    """Slicer's model of the extensions."""
+    return slicer.app.extensionsManagerModel()
 
 
 def resumeWanted():

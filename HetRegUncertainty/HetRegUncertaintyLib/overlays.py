@@ -42,7 +42,7 @@ def showLegend(nodes, role):
     if role not in nodes:
         return
     low, high = windowOf(nodes[role])
-    if abs(low) < 1e-4 * (high - low):  # a saved window comes back rounded: keep the legend from saying -1e-07
+    if abs(low) < 1e-4 * (high - low):  # a saved window comes back rounded: no -1e-07
         setWindow(nodes[role], 0.0, high)
     legend = logic.AddDefaultColorLegendDisplayNode(nodes[role])
     legend.SetTitleText(colors.styles()[role].title)

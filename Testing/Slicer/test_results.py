@@ -1,4 +1,4 @@
-"""Result nodes: the transform applied by Slicer makes the moved image, also on real data and after loading."""
+"""Result nodes: the transform applied by Slicer makes the moved image, on real data and after loading too."""
 
 from pathlib import Path
 

@@ -1,0 +1,132 @@
+"""The Dependencies section without torch: the panel works, says what is missing, installs with consent."""
+
+import importlib.util
+import sys
+import types
+
+import pytest
+import slicer
+
+import runtime
+from HetRegUncertaintyLib import install
+
+
+@pytest.fixture
+def noTorch(monkeypatch):
+    """torch and PyTorchUtils cannot be found, as in a fresh Slicer."""
+    original = importlib.util.find_spec
+
+    def find_spec(name, *arguments):
+        if name in sys.modules and name == "PyTorchUtils":
+            return object()
+        return None if name in ("torch", "PyTorchUtils") else original(name, *arguments)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_spec)
+    return monkeypatch
+
+
+@pytest.fixture
+def pyTorchExtension(noTorch):
+    """The PyTorch extension is there, PyTorch itself is not; calls of installTorch are recorded."""
+    calls = []
+
+    class PyTorchUtilsLogic:
+        result = None
+
+        def installTorch(self, **keywords):
+            calls.append(keywords)
+            return self.result
+
+    module = types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic, calls=calls)
+    noTorch.setitem(sys.modules, "PyTorchUtils", module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def forgetMarker():
+    install.setResume(False)
+    yield
+    install.setResume(False)
+
+
+def test_registerSaysThatTorchIsMissing(panel, smallPair, noTorch):
+    panel._checkCanApply()
+    assert not panel.ui.registerButton.enabled
+    assert "PyTorch is not installed" in panel.ui.registerButton.toolTip
+    assert "PyTorch is not installed" in panel.ui.statusLabel.text
+
+
+def test_menusAreFilledWithoutTorch(panel, noTorch):
+    assert panel.ui.modelComboBox.count >= 2
+    assert panel.ui.deviceComboBox.count == 4
+    assert panel.ui.overlayComboBox.count == 7
+
+
+def test_cardWithoutTorch(panel, noTorch):
+    panel.dependencyCard.update()
+    assert "missing" in panel.ui.dependencyLabel.text
+    assert panel.ui.installButton.text == "Install the PyTorch extension..."
+
+
+def test_cardWithTorch(panel):
+    panel.ui.dependencyCollapsibleButton.collapsed = False
+    panel.dependencyCard.update()
+    assert install.torchVersion() in panel.ui.dependencyLabel.text
+    assert "CPU" in panel.ui.dependencyLabel.text or "GPU" in panel.ui.dependencyLabel.text
+    panel.ui.dependencyCollapsibleButton.collapsed = True
+
+
+def test_declinedExtensionInstallsNothing(panel, noTorch, monkeypatch):
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: False)
+    monkeypatch.setattr(install, "installExtension", lambda: pytest.fail("not asked for"))
+    panel.ui.installButton.click()
+    assert panel.ui.dependencyLabel.text == "Nothing was installed."
+
+
+def test_extensionIsInstalledThenSlicerRestarts(panel, noTorch, monkeypatch):
+    asked, restarts = [], []
+    manager = types.SimpleNamespace(installExtensionFromServer=lambda name: asked.append(name) or True)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: True)
+    monkeypatch.setattr(slicer.util, "restart", lambda: restarts.append(1))
+    monkeypatch.setattr(install, "extensionsManager", lambda: manager)
+    panel.ui.installButton.click()
+    assert asked == ["PyTorch"]
+    assert restarts == [1]
+    assert install.resumeWanted()
+
+
+def test_noNetwork(panel, noTorch, monkeypatch):
+    manager = types.SimpleNamespace(installExtensionFromServer=lambda name: False)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: True)
+    monkeypatch.setattr(install, "extensionsManager", lambda: manager)
+    panel.ui.installButton.click()
+    assert "could not be installed" in panel.ui.dependencyLabel.text
+    assert not install.resumeWanted()
+
+
+def test_resumeAfterTheRestart(panel, pyTorchExtension):
+    install.setResume(True)
+    panel.exit()
+    panel.enter()
+    assert len(pyTorchExtension.calls) == 1
+    assert pyTorchExtension.calls[0]["askConfirmation"] is True
+    assert not install.resumeWanted()
+    assert "not installed" in panel.ui.dependencyLabel.text
+
+
+def test_torchIsInstalledByTheExtension(panel, pyTorchExtension, monkeypatch):
+    pyTorchExtension.PyTorchUtilsLogic.result = types.ModuleType("torch")
+    assert install.installTorch() == ""
+    assert pyTorchExtension.calls == [
+        {"askConfirmation": True, "torchVersionRequirement": install.TORCH_REQUIREMENT}
+    ]
+
+
+def test_installErrorIsShown(panel, pyTorchExtension, monkeypatch, raisesInSlot):
+    def fail(self, **keywords):
+        raise RuntimeError("no space left")
+
+    monkeypatch.setattr(pyTorchExtension.PyTorchUtilsLogic, "installTorch", fail)
+    with raisesInSlot(RuntimeError, "no space left"):
+        panel.ui.installButton.click()
+    assert runtime.errors() == []
