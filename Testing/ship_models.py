@@ -42,7 +42,7 @@ FLAT = NetworkConfig(
     encoder=(16, 32, 48, 64), decoder=(64, 48, 48, 32), tail=(32, 32), output_stride=2, integration_steps=6
 )
 DEEP = replace(FLAT, ndim=3, encoder=(8, 16, 32, 32), decoder=(32, 32, 32, 16), tail=(16, 16))
-BASE = TrainConfig(learning_rate=1e-3, smoothness=0.02, warmup=200, validate_every=250)
+BASE = TrainConfig(learning_rate=1e-3, smoothness=0.02, warmup=150, validate_every=150)
 
 RECIPES = {
     "cine-mri-2d": Recipe(
@@ -51,7 +51,7 @@ RECIPES = {
         "Sunnybrook Cardiac Data, end-diastole and end-systole (CC0), and simulated short-axis MRI",
         FLAT,
         GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2),
-        replace(BASE, dataset="phantom+pairs", kind="mri2d", phantoms=300, steps=2200),
+        replace(BASE, dataset="phantom+pairs", kind="mri2d", phantoms=300, steps=1500),
     ),
     "echo-2d": Recipe(
         "Echocardiography, 2D",
@@ -59,7 +59,7 @@ RECIPES = {
         "Simulated apical and short-axis echocardiograms; no real echo",
         FLAT,
         GridConfig(max_size=160),
-        replace(BASE, kind="echo2d+echo2d_sax", phantoms=400, steps=2200, smoothness=0.03),
+        replace(BASE, kind="echo2d+echo2d_sax", phantoms=400, steps=1500, smoothness=0.03),
     ),
     "echo-3d": Recipe(
         "Echocardiography, 3D",
@@ -70,8 +70,8 @@ RECIPES = {
         replace(
             BASE,
             kind="echo3d",
-            phantoms=60,
-            steps=600,
+            phantoms=50,
+            steps=400,
             batch=1,
             size=64,
             smoothness=0.03,
