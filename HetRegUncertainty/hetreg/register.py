@@ -113,8 +113,8 @@ def _run_networks(
     was_training, home = model.training, next(model.parameters()).device
     try:
         return _compute(model.eval(), pair, config, device, progress), device
-    except torch.OutOfMemoryError:
-        if device.type == "cpu":
+    except RuntimeError as error:  # CUDA has a type for it, Apple's GPU only the message
+        if device.type == "cpu" or "out of memory" not in str(error).lower():
             raise
         notes.append(f"The memory of {describe_device(device)} was not enough: computed on the CPU instead.")
         cpu = torch.device("cpu")
