@@ -1,29 +1,43 @@
-"""Tests of the stand-in itself: a small module comes up in it, is clicked, saved and drawn."""
+"""Tests of the stand-in itself: a small module comes up in it, is clicked, saved, reloaded and drawn."""
 
-import numpy as np
+import enum
+from typing import Annotated, Optional
+
 import pytest
+import qt
+import SampleData
 import slicer
+from slicer.parameterNodeWrapper import Choice, Default, FloatRange, WithinRange, parameterNodeWrapper
 
 import runtime
 from runtime import dummy_module
+from runtime.standin import NotInStandIn
 
 
 @pytest.fixture(scope="module")
-def dummy(tmp_path_factory):
-    """The dummy module's panel."""
-    runtime.load_module(dummy_module.write(tmp_path_factory.mktemp("dummy")))
+def path(tmp_path_factory):
+    path = dummy_module.write(tmp_path_factory.mktemp("dummy"))
+    runtime.load_module(path)
+    return path
+
+
+@pytest.fixture
+def dummy(path):
+    """The dummy module's panel, selected."""
     slicer.util.selectModule("Dummy")
-    return slicer.modules.dummy.widgetRepresentation().self()
+    return slicer.util.getModuleWidget("Dummy")
 
 
-def volume(name="Volume", value=None):
-    array = np.zeros((20, 30, 40)) if value is None else np.full((20, 30, 40), float(value))
-    return slicer.util.addVolumeFromArray(array, name=name)
+def volume(name="Volume", value=0.0):
+    import numpy as np
+
+    return slicer.util.addVolumeFromArray(np.full((20, 30, 40), float(value)), name=name)
 
 
-def test_a_module_comes_up_and_computes(dummy):
-    slicer.util.selectModule("Dummy")
+# --- a module in the stand-in
+def test_module_comes_up_and_computes(dummy):
     assert not dummy.ui.applyButton.enabled
+    assert dummy.ui.applyButton.toolTip == "Select an input volume"
     node = volume(value=4)
     assert dummy.ui.inputSelector.currentNode() is node
     assert dummy.ui.applyButton.enabled
@@ -33,3 +47,251 @@ def test_a_module_comes_up_and_computes(dummy):
     assert output.GetName() == "Halved"
     assert slicer.util.arrayFromVolume(output).max() == 1
     assert list(dummy._parameterNode.history) == ["done"]
+
+
+def test_module_survives_closing_the_scene(dummy):
+    volume()
+    dummy.ui.steps.value = 42
+    slicer.mrmlScene.Clear()
+    assert dummy.ui.inputSelector.currentNode() is None
+    assert dummy.ui.steps.value == 7
+    node = volume()
+    assert dummy.ui.inputSelector.currentNode() is node
+
+
+def test_module_tests_run_as_in_slicer(path):
+    slicer.selfTests["Dummy"]()
+
+
+def test_module_is_reloaded(dummy):
+    dummy.onReload()
+    again = slicer.util.getModuleWidget("Dummy")
+    assert again is not dummy
+    node = volume()
+    assert again.ui.inputSelector.currentNode() is node
+
+
+def test_sample_data_is_registered_at_startup(path):
+    assert SampleData.downloadSample("DummySample").GetName() == "DummySample"
+    with pytest.raises(KeyError):
+        SampleData.downloadSample("Nothing")
+
+
+def test_session_returns_from_mrb(dummy, tmp_path):
+    node = volume("Kept", 3)
+    dummy.ui.speed.currentText = "Slow"
+    dummy.ui.method.currentText = "a"
+    dummy.ui.note.text = "ä note"
+    dummy._parameterNode.history = ["one", "two"]
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    assert node.GetName() == "Kept"
+    slicer.mrmlScene.Clear()
+    assert dummy.ui.note.text == "hello"
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": True})
+    assert dummy.ui.inputSelector.currentNode().GetName() == "Kept"
+    assert (dummy.ui.speed.currentText, dummy.ui.method.currentText) == ("Slow", "a")
+    assert dummy.ui.note.text == "ä note"
+    assert list(dummy._parameterNode.history) == ["one", "two"]
+
+
+def test_errors_in_slots_are_collected(dummy):
+    button = qt.QPushButton()
+    button.connect("clicked()", lambda: 1 / 0)
+    button.click()
+    assert [type(e) for e in runtime.errors()] == [ZeroDivisionError]
+    runtime.bring_up.state.errors.clear()
+
+
+# --- PythonQt's ways
+def test_properties_are_attributes():
+    button = qt.QPushButton("text")
+    assert button.text == "text"
+    button.text = "other"
+    button.setText(button.text + "s")
+    assert button.text == "others"
+    with pytest.raises(TypeError):
+        button.text()
+    with pytest.raises(AttributeError):
+        button.texts = "no such property"
+    with pytest.raises(AttributeError):
+        _ = button.texts
+    button.name = "aName"
+    assert (button.objectName, button.className()) == ("aName", "QPushButton")
+    timer = qt.QTimer()
+    timer.singleShot = True
+    assert timer.singleShot
+    assert callable(qt.QTimer.singleShot)
+
+
+def test_signals_are_connected_by_signature():
+    box, heard = qt.QSpinBox(), []
+    assert box.connect("valueChanged(int)", heard.append)
+    box.connect("valueChanged(int)", lambda: heard.append("without argument"))
+    box.value = 3
+    assert box.disconnect("valueChanged(int)", heard.append)
+    box.value = 4
+    assert heard == [3, "without argument", "without argument"]
+    with pytest.raises(ValueError, match="no signal"):
+        box.connect("valueChanged(double)", heard.append)
+
+
+def test_derived_python_classes_may_have_attributes():
+    class Mine(qt.QWidget):
+        pass
+
+    mine = Mine()
+    mine.anything = 3
+    assert mine.anything == 3
+
+
+def test_dialogs_need_an_answer():
+    with pytest.raises(runtime.dialogs.UnansweredDialog):
+        qt.QFileDialog.getOpenFileName(None, "Open")
+    runtime.answer("file", "/some/path")
+    assert qt.QFileDialog.getOpenFileName(None, "Open") == "/some/path"
+    dialog = qt.QDialog()
+    runtime.answer("dialog", lambda shown: shown.windowTitle)
+    dialog.windowTitle = "Title"
+    assert dialog.exec_() == "Title"
+
+
+def test_what_is_not_imitated_raises():
+    with pytest.raises(NotInStandIn):
+        slicer.app.extensionsManagerModel()
+    with pytest.raises(NotInStandIn):
+        slicer.packaging.pip_install("anything")
+    with pytest.raises(AttributeError):
+        _ = slicer.modules.dicom
+    with pytest.raises(AttributeError):
+        _ = slicer.app.nothing
+
+
+def test_settings_are_not_the_users():
+    qt.QSettings().setValue("Test/Key", "value")
+    assert slicer.app.userSettings().value("Test/Key") == "value"
+    assert qt.QSettings().fileName().startswith(str(slicer.app._folder))
+
+
+# --- widgets
+def test_node_combo_box_follows_the_scene():
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    box.noneEnabled = True
+    changes = []
+    box.connect("currentNodeChanged(vtkMRMLNode*)", changes.append)
+    box.connect("currentNodeIDChanged(QString)", changes.append)
+    box.setMRMLScene(slicer.mrmlScene)
+    node = volume("A")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+    assert (box.nodeCount(), box.currentNode()) == (1, None)
+    box.setCurrentNode(node)
+    assert changes == [node, node.GetID()]
+    node.SetName("B")
+    assert box._box.currentText == "B"
+    node.SetHideFromEditors(True)
+    assert box.nodeCount() == 0
+    node.SetHideFromEditors(False)
+    box.setCurrentNodeID(node.GetID())
+    slicer.mrmlScene.RemoveNode(node)
+    assert box.currentNode() is None
+    added = box.addNode()
+    assert box.currentNode() is added
+    assert added.IsA("vtkMRMLScalarVolumeNode")
+
+
+def test_node_combo_box_without_none_takes_the_first_node():
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    box.setMRMLScene(slicer.mrmlScene)
+    first, second = volume("A"), volume("B")
+    assert box.currentNode() is first
+    slicer.mrmlScene.RemoveNode(first)
+    assert box.currentNode() is second
+    box.setCurrentNode(None)
+    assert box.currentNode() is None
+
+
+def test_label_maps_are_child_types():
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    box.setMRMLScene(slicer.mrmlScene)
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+    assert box.nodeCount() == 1
+    box.showChildNodeTypes = False
+    assert box.nodeCount() == 0
+
+
+def test_range_widget_keeps_its_order():
+    import ctk
+
+    widget, heard = ctk.ctkRangeWidget(), []
+    widget.connect("valuesChanged(double,double)", lambda low, high: heard.append((low, high)))
+    widget.minimum, widget.maximum = 0.0, 10.0
+    widget.setValues(2, 5)
+    assert heard[-1] == (2, 5)
+    widget.minimumValue = 7
+    assert (widget.minimumValue, widget.maximumValue) == (5, 5)
+
+
+def test_collapsed_section_hides_what_is_in_it(dummy):
+    assert not dummy.ui.hiddenBox.visible
+    dummy.ui.advanced.collapsed = False
+    assert dummy.ui.hiddenBox.visible
+    dummy.ui.advanced.collapsed = True
+    assert not dummy.ui.hiddenBox.visible
+
+
+# --- the parameter node
+class Kind(enum.Enum):
+    ONE = 1
+    TWO = 2
+
+
+def test_parameters_are_checked_and_kept():
+    @parameterNodeWrapper
+    class Parameters:
+        node: slicer.vtkMRMLScalarVolumeNode
+        other: Optional[slicer.vtkMRMLScalarVolumeNode]  # noqa: UP045 (Slicer refuses X | None)
+        number: Annotated[float, WithinRange(0, 1)] = 0.5
+        count: Annotated[int, Choice([1, 2, 4])] = 2
+        kind: Kind
+        names: dict[str, int]
+        range: Annotated[FloatRange, Default(FloatRange(1, 2))]
+        maybe: Optional[int]  # noqa: UP045
+
+    raw = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    parameters = Parameters(raw)
+    assert (parameters.number, parameters.count, parameters.kind, parameters.node) == (0.5, 2, Kind.ONE, None)
+    parameters.names["a"] = 3
+    parameters.kind, parameters.range, parameters.maybe = Kind.TWO, FloatRange(3, 4), 5
+    again = Parameters(raw)
+    assert (dict(again.names), again.kind, again.range, again.maybe) == (
+        {"a": 3},
+        Kind.TWO,
+        FloatRange(3, 4),
+        5,
+    )
+    for name, wrong in (("number", 2.0), ("count", 3), ("kind", "ONE"), ("number", "x"), ("node", raw)):
+        with pytest.raises((TypeError, ValueError)):
+            setattr(parameters, name, wrong)
+    raw.SetParameter("kind", "ONE")
+    assert parameters.kind is Kind.ONE
+
+
+def test_parameter_types_that_slicer_refuses_are_refused():
+    class Parameters:
+        value: int | None
+
+    with pytest.raises(NotInStandIn):
+        parameterNodeWrapper(Parameters)
+
+
+def test_disconnected_widgets_leave_the_parameters_alone(dummy):
+    parameters = dummy._parameterNode
+    parameters.disconnectGui(dummy._tag)
+    dummy.ui.steps.value = 55
+    assert parameters.steps == 7
+    dummy._tag = parameters.connectGui(dummy.ui)
+    assert dummy.ui.steps.value == 7
+    parameters.steps = 9
+    assert dummy.ui.steps.value == 9

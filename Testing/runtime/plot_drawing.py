@@ -1,6 +1,5 @@
 """Draws a plot chart node as Slicer's qMRMLPlotView does: series, titles, axes, legend."""
 
-import slicer
 import vtk
 
 _MARKERS = {
@@ -83,9 +82,9 @@ class PlotDrawing:
         if isBar:
             return
         plot.SetWidth(series.GetLineWidth())
-        style = slicer.vtkMRMLPlotSeriesNode.GetLineStyleAsString(series, series.GetLineStyle())
+        style = series.GetLineStyleAsString(series.GetLineStyle())
         plot.GetPen().SetLineType(_LINES.get(style, vtk.vtkPen.SOLID_LINE))
-        marker = slicer.vtkMRMLPlotSeriesNode.GetMarkerStyleAsString(series, series.GetMarkerStyle())
+        marker = series.GetMarkerStyleAsString(series.GetMarkerStyle())
         plot.SetMarkerStyle(_MARKERS.get(marker, vtk.vtkPlotPoints.NONE))
         plot.SetMarkerSize(series.GetMarkerSize())
 

@@ -162,9 +162,9 @@ class ScriptedLoadableModuleTest(unittest.TestCase):
         slicer.app.processEvents()
 
     def runTest(self, **_kwargs):
-        """Every method with "test" in its name, each after setUp()."""
+        """Every test method, each after setUp()."""
         for name, method in inspect.getmembers(self, inspect.ismethod):
-            if "test" in name.lower() and name not in ("runTest", "delayDisplay"):
+            if name.startswith("test"):
                 self.setUp()
                 method()
                 self.tearDown()
