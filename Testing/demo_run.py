@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,10 @@ FILES = {
     "snr_weight": "snr_weight.nrrd",
     "moved": "moved.nrrd",
 }
+
+
+WINDOW_PACKAGES = "libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0"
+WINDOW_PACKAGES += " libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0"
 
 
 class BadInput(Exception):
@@ -97,7 +102,7 @@ def check_display() -> None:
     except OSError as error:
         library = str(error).split(":", 1)[0]
         raise BadInput(
-            f"The window needs {library}: install the package that has it (libxcb-cursor0 ...)."
+            f"The window needs {library}. Install what Qt needs: sudo apt-get install {WINDOW_PACKAGES}"
         ) from error
 
 
@@ -243,6 +248,8 @@ def demo(options: argparse.Namespace) -> None:
     steps.say(f"Done: look at {options.output / 'screenshot.png'}")
     if options.show:
         steps.say("The window stays open: close it to end")
+        sys.excepthook = sys.__excepthook__
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Qt's loop does not look at Python's handler
         runtime.run()
 
 
