@@ -100,8 +100,13 @@ def _phantom(arguments: argparse.Namespace) -> None:
     _writable(arguments.output)
     if arguments.slices < 1 or (arguments.slices > 1 and arguments.kind != "mri2d"):
         raise ValueError(f"--slices is {arguments.slices}: 1 is accepted, or more for --kind mri2d.")
+    if arguments.seed < 0:
+        raise ValueError(f"--seed is {arguments.seed}: a whole number from 0 is accepted.")
     pair = make_pair(arguments.kind, arguments.seed, size=arguments.size, slices=arguments.slices)
     files = save_pair(pair, arguments.output)
+    if arguments.json:
+        JsonLines(sys.stdout).event("result", files={k: str(v) for k, v in files.items()})
+        return
     print(f"{len(files)} files in {arguments.output}")
 
 
@@ -111,7 +116,11 @@ def _train(arguments: argparse.Namespace) -> None:
     _writable(arguments.output)
     config = TrainConfig.load(arguments.config) if arguments.config else config_from(arguments, TrainConfig)
     train(config, arguments.output, _progress(arguments))
-    print(f"Model: {arguments.output / 'best.pt'}")
+    best = arguments.output / "best.pt"
+    if arguments.json:
+        JsonLines(sys.stdout).event("result", files={"model": str(best)})
+        return
+    print(f"Model: {best}")
 
 
 def parser() -> argparse.ArgumentParser:

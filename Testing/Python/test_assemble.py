@@ -1,0 +1,145 @@
+"""From arrays to a result: moved image, maps, numbers, labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from builders import FULL_RANGE, OBLIQUE, pair_2d, points_of, resample, sampled, scene
+from hetreg.assemble import Maps, add_segmentation, apply_displacement, assemble, border_notes, inverse_field
+from hetreg.image import Image
+from hetreg.preprocess import NetworkPair, to_network_grid
+from hetreg.result import RegisterResult, displacement_transform
+
+
+def laid(fixed: Image, moving: Image) -> NetworkPair:
+    """The pair on the network's grid: in slices where it is flat."""
+    ndim = 2 if min(fixed.array.shape) < 5 else 3
+    return to_network_grid(fixed, moving, FULL_RANGE, ndim=ndim, multiple=4)
+
+
+def assembled(fixed: Image, moving: Image, disp: np.ndarray) -> RegisterResult:
+    """A result of this field with variance 4 and weight 0.5."""
+    shape = fixed.array.shape
+    maps = Maps(disp, None, np.full(shape, 4.0, np.float32), np.full(shape, 0.5, np.float32))
+    return assemble(fixed, moving, laid(fixed, moving), maps)
+
+
+def still(fixed: Image) -> np.ndarray:
+    """The zero field."""
+    return np.zeros((3, *fixed.array.shape), np.float32)
+
+
+def test_a_zero_field_leaves_the_image_and_its_numbers():
+    fixed, moving = pair_2d()
+    result = assembled(fixed, moving, still(fixed))
+    np.testing.assert_allclose(result.moved.array, moving.array, rtol=1e-6)
+    np.testing.assert_allclose(result.residual.array, fixed.array - moving.array, atol=1e-4)
+    assert result.log_jacobian.array.max() == result.log_jacobian.array.min() == 0
+    numbers = result.summary
+    expected = np.mean((fixed.array - moving.array) ** 2)
+    assert numbers["mse_before"] == numbers["mse_after"] == pytest.approx(expected, rel=1e-4)
+    correlation = np.corrcoef(fixed.array.ravel(), moving.array.ravel())[0, 1]
+    assert numbers["ncc_before"] == pytest.approx(correlation, abs=1e-4)
+    assert numbers["folded_percent"] == numbers["displacement_max_mm"] == 0
+    assert numbers["noise_sd_median"] == 2
+    np.testing.assert_array_equal(result.noise_sd.array, 2)
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), OBLIQUE], ids=["plain", "oblique"])
+def test_a_translation_by_hand(direction):
+    fixed = sampled((24, 22, 1), (0.5, 2.0, 3.0), direction)
+    moving = fixed.like(scene(points_of(fixed) + 1).astype(np.float32), "moving")
+    disp = still(fixed)
+    disp[1], disp[2] = 2.0, -1.0  # two rows down, one column back
+    result = assembled(fixed, moving, disp)
+    expected = np.zeros_like(moving.array)
+    expected[:, :-2, 1:] = moving.array[:, 2:, :-1]
+    np.testing.assert_allclose(result.moved.array[:, 1:-2, 1:-1], expected[:, 1:-2, 1:-1], rtol=1e-4)
+    np.testing.assert_allclose(result.displacement_mm.array, np.hypot(2 * 2.0, 0.5), rtol=1e-5)
+    lps = 4.0 * direction[:, 1] - 0.5 * direction[:, 0]
+    np.testing.assert_allclose(result.disp_lps_mm[0, 5, 5], lps, atol=1e-9)
+    assert result.summary["displacement_p95_mm"] == pytest.approx(np.hypot(4.0, 0.5))
+
+
+def test_stretching_and_folding_show_in_the_jacobian():
+    fixed, moving = pair_2d()
+    disp = still(fixed)
+    disp[2] = 0.25 * np.arange(32)
+    result = assembled(fixed, moving, disp)
+    np.testing.assert_allclose(result.log_jacobian.array, np.log(1.25), rtol=1e-4)
+    disp[2, ..., :16] = -2.0 * np.arange(16)
+    folded = assembled(fixed, moving, disp)
+    assert 40 < folded.summary["folded_percent"] < 60
+    assert np.isfinite(folded.log_jacobian.array).all()
+    assert folded.summary["log_jacobian_min"] == pytest.approx(np.log(1e-3))
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.8, 1.5, 2.0)])
+@pytest.mark.parametrize("shape", ["same grid", "another grid"])
+def test_moved_is_the_transform_applied_by_simpleitk_even_where_the_field_leaves_the_image(spacing, shape):
+    fixed = sampled((12, 11, 10), spacing)
+    function = lambda p: scene(p + 1) + 10  # noqa: E731
+    moving = sampled((12, 11, 10), spacing, function=function)
+    if shape == "another grid":
+        moving = sampled((14, 9, 13), (0.9, 1.1, 1.2), OBLIQUE, function=function)
+    disp = np.random.default_rng(0).uniform(-3, 3, (3, 10, 11, 12)).astype(np.float32)
+    result = assembled(fixed, moving, disp)
+    theirs = resample(moving, fixed, displacement_transform(result.disp_lps_mm, fixed.ijk_to_lps))
+    assert (theirs == 0).any()
+    np.testing.assert_allclose(result.moved.array, theirs, atol=1e-3 * np.ptp(moving.array))
+
+
+def test_the_inverse_field_undoes_the_field():
+    fixed, moving = pair_2d()
+    pair = laid(fixed, moving)
+    field = still(fixed)
+    bump = np.sin(np.linspace(0, np.pi, 32))
+    field[1:] = 2.0 * bump[:, None] * bump[None]
+    inverse, error = inverse_field(field, -field, pair)
+    assert error < 0.011
+    there = apply_displacement(fixed, fixed, displacement_mm(field, fixed))
+    back = apply_displacement(fixed.like(there, "there"), fixed, displacement_mm(inverse, fixed))
+    assert np.abs(back - fixed.array)[:, 4:-4, 4:-4].max() < 0.02 * np.ptp(fixed.array)
+    assert not inverse[0].any()
+
+
+def displacement_mm(field: np.ndarray, image: Image) -> np.ndarray:
+    """(3, K, J, I) voxels -> (K, J, I, 3) mm on an image with axes along x, y, z."""
+    return np.moveaxis(field[::-1], 0, -1).astype(np.float64) * image.spacing_mm
+
+
+def test_labels_are_carried_along_and_scored():
+    fixed, moving = pair_2d()
+    moving_seg = moving.like((moving.array > 50).astype(np.uint8) * 3, "labels")
+    fixed_seg = fixed.like((fixed.array > 50).astype(np.uint8) * 3, "labels")
+    disp = still(fixed)
+    disp[2] = -1.5
+    plain = assembled(fixed, moving, disp)
+    result = add_segmentation(plain, fixed, moving_seg, fixed_seg)
+    assert result.moved_seg.array.dtype == np.uint8
+    assert set(np.unique(result.moved_seg.array)) == {0, 3}
+    assert result.summary["dice_after"]["3"] > result.summary["dice_before"]["3"] > 0.5
+    assert "dice_after" not in plain.summary
+    alone = add_segmentation(plain, fixed, moving_seg, None)
+    assert "dice_after" not in alone.summary
+    np.testing.assert_array_equal(alone.moved_seg.array, result.moved_seg.array)
+
+
+def test_labels_on_another_grid_and_of_bool_are_carried_too():
+    fixed, moving = pair_2d()
+    seg = sampled((64, 64, 1), (0.5, 0.5, 1.0), function=lambda p: scene(p + np.array([1.5, 0, 0])))
+    mask = seg.like(seg.array > 50, "mask")
+    result = add_segmentation(assembled(fixed, moving, still(fixed)), fixed, mask, None)
+    assert result.moved_seg.array.dtype == bool
+    assert (result.moved_seg.array == (moving.array > 50)).mean() > 0.97
+
+
+def test_notes_say_where_the_field_does_not_vanish():
+    volume = sampled((12, 12, 12))
+    slices = sampled((12, 12, 3), (1, 1, 8))
+    tiny = sampled((4, 4, 1))
+    for fixed, words in ((volume, []), (slices, ["last slice"]), (tiny, ["last slice", "too small"])):
+        notes = border_notes(laid(fixed, fixed.like(fixed.array + points_of(fixed)[..., 0], "m")))
+        assert len(notes) == len(words)
+        assert all(w in n for w, n in zip(words, notes, strict=True))

@@ -1,0 +1,131 @@
+"""Optimisation of one pair: it lowers the loss and touches nothing else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from builders import pair_2d, pair_3d, tiny_model
+from hetreg.config import GridConfig
+from hetreg.losses.smoothness import mean_squared_gradient
+from hetreg.losses.snr_weighted import data_weight
+from hetreg.model import Motion, RegistrationModel
+from hetreg.preprocess import to_network_grid
+from hetreg.progress import Cancelled, Progress
+from hetreg.refine import RefineOptions, gaussian_smooth, optimise
+from hetreg.spatial import edge_window
+
+
+def tensors(ndim: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    """(moving, fixed) of the shifted pair, in [0, 1]."""
+    pair = to_network_grid(*(pair_2d() if ndim == 2 else pair_3d()), GridConfig(), ndim=ndim, multiple=4)
+    return pair.moving, pair.fixed
+
+
+def refined(model: RegistrationModel, moving, fixed, iterations: int, **options) -> tuple[Motion, Motion]:
+    """(motion at the start, motion after the iterations)."""
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+    return start, optimise(model, moving, fixed, start.velocity, RefineOptions(iterations), **options)
+
+
+def loss(model: RegistrationModel, motion: Motion, fixed: torch.Tensor, weight: torch.Tensor) -> float:
+    """The objective with a given weight."""
+    data = (weight * (fixed - motion.moved).square()).mean()
+    return float(data + RefineOptions(1).smoothness * mean_squared_gradient(motion.disp))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("mode", ["robust", "paper"])
+def test_the_loss_and_the_difference_fall(ndim, mode):
+    model, (moving, fixed) = tiny_model(ndim), tensors(ndim)
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+        weight = data_weight(fixed, model.log_variance(start.moved, fixed), mode=mode)
+        end = optimise(model, moving, fixed, start.velocity, RefineOptions(20, mode))
+    assert loss(model, end, fixed, weight) < 0.6 * loss(model, start, fixed, weight)
+    assert (fixed - end.moved).square().mean() < 0.5 * (fixed - start.moved).square().mean()
+
+
+def test_the_known_shift_is_found():
+    moving, fixed = tensors()
+    _, end = refined(tiny_model(), moving, fixed, 60)
+    middle = end.disp[0, :, 12:20, 12:20].mean(dim=(1, 2))
+    assert middle[1].item() == pytest.approx(-1.5, abs=0.4)
+    assert middle[0].abs() < 0.3
+
+
+def test_no_iterations_give_the_start():
+    moving, fixed = tensors()
+    start, end = refined(tiny_model(rough=1.0), moving, fixed, 0)
+    assert torch.equal(start.disp, end.disp)
+    assert torch.equal(start.moved, end.moved)
+
+
+def test_the_model_and_the_start_are_only_read():
+    model, (moving, fixed) = tiny_model(rough=1.0), tensors()
+    velocity = model.move(moving, fixed).velocity.detach()
+    before, start = {k: v.clone() for k, v in model.state_dict().items()}, velocity.clone()
+    end = optimise(model, moving, fixed, velocity, RefineOptions(5))
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(velocity, start)
+    assert not any(t.requires_grad for t in (end.moved, end.disp, end.velocity))
+    assert not torch.equal(end.velocity, velocity)
+
+
+def test_it_works_inside_no_grad_and_is_deterministic():
+    moving, fixed = tensors()
+    with torch.no_grad():
+        _, first = refined(tiny_model(rough=1.0), moving, fixed, 8)
+    _, second = refined(tiny_model(rough=1.0), moving, fixed, 8)
+    assert torch.equal(first.disp, second.disp)
+
+
+def test_each_pair_of_a_batch_is_optimised_on_its_own():
+    moving, fixed = tensors()
+    noise = 0.1 * torch.rand(fixed.shape, generator=torch.Generator().manual_seed(0))
+    both = torch.cat((moving, moving + noise)), torch.cat((fixed, fixed.flip(2)))
+    model = tiny_model()
+    _, together = refined(model, *both, 12)
+    for n in range(2):
+        _, alone = refined(model, both[0][n : n + 1], both[1][n : n + 1], 12)
+        torch.testing.assert_close(together.disp[n : n + 1], alone.disp, atol=1e-3, rtol=0)
+
+
+def test_the_window_holds_the_border_still():
+    moving, fixed = tensors()
+    window = edge_window(fixed.shape[2:], 6)
+    model = tiny_model(velocity_stride=1)
+    _, end = refined(model, moving, fixed, 15, window=window)
+    for axis in (2, 3):
+        assert end.disp.index_select(axis, torch.tensor([0, 31])).abs().max() < 1e-6
+    assert end.disp.abs().max() > 0.3
+
+
+def test_the_variance_is_estimated_again_on_the_way(monkeypatch):
+    model, (moving, fixed) = tiny_model(), tensors()
+    seen = []
+    plain = model.log_variance
+    monkeypatch.setattr(model, "log_variance", lambda moved, f: seen.append(moved.clone()) or plain(moved, f))
+    refined(model, moving, fixed, 21)
+    assert len(seen) == 3
+    assert not torch.equal(seen[0], seen[1])
+
+
+def test_cancelling_stops_between_iterations():
+    seen = []
+    progress = Progress(lambda f, m: seen.append(m), lambda: len(seen) == 4)
+    with pytest.raises(Cancelled, match="iteration 4 of 9"):
+        refined(tiny_model(), *tensors(), 9, progress=progress)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_gaussian_smoothing_equals_scipy(ndim):
+    field = torch.rand((1, 2, *[12] * ndim), dtype=torch.float64)
+    ours = gaussian_smooth(field, 1.5)
+    theirs = gaussian_filter(field.numpy(), [0, 0, *[1.5] * ndim], mode="nearest", radius=[0, 0, *[4] * ndim])
+    torch.testing.assert_close(ours, torch.from_numpy(theirs))
+    assert gaussian_smooth(field, 0.0) is field
+    torch.testing.assert_close(gaussian_smooth(torch.ones_like(field), 2.0), torch.ones_like(field))

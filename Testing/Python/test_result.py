@@ -1,0 +1,176 @@
+"""What is written, that it reads back, and that a failure leaves nothing broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from builders import OBLIQUE, assert_sentence, pair_2d, points_of, resample, sampled, scene, tiny_model
+from hetreg import result as result_module
+from hetreg.config import RegisterConfig
+from hetreg.image import from_sitk, read_image
+from hetreg.register import register_pair
+from hetreg.result import RegisterResult, displacement_transform
+
+IMAGES = ["moved", "noise_variance", "noise_sd", "snr_weight", "log_jacobian", "residual", "displacement_mm"]
+
+
+@pytest.fixture(scope="module")
+def stack() -> tuple:
+    """(fixed, moving, result) of an oblique stack with labels."""
+    fixed = sampled((24, 22, 4), (1.5, 1.4, 6.0), OBLIQUE, centre=(30, 0, -9), name="fixed")
+    moving = fixed.like(scene(points_of(fixed) + 30).astype(np.float32), "moving")
+    seg = fixed.like((fixed.array > 5).astype(np.uint8), "seg")
+    return fixed, moving, register_pair(fixed, moving, tiny_model(rough=3.0), moving_seg=seg)
+
+
+@pytest.fixture(scope="module")
+def flat() -> RegisterResult:
+    """The result of a rotated 2D image."""
+    image = sitk.GetImageFromArray(pair_2d()[0].array[0])
+    image.SetSpacing((1.5, 0.8))
+    image.SetOrigin((7.0, -3.0))
+    image.SetDirection((0.6, -0.8, 0.8, 0.6))
+    fixed = from_sitk(image)
+    return register_pair(fixed, fixed.like(np.roll(fixed.array, 2, 2), "moving"), tiny_model(rough=3.0))
+
+
+def test_every_file_is_written_and_reads_back(stack, tmp_path):
+    fixed, _, result = stack
+    files = result.save(tmp_path / "new" / "folder")
+    assert set(files) == {*IMAGES, "moved_seg", "transform", "inverse_transform", "report"}
+    assert sorted(p.name for p in (tmp_path / "new" / "folder").iterdir()) == sorted(
+        p.name for p in files.values()
+    )
+    for name in [*IMAGES, "moved_seg"]:
+        image, expected = read_image(files[name]), getattr(result, name)
+        np.testing.assert_array_equal(image.array, expected.array)
+        np.testing.assert_allclose(image.ijk_to_lps, fixed.ijk_to_lps, atol=1e-6)
+        assert image.array.dtype == expected.array.dtype
+
+
+def test_the_written_transforms_are_those_of_the_result(stack, tmp_path):
+    fixed, moving, result = stack
+    files = result.save(tmp_path)
+    there, back = (sitk.ReadTransform(str(files[n])) for n in ("transform", "inverse_transform"))
+    difference = np.abs(resample(moving, fixed, there) - result.moved.array).max()
+    assert difference < 1e-3 * np.ptp(moving.array)
+    for point in points_of(fixed)[:, 6:16:3, 6:18:3].reshape(-1, 3).tolist():
+        assert there.TransformPoint(point) == pytest.approx(
+            result.transform().TransformPoint(point), abs=1e-5
+        )
+        error = np.subtract(there.TransformPoint(back.TransformPoint(point)), point)
+        assert np.linalg.norm(error) < 0.14
+
+
+def test_the_report_is_plain_json(stack, tmp_path):
+    _, _, result = stack
+    broken = replace(result, summary=result.summary | {"ncc_before": float("nan")})
+    path = broken.save(tmp_path)["report"]
+    report = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert report["summary"]["ncc_before"] is None
+    assert report["summary"]["mse_after"] == result.summary["mse_after"]
+    assert {"hetreg", "model", "config", "fixed", "moving", "device", "seconds", "versions"} <= report[
+        "record"
+    ].keys()
+    assert RegisterConfig.from_dict(report["record"]["config"]) == RegisterConfig()
+
+
+def test_a_2d_image_has_a_2d_transform_beside_the_one_slice_one(flat, tmp_path):
+    files = flat.save(tmp_path)
+    plane, space = (sitk.ReadTransform(str(files[n])) for n in ("transform_2d", "transform"))
+    assert (plane.GetDimension(), space.GetDimension()) == (2, 3)
+    for point in points_of(flat.moved)[0, 4:-4:5, 4:-4:5].reshape(-1, 3).tolist():
+        there = space.TransformPoint(point)
+        assert there[2] == point[2]
+        assert plane.TransformPoint(point[:2]) == pytest.approx(there[:2], abs=1e-6)
+    assert flat.disp_lps_mm.any()
+
+
+def test_without_an_inverse_there_is_none(tmp_path):
+    result = register_pair(*pair_2d(), tiny_model(), RegisterConfig(inverse=False))
+    assert result.inverse_disp_lps_mm is None
+    assert "inverse_error_mm" not in result.summary
+    assert "inverse_transform" not in result.save(tmp_path)
+    with pytest.raises(ValueError, match="inverse=True") as caught:
+        result.transform(inverse=True)
+    assert_sentence(caught.value)
+
+
+def test_outside_the_grid_the_transform_is_the_identity(stack):
+    fixed, _, result = stack
+    far = (fixed.origin_lps - 500).tolist()
+    assert result.transform().TransformPoint(far) == pytest.approx(far)
+
+
+def test_a_constant_field_is_that_translation():
+    image = sampled((6, 5, 4), (1, 2, 3), OBLIQUE)
+    transform = displacement_transform(np.full((4, 5, 6, 3), [1.0, -2.0, 0.5]), image.ijk_to_lps)
+    point = points_of(image)[2, 2, 2]
+    np.testing.assert_allclose(transform.TransformPoint(point.tolist()), point + np.array([1.0, -2.0, 0.5]))
+
+
+def test_saving_again_replaces_the_files(stack, tmp_path):
+    _, _, result = stack
+    first = {k: p.read_bytes() for k, p in result.save(tmp_path).items() if p.suffix == ".nrrd"}
+    second = {k: p.read_bytes() for k, p in result.save(tmp_path).items() if p.suffix == ".nrrd"}
+    assert first == second
+
+
+def test_a_file_in_place_of_the_folder_is_refused(stack, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "below"):
+        with pytest.raises(OSError, match="taken") as caught:
+            stack[2].save(folder)
+        assert_sentence(caught.value)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("writer", ["WriteImage", "WriteTransform"])
+def test_a_disk_that_fills_up_leaves_no_partial_file(stack, tmp_path, monkeypatch, writer):
+    write, count = getattr(sitk, writer), []
+
+    def full(item, path, *arguments, **options):
+        count.append(path)
+        write(item, path, *arguments, **options)
+        if len(count) == 2:
+            raise RuntimeError("no space left on device\nsecond line")
+
+    monkeypatch.setattr(sitk, writer, full)
+    with pytest.raises(OSError, match="disk full") as caught:
+        stack[2].save(tmp_path)
+    assert_sentence(caught.value)
+    assert not [p for p in tmp_path.iterdir() if "partial" in p.name]
+    for path in tmp_path.glob("*.nrrd"):
+        read_image(path)
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_a_disk_without_room_is_told_before_the_transform_is_begun(stack, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 1000))
+    with pytest.raises(OSError, match=r"transform\.h5 .*MB left") as caught:
+        stack[2].save(tmp_path)
+    assert_sentence(caught.value)
+    assert not list(tmp_path.glob("*transform*"))
+
+
+def test_a_report_that_cannot_be_written_leaves_the_former(tmp_path, monkeypatch):
+    path = tmp_path / "report.json"
+    path.write_text("former")
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(result_module.os, "replace", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        result_module._write_json({"a": 1}, path)
+    assert_sentence(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+    assert path.read_text() == "former"
