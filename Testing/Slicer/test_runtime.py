@@ -1,12 +1,14 @@
 """Tests of the stand-in itself: a small module comes up in it, is clicked, saved, reloaded and drawn."""
 
 import enum
+import sys
 from typing import Annotated, Optional
 
 import pytest
 import qt
 import SampleData
 import slicer
+import vtk
 from slicer.parameterNodeWrapper import Choice, Default, FloatRange, WithinRange, parameterNodeWrapper
 
 import runtime
@@ -295,3 +297,52 @@ def test_disconnected_widgets_leave_the_parameters_alone(dummy):
     assert dummy.ui.steps.value == 7
     parameters.steps = 9
     assert dummy.ui.steps.value == 9
+
+
+# --- processes and files
+def test_process_reports_through_signals():
+    process, heard = qt.QProcess(), []
+    process.connect("finished(int,QProcess::ExitStatus)", lambda code, status: heard.append((code, status)))
+    process.connect("readyReadStandardOutput()", lambda: heard.append(process.readAllStandardOutput().data()))
+    process.start(sys.executable, ["-c", "print('hello')"])
+    assert process.waitForFinished(20000)
+    runtime.process_events()
+    assert heard[0].strip() == b"hello"
+    assert heard[-1] == (0, qt.QProcess.NormalExit)
+
+
+def test_console_process_runs_beside_the_event_loop():
+    lines, codes = [], []
+    slicer.util.launchConsoleProcess(
+        [sys.executable, "-c", "print('hello')"],
+        blocking=False,
+        logCallback=lines.append,
+        completedCallback=codes.append,
+    )
+    for _ in range(100):
+        runtime.process_events(0.05)
+        if codes:
+            break
+    assert (lines, codes) == (["hello"], [0])
+
+
+@pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".mha"])
+def test_volumes_are_written_and_read(tmp_path, ending):
+    node = volume("Kept", 3)
+    node.SetSpacing(1, 2, 3)
+    node.SetIJKToRASDirections(0, 1, 0, 1, 0, 0, 0, 0, -1)
+    path = tmp_path / f"Kept{ending}"
+    assert slicer.util.saveNode(node, str(path))
+    again = slicer.util.loadVolume(str(path))
+    assert again.GetName().startswith("Kept")
+    matrices = [vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()]
+    for n, m in zip((node, again), matrices, strict=True):
+        n.GetIJKToRASMatrix(m)
+    difference = slicer.util.arrayFromVTKMatrix(matrices[0]) - slicer.util.arrayFromVTKMatrix(matrices[1])
+    assert abs(difference).max() < 1e-6
+    assert slicer.util.arrayFromVolume(again).max() == 3
+
+
+def test_missing_files_are_errors(tmp_path):
+    with pytest.raises(RuntimeError, match="not found"):
+        slicer.util.loadVolume(str(tmp_path / "nothing.nrrd"))

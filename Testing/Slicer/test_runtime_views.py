@@ -227,3 +227,23 @@ def test_views_are_linked_when_asked():
     logic.SetSliceOffset(7)
     logic.EndSliceOffsetInteraction()
     assert sliceWidget("Green").sliceLogic().GetSliceOffset() == pytest.approx(7)
+
+
+def test_layout_returns_with_the_scene(tmp_path):
+    manager = slicer.app.layoutManager()
+    manager.layoutLogic().GetLayoutNode().AddLayoutDescription(LAYOUT, DESCRIPTION)
+    manager.setLayout(LAYOUT)
+    slicer.util.setSliceViewerLayers(background=volume("Kept"), fit=True)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear()
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": True})
+    assert manager.layout == LAYOUT
+    assert sliceWidget("HetOne").visible
+    assert centre("HetOne") == (255, 255, 255)
+
+
+def test_plot_is_shown_in_a_layout_with_a_plot():
+    slicer.util.plot(np.array([[0.0, 1.0], [1.0, 3.0]]), 0, ["x", "y"], "Line")
+    assert slicer.app.layoutManager().plotWidget(0).visible
+    assert runtime.grab("plot").min() < 100

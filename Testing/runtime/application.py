@@ -94,10 +94,10 @@ class qSlicerApplication(QtWidgets.QApplication):
         raise NotInStandIn("there is no extensions manager outside Slicer")
 
     def startupEnvironment(self):
-        return dict(os.environ)
+        return QtCore.QProcessEnvironment.systemEnvironment()
 
     def environment(self):
-        return dict(os.environ)
+        return QtCore.QProcessEnvironment.systemEnvironment()
 
     def moduleDocumentationUrl(self, name):
         return (

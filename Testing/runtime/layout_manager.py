@@ -6,6 +6,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
+from .observing import Observing
 from .other_views import qMRMLPlotWidget, qMRMLTableWidget, qMRMLThreeDWidget
 from .slice_views import qMRMLSliceWidget
 from .standin import NotInStandIn, computed, signals
@@ -35,7 +36,9 @@ class qSlicerLayoutManager(QtCore.QObject):
         self._logic.SetMRMLApplicationLogic(applicationLogic)
         self._logic.SetMRMLScene(scene)
         self._node = self._logic.GetLayoutNode()
-        self._node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._onLayoutNode())
+        self._observing = Observing(self)
+        self._observing.observe(self._node, vtk.vtkCommand.ModifiedEvent, self._onLayoutNode)
+        self._observing.observe(scene, slicer.vtkMRMLScene.EndBatchProcessEvent, self._onLayoutNode)
         self._linkLogics = [slicer.vtkMRMLSliceLinkLogic(), slicer.vtkMRMLViewLinkLogic()]
         for link in self._linkLogics:
             link.SetMRMLApplicationLogic(applicationLogic)
@@ -207,5 +210,5 @@ class qSlicerLayoutManager(QtCore.QObject):
         for widget in self._widgets.values():
             for part in (widget.controllerWidget(), widget.viewWidget()):
                 part._finish()
-        self._node.RemoveAllObservers()
+        self._observing.stop()
         self._widgets.clear()

@@ -64,6 +64,10 @@ class qSlicerModulePanel(QtWidgets.QWidget):
         self._area.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         self._area.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         column.addWidget(self._area, 1)
+        probe = ctkCollapsibleButton("Data Probe", self)
+        probe.setObjectName("DataProbeCollapsibleWidget")
+        probe.collapsed = True
+        column.addWidget(probe)
 
     helpAndAcknowledgmentVisible = stored(
         "helpAndAcknowledgmentVisible", bool, True, lambda self, value: self._help.setVisible(value)

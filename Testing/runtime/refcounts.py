@@ -1,4 +1,4 @@
-"""Works around PySide6 6.12 on Python 3.11: a call that returns None, True or False takes a reference too many.
+"""Works around PySide6 6.12 on Python 3.11: a call that returns None, True or False takes a reference away.
 
 After some ten thousand calls Python aborts ("none_dealloc", "bool_dealloc"). Python 3.12 made these objects
 immortal; before, a number of references that cannot be used up does the same.

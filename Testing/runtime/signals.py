@@ -69,6 +69,9 @@ def _slotOf(receiver, signature):
 
 
 def connect(self, signal, receiver, slot=None):
+    """obj.connect(signature, callable) or obj.connect(signature, receiver, slot signature); -> True."""
+    if isinstance(signal, QtCore.QObject):  # PySide's own code: QTimer.singleShot() comes this way
+        return _rawConnect(signal, receiver, slot)
     if not isinstance(signal, str):
         raise TypeError("connect() takes a signal's signature as text")
     signature = normalized(signal)
