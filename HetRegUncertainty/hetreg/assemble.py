@@ -15,6 +15,7 @@ from .preprocess import NetworkPair, resample_like, same_grid
 from .result import RegisterResult, displacement_transform
 from .spatial import disp_to_lps_mm, invert, jacobian_determinant, warp_as_itk
 
+_LITTLE_COVER = 0.5
 _JACOBIAN_FLOOR = 1e-3  # folded voxels show as log of this
 
 
@@ -128,9 +129,14 @@ def add_segmentation(
     return replace(result, moved_seg=moved, summary=summary)
 
 
-def border_notes(pair: NetworkPair) -> list[str]:
-    """Where the field does not vanish at the border of the fixed grid."""
+def pair_notes(pair: NetworkPair) -> list[str]:
+    """How little the images overlap, and where the field does not vanish at the border of the fixed grid."""
     notes = []
+    if pair.cover < _LITTLE_COVER:
+        notes.append(
+            f"The moving image covers {100 * pair.cover:.0f} % of the fixed image: check that they show the "
+            "same region."
+        )
     if pair.plan.slice_axis is not None:
         notes.append(
             "The field lies in the slices and is zero at their borders; beyond the first and the "

@@ -115,6 +115,20 @@ def check_pair(fixed: Image, moving: Image) -> None:
         )
 
 
+def check_labels(labels: Image, image: Image, role: str) -> None:
+    """Raise ValueError, in one sentence, if a segmentation cannot belong to the image."""
+    kind = labels.array.dtype.kind
+    if kind not in "buif" or (kind == "f" and not np.isfinite(labels.array).all()):
+        raise ValueError(
+            f"The {role} segmentation '{labels.name}' has NaN or complex voxels: labels are accepted."
+        )
+    if resample_like(labels, image, nearest=True)[1] == 0.0:
+        raise ValueError(
+            f"The {role} segmentation '{labels.name}' does not overlap the {role} image in space: "
+            "labels of that image are accepted."
+        )
+
+
 def check_size(size: tuple[int, ...]) -> None:
     """Raise ValueError if one sample is too small for any network."""
     if min(size) < _MIN_SIZE:
@@ -181,7 +195,7 @@ class NetworkPair:
 
     fixed, moving: (B, 1, *padded_size) float32 in [0, 1] on the CPU; B slices in 2D, 1 in 3D. mask: 1 where
     the fixed image lies (0 in the padding). window: falls to 0 at the image's border. intensity = value *
-    scale + low.
+    scale + low. cover: fraction of the fixed grid that the moving image covers.
     """
 
     fixed: Tensor
@@ -191,6 +205,7 @@ class NetworkPair:
     plan: Plan
     low: float
     scale: float
+    cover: float = 1.0
 
     def crop(self, tensor: Tensor) -> Tensor:
         """Cut the padding away: (B, C, *padded_size) -> (B, C, *network_size)."""
@@ -276,4 +291,4 @@ def to_network_grid(
     ]
     mask = _pad(torch.ones((1, 1, *layout.network_size)), layout)
     window = _pad(edge_window(layout.network_size, grid.taper_vox), layout)
-    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale)
+    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale, cover)

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from . import __version__, zoo
-from .assemble import Maps, add_segmentation, assemble, border_notes, inverse_field
+from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_notes
 from .config import RegisterConfig
 from .device import describe_device, resolve_device
 from .image import Image, read_image
 from .losses.snr_weighted import snr_weight
 from .model import RegistrationModel
-from .preprocess import NetworkPair, check_pair, choose_dimension, to_network_grid
+from .preprocess import NetworkPair, check_labels, check_pair, choose_dimension, to_network_grid
 from .progress import Progress
 from .refine import RefineOptions, optimise
 from .result import RegisterResult
@@ -58,6 +58,9 @@ def register_pair(
     fixed = fixed if isinstance(fixed, Image) else read_image(fixed)
     moving = moving if isinstance(moving, Image) else read_image(moving)
     check_pair(fixed, moving)
+    for labels, image, role in ((moving_seg, moving, "moving"), (fixed_seg, fixed, "fixed")):
+        if labels is not None:
+            check_labels(labels, image, role)
     device = resolve_device(config.device)
     notes: list[str] = []
     model = _load(model or config.model, fixed, config, notes)
@@ -67,7 +70,7 @@ def register_pair(
     result = assemble(fixed, moving, pair, maps)
     if moving_seg is not None:
         result = add_segmentation(result, fixed, moving_seg, fixed_seg)
-    notes += border_notes(pair)
+    notes += pair_notes(pair)
     summary = {
         **result.summary,
         "seconds": round(time.perf_counter() - started, 3),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from builders import FULL_RANGE, OBLIQUE, pair_2d, points_of, resample, sampled, scene
-from hetreg.assemble import Maps, add_segmentation, apply_displacement, assemble, border_notes, inverse_field
+from hetreg.assemble import Maps, add_segmentation, apply_displacement, assemble, inverse_field, pair_notes
 from hetreg.image import Image
 from hetreg.preprocess import NetworkPair, to_network_grid
 from hetreg.result import RegisterResult, displacement_transform
@@ -140,6 +140,6 @@ def test_notes_say_where_the_field_does_not_vanish():
     slices = sampled((12, 12, 3), (1, 1, 8))
     tiny = sampled((4, 4, 1))
     for fixed, words in ((volume, []), (slices, ["last slice"]), (tiny, ["last slice", "too small"])):
-        notes = border_notes(laid(fixed, fixed.like(fixed.array + points_of(fixed)[..., 0], "m")))
+        notes = pair_notes(laid(fixed, fixed.like(fixed.array + points_of(fixed)[..., 0], "m")))
         assert len(notes) == len(words)
         assert all(w in n for w, n in zip(words, notes, strict=True))
