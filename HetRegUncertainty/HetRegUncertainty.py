@@ -78,13 +78,12 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = HetRegUncertaintyLogic()
         self.inspector, self.run = Inspector(self.ui), RunSection(self.ui)
-        ui = self.ui
         self.modelMenu = ModelMenu(
-            ui.modelComboBox, ui.weightFileLabel, ui.weightFileEdit, self._onModelChosen
+            self.ui.modelComboBox, self.ui.weightFileLabel, self.ui.weightFileEdit, self._onModelChosen
         )
-        ui.registerButton.connect("clicked(bool)", self.onRegister)
-        ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
-        self.dependencyCard = DependencyCard(ui, self._checkCanApply)
+        self.ui.registerButton.connect("clicked(bool)", self.onRegister)
+        self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
+        self.dependencyCard = DependencyCard(self.ui, self._checkCanApply)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
@@ -117,6 +116,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def onSceneStartClose(self, caller, event):
         """The scene goes away: stop a run, it has nothing to write to."""
         self.run.cancel()
+        self.inspector.close()
         self.setParameterNode(None)
 
     def onSceneEnd(self, caller, event):

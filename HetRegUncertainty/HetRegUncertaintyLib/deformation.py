@@ -23,8 +23,8 @@ def niceSpacing(volume):
 def show(transform, region, mode, spacing, inThreeD=False, largest=10.0):
     """Draw a transform.
 
-    mode: "none", "grid", "glyphs" or "contours". region: volume that says where. spacing: mm between lines or
-    arrows. largest: mm at which the colour scale ends.
+    mode: "none", "grid", "glyphs" or "contours". region: volume or slice node that says where in 3D.
+    spacing: mm between lines or arrows. largest: mm at which the colour scale ends.
     """
     transform.CreateDefaultDisplayNodes()
     display = transform.GetDisplayNode()

@@ -10,17 +10,17 @@ class DependencyCard:
     """onChanged is called after an installation."""
 
     def __init__(self, ui, onChanged):
-        self._ui, self._onChanged = ui, onChanged
-        ui.installButton.connect("clicked(bool)", self.onInstall)
-        ui.dependencyCollapsibleButton.connect("contentsCollapsed(bool)", self._onCollapsed)
-        ui.dependencyCollapsibleButton.collapsed = not install.reasonMissing()
+        self.ui, self._onChanged = ui, onChanged
+        self.ui.installButton.connect("clicked(bool)", self.onInstall)
+        self.ui.dependencyCollapsibleButton.connect("contentsCollapsed(bool)", self._onCollapsed)
+        self.ui.dependencyCollapsibleButton.collapsed = not install.reasonMissing()
         self.update()
 
     def update(self):
         """Show the state. The device is looked up only while the section is open: that imports torch."""
         version = install.torchVersion()
-        self._ui.installButton.visible = not version
-        self._ui.installButton.text = (
+        self.ui.installButton.visible = not version
+        self.ui.installButton.text = (
             _("Install PyTorch...") if install.extensionInstalled() else _("Install the PyTorch extension...")
         )
         if not version:
@@ -28,11 +28,11 @@ class DependencyCard:
                 "PyTorch is missing. It computes the registration (about 1 GB with a GPU, 200 MB without)."
             )
             text += " " + _("Everything runs on the CPU if there is no GPU.")
-        elif self._ui.dependencyCollapsibleButton.collapsed:
+        elif self.ui.dependencyCollapsibleButton.collapsed:
             text = _("PyTorch {version}.").format(version=version)
         else:
             text = _("PyTorch {version}.").format(version=version) + "\n" + install.describeDevice()
-        self._ui.dependencyLabel.text = text
+        self.ui.dependencyLabel.text = text
 
     def resume(self):
         """After the restart that the extension needed: go on with PyTorch itself."""
@@ -46,7 +46,7 @@ class DependencyCard:
             reason = install.installTorch() if install.extensionInstalled() else self._installExtension()
             self.update()
             if reason:
-                self._ui.dependencyLabel.text = reason
+                self.ui.dependencyLabel.text = reason
             self._onChanged()
 
     def _installExtension(self):

@@ -11,23 +11,28 @@ class Inspector:
     """Shows the run whose transform is chosen in Outputs. `update` does only what changed."""
 
     def __init__(self, ui):
-        self._ui = ui
+        self.ui = ui
         self._parameters, self._done, self._updating = None, {}, False
-        ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
-        ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
+        self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
+        self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
 
     def setParameters(self, parameters):
         """Follow another parameter node, or none."""
         self._parameters, self._done = parameters, {}
         self.update()
 
+    def close(self):
+        """The scene goes away: give the user's layout back."""
+        if self._parameters:
+            layout.restore(self._parameters.formerLayout)
+
     def showNewResult(self):
         """After a run: choose a readable spacing, open the sections and show everything again."""
         fixed, _moving = results.inputsOf(self._parameters.transform)
         self._done = {}
         self._parameters.gridSpacing = max(0.5, deformation.niceSpacing(fixed))
-        self._ui.inspectCollapsibleButton.collapsed = False
-        self._ui.resultsCollapsibleButton.collapsed = False
+        self.ui.inspectCollapsibleButton.collapsed = False
+        self.ui.resultsCollapsibleButton.collapsed = False
         self.update()
 
     def update(self):
@@ -84,26 +89,32 @@ class Inspector:
         p = self._parameters
         numbers, _names = results.summaryOf(transform)
         largest = max(float((numbers or {}).get("displacement_max_mm", 10.0)), 0.1)
-        deformation.show(transform, fixed, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest)
+        region = layout.sliceNodeIn3D() or fixed  # the plane alone: a whole volume of lines cannot be read
+        deformation.show(transform, region, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest)
 
     def _showNumbers(self):
         numbers, names = results.summaryOf(self._parameters.transform if self._parameters else None)
-        self._ui.numbersLabel.text = summary.html(numbers, names) if numbers else _("No result yet.")
+        self.ui.numbersLabel.text = summary.html(numbers, names) if numbers else _("No result yet.")
 
     def _showEnabled(self, available):
-        ui, p = self._ui, self._parameters
+        p = self._parameters
         overlay = available and p.overlay.value != ""
         for widget in (
-            ui.overlayComboBox,
-            ui.deformationComboBox,
-            ui.threeDCheckBox,
-            ui.linkedLayoutCheckBox,
+            self.ui.overlayComboBox,
+            self.ui.deformationComboBox,
+            self.ui.threeDCheckBox,
+            self.ui.linkedLayoutCheckBox,
         ):
             widget.enabled = available
-        for widget in (ui.opacitySlider, ui.windowRangeWidget, ui.thresholdRangeWidget, ui.legendCheckBox):
+        for widget in (
+            self.ui.opacitySlider,
+            self.ui.windowRangeWidget,
+            self.ui.thresholdRangeWidget,
+            self.ui.legendCheckBox,
+        ):
             widget.enabled = overlay
-        ui.fadeSlider.enabled = available and (p.linkedLayout or not overlay)
-        ui.spacingSlider.enabled = available and p.deformation.value in ("grid", "glyphs")
+        self.ui.fadeSlider.enabled = available and (p.linkedLayout or not overlay)
+        self.ui.spacingSlider.enabled = available and p.deformation.value in ("grid", "glyphs")
 
     def _showRanges(self, node):
         """Sliders of colour range and threshold for the map shown."""
@@ -111,8 +122,8 @@ class Inspector:
             return
         low, high = overlays.rangeOf(node)
         window = overlays.windowOf(node)
-        _setRange(self._ui.windowRangeWidget, min(low, window[0]), max(high, window[1]), window)
-        _setRange(self._ui.thresholdRangeWidget, low, high, overlays.thresholdOf(node))
+        _setRange(self.ui.windowRangeWidget, min(low, window[0]), max(high, window[1]), window)
+        _setRange(self.ui.thresholdRangeWidget, low, high, overlays.thresholdOf(node))
 
     def _shownMap(self):
         p = self._parameters

@@ -50,7 +50,7 @@ def show(volume):
         composite.SetBackgroundVolumeID(volume.GetID())
         view.SetViewGroup(VIEW_GROUP)
         _fit(logic, volume)
-        view.SetSliceVisible(view.GetSingletonTag() == MOVED)
+        _showIn3D(view)
     for logic in sliceLogics():
         logic.GetSliceCompositeNode().SetLinkedControl(True)
     slicer.app.layoutManager().resetThreeDViews()
@@ -69,12 +69,25 @@ def sliceLogics():
     return [manager.sliceWidget(tag).sliceLogic() for tag in VIEWS]
 
 
+def sliceNodeIn3D():
+    """The slice node whose plane is shown in 3D while the linked layout is shown, or None."""
+    return sliceLogics()[1].GetSliceNode() if isShown() else None
+
+
 def otherSliceLogics():
     """Slice logics of all views that are not part of the linked layout."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return []
     return [manager.sliceWidget(tag).sliceLogic() for tag in manager.sliceViewNames() if tag not in VIEWS]
+
+
+def _showIn3D(view):
+    """The moved slice, and no other, in this layout's 3D view, and in no other."""
+    threeD = slicer.mrmlScene.GetSingletonNode(THREE_D, "vtkMRMLViewNode")
+    view.RemoveAllThreeDViewIDs()
+    view.AddThreeDViewID(threeD.GetID())
+    view.SetSliceVisible(view.GetSingletonTag() == MOVED)
 
 
 def _fit(logic, volume):

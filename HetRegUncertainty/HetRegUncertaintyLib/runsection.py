@@ -13,8 +13,8 @@ class RunSection:
     """Shows one run at a time."""
 
     def __init__(self, ui):
-        self._ui, self._job = ui, None
-        ui.cancelButton.connect("clicked(bool)", self.cancel)
+        self.ui, self._job = ui, None
+        self.ui.cancelButton.connect("clicked(bool)", self.cancel)
 
     @property
     def running(self):
@@ -34,12 +34,12 @@ class RunSection:
     @property
     def status(self):
         """Text of the status line."""
-        return self._ui.statusLabel.text
+        return self.ui.statusLabel.text
 
     @status.setter
     def status(self, text):
-        self._ui.statusLabel.text = text
-        self._ui.statusLabel.visible = bool(text)
+        self.ui.statusLabel.text = text
+        self.ui.statusLabel.visible = bool(text)
 
     @contextmanager
     def busy(self):
@@ -53,15 +53,14 @@ class RunSection:
             self._show(False)
 
     def _show(self, running):
-        ui = self._ui
         for section in LOCKED:
-            getattr(ui, f"{section}CollapsibleButton").enabled = not running
-        ui.registerButton.enabled = False
-        ui.progressBar.value = 0
-        ui.progressBar.visible = running
-        ui.cancelButton.visible = running
+            getattr(self.ui, f"{section}CollapsibleButton").enabled = not running
+        self.ui.registerButton.enabled = False
+        self.ui.progressBar.value = 0
+        self.ui.progressBar.visible = running
+        self.ui.cancelButton.visible = running
 
     def _report(self, fraction, message):
-        self._ui.progressBar.value = round(1000 * fraction)
+        self.ui.progressBar.value = round(1000 * fraction)
         if not self._job.cancelled:
             self.status = message

@@ -27,9 +27,14 @@ def register(iconFolder):
             uris="",
             fileNames=thumbnail,
             nodeNames=name,
-            customDownloader=lambda source: list(load(source.sampleName).values()),
+            customDownloader=download,
             thumbnailFileName=os.path.join(iconFolder, thumbnail),
         )
+
+
+def download(source):
+    """Called by the Sample Data module for one of its sources; returns the new nodes."""
+    return list(load(source.sampleName).values())
 
 
 def load(name=MRI, seed=SEED):

@@ -34,7 +34,7 @@ def imageFromNode(node):
     if components != 1:
         raise ValueError(
             _(
-                "'{name}' has {count} values per voxel (a colour or vector image): one is accepted. "
+                "'{name}' has {count} values per voxel (a color or vector image): one is accepted. "
                 "Convert it with the module Vector to Scalar Volume."
             ).format(name=name, count=components)
         )

@@ -267,6 +267,7 @@ def test_sceneCloseEmptiesThePanel(panel, smallPair):
     assert panel.ui.fixedSelector.currentNode() is None
     assert not panel.ui.registerButton.enabled
     assert "No result" in panel.ui.numbersLabel.text
+    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
 
 def test_savedSceneRestoresPanelAndResult(panel, smallPair, tmp_path):
@@ -288,6 +289,32 @@ def test_savedSceneRestoresPanelAndResult(panel, smallPair, tmp_path):
     display = nodes["noise_sd"].GetDisplayNode()
     assert display.GetColorNode().GetName() == "HetReg heat"
     assert nodes["noise_sd"].GetAttribute(results.RECORD).startswith("{")
+
+
+def test_samplesAreRegistered(panel):
+    """Both pairs are in Slicer's Sample Data module, with a thumbnail, and are made without network."""
+    import SampleData
+
+    from HetRegUncertaintyLib import sampledata
+
+    for name in sampledata.SAMPLES:
+        source = SampleData.SampleDataLogic().sourceForSampleName(name)
+        assert Path(source.thumbnailFileName).is_file()
+        nodes = source.customDownloader(source)
+        assert [node.GetClassName() for node in nodes].count("vtkMRMLScalarVolumeNode") == 2
+
+
+def test_linkedViewsScrollTogether(panel):
+    from HetRegUncertaintyLib import layout
+
+    panel.ui.sampleButton.click()
+    panel.ui.registerButton.click()
+    first, *others = layout.sliceLogics()
+    wanted = first.GetSliceOffset() + 8.0
+    first.StartSliceOffsetInteraction()
+    first.SetSliceOffset(wanted)
+    first.EndSliceOffsetInteraction()
+    assert [logic.GetSliceOffset() for logic in others] == pytest.approx([wanted, wanted])
 
 
 def test_openingThePanelImportsNoTorch():
