@@ -346,3 +346,34 @@ def test_volumes_are_written_and_read(tmp_path, ending):
 def test_missing_files_are_errors(tmp_path):
     with pytest.raises(RuntimeError, match="not found"):
         slicer.util.loadVolume(str(tmp_path / "nothing.nrrd"))
+
+
+def test_numpy_numbers_are_refused_as_in_pythonqt():
+    import numpy as np
+
+    box = qt.QSpinBox()
+    with pytest.raises(TypeError, match="PythonQt"):
+        box.value = np.int64(3)
+
+
+def test_slicer_util_works_on_the_stand_in():
+    with slicer.util.WaitCursor(), slicer.util.MessageDialog("working"):
+        pass
+    slicer.util.delayDisplay("a message")
+    slicer.util.infoDisplay("logged")
+    bar = slicer.util.createProgressDialog(labelText="text", maximum=10)
+    bar.value = 5
+    bar.close()
+    assert slicer.util.tempDirectory().startswith(slicer.app.temporaryPath)
+    assert slicer.util.showStatusMessage("message")
+    assert "Volumes" in slicer.util.moduleNames()
+    assert slicer.util.selectedModule() is not None
+    with slicer.util.RenderBlocker():
+        slicer.util.forceRenderAllViews()
+    slicer.util.resetSliceViews()
+    slicer.util.resetThreeDViews()
+    slicer.util.setDataProbeVisible(True)
+    slicer.util.setModuleHelpSectionVisible(True)
+    with pytest.raises(ZeroDivisionError), slicer.util.tryWithErrorDisplay("Failed", waitCursor=True):
+        raise ZeroDivisionError
+    assert qt.QApplication.overrideCursor() is None

@@ -47,6 +47,7 @@ def fill(state):
     _fillModules(state)
     slicer.app._parts["coreIOManager"] = core_io.qSlicerCoreIOManager()
     _addPython()
+    _shortenDelays()
 
 
 def _fillModules(state):
@@ -72,6 +73,17 @@ def _addPython():
     packaging = "load_requirements pip_check pip_ensure pip_install pip_uninstall isPipInstallInProgress"
     _submodule("packaging", {name: getattr(packaging_module, name) for name in packaging.split()})
     sys.modules["SampleData"] = sample_data.makeModule()
+
+
+def _shortenDelays():
+    """In a test nobody looks at a message for a second; slicer.util.delayDisplay() logs it and goes on."""
+    display = slicer.util.delayDisplay
+
+    def delayDisplay(message, autoCloseMsec=1000, parent=None, **kwargs):
+        display(message, min(autoCloseMsec, 0), parent, **kwargs)
+
+    if slicer.app.testingEnabled():
+        slicer.util.delayDisplay = delayDisplay
 
 
 def _submodule(name, content, everything=False):

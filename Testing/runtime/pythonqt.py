@@ -31,6 +31,8 @@ class PropertyAsAttribute:
     def __set__(self, obj, value):
         if self.setter is None:
             raise AttributeError(f"Property '{self.name}' of {type(obj).__name__} is not writable")
+        if type(value).__module__ == "numpy" and not isinstance(value, (float, int, str)):
+            raise TypeError(f"Property '{self.name}': PythonQt does not convert {type(value).__name__}")
         self.setter(obj, value)
 
 
@@ -54,6 +56,10 @@ def _rawAttribute(cls, name):
     return None
 
 
+def _isStatic(method):
+    return isinstance(method, types.BuiltinFunctionType)
+
+
 def _propertyDescriptor(cls, meta):
     name = meta.name()
     capital = name[0].upper() + name[1:]
@@ -62,7 +68,7 @@ def _propertyDescriptor(cls, meta):
         (r for r in (_rawAttribute(cls, n) for n in (name, "is" + capital, "has" + capital)) if callable(r)),
         None,
     )
-    if reader is None or isinstance(original, QtCore.Signal) or name == "singleShot":
+    if reader is None or isinstance(original, QtCore.Signal) or name == "singleShot" or _isStatic(reader):
 
         def getter(obj):
             return obj.property(name)
@@ -71,7 +77,7 @@ def _propertyDescriptor(cls, meta):
     writer = _rawAttribute(cls, "set" + capital)
 
     def setter(obj, value):
-        if writer is not None:
+        if writer is not None and not _isStatic(writer):
             writer(obj, value)
         elif not obj.setProperty(name, value):
             raise TypeError(f"Property '{name}' of {type(obj).__name__} cannot be set to {value!r}")

@@ -38,7 +38,13 @@ class RenderedView(QtWidgets.QWidget):
         self._annotation = vtk.vtkCornerAnnotation()
         self._annotation.SetMaximumFontSize(13)
         self._annotation.GetTextProperty().SetShadow(1)
-        self._renderer.AddViewProp(self._annotation)
+        self._overlay = vtk.vtkRenderer()
+        self._overlay.SetLayer(1)
+        self._overlay.InteractiveOff()
+        self._overlay.EraseOff()
+        self._overlay.AddViewProp(self._annotation)
+        self._window.SetNumberOfLayers(2)
+        self._window.AddRenderer(self._overlay)
         self.setMouseTracking(True)
         self.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(60, 60)
@@ -119,6 +125,7 @@ class RenderedView(QtWidgets.QWidget):
         self._group = self._style = None
         self._interactor.SetRenderWindow(None)
         self._window.RemoveRenderer(self._renderer)
+        self._window.RemoveRenderer(self._overlay)
         self._window.Finalize()
 
     # --- the mouse

@@ -71,7 +71,7 @@ class qMRMLSliceView(RenderedView):
         self._logic.ResizeSliceNode(width, height)
 
     def _prepareRender(self):
-        self._annotation.SetText(2, self._layerText())
+        self._annotation.SetText(0, self._layerText())
 
     def _layerText(self):
         """The names of the layers at the lower left, as Slicer's data probe annotates them."""
@@ -86,7 +86,7 @@ class qMRMLSliceView(RenderedView):
             if volume is not None:
                 percent = "" if letter == "B" else f" ({round(100 * opacity)}%)"
                 rows.append(f"{letter}: {volume.GetName()}{percent}")
-        return "\n".join(reversed(rows))
+        return "\n".join(rows)
 
     def mrmlSliceNode(self):
         return self._logic.GetSliceNode()

@@ -1,6 +1,5 @@
 """What every stand-in widget class shares: its signals, its properties, and how it refuses the rest."""
 
-import numbers
 import types
 
 from PySide6 import QtCore
@@ -37,13 +36,13 @@ def computed(kind, fget, fset=None):
 
 
 def _number(name, value):
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"Property '{name}' takes a number, not {value!r}")
     return float(value)
 
 
 def _integer(name, value):
-    if not isinstance(value, numbers.Real) or int(value) != value:
+    if not isinstance(value, (int, float)) or int(value) != value:
         raise TypeError(f"Property '{name}' takes an integer, not {value!r}")
     return int(value)
 
@@ -61,7 +60,7 @@ def _texts(name, value):
 
 
 def _truth(name, value):
-    if not isinstance(value, numbers.Integral) and type(value).__name__ not in ("bool", "bool_"):
+    if not isinstance(value, int):
         raise TypeError(f"Property '{name}' takes a bool, not {value!r}")
     return bool(value)
 

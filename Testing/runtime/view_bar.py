@@ -21,6 +21,7 @@ class ViewBar(qMRMLWidget):
         self._label = QtWidgets.QLabel(label, self)
         self._label.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         self._label.setMinimumWidth(26)
+        self._label.setContentsMargins(6, 0, 4, 0)
         self._row.addWidget(self._label)
         self.setFixedHeight(22)
         self.setAutoFillBackground(True)
