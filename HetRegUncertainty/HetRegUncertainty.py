@@ -54,8 +54,8 @@ class HetRegUncertainty(ScriptedLoadableModule):
 
 def registerSampleData():
     """After startup: samples, the layout, and the rest of an installation that needed a restart."""
-    sampledata.register(os.path.join(os.path.dirname(__file__), "Resources", "Icons"))
     layout.register()
+    sampledata.register(os.path.join(os.path.dirname(__file__), "Resources", "Icons"))
     if install.resumeWanted() and not slicer.app.testingEnabled():
         slicer.util.selectModule("HetRegUncertainty")
 
@@ -67,7 +67,8 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = self.inspector = self.run = self._parameterNode = self._guiTag = None
-        self._entered = False
+        self._entered = self._unseen = False  # unseen: a run ended while another module was selected
+        self._reason = ""
 
     def setup(self):
         """Build the panel once."""
@@ -99,7 +100,9 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def enter(self):
         """The module was selected."""
         self._entered = True
-        self.initializeParameterNode()
+        self.setParameterNode(self.logic.getParameterNode(), quiet=True)
+        if self._unseen:
+            self._showNewResult()
         self.dependencyCard.resume()
 
     def exit(self):
@@ -117,6 +120,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """The scene goes away: stop a run, it has nothing to write to."""
         self.run.cancel()
         self.inspector.close()
+        self._unseen = False
         self.setParameterNode(None)
 
     def onSceneEnd(self, caller, event):
@@ -128,8 +132,8 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """Follow the scene's parameter node."""
         self.setParameterNode(self.logic.getParameterNode())
 
-    def setParameterNode(self, parameterNode):
-        """Connect panel and parameter node, or disconnect (None)."""
+    def setParameterNode(self, parameterNode, quiet=False):
+        """Connect panel and parameter node, or disconnect (None). quiet: leave the views as they are."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
@@ -137,7 +141,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         if parameterNode:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
-        self.inspector.setParameters(parameterNode)
+        self.inspector.setParameters(parameterNode, quiet)
         self._onParameters()
 
     def _onParameters(self, caller=None, event=None):
@@ -160,8 +164,8 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.ui.registerButton.toolTip = reason or _(
             "Register the moving to the fixed image and predict the noise."
         )
-        if not self.run.running and (reason or not self.run.status.startswith(_("Done"))):
-            self.run.status = reason
+        if not self.run.running and reason != self._reason:
+            self.run.status = self._reason = reason
 
     def _missing(self):
         p = self._parameterNode
@@ -194,8 +198,9 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
                 with self.run.busy():
                     nodes = self._register(self._parameterNode)
                 status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
+                self._unseen = True
                 if self._entered:
-                    self.inspector.showNewResult()
+                    self._showNewResult()
             except Cancelled:
                 status = _("Cancelled. The scene is as it was.")
             except Exception as error:
@@ -206,6 +211,10 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
                 self.run.status = status
                 if not self._entered:
                     self.setParameterNode(None)
+
+    def _showNewResult(self):
+        self._unseen = False
+        self.inspector.showNewResult()
 
     def _register(self, p):
         """Run with the values of the parameter node, and let it choose the new nodes."""

@@ -12,25 +12,27 @@ class Inspector:
 
     def __init__(self, ui):
         self.ui = ui
-        self._parameters, self._done, self._updating = None, {}, False
+        self._parameters, self._done, self._updating, self._quiet = None, {}, False, False
         self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
 
-    def setParameters(self, parameters):
-        """Follow another parameter node, or none."""
-        self._parameters, self._done = parameters, {}
+    def setParameters(self, parameters, quiet=False):
+        """Follow another parameter node, or none. quiet: take the views as they are."""
+        self._parameters, self._quiet = parameters, quiet
         self.update()
+        self._quiet = False
 
     def close(self):
         """The scene goes away: give the user's layout back."""
         if self._parameters:
             layout.restore(self._parameters.formerLayout)
+        self._done = {}
 
     def showNewResult(self):
         """After a run: choose a readable spacing, open the sections and show everything again."""
         fixed, _moving = results.inputsOf(self._parameters.transform)
         self._done = {}
-        self._parameters.gridSpacing = max(0.5, deformation.niceSpacing(fixed))
+        self._parameters.gridSpacing = min(max(deformation.niceSpacing(fixed), 0.5), 50.0)
         self.ui.inspectCollapsibleButton.collapsed = False
         self.ui.resultsCollapsibleButton.collapsed = False
         self.update()
@@ -59,21 +61,28 @@ class Inspector:
             return
         p = self._parameters
         run = transform.GetID()
-        self._once("layout", (run, p.linkedLayout), self._showLayout, fixed)
+        self._view("layout", (run, p.linkedLayout), self._showLayout, fixed)
         shown = (run, layout.current(), tuple(node.GetID() for node in nodes.values()))
         look = (p.overlay.value, p.overlayOpacity, p.fade)
-        self._once("overlay", (shown, look), overlays.show, nodes, fixed, *look)
+        self._view("overlay", (shown, look), overlays.show, nodes, fixed, *look)
         legend = p.overlay.value if p.legend else ""
-        self._once("legend", (shown, legend), overlays.showLegend, nodes, legend)
+        self._view("legend", (shown, legend), overlays.showLegend, nodes, legend)
         self._once("sliders", (shown, p.overlay), self._showRanges, nodes.get(p.overlay.value))
         grid = (p.deformation.value, p.gridSpacing, p.deformationIn3D)
-        self._once("deformation", (shown, grid), self._showDeformation, transform, fixed)
+        self._view("deformation", (shown, grid), self._showDeformation, transform, fixed)
 
     def _once(self, name, state, function, *arguments):
         """Call the function unless it was called for this state before."""
         if self._done.get(name) != state:
             self._done[name] = state
             function(*arguments)
+
+    def _view(self, name, state, function, *arguments):
+        """The same for what touches the views; when quiet, only remember the state."""
+        if self._quiet:
+            self._done[name] = state
+        else:
+            self._once(name, state, function, *arguments)
 
     def _showLayout(self, fixed):
         p = self._parameters

@@ -46,8 +46,10 @@ def reasonMissing():
 
 def describeDevice():
     """One line on where Register will compute, with the memory. Imports torch."""
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError, RuntimeError) as error:
+        return _("It is installed but cannot be loaded: {error}").format(error=error)
     if torch.cuda.is_available():
         free, total = (size / 2**30 for size in torch.cuda.mem_get_info())
         name = torch.cuda.get_device_name()

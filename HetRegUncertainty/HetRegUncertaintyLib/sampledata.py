@@ -45,7 +45,7 @@ def load(name=MRI, seed=SEED):
     from hetreg.datasets.phantom import make_pair
 
     kind, slices = SAMPLES[name]
-    pair = make_pair(kind, seed, slices=slices)
+    pair = make_pair(kind, seed, slices=slices, with_truth=False)
     nodes = {
         "fixed": addVolume(pair.fixed, _("Phantom ES")),
         "moving": addVolume(pair.moving, _("Phantom ED")),

@@ -11,7 +11,7 @@ import slicer
 
 import runtime
 from hetreg.config import RegisterConfig
-from HetRegUncertaintyLib import results
+from HetRegUncertaintyLib import layout, results
 from HetRegUncertaintyLib.parameters import outputParameter, registerConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -257,7 +257,17 @@ def test_otherModuleSelectedWhileRunning(panel, smallPair):
     layoutMeanwhile = slicer.app.layoutManager().layout
     panel.enter()
     assert len(outputs()) == len(results.OUTPUTS) - 1
+    assert layout.isShown()
     assert layoutMeanwhile == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    assert "Correlation" in panel.ui.numbersLabel.text
+
+
+def test_returningToTheModuleLeavesTheViewsAlone(panel, smallPair):
+    panel.ui.registerButton.click()
+    panel.exit()
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    panel.enter()
+    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
     assert "Correlation" in panel.ui.numbersLabel.text
 
 
@@ -305,8 +315,6 @@ def test_samplesAreRegistered(panel):
 
 
 def test_linkedViewsScrollTogether(panel):
-    from HetRegUncertaintyLib import layout
-
     panel.ui.sampleButton.click()
     panel.ui.registerButton.click()
     first, *others = layout.sliceLogics()
