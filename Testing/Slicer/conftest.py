@@ -62,3 +62,22 @@ def raisesInSlot():
         runtime.bring_up.state.errors.clear()
 
     return check
+
+
+@pytest.fixture(scope="session")
+def dummyPath(tmp_path_factory):
+    """The small module that the tests of the stand-in use, loaded."""
+    from runtime import dummy_module
+
+    path = dummy_module.write(tmp_path_factory.mktemp("dummy"))
+    runtime.load_module(path)
+    return path
+
+
+@pytest.fixture
+def dummy(dummyPath):
+    """The small module's panel, selected."""
+    import slicer
+
+    slicer.util.selectModule("Dummy")
+    return slicer.util.getModuleWidget("Dummy")

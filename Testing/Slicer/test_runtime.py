@@ -1,33 +1,15 @@
 """Tests of the stand-in itself: a small module comes up in it, is clicked, saved, reloaded and drawn."""
 
-import enum
 import sys
-from typing import Annotated, Optional
 
 import pytest
 import qt
 import SampleData
 import slicer
 import vtk
-from slicer.parameterNodeWrapper import Choice, Default, FloatRange, WithinRange, parameterNodeWrapper
 
 import runtime
-from runtime import dummy_module
 from runtime.standin import NotInStandIn
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = dummy_module.write(tmp_path_factory.mktemp("dummy"))
-    runtime.load_module(path)
-    return path
-
-
-@pytest.fixture
-def dummy(path):
-    """The dummy module's panel, selected."""
-    slicer.util.selectModule("Dummy")
-    return slicer.util.getModuleWidget("Dummy")
 
 
 def volume(name="Volume", value=0.0):
@@ -61,7 +43,7 @@ def test_module_survives_closing_the_scene(dummy):
     assert dummy.ui.inputSelector.currentNode() is node
 
 
-def test_module_tests_run_as_in_slicer(path):
+def test_module_tests_run_as_in_slicer(dummy):
     slicer.selfTests["Dummy"]()
 
 
@@ -73,7 +55,7 @@ def test_module_is_reloaded(dummy):
     assert again.ui.inputSelector.currentNode() is node
 
 
-def test_sample_data_is_registered_at_startup(path):
+def test_sample_data_is_registered_at_startup(dummy):
     assert SampleData.downloadSample("DummySample").GetName() == "DummySample"
     with pytest.raises(KeyError):
         SampleData.downloadSample("Nothing")
@@ -172,131 +154,6 @@ def test_settings_are_not_the_users():
     qt.QSettings().setValue("Test/Key", "value")
     assert slicer.app.userSettings().value("Test/Key") == "value"
     assert qt.QSettings().fileName().startswith(str(slicer.app._folder))
-
-
-# --- widgets
-def test_node_combo_box_follows_the_scene():
-    box = slicer.qMRMLNodeComboBox()
-    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-    box.noneEnabled = True
-    changes = []
-    box.connect("currentNodeChanged(vtkMRMLNode*)", changes.append)
-    box.connect("currentNodeIDChanged(QString)", changes.append)
-    box.setMRMLScene(slicer.mrmlScene)
-    node = volume("A")
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
-    assert (box.nodeCount(), box.currentNode()) == (1, None)
-    box.setCurrentNode(node)
-    assert changes == [node, node.GetID()]
-    node.SetName("B")
-    assert box._box.currentText == "B"
-    node.SetHideFromEditors(True)
-    assert box.nodeCount() == 0
-    node.SetHideFromEditors(False)
-    box.setCurrentNodeID(node.GetID())
-    slicer.mrmlScene.RemoveNode(node)
-    assert box.currentNode() is None
-    added = box.addNode()
-    assert box.currentNode() is added
-    assert added.IsA("vtkMRMLScalarVolumeNode")
-
-
-def test_node_combo_box_without_none_takes_the_first_node():
-    box = slicer.qMRMLNodeComboBox()
-    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-    box.setMRMLScene(slicer.mrmlScene)
-    first, second = volume("A"), volume("B")
-    assert box.currentNode() is first
-    slicer.mrmlScene.RemoveNode(first)
-    assert box.currentNode() is second
-    box.setCurrentNode(None)
-    assert box.currentNode() is None
-
-
-def test_label_maps_are_child_types():
-    box = slicer.qMRMLNodeComboBox()
-    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-    box.setMRMLScene(slicer.mrmlScene)
-    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
-    assert box.nodeCount() == 1
-    box.showChildNodeTypes = False
-    assert box.nodeCount() == 0
-
-
-def test_range_widget_keeps_its_order():
-    import ctk
-
-    widget, heard = ctk.ctkRangeWidget(), []
-    widget.connect("valuesChanged(double,double)", lambda low, high: heard.append((low, high)))
-    widget.minimum, widget.maximum = 0.0, 10.0
-    widget.setValues(2, 5)
-    assert heard[-1] == (2, 5)
-    widget.minimumValue = 7
-    assert (widget.minimumValue, widget.maximumValue) == (5, 5)
-
-
-def test_collapsed_section_hides_what_is_in_it(dummy):
-    assert not dummy.ui.hiddenBox.visible
-    dummy.ui.advanced.collapsed = False
-    assert dummy.ui.hiddenBox.visible
-    dummy.ui.advanced.collapsed = True
-    assert not dummy.ui.hiddenBox.visible
-
-
-# --- the parameter node
-class Kind(enum.Enum):
-    ONE = 1
-    TWO = 2
-
-
-def test_parameters_are_checked_and_kept():
-    @parameterNodeWrapper
-    class Parameters:
-        node: slicer.vtkMRMLScalarVolumeNode
-        other: Optional[slicer.vtkMRMLScalarVolumeNode]  # noqa: UP045 (Slicer refuses X | None)
-        number: Annotated[float, WithinRange(0, 1)] = 0.5
-        count: Annotated[int, Choice([1, 2, 4])] = 2
-        kind: Kind
-        names: dict[str, int]
-        range: Annotated[FloatRange, Default(FloatRange(1, 2))]
-        maybe: Optional[int]  # noqa: UP045
-
-    raw = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
-    parameters = Parameters(raw)
-    assert (parameters.number, parameters.count, parameters.kind, parameters.node) == (0.5, 2, Kind.ONE, None)
-    parameters.names["a"] = 3
-    parameters.kind, parameters.range, parameters.maybe = Kind.TWO, FloatRange(3, 4), 5
-    again = Parameters(raw)
-    assert (dict(again.names), again.kind, again.range, again.maybe) == (
-        {"a": 3},
-        Kind.TWO,
-        FloatRange(3, 4),
-        5,
-    )
-    for name, wrong in (("number", 2.0), ("count", 3), ("kind", "ONE"), ("number", "x"), ("node", raw)):
-        with pytest.raises((TypeError, ValueError)):
-            setattr(parameters, name, wrong)
-    raw.SetParameter("kind", "ONE")
-    assert parameters.kind is Kind.ONE
-
-
-def test_parameter_types_that_slicer_refuses_are_refused():
-    class Parameters:
-        value: int | None
-
-    with pytest.raises(NotInStandIn):
-        parameterNodeWrapper(Parameters)
-
-
-def test_disconnected_widgets_leave_the_parameters_alone(dummy):
-    parameters = dummy._parameterNode
-    parameters.disconnectGui(dummy._tag)
-    dummy.ui.steps.value = 55
-    assert parameters.steps == 7
-    dummy._tag = parameters.connectGui(dummy.ui)
-    assert dummy.ui.steps.value == 7
-    parameters.steps = 9
-    assert dummy.ui.steps.value == 9
 
 
 # --- processes and files
