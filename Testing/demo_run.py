@@ -172,10 +172,12 @@ def save(parameters, output: Path) -> dict[str, str]:
     from HetRegUncertaintyLib.parameters import outputParameter
 
     files = {"screenshot": output / "screenshot.png", "scene": output / "scene.mrb"}
+    files |= {role: output / name for role, name in FILES.items()}
+    for file in files.values():
+        file.unlink(missing_ok=True)
     runtime.screenshot(files["screenshot"])
     written = slicer.util.saveScene(str(files["scene"]))
-    for role, name in FILES.items():
-        files[role] = output / name
+    for role in FILES:
         written = (
             slicer.util.saveNode(getattr(parameters, outputParameter(role)), str(files[role])) and written
         )
