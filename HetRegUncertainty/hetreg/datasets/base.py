@@ -11,6 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..spatial import ALIGN_CORNERS
+from .listing import Listing as Listing
+from .listing import PairFiles as PairFiles
+from .listing import Rejected as Rejected
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +21,8 @@ class PairSample:
     """One pair on one grid: fixed, moving float32 in [0, 1], labels uint8 or None, all (*spatial).
 
     patient: pairs of one patient stay in one split. true_variance: known residual variance in the same
-    units, or None.
+    units, or None. spacing_mm: pixel size along the array's axes. case: the pair it comes from; split: its
+    part, if the data set says so. simulated: a phantom.
     """
 
     fixed: np.ndarray
@@ -27,6 +31,10 @@ class PairSample:
     moving_label: np.ndarray | None = None
     patient: str = ""
     true_variance: np.ndarray | None = None
+    spacing_mm: tuple[float, ...] = ()
+    case: str = ""
+    split: str = ""
+    simulated: bool = False
 
 
 def split_by_patient(

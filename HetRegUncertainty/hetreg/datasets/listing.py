@@ -1,0 +1,91 @@
+"""What a look at a folder gives, before anything is read in full: the pairs, and every file that is refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The files of one pair, as their headers describe them.
+
+    case: name of the pair, unique in its listing. patient: pairs of one patient stay in one split.
+    fixed, moving: end-systole and end-diastole; None where the pair is made on the fly (phantom).
+    size, spacing_mm: of the fixed image along i, j (, k), as the file has them; () where not known yet.
+    split: "training", "validation", "test" if the data set says so, else "".
+    label_map: (value in the file, value here) where the labels mean something else than 1 RV cavity, 2 LV
+        myocardium, 3 LV cavity, 4 left atrium.
+    simulated: made on the fly, with both labels. note: what the user should know; "" if nothing.
+    """
+
+    case: str
+    patient: str
+    fixed: Path | None
+    moving: Path | None
+    fixed_label: Path | None = None
+    moving_label: Path | None = None
+    size: tuple[int, ...] = ()
+    spacing_mm: tuple[float, ...] = ()
+    split: str = ""
+    label_map: tuple[tuple[int, int], ...] = ()
+    simulated: bool = False
+    note: str = ""
+
+    @property
+    def labels(self) -> str:
+        """Which images have labels: "both", "fixed", "moving" or "none"."""
+        fixed = self.simulated or self.fixed_label is not None
+        moving = self.simulated or self.moving_label is not None
+        return {(True, True): "both", (True, False): "fixed", (False, True): "moving"}.get(
+            (fixed, moving), "none"
+        )
+
+    def row(self, split: str = "") -> dict[str, Any]:
+        """The pair as a dry run lists it."""
+        return {
+            "case": self.case,
+            "patient": self.patient,
+            "split": split or self.split,
+            "size": list(self.size),
+            "spacing_mm": [round(s, 4) for s in self.spacing_mm],
+            "labels": self.labels,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A file (or a folder) that is not used, and why, in one sentence."""
+
+    file: Path
+    reason: str
+
+    def row(self) -> dict[str, str]:
+        """The file as a dry run lists it."""
+        return {"file": str(self.file), "reason": self.reason}
+
+
+@dataclass
+class Listing:
+    """All pairs of a data set and all files that were refused."""
+
+    pairs: list[PairFiles] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def reject(self, file: Path, reason: str) -> None:
+        """Add a refused file."""
+        self.rejected.append(Rejected(file, reason))
+
+    def __add__(self, other: Listing) -> Listing:
+        return Listing(self.pairs + other.pairs, self.rejected + other.rejected)
+
+    def summary(self) -> str:
+        """One sentence: how many pairs of how many patients, with labels, and how many files are refused."""
+        labels = Counter(p.labels for p in self.pairs)
+        return (
+            f"{len(self.pairs)} pairs of {len({p.patient for p in self.pairs})} patients, "
+            f"{labels['both']} with both labels, {len(self.rejected)} files rejected."
+        )
