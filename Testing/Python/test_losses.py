@@ -174,7 +174,7 @@ def test_robust_weight_takes_median_and_spread_inside_the_mask():
 @pytest.mark.parametrize("mode", WEIGHT_MODES)
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_weights_lie_in_0_to_1_fall_with_noise_and_are_detached(mode, ndim):
-    fixed = torch.rand((2, 1, *[8] * ndim))
+    fixed = torch.rand((2, 1, *[8] * ndim), requires_grad=True)
     log_variance = torch.linspace(-8, -1, fixed.numel()).view_as(fixed).requires_grad_()
     weight = snr_weight(fixed, log_variance, mode=mode)
     assert weight.shape == fixed.shape
