@@ -15,7 +15,8 @@ def start(show=False, width=1600, height=1000):
         return
     if not show:
         os.environ["QT_QPA_PLATFORM"] = "offscreen"
-        os.environ["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"
+        if sys.platform.startswith("linux"):
+            os.environ["VTK_DEFAULT_OPENGL_WINDOW"] = "vtkEGLRenderWindow"
     from . import pythonqt, refcounts
 
     refcounts.protect()
