@@ -232,7 +232,7 @@ def demo(options: argparse.Namespace) -> None:
     import runtime
 
     sys.excepthook = print_unexpected
-    runtime.start(show=options.show)
+    runtime.start(show=options.show, width=1600, height=1000 if options.show else 1130)
     import slicer
 
     runtime.load_module(str(ROOT / "HetRegUncertainty" / "HetRegUncertainty.py"))
