@@ -161,9 +161,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """Enable Register, or say in its tooltip and in the status line what is missing."""
         reason = self._missing()
         self.ui.registerButton.enabled = not reason and not self.run.running
-        self.ui.registerButton.toolTip = reason or _(
-            "Register the moving to the fixed image and predict the noise."
-        )
+        self.ui.registerButton.toolTip = reason or _("Register the moving to the fixed image.")
         if not self.run.running and reason != self._reason:
             self.run.status = self._reason = reason
 
@@ -258,42 +256,19 @@ class HetRegUncertaintyLogic(ScriptedLoadableModuleLogic):
         execute: called with the computation, a function of a `Progress`, to run it elsewhere than right here.
         Raises ValueError with one sentence on bad input, Cancelled when stopped; then the scene is as it was.
         """
-        inputs = [
-            node
-            for node in (fixedNode, movingNode, movingSegmentation, fixedSegmentation)
-            if node is not None
-        ]
+        inputs = [fixedNode, movingNode, movingSegmentation, fixedSegmentation]
         results.checkOutputs(outputs or {}, inputs)
-        if fixedNode is movingNode and fixedNode is not None:
-            raise ValueError(
-                _("Fixed and moving are the same volume '{name}'.").format(name=fixedNode.GetName())
-            )
-        fixed, moving = volumes.imageFromNode(fixedNode), volumes.imageFromNode(movingNode)
-        movingLabels, names = (
-            volumes.labelsFromNode(movingSegmentation, moving) if movingSegmentation else (None, {})
-        )
-        fixedLabels = (
-            volumes.matchingLabels(fixedSegmentation, fixed, names) if names and fixedSegmentation else None
-        )
+        images, labelNames = volumes.imagesFromNodes(*inputs)
 
         def compute(progress):
             from hetreg.register import register_pair
 
-            return register_pair(
-                fixed,
-                moving,
-                config=config or RegisterConfig(),
-                progress=progress,
-                moving_seg=movingLabels,
-                fixed_seg=fixedLabels,
-            )
+            return register_pair(**images, config=config or RegisterConfig(), progress=progress)
 
         result = execute(compute) if execute else compute(progress or Progress())
-        if not all(slicer.mrmlScene.IsNodePresent(node) for node in inputs):
-            raise ValueError(
-                _("An input was removed from the scene during the registration: nothing was added.")
-            )
-        return results.addToScene(result, fixedNode, movingNode, outputs, names)
+        if not all(node is None or slicer.mrmlScene.IsNodePresent(node) for node in inputs):
+            raise ValueError(_("An input was removed from the scene meanwhile: nothing was added."))
+        return results.addToScene(result, fixedNode, movingNode, outputs, labelNames)
 
 
 class HetRegUncertaintyTest(ScriptedLoadableModuleTest, SelfTest):

@@ -41,6 +41,22 @@ def imageFromNode(node):
     return Image(slicer.util.arrayFromVolume(node).copy(), RAS_TO_LPS @ _ijkToWorld(node), name)
 
 
+def imagesFromNodes(fixedNode, movingNode, movingSegmentation=None, fixedSegmentation=None):
+    """The image arguments of `register_pair` from nodes, and the names and colours of the moving labels.
+
+    Raises ValueError with one sentence if the nodes cannot be registered.
+    """
+    images = {"fixed": imageFromNode(fixedNode), "moving": imageFromNode(movingNode)}
+    if fixedNode is movingNode:
+        raise ValueError(_("Fixed and moving are the same volume '{name}'.").format(name=fixedNode.GetName()))
+    if movingSegmentation is None:
+        return images, {}
+    images["moving_seg"], names = labelsFromNode(movingSegmentation, images["moving"])
+    if fixedSegmentation is not None:
+        images["fixed_seg"] = matchingLabels(fixedSegmentation, images["fixed"], names)
+    return images, names
+
+
 def labelsFromNode(node, reference):
     """Labels of a segmentation or label map node on the grid of `reference`, with their names and colours.
 

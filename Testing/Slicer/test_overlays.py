@@ -61,14 +61,14 @@ def test_overlayIsColouredAndNoneIsGrey(panel, shown):
     assert colourful(picture(layout.FIXED)) == 0
 
 
-@pytest.mark.parametrize("overlay", [o for o in Overlay if o.value])
-def test_everyOverlay(panel, shown, overlay):
-    shown.overlay = overlay
-    node = results.outputsOf(shown.transform)[overlay.value]
+def test_everyOverlay(panel, shown):
     composite = layout.sliceLogics()[2].GetSliceCompositeNode()
-    assert composite.GetForegroundVolumeID() == node.GetID()
-    assert [legend.GetTitleText() for legend in legends()] == [colors.styles()[overlay.value].title]
-    assert colourful(picture()) > 100
+    for overlay in [o for o in Overlay if o.value]:
+        shown.overlay = overlay
+        node = results.outputsOf(shown.transform)[overlay.value]
+        assert composite.GetForegroundVolumeID() == node.GetID(), overlay
+        assert [legend.GetTitleText() for legend in legends()] == [colors.styles()[overlay.value].title]
+        assert colourful(picture()) > 100, overlay
 
 
 def test_legendIsDrawnAndRemoved(panel, shown):
@@ -124,14 +124,13 @@ def test_windowIsRobust():
     assert colors.robustWindow(np.zeros(5), "positive")[1] > 0
 
 
-@pytest.mark.parametrize("mode", [Deformation.GRID, Deformation.GLYPHS, Deformation.CONTOURS])
-def test_deformationIsDrawnAndRemoved(panel, shown, mode):
+def test_deformationIsDrawnAndRemoved(panel, shown):
     before = picture(layout.FIXED)
-    shown.deformation = mode
-    drawn = picture(layout.FIXED)
-    assert np.abs(drawn - before).max() > 60
-    shown.deformation = Deformation.NONE
-    assert np.abs(picture(layout.FIXED) - before).max() < 5
+    for mode in [Deformation.GRID, Deformation.GLYPHS, Deformation.CONTOURS]:
+        shown.deformation = mode
+        assert np.abs(picture(layout.FIXED) - before).max() > 60, mode
+        shown.deformation = Deformation.NONE
+        assert np.abs(picture(layout.FIXED) - before).max() < 5, mode
 
 
 def test_deformationIn3D(panel, shown):
