@@ -1,0 +1,69 @@
+"""What the documents name is there: linked files, commands and their flags, entries of the panel."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from hetreg import cli, zoo
+
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_to_files_and_headings(root, name):
+    text = (root / name).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
+    headings = {
+        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-")
+        for h in re.findall(r"^#+ (.*)", text, re.M)
+    }
+    for target in targets:
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("https://"):
+            assert (root / target).exists(), target
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_paths_in_code_spans_exist(root, name):
+    text = (root / name).read_text(encoding="utf-8")
+    paths = set(re.findall(r"`((?:Testing|HetRegUncertainty|docs|hetreg|\.github)/[\w./-]*)`", text))
+    for path in paths:
+        assert (root / path).exists() or (root / "HetRegUncertainty" / path).exists(), path
+
+
+def test_commands_are_accepted(root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    commands = [line for line in text.splitlines() if line.startswith("hetreg ")]
+    assert len(commands) >= 4
+    commands += re.findall(r"`(hetreg train [^`]*)`", text.replace("\n", " "))
+    for command in commands:
+        words = shlex.split(re.sub(r"[\[\]]", "", command))
+        assert cli.parser().parse_args(words[1:]).command == words[1]
+
+
+def test_tutorial_names_what_the_panel_shows(root):
+    tree = ElementTree.parse(root / "HetRegUncertainty" / "Resources" / "UI" / "HetRegUncertainty.ui")
+    shown = " | ".join(e.text or "" for e in tree.iter("string"))
+    tutorial = (root / "README.md").read_text(encoding="utf-8").split("## Tutorial")[1].split("\n## ")[0]
+    for name in re.findall(r"\*\*([^*]+)\*\*", tutorial):
+        assert name in shown, name
+    for name in ("Refine on this pair", "Show values", "Deformation", "Fade to moved", "Linked views"):
+        assert name in tutorial
+        assert name in shown, name
+
+
+def test_every_model_has_its_card(root):
+    for card in zoo.list_models():
+        text = card.path.with_suffix(".md").read_text(encoding="utf-8")
+        assert card.sha256 in text
+        assert card.command in text
+
+
+def test_no_path_of_a_machine_is_in_the_documents(root):
+    for name in (*DOCUMENTS, "CMakeLists.txt", "pyproject.toml"):
+        assert not re.search(r"/(?:root|home|tmp|work)/\w", (root / name).read_text(encoding="utf-8")), name
