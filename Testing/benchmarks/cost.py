@@ -59,9 +59,8 @@ def time_ratio(repeats: int) -> None:
             model.variance_net(pair.moving, pair.fixed)
             forwards.append(time.perf_counter() - start)
     total, forward = statistics.median(totals), statistics.median(forwards)
-    print(
-        f"256 x 256 x 10: register_pair {total:.3f} s, both networks {forward:.3f} s, ratio {total / forward:.2f}"
-    )
+    ratio = total / forward
+    print(f"256 x 256 x 10: register_pair {total:.3f} s, both networks {forward:.3f} s, ratio {ratio:.2f}")
 
 
 def peak_mb(side: int, slices: int) -> float:
@@ -100,9 +99,8 @@ def main() -> int:
     for side, slices in SIZES:
         peak = peak_mb(side, slices)
         voxels = side * side * slices
-        print(
-            f"{side} x {side} x {slices}: peak {peak:.0f} MB, {(peak - base) * 1e6 / voxels:.0f} bytes per voxel above"
-        )
+        above = (peak - base) * 1e6 / voxels
+        print(f"{side} x {side} x {slices}: peak {peak:.0f} MB, {above:.0f} bytes per voxel above")
     return 0
 
 

@@ -57,7 +57,8 @@ def table(rows: list[dict[str, object]]) -> str:
     better = sum(a > b for a, b in zip(after, before, strict=True))
     lines.append(
         f"| mean of {len(rows)} | {statistics.mean(before):.3f} | {statistics.mean(after):.3f} | "
-        f"{statistics.mean(r['folded'] for r in done):.4f} | {statistics.mean(r['seconds'] for r in done):.2f} |"
+        f"{statistics.mean(r['folded'] for r in done):.4f} | "
+        f"{statistics.mean(r['seconds'] for r in done):.2f} |"
     )
     lines.append(f"\nBetter after on {better} of {len(rows)}; {len(rows) - len(done)} failed.")
     return "\n".join(lines)
