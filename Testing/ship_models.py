@@ -73,7 +73,7 @@ RECIPES = {
             phantoms=50,
             steps=400,
             batch=1,
-            size=64,
+            crop=64,
             smoothness=0.03,
             warmup=100,
             validate_every=100,
@@ -118,7 +118,7 @@ def card_text(card: dict, recipe: Recipe) -> str:
     return (
         f"# {card['name']}\n\n{card['description']}\n\n"
         f"- Data: {card['data']}.\n- Licence: {card['licence']}.\n"
-        f"- Training: {card['steps']} steps of {config.batch} pairs, data term {config.data_loss} "
+        f"- Training: {card['steps']} steps of {config.batch} pairs, method {config.method} "
         f"({config.weight_mode}, gamma {config.gamma:g}), lambda {config.smoothness:g}, "
         f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}.\n"
         f"- Command: `{card['command']}`\n"

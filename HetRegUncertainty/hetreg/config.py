@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .registry import LOSSES, NETWORKS, WEIGHT_MODES
+from .registry import DATASETS, METHODS, NETWORKS, SIZES, WEIGHT_MODES, method_options
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
 DIMENSIONS = ("auto", "2d", "3d")
 T = TypeVar("T", bound="_Config")
 
@@ -92,6 +93,8 @@ class NetworkConfig(_Config):
     output_stride: int = option(1, "1: the last convolutions run at full resolution; 2: at half")
     velocity_stride: int = option(2, "resolution of the velocity field: 1 full, 2 half")
     integration_steps: int = option(7, "scaling-and-squaring steps; 0: the output is the displacement itself")
+    size: str = option("paper", "size of a transformer; a U-Net's are its channels", SIZES)
+    sigma_z: bool = option(False, "the displacement network also gives the log-variance of its output")
 
     def __post_init__(self) -> None:
         self._check_choices()
@@ -148,33 +151,108 @@ class RegisterConfig(_Config):
 
 @dataclass(frozen=True)
 class TrainConfig(_Config):
-    """One training run: two networks, two optimisers, alternating steps."""
+    """One training run. Options that the method does not use keep their default (`for_method` sees to it)."""
 
-    dataset: str = option("phantom", "where the pairs come from: phantom, pairs or phantom+pairs")
-    root: str = option("", "folder of the pairs")
-    kind: str = option("mri2d", "phantom kind")
-    data_loss: str = option("snr_weighted", "data term of the displacement network", LOSSES)
-    smoothness: float = option(0.01, "lambda, coefficient of the smoothness term")
+    dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
+    root: str = option("", "folder of the data, or a CSV list of pairs")
+    kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
+    network: str = option("voxelmorph", "network architecture", NETWORKS)
+    size: str = option("paper", "size of the networks", SIZES)
+    method: str = option("ours", "training method", METHODS)
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     beta: float = option(0.5, "beta of the variance network's loss")
+    smoothness: float = option(0.01, "lambda, coefficient of the smoothness term")
+    alpha: float = option(0.001, "coefficient of the prior on the displacement's variance")
     collaborative_grad: bool = option(False, "keep the release's gradient leak from variance to displacement")
-    bidirectional: bool = option(False, "average the data term with that of the swapped pair")
-    steps: int = option(2000, "number of steps")
+    bidirectional: bool = option(False, "average the loss with that of the inverse warp")
+    steps: int = option(2000, "number of steps, unless epochs are given")
+    epochs: int = option(0, "number of epochs (0: the number of steps counts)")
+    steps_per_epoch: int = option(100, "random batches that make an epoch")
     warmup: int = option(100, "steps of the displacement network alone, with weight 1")
+    variance_warmup: int = option(0, "steps of the variance network alone, after the warm-up")
     batch: int = option(8, "pairs per step")
-    size: int = option(128, "pixels per side of a training crop")
+    accumulate: int = option(1, "parts that a batch is computed in, to save memory")
+    clip: float = option(0.0, "largest norm of a network's gradient (0: no limit)")
+    crop: int = option(128, "pixels per side of a training crop")
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
-    decay: bool = option(True, "decay the learning rate to zero (cosine)")
+    decay: str = option("cosine", "fall of the learning rate", DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
     phantoms: int = option(400, "phantom pairs made for the run")
     validate_every: int = option(250, "steps between validations")
     seed: int = option(0, "seed of everything random")
     device: str = option("auto", "where to compute", DEVICES)
+    amp: bool = option(False, "bfloat16 in the networks (NVIDIA GPU)")
+    compile: bool = option(False, "torch.compile the networks (NVIDIA GPU)")
+    split: str = option("", "JSON file of the patients in training, validation and test (empty: by seed)")
+    cache: bool = option(False, "keep the prepared pairs on disk in the run folder")
 
     def __post_init__(self) -> None:
         self._check_choices()
-        self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, steps=1, warmup=0, batch=1, size=16, phantoms=0)
-        self._check_min(validate_every=1, seed=0)
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate is {self.learning_rate}: a positive number is accepted.")
+        self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
+        self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
+        self._check_min(accumulate=1, crop=16, phantoms=0, validate_every=1, seed=0)
+        if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate is {self.learning_rate!r}: a positive number is accepted.")
+        if self.batch % self.accumulate:
+            raise ValueError(
+                f"accumulate is {self.accumulate} and batch {self.batch}: a divisor of the batch is accepted."
+            )
+        unknown = [name for name in self.dataset.split("+") if name not in DATASETS]
+        if unknown:
+            raise ValueError(
+                f"dataset is '{self.dataset}': accepted are {', '.join(DATASETS)}, or several joined as in "
+                f"phantom+pairs."
+            )
+        if self.bidirectional and self.network == "transmorph":
+            raise ValueError("bidirectional needs an integrated velocity: network voxelmorph is accepted.")
+        self._check_method()
+
+    def _check_method(self) -> None:
+        """Refuse an option that was set and that the method does not use. Raises ValueError."""
+        used = METHODS[self.method].options
+        for name, default in _defaults(self).items():
+            if name in method_options() and name not in used and getattr(self, name) != default:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, which method {self.method} does not use: accepted "
+                    f"are {', '.join(used)}."
+                )
+
+    def for_method(self, method: str) -> TrainConfig:
+        """The same run by another method; options that it does not use go back to their default."""
+        if method not in METHODS:
+            raise ValueError(f"method is '{method}': accepted are {', '.join(METHODS)}.")
+        used = METHODS[method].options
+        unused = {n: d for n, d in _defaults(self).items() if n in method_options() and n not in used}
+        return replace(self, method=method, **unused)
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_per_epoch if self.epochs else self.steps
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    return {f.name: f.default for f in fields(config)}
+
+
+# Channels of VoxelMorph's networks by size; "paper" is NetworkConfig's default.
+_WIDTHS: dict[str, dict[str, tuple[int, ...]]] = {
+    "paper": {},
+    "small": {"encoder": (8, 16, 16, 16), "decoder": (16, 16, 16, 16), "tail": (16, 8, 8)},
+    "tiny": {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)},
+}
+
+
+def network_config(config: TrainConfig, ndim: int) -> NetworkConfig:
+    """The networks of a run: by architecture, size and method. TransMorph has no integration (paper)."""
+    shape: dict[str, Any] = dict(_WIDTHS[config.size])
+    if config.network == "transmorph":
+        shape |= {"velocity_stride": 1, "integration_steps": 0}
+    return NetworkConfig(
+        architecture=config.network,
+        ndim=ndim,
+        size=config.size,
+        sigma_z=METHODS[config.method].sigma_z,
+        **shape,
+    )

@@ -116,5 +116,5 @@ def train_samples(count: int = 4, size: int = 20, ndim: int = 2) -> list[PairSam
 
 def tiny_training(**changes: Any) -> TrainConfig:
     """A run of a few steps on the CPU."""
-    values = {"steps": 6, "warmup": 2, "batch": 2, "size": 16, "validate_every": 3, "learning_rate": 1e-3}
+    values = {"steps": 6, "warmup": 2, "batch": 2, "crop": 16, "validate_every": 3, "learning_rate": 1e-3}
     return TrainConfig(**values | {"device": "cpu"} | changes)

@@ -233,7 +233,7 @@ def test_phantom_writes_a_pair_with_its_truth(tmp_path, capsys):
 
 
 def test_train_from_flags_and_from_a_file(tmp_path, capsys):
-    flags = {"phantoms": 3, "steps": 2, "warmup": 0, "batch": 1, "size": 32, "validate-every": 2}
+    flags = {"phantoms": 3, "steps": 2, "warmup": 0, "batch": 1, "crop": 32, "validate-every": 2}
     flags = [a for name, value in flags.items() for a in (f"--{name}", str(value))]
     train = ["train", "--output", str(tmp_path / "run")]
     assert cli.main([*train, "--json", "--device", "cpu", *flags]) == 0

@@ -65,7 +65,7 @@ def test_frozen():
         (RegisterConfig, {"gamma": "a"}, ("gamma is 'a'",)),
         (TrainConfig, {"steps": 0}, ("steps is 0",)),
         (TrainConfig, {"batch": 0}, ("batch is 0",)),
-        (TrainConfig, {"data_loss": "l1"}, ("data_loss is 'l1'", "mse")),
+        (TrainConfig, {"method": "l1"}, ("method is 'l1'", "mse")),
         (TrainConfig, {"learning_rate": 0.0}, ("learning_rate is 0.0",)),
         (TrainConfig, {"seed": -3}, ("seed is -3",)),
     ],

@@ -30,7 +30,7 @@ LAYERS = {
 # Inside layer 3 the runs build on each other in this direction only; training builds on none of them.
 CHAIN = {"evaluate": {"register"}, "register": {"assemble", "refine"}}
 SLICER_SIDE = {"slicer", "qt", "ctk", "vtk", "PythonQt"}
-CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy"}
+CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy", "monai"}
 PANEL_PACKAGES = SLICER_SIDE | {"numpy", "SimpleITK", "scipy", "hetreg", "HetRegUncertaintyLib"}
 # As if these packages were not installed: no finder knows them.
 HIDE = """

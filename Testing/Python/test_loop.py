@@ -94,7 +94,7 @@ def test_a_finished_run_is_not_trained_further(tmp_path):
 def test_training_lowers_the_validation_error(tmp_path):
     run(
         tmp_path,
-        tiny_training(steps=150, validate_every=30, data_loss="mse", learning_rate=5e-3, augment=False),
+        tiny_training(steps=150, validate_every=30, method="mse", learning_rate=5e-3, augment=False),
     )
     found = rows(tmp_path)
     assert found[-1]["val_mse"] < 0.8 * found[0]["val_mse"]
@@ -133,7 +133,7 @@ def test_validation_by_hand_and_the_train_mode_restored(training):
 
 
 def test_samples_come_from_phantom_and_folder(tmp_path):
-    config = tiny_training(dataset="phantom", phantoms=2, kind="mri2d", size=32)
+    config = tiny_training(dataset="phantom", phantoms=2, kind="mri2d", crop=32)
     made = load_samples(config, GridConfig(), Progress())
     assert len(made) == 2
     assert made[0].fixed.shape == (128, 128)

@@ -36,4 +36,4 @@ def test_the_tables_agree_with_the_code_that_knows_the_names():
     for mode in registry.WEIGHT_MODES:
         assert snr_weight(one, one, mode=mode).shape == one.shape
     assert RegisterConfig().weight_mode in registry.WEIGHT_MODES
-    assert TrainConfig().data_loss in registry.LOSSES
+    assert TrainConfig().method in registry.METHODS

@@ -177,7 +177,7 @@ def test_the_mask_keeps_what_lies_outside_out_of_both_losses(model, batch):
 
 
 def test_the_objective_of_a_configuration():
-    objective = Objective.from_config(TrainConfig(data_loss="mse", smoothness=0.3, gamma=0.25))
-    assert objective.terms == {"mse": 1.0, "smoothness": 0.3}
+    objective = Objective.from_config(TrainConfig(smoothness=0.3, gamma=0.25))
+    assert objective.terms == {"snr_weighted": 1.0, "smoothness": 0.3}
     assert objective.gamma == 0.25
-    assert set(objective.losses()) == {"mse", "smoothness"}
+    assert set(objective.losses()) == {"snr_weighted", "smoothness"}

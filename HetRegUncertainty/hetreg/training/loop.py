@@ -35,7 +35,7 @@ def load_samples(config: TrainConfig, grid: GridConfig, progress: Progress) -> l
     for n, name in enumerate(parts):
         part = progress.part(n / len(parts), (n + 1) / len(parts))
         if name == "phantom":
-            size = config.size if config.kind.endswith("3d") else None
+            size = config.crop if config.kind.endswith("3d") else None
             made = PhantomDataset(config.kind, config.phantoms, seed=100_000 * (config.seed + 1), size=size)
             samples += made.samples(grid, part)
         elif name == "pairs":
@@ -50,12 +50,12 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int, de
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
     chosen = torch.randint(len(samples), (config.batch,), generator=generator).tolist()
     picked = [samples[i] for i in chosen]
-    reach = config.size // 8
+    reach = config.crop // 8
     offsets = torch.randint(
         -reach, reach + 1, (config.batch, picked[0].fixed.ndim), generator=generator
     ).tolist()
-    fixed = stack(picked, "fixed", config.size, offsets).to(device)
-    moving = stack(picked, "moving", config.size, offsets).to(device)
+    fixed = stack(picked, "fixed", config.crop, offsets).to(device)
+    moving = stack(picked, "moving", config.crop, offsets).to(device)
     if config.augment:
         fixed, moving = augment_pair(fixed, moving, generator)
     return Batch(fixed.contiguous(), moving.contiguous())
@@ -94,9 +94,9 @@ def validate(
 
 
 def _rate(config: TrainConfig, step: int) -> float:
-    if not config.decay:
+    if config.decay == "none":
         return config.learning_rate
-    return config.learning_rate * max(0.02, 0.5 * (1 + math.cos(math.pi * step / config.steps)))
+    return config.learning_rate * max(0.02, 0.5 * (1 + math.cos(math.pi * step / config.total_steps)))
 
 
 class Run:
@@ -158,7 +158,7 @@ class Run:
 
     def check(self, held: Sequence[PairSample], row: dict[str, float], seconds: float) -> dict[str, float]:
         """Validate, keep the best model, write the checkpoint and the log line."""
-        scores = validate(self.model, held, self.config.size, self.device) if held else {}
+        scores = validate(self.model, held, self.config.crop, self.device) if held else {}
         value = scores.get("dice", -scores.get("mse", row["total"])) - (
             10 if scores.get("folding", 0) > 0.5 else 0
         )
@@ -220,15 +220,16 @@ def train(
     run.write_split(training, validation)
     validation = validation[:: max(1, len(validation) // _MAX_VALIDATION)]
     started = time.monotonic()
-    while run.step < config.steps:
+    steps = config.total_steps
+    while run.step < steps:
         batch = draw_batch(training, config, run.step, run.device)
         row = run.one_step(batch)
         run.step += 1
-        if run.step % config.validate_every == 0 or run.step == config.steps:
+        if run.step % config.validate_every == 0 or run.step == steps:
             scores = run.check(validation, row, time.monotonic() - started)
             row |= scores
         text = ", ".join(
             f"{k} {v:.4g}" for k, v in row.items() if k in ("total", "variance", "dice", "folding")
         )
-        progress.step(0.05 + 0.95 * run.step / config.steps, f"Step {run.step} of {config.steps}: {text}")
+        progress.step(0.05 + 0.95 * run.step / steps, f"Step {run.step} of {steps}: {text}")
     return run.model.eval()

@@ -18,7 +18,7 @@ from ..losses.base import Loss, LossInputs
 from ..losses.nll import BetaNLL
 from ..losses.snr_weighted import data_weight
 from ..model import RegistrationModel
-from ..registry import LOSSES, resolve
+from ..registry import LOSSES, METHODS, resolve
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,8 @@ class Objective:
     @classmethod
     def from_config(cls, config: TrainConfig) -> Objective:
         """The objective of a run."""
-        return cls({config.data_loss: 1.0, "smoothness": config.smoothness}, config.weight_mode, config.gamma)
+        data_loss = METHODS[config.method].data_loss
+        return cls({data_loss: 1.0, "smoothness": config.smoothness}, config.weight_mode, config.gamma)
 
     def losses(self) -> dict[str, Loss]:
         """The loss modules by name."""
