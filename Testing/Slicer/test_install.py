@@ -1,14 +1,18 @@
 """The Dependencies section without torch: the panel works, says what is missing, installs with consent."""
 
 import importlib.util
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import slicer
 
 import runtime
 from HetRegUncertaintyLib import install
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -130,3 +134,35 @@ def test_installErrorIsShown(panel, pyTorchExtension, monkeypatch, raisesInSlot)
     with raisesInSlot(RuntimeError, "no space left"):
         panel.ui.installButton.click()
     assert runtime.errors() == []
+
+
+BLOCKED = """
+import importlib.util, sys, unittest
+sys.path[:0] = ["Testing", "HetRegUncertainty"]
+class Block:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, Block())
+original = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "torch" else original(name, *rest)
+import runtime; runtime.start()
+runtime.load_module("HetRegUncertainty/HetRegUncertainty.py")
+import slicer; slicer.util.selectModule("HetRegUncertainty")
+ui = slicer.modules.HetRegUncertaintyWidget.ui
+assert ui.modelComboBox.count >= 2 and ui.overlayComboBox.count == 7
+assert not ui.dependencyCollapsibleButton.collapsed and ui.installButton.visible
+import HetRegUncertainty
+suite = unittest.defaultTestLoader.loadTestsFromTestCase(HetRegUncertainty.HetRegUncertaintyTest)
+outcome = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(suite)
+assert outcome.wasSuccessful() and outcome.testsRun >= 5
+assert not runtime.errors(), runtime.errors()
+print("all well without torch")
+"""
+
+
+def test_panelAndSelfTestWithTorchBlocked():
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert "all well without torch" in done.stdout, done.stdout[-2000:] + done.stderr[-2000:]
