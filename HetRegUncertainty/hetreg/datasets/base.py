@@ -14,6 +14,7 @@ from ..spatial import ALIGN_CORNERS
 from .listing import Listing as Listing
 from .listing import PairFiles as PairFiles
 from .listing import Rejected as Rejected
+from .split import split as split
 
 
 @dataclass(frozen=True, eq=False)

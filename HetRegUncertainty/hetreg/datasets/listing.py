@@ -1,4 +1,4 @@
-"""What a look at a folder gives, before anything is read in full: the pairs, and every file that is refused."""
+"""What a look at a folder gives before anything is read: the pairs, and every file that is refused."""
 
 from __future__ import annotations
 

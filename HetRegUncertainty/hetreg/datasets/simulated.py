@@ -8,7 +8,8 @@ from ..config import GridConfig
 from ..preprocess import intensity_range
 from ..progress import Progress
 from .base import PairSample
-from .phantom import PhantomPair, make_pair
+from .listing import Listing, PairFiles
+from .phantom import KINDS, PhantomPair, make_pair
 
 
 def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
@@ -18,28 +19,56 @@ def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
     scale = high - low
     plane = (lambda a: a[0]) if fixed.shape[0] == 1 else (lambda a: a)
     truth = None if pair.residual_variance is None else plane(pair.residual_variance.array / scale**2)
+    name = f"{pair.kind}-{pair.seed}"
     return PairSample(
         plane(np.clip((fixed - low) / scale, 0, 1)),
         plane(np.clip((moving - low) / scale, 0, 1)),
         plane(pair.fixed_label.array),
         plane(pair.moving_label.array),
-        f"{pair.kind}-{pair.seed}",
+        name,
         truth,
+        tuple(pair.fixed.spacing_mm[::-1][fixed.shape[0] == 1 :].tolist()),
+        name,
+        simulated=True,
     )
 
 
 class PhantomDataset:
-    """`count` phantom pairs of one kind (or several, joined by +), seeds `seed`, `seed` + 1, ..."""
+    """`count` phantom pairs of one kind (or several, joined by +), seeds `seed`, `seed` + 1, ...
 
-    def __init__(self, kind: str, count: int, *, seed: int = 0, size: int | None = None) -> None:
-        self.kinds, self.count, self.seed, self.size = kind.split("+"), count, seed, size
+    truth: also the true residual variance of each pair (three times as slow to make).
+    """
+
+    def __init__(
+        self, kind: str, count: int, *, seed: int = 0, size: int | None = None, truth: bool = False
+    ) -> None:
+        self.kinds, self.count, self.seed, self.size, self.truth = kind.split("+"), count, seed, size, truth
+        self._samples: dict[GridConfig, list[PairSample]] = {}
+
+    def _drawn(self) -> list[tuple[str, int]]:
+        """(kind, seed) of each pair. Raises ValueError for an unknown kind."""
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise ValueError(f"Unknown phantom kind '{kind}': accepted are {', '.join(KINDS)}.")
+        return [(self.kinds[n % len(self.kinds)], self.seed + n) for n in range(self.count)]
+
+    def scan(self) -> Listing:
+        """The pairs that `samples` makes; their pixel size is drawn only then."""
+        listing = Listing()
+        for kind, seed in self._drawn():
+            solid = kind.endswith("3d")
+            side = self.size or (64 if solid else 128)
+            name, size = f"{kind}-{seed}", (side,) * (3 if solid else 2)
+            listing.pairs.append(PairFiles(name, name, None, None, size=size, simulated=True))
+        return listing
 
     def samples(self, grid: GridConfig, progress: Progress | None = None) -> list[PairSample]:
-        """Make all pairs."""
-        made = []
-        for n in range(self.count):
-            pair = make_pair(self.kinds[n % len(self.kinds)], self.seed + n, size=self.size, with_truth=False)
-            made.append(to_sample(pair, grid))
-            if progress and n % 20 == 0:
-                progress.step(n / self.count, f"Making phantom {n + 1} of {self.count}")
-        return made
+        """Make all pairs (once)."""
+        if grid not in self._samples:
+            made = []
+            for n, (kind, seed) in enumerate(self._drawn()):
+                made.append(to_sample(make_pair(kind, seed, size=self.size, with_truth=self.truth), grid))
+                if progress and n % 20 == 0:
+                    progress.step(n / self.count, f"Making phantom {n + 1} of {self.count}")
+            self._samples[grid] = made
+        return list(self._samples[grid])

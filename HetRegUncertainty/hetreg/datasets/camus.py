@@ -1,0 +1,78 @@
+"""CAMUS in its official layout: patientNNNN/patientNNNN_{2CH,4CH}_{ED,ES}.nii.gz, ..._gt.nii.gz and
+Info_{2CH,4CH}.cfg; older copies are .mhd with .raw. The official split is used where database_split/ lies
+beside the patients."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .acdc import read_info
+from .headers import COMPANIONS, ending, is_hidden, stem
+from .listing import Listing
+from .pairing import Found, add_pair, place
+from .reader import FolderDataset, patient_folders, stray_reason
+
+_IMAGE = re.compile(r"_([24]CH)_(ED|ES)(_gt)?$", re.IGNORECASE)
+_SEQUENCE = re.compile(r"_[24]CH(_half)?_sequence(_gt)?$", re.IGNORECASE)
+_LABELS = ((1, 3), (3, 4))  # LV cavity, left atrium; 2 is the myocardium in both
+_SPLITS = {"training": "training", "validation": "validation", "testing": "test"}
+
+
+class CAMUSDataset(FolderDataset):
+    """Apical echocardiograms, two- and four-chamber view; labels become 2 myocardium, 3 LV, 4 atrium."""
+
+    accepted = "folders patientNNNN with patientNNNN_2CH_ED.nii.gz, ..._2CH_ES.nii.gz, ..._4CH_..."
+
+    def _scan(self) -> Listing:
+        listing = Listing()
+        official = official_split(self.root)
+        for folder in patient_folders(self.root, listing):
+            _scan_patient(folder, listing, official.get(folder.name, ""))
+        return listing
+
+
+def official_split(root: Path) -> dict[str, str]:
+    """Part of each patient by the lists database_split/subgroup_*.txt, {} where there are none."""
+    parts: dict[str, str] = {}
+    for name, part in _SPLITS.items():
+        for folder in (root, root.parent):
+            path = folder / "database_split" / f"subgroup_{name}.txt"
+            if path.is_file():
+                parts |= dict.fromkeys(path.read_text(encoding="utf-8").split(), part)
+                break
+    return parts
+
+
+def _scan_patient(folder: Path, listing: Listing, split: str) -> None:
+    views: dict[str, Found] = {}
+    for path in sorted(folder.iterdir()):
+        name = stem(path)
+        known = path.name.lower().startswith("info_") or path.suffix.lower() in COMPANIONS
+        if is_hidden(path) or known or (ending(path) and _SEQUENCE.search(name)):
+            continue
+        match = _IMAGE.search(name) if path.is_file() and ending(path) else None
+        if match is None:
+            listing.reject(path, stray_reason(path, "..._{2CH,4CH}_{ED,ES} and ..._gt images"))
+            continue
+        view, role = match[1].upper(), {"ES": "fixed", "ED": "moving"}[match[2].upper()]
+        found = views.setdefault(view, Found())
+        place(found, f"{role}_label" if match[3] else role, path, f"{folder.name}_{view}", listing)
+    if not views:
+        listing.reject(folder, f"{folder.name} has no images named ..._2CH_ED or ..._4CH_ED.")
+    for view, found in sorted(views.items()):
+        note = _frame_note(folder / f"Info_{view}.cfg")
+        add_pair(
+            listing, found, f"{folder.name}_{view}", folder.name, split=split, label_map=_LABELS, note=note
+        )
+
+
+def _frame_note(info: Path) -> str:
+    """What is wrong with the frame numbers of a view; the pair does not need them."""
+    values = read_info(info) if info.is_file() else {}
+    count = values.get("NBFRAME", "")
+    for key in ("ED", "ES"):
+        number = values.get(key, "")
+        if number.isdecimal() and count.isdecimal() and not 1 <= int(number) <= int(count):
+            return f"{info.name} names {key} frame {number} of {count}"
+    return ""

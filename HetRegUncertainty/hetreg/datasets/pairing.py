@@ -1,0 +1,118 @@
+"""From named files to a checked pair, by headers alone; what does not fit is listed with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .headers import Header, overlap, read_header
+from .listing import Listing, PairFiles
+
+
+@dataclass
+class Found:
+    """The files of one case as their names say; any may be missing."""
+
+    fixed: Path | None = None
+    moving: Path | None = None
+    fixed_label: Path | None = None
+    moving_label: Path | None = None
+
+
+ROLES = {
+    "fixed": "end-systole (ES)",
+    "moving": "end-diastole (ED)",
+    "fixed_label": "labels of end-systole (ES)",
+    "moving_label": "labels of end-diastole (ED)",
+}
+
+
+def place(found: Found, role: str, path: Path, case: str, listing: Listing) -> None:
+    """Give the file its role in the case; a second file for the same role is refused."""
+    if (first := getattr(found, role)) is not None:
+        listing.reject(
+            path, f"{path.name} is a second file for {ROLES[role]} of {case}: {first.name} is used."
+        )
+    else:
+        setattr(found, role, path)
+
+
+def add_pair(listing: Listing, found: Found, case: str, patient: str, **more: Any) -> None:
+    """Check the headers of a case's files; append the pair to the listing, or refuse its files."""
+    headers = {}
+    for role in ("fixed", "moving"):
+        path, other = getattr(found, role), getattr(found, "moving" if role == "fixed" else "fixed")
+        if path is None:
+            _refuse(listing, found, f"{case} has no image of {ROLES[role]}: both phases are needed.")
+            return
+        try:
+            headers[role] = read_header(path)
+        except ValueError as error:
+            listing.reject(path, str(error))
+            listing.reject(other, f"{other.name} is not used because {path.name}, its pair, cannot be.")
+            return
+    fixed, moving = headers["fixed"], headers["moving"]
+    if problem := _mismatch(fixed, moving):
+        listing.reject(moving.path, problem)
+        return
+    notes = [more.pop("note")] if more.get("note") else []
+    if fixed.size != moving.size:
+        notes.append(f"ED has size {_size(moving)}, it is resampled to that of ES")
+    labels = {}
+    for role, image in (("fixed_label", fixed), ("moving_label", moving)):
+        labels[role] = _checked_label(listing, getattr(found, role), image)
+    if found.fixed_label or found.moving_label:
+        notes += [f"no usable {ROLES[r]}" for r, path in labels.items() if path is None]
+    pair = PairFiles(
+        case, patient, fixed.path, moving.path, **labels, size=fixed.size, spacing_mm=fixed.spacing_mm,
+        note="; ".join(notes), **more,
+    )  # fmt: skip
+    listing.pairs.append(pair)
+
+
+def _refuse(listing: Listing, found: Found, reason: str) -> None:
+    """Refuse all images of a case, or its labels if they are all there is."""
+    images = [p for p in (found.fixed, found.moving) if p] or [found.fixed_label, found.moving_label]
+    for path in images:
+        if path is not None:
+            listing.reject(path, reason)
+
+
+def _mismatch(fixed: Header, moving: Header) -> str:
+    """Why two readable images are no pair, "" if they are."""
+    if len(fixed.size) != len(moving.size):
+        return (
+            f"{moving.path.name} has {len(moving.size)} dimensions, {fixed.path.name} has "
+            f"{len(fixed.size)}: the same number is accepted."
+        )
+    if not overlap(fixed, moving):
+        return (
+            f"{moving.path.name} does not overlap {fixed.path.name} in space: images of the same region are "
+            "accepted."
+        )
+    short = [h for h in (fixed, moving) if sorted(h.size)[-2] < 4]
+    if short:
+        return f"{short[0].path.name} has size {_size(short[0])}: at least 4 x 4 voxels are accepted."
+    return ""
+
+
+def _checked_label(listing: Listing, path: Path | None, image: Header) -> Path | None:
+    """The label file if it can belong to the image; otherwise it is refused and the pair goes without."""
+    if path is None:
+        return None
+    try:
+        header = read_header(path)
+        if len(header.size) != len(image.size) or not overlap(image, header):
+            raise ValueError(
+                f"{path.name} does not lie on {image.path.name} (size {_size(header)}, image "
+                f"{_size(image)}): labels of that image are accepted."
+            )
+    except ValueError as error:
+        listing.reject(path, str(error))
+        return None
+    return path
+
+
+def _size(header: Header) -> str:
+    return " x ".join(map(str, header.size))

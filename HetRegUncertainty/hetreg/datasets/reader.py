@@ -1,0 +1,151 @@
+"""What the readers of folders share: a listing by headers, then samples on the network's grid, kept"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ..config import GridConfig
+from ..image import Image
+from ..preprocess import NetworkPair, choose_dimension, resample_like, to_network_grid
+from ..progress import Progress
+from .base import PairSample
+from .headers import ENDINGS, ending, is_hidden, read_voxels
+from .listing import Listing, PairFiles, Rejected
+
+_PATIENT = re.compile(r"patient[_-]?\d+$", re.IGNORECASE)
+_DEPTH = 3
+
+
+def patient_folders(root: Path, listing: Listing) -> list[Path]:
+    """Folders patientNNN in or below the root, by name; files beside them are listed as strays."""
+    if _PATIENT.match(root.name):
+        return [root]
+    found, level = [], [root]
+    for _ in range(_DEPTH):
+        below: list[Path] = []
+        for path in sorted(p for folder in level for p in folder.iterdir() if not is_hidden(p)):
+            if path.is_dir():
+                (found if _PATIENT.match(path.name) else below).append(path)
+            elif ending(path):
+                listing.reject(path, f"{path.name} lies in no patient's folder: patientNNN is accepted.")
+        level = below
+    return sorted(found)
+
+
+def stray_reason(path: Path, accepted: str) -> str:
+    """Why a file that has no role is refused."""
+    if path.is_dir():
+        return f"{path.name} is a folder: {accepted} are accepted."
+    if not ending(path):
+        return f"{path.name} is not an image file: accepted endings are {', '.join(ENDINGS)}."
+    return f"{path.name} has no role by its name: {accepted} are accepted."
+
+
+class FolderDataset:
+    """A data set in a folder. `scan` looks at the headers, `samples` reads; both keep what they found.
+
+    failed: pairs whose voxels turned out unusable in `samples`, with the reason.
+    """
+
+    accepted = "a folder of images"
+
+    def __init__(self, root: str | Path) -> None:
+        if not str(root):
+            raise ValueError(f"No data folder is given: {self.accepted} are accepted.")
+        self.root = Path(root).expanduser().absolute()
+        if not self.root.exists():
+            raise FileNotFoundError(f"There is no data folder {root}.")
+        self.failed: list[Rejected] = []
+        self._listing: Listing | None = None
+        self._samples: dict[GridConfig, list[PairSample]] = {}
+
+    def scan(self) -> Listing:
+        """All pairs and all refused files, by names and headers alone."""
+        if self._listing is None:
+            self._listing = self._scan()
+        return self._listing
+
+    def _scan(self) -> Listing:
+        raise NotImplementedError
+
+    def samples(self, grid: GridConfig, progress: Progress | None = None) -> list[PairSample]:
+        """Read all pairs: one sample per slice with content, or per resolved volume.
+
+        Raises ValueError if the folder has no usable pair.
+        """
+        if grid not in self._samples:
+            self._samples[grid] = self._read_all(grid, progress or Progress())
+        return list(self._samples[grid])
+
+    def _read_all(self, grid: GridConfig, progress: Progress) -> list[PairSample]:
+        made: list[PairSample] = []
+        pairs, self.failed = self.scan().pairs, []
+        for n, pair in enumerate(pairs):
+            progress.step(n / len(pairs), f"Reading {pair.case}")
+            try:
+                made += read_samples(pair, grid)
+            except (ValueError, OSError) as error:
+                reason = " ".join(str(error).split())
+                self.failed.append(Rejected(pair.fixed or Path(pair.case), reason))
+                progress.report(n / len(pairs), f"{pair.case} is left out: {reason}")
+        if not made:
+            refused = [*self.scan().rejected, *self.failed]
+            why = f" First of {len(refused)} rejected files: {refused[0].reason}" if refused else ""
+            raise ValueError(f"{self.root.name} has no pairs: {self.accepted} are accepted.{why}")
+        return made
+
+
+def read_samples(pair: PairFiles, grid: GridConfig) -> list[PairSample]:
+    """The samples of one pair, as registration would lay them on the grid. Raises ValueError."""
+    if pair.fixed is None or pair.moving is None:
+        raise ValueError(f"{pair.case} has no files: a pair of image files is accepted.")
+    fixed, moving = read_voxels(pair.fixed), read_voxels(pair.moving)
+    laid = to_network_grid(fixed, moving, grid, ndim=choose_dimension(fixed)[0], multiple=1)
+    labels = [read_label(p, fixed, laid, pair) for p in (pair.fixed_label, pair.moving_label)]
+    arrays = [t[:, 0].numpy() for t in (laid.fixed, laid.moving)]
+    made = []
+    for k in range(arrays[0].shape[0]):
+        images = [np.ascontiguousarray(a[k]) for a in arrays]
+        if all(np.ptp(image) > 0 for image in images):
+            cut = [None if a is None else np.ascontiguousarray(a[k]) for a in labels]
+            made.append(_sample(images, cut, pair, _spacing(fixed, laid)))
+    if not made:
+        raise ValueError(f"{pair.case} has no slice with content in both images.")
+    return made
+
+
+def _sample(
+    images: list[np.ndarray], labels: list[np.ndarray | None], pair: PairFiles, spacing: tuple[float, ...]
+) -> PairSample:
+    return PairSample(
+        *images, *labels, patient=pair.patient, spacing_mm=spacing, case=pair.case, split=pair.split
+    )
+
+
+def _spacing(fixed: Image, laid: NetworkPair) -> tuple[float, ...]:
+    """Voxel size on the network's grid, in array order."""
+    layout = laid.plan
+    native = [s for d, s in enumerate(fixed.spacing_mm[::-1]) if d != layout.slice_axis]
+    sizes = zip(native, layout.image_size, layout.network_size, strict=True)
+    return tuple(float(s * old / new) for s, old, new in sizes)
+
+
+def read_label(path: Path | None, fixed: Image, laid: NetworkPair, pair: PairFiles) -> np.ndarray | None:
+    """(B, *network_size) uint8, or None where there is no label file. Raises ValueError."""
+    if path is None:
+        return None
+    values = np.rint(resample_like(read_voxels(path), fixed, nearest=True)[0])
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
+        raise ValueError(f"{path.name} has values beyond 0 to 255: labels are accepted.")
+    table = np.arange(256, dtype=np.uint8)
+    for old, new in pair.label_map:
+        table[old] = new
+    samples = laid.map_samples(table[values.astype(np.uint8)])
+    if tuple(samples.shape[2:]) != laid.plan.network_size:
+        samples = F.interpolate(samples, size=laid.plan.network_size, mode="nearest-exact")
+    return samples[:, 0].to(torch.uint8).numpy()
