@@ -42,6 +42,9 @@ class Method:
 
 NETWORKS: dict[str, Entry] = {
     "voxelmorph": Entry("networks.unet:UNet", "VoxelMorph", "Convolutional U-Net, fast and small."),
+    "transmorph": Entry(
+        "networks.transmorph:TransMorph", "TransMorph", "Swin transformer, large and slow; needs MONAI."
+    ),
 }
 
 LOSSES: dict[str, Entry] = {
@@ -56,6 +59,37 @@ LOSSES: dict[str, Entry] = {
     "beta_nll": Entry(
         "losses.nll:BetaNLL", "beta-NLL", "NLL times the detached variance^beta (paper, eq. 5)."
     ),
+    "ncc": Entry("losses.ncc:NCC", "NCC", "Minus the squared local cross-correlation."),
+    "mutual_information": Entry(
+        "losses.mutual_information:MutualInformation", "Mutual information", "Minus the mutual information."
+    ),
+    "velocity_smoothness": Entry(
+        "losses.smoothness:VelocitySmoothness",
+        "Velocity smoothness",
+        "Mean squared gradient of the mean velocity.",
+    ),
+    "adareg": Entry("losses.adareg:AdaReg", "AdaReg", "Smoothness that yields where the residual is large."),
+    "adaframe_smoothness": Entry(
+        "losses.adaframe:AdaFrameSmoothness",
+        "AdaFrame smoothness",
+        "Smoothness that grows where the residual is large.",
+    ),
+    "displacement_prior": Entry(
+        "losses.displacement_prior:DisplacementPrior",
+        "Displacement prior",
+        "Prior of the displacement's variance, least at one voxel.",
+    ),
+    "voxelmorph_kl": Entry(
+        "losses.displacement_prior:VoxelMorphKL", "VoxelMorph-diff KL", "KL divergence to a smooth prior."
+    ),
+}
+
+WEIGHTS: dict[str, Entry] = {
+    "snr": Entry("losses.weights:snr", "SNR", "Relative signal-to-noise ratio."),
+    "constant": Entry("losses.weights:constant", "Constant", "The mean of the SNR weight."),
+    "oracle": Entry("losses.weights:oracle", "Oracle", "SNR weight from the true noise variance."),
+    "shuffled": Entry("losses.weights:shuffled", "Shuffled", "SNR weight in random order."),
+    "adaframe": Entry("losses.weights:adaframe", "AdaFrame", "Small where the residual is large."),
 }
 
 DATASETS: dict[str, Entry] = {

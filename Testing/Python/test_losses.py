@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+import sys
 
+import numpy as np
 import pytest
 import torch
 
-from hetreg.losses.base import LossInputs, masked_mean
+from hetreg.losses.adaframe import AdaFrameSmoothness, data_confidence
+from hetreg.losses.adareg import AdaReg, regularisation_weight
+from hetreg.losses.base import LossInputs, image_mean, masked_mean
+from hetreg.losses.displacement_prior import diffeomorphic_kl, neighbours, variance_prior
 from hetreg.losses.mse import mean_squared_error
+from hetreg.losses.mutual_information import mutual_information
+from hetreg.losses.ncc import local_ncc
 from hetreg.losses.nll import gaussian_nll
-from hetreg.losses.smoothness import mean_squared_gradient
+from hetreg.losses.smoothness import mean_squared_gradient, weighted_squared_gradient
 from hetreg.losses.snr_weighted import (
     EPSILON,
     SNRWeightedMSE,
@@ -20,7 +27,17 @@ from hetreg.losses.snr_weighted import (
     weight_released,
     weight_robust,
 )
-from hetreg.registry import LOSSES, WEIGHT_MODES, resolve
+from hetreg.losses.weights import WeightInputs
+from hetreg.registry import LOSSES, WEIGHT_MODES, WEIGHTS, resolve
+
+NEEDS = {
+    "snr_weighted": "weight",
+    "nll": "log_variance",
+    "beta_nll": "log_variance",
+    "velocity_smoothness": "velocity",
+    "displacement_prior": "log_variance_z",
+    "voxelmorph_kl": "velocity",
+}
 
 
 def row(*values: float) -> torch.Tensor:
@@ -41,10 +58,12 @@ def inputs(ndim: int, *, constant: bool = False) -> LossInputs:
         else torch.randn((2, ndim, *[8] * ndim), generator=generator)
     )
     log_variance = torch.full(shape, -5.0)
-    for tensor in (moved, disp, log_variance):
+    velocity, log_variance_z = disp.clone(), torch.full_like(disp, -2.0)
+    for tensor in (moved, disp, log_variance, velocity, log_variance_z):
         tensor.requires_grad_()
     weight = data_weight(fixed, log_variance)
-    return LossInputs(fixed, moved, disp, log_variance, weight, torch.ones(shape))
+    mask = torch.ones(shape)
+    return LossInputs(fixed, moved, disp, log_variance, weight, mask, velocity, log_variance_z)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -56,7 +75,8 @@ def test_every_loss_is_scalar_finite_and_differentiable(name, ndim, constant):
     assert value.shape == ()
     assert value.isfinite()
     value.backward()
-    gradients = [t.grad for t in (x.moved, x.disp, x.log_variance) if t.grad is not None]
+    asked = (x.moved, x.disp, x.log_variance, x.velocity, x.log_variance_z)
+    gradients = [t.grad for t in asked if t.grad is not None]
     assert gradients
     assert all(g.isfinite().all() for g in gradients)
     if not constant:
@@ -68,7 +88,7 @@ def test_every_loss_takes_no_mask_and_says_what_it_lacks(name):
     x = inputs(2)
     bare = LossInputs(x.fixed, x.moved, x.disp)
     loss = resolve(LOSSES, name)()
-    needs = {"snr_weighted": "weight", "nll": "log_variance", "beta_nll": "log_variance"}.get(name)
+    needs = NEEDS.get(name)
     if needs is None:
         assert loss(bare).isfinite()
         return
@@ -224,3 +244,151 @@ def test_robust_data_weight_has_mean_1_per_image_and_the_others_are_left():
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ValueError, match=r"'best'.*robust, paper, released"):
         snr_weight(row(1.0), row(0.0), mode="best")
+
+
+def test_image_mean_by_hand():
+    values = torch.cat((row(1, 2, 3, 10), row(2, 2, 2, 2)))
+    assert image_mean(values).flatten().tolist() == [4, 2]
+    mask = torch.cat((row(1, 1, 0, 0), row(0, 0, 0, 0)))
+    assert image_mean(values, mask).flatten().tolist() == [1.5, 2]
+
+
+def test_ncc_equals_a_window_by_window_evaluation():
+    rng = np.random.default_rng(0)
+    fixed, moved = rng.random((2, 14, 13))
+    padded = [np.pad(a, 4) for a in (fixed, moved)]
+    total = 0.0
+    for j, i in np.ndindex(fixed.shape):
+        a, b = (p[j : j + 9, i : i + 9] for p in padded)
+        cross = ((a - a.mean()) * (b - b.mean())).sum()
+        total += cross**2 / (((a - a.mean()) ** 2).sum() * ((b - b.mean()) ** 2).sum())
+    images = [torch.from_numpy(a)[None, None] for a in (fixed, moved)]
+    assert local_ncc(*images).item() == pytest.approx(-total / fixed.size, rel=1e-4)
+    assert local_ncc(images[0], 0.5 * images[0]).item() == pytest.approx(-1, abs=1e-3)
+
+
+def test_mutual_information_equals_a_histogram_of_parzen_windows():
+    rng = np.random.default_rng(0)
+    fixed, moved = rng.random((2, 12, 12))
+    moved = 0.7 * fixed + 0.3 * moved
+    centres = np.linspace(0, 1, 32)
+    windows = [np.exp(-((a.reshape(-1, 1) - centres) ** 2) / (2 * (0.5 / 31) ** 2)) for a in (fixed, moved)]
+    a, b = (w / w.sum(axis=1, keepdims=True) for w in windows)
+    joint = a.T @ b / len(a)
+    product = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+    expected = -(joint * np.log((joint + 1e-7) / (product + 1e-7) + 1e-7)).sum()
+    images = [torch.from_numpy(x)[None, None] for x in (fixed, moved)]
+    assert mutual_information(*images).item() == pytest.approx(expected, rel=1e-4)
+    assert mutual_information(images[0], images[0]) < mutual_information(*images)
+
+
+def test_a_missing_monai_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "monai.losses.image_dissimilarity", None)
+    monkeypatch.setitem(sys.modules, "monai", None)
+    with pytest.raises(ValueError, match="'monai") as caught:
+        local_ncc(row(1.0), row(1.0))
+    assert "MONAI 1.4" in str(caught.value)
+
+
+def test_adareg_by_hand():
+    fixed, moved = row(1.0, 0.0, 0.5), row(0.0, 0.0, 0.0)
+    weight = regularisation_weight(fixed, moved)
+    expected = row(*[math.exp(-5 * d * 0.5) for d in (1.0, 0.0, 0.5)])
+    torch.testing.assert_close(weight, expected)
+    disp = torch.tensor([[0.0, 1.0, 4.0], [0.0, 0.0, 0.0]], dtype=torch.float64).view(1, 2, 1, 3)
+    value = AdaReg()(LossInputs(fixed, moved, disp))
+    w = expected.flatten().tolist()
+    assert value.item() == pytest.approx(((w[0] + w[1]) / 2 * 1 + (w[1] + w[2]) / 2 * 9) / 4)
+
+
+def test_a_weight_of_one_is_the_plain_smoothness():
+    field = torch.randn(2, 3, 4, 5, 6)
+    one = torch.ones(2, 1, 4, 5, 6)
+    torch.testing.assert_close(weighted_squared_gradient(field, one), mean_squared_gradient(field))
+    assert weighted_squared_gradient(field[..., :1, :1, :1], one[..., :1, :1, :1]) == 0
+
+
+def test_adaframe_by_hand():
+    fixed, moved = row(0.2, 0.4, 0.0), row(0.0, 0.0, 0.0)
+    alpha = data_confidence(fixed, moved)
+    torch.testing.assert_close(alpha, row(sigmoid(0.0), sigmoid(-2.0), sigmoid(2.0)))
+    assert data_confidence(moved, moved).isfinite().all()
+    disp = torch.tensor([[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64).view(1, 2, 1, 3)
+    between = 1 - (sigmoid(0.0) + sigmoid(-2.0)) / 2
+    assert AdaFrameSmoothness()(LossInputs(fixed, moved, disp)).item() == pytest.approx(between / 4)
+
+
+def test_weights_of_the_residual_carry_no_gradient():
+    x = inputs(2)
+    for name in ("adareg", "adaframe_smoothness"):
+        resolve(LOSSES, name)()(x).backward()
+    assert x.moved.grad is None
+
+
+def test_variance_prior_by_hand_and_its_minimum():
+    s = row(0.0, math.log(4.0)).requires_grad_()
+    value = variance_prior(s)
+    assert value.item() == pytest.approx((1 + 4 - math.log(4.0)) / 2)
+    value.backward()
+    torch.testing.assert_close(s.grad, row(0.0, 1.5))
+
+
+@pytest.mark.parametrize("size", [(3, 4), (2, 3, 3)])
+def test_the_kl_equals_dense_gaussians(size):
+    """Against KL = 1/2 (tr(P S) - log|S| - log|P| + m^T P m - n) with P = lambda L + tiny I as a matrix."""
+    n, ndim = int(np.prod(size)), len(size)
+    places = list(np.ndindex(size))
+    laplacian = np.zeros((n, n))
+    for a, p in enumerate(places):
+        for b, q in enumerate(places):
+            if sum(abs(i - j) for i, j in zip(p, q, strict=True)) == 1:
+                laplacian[a, b] -= 1
+                laplacian[a, a] += 1
+    degree = torch.from_numpy(np.diag(laplacian).reshape(1, 1, *size))
+    torch.testing.assert_close(neighbours(torch.zeros(1, ndim, *size, dtype=torch.float64)), degree)
+    precision = 10.0 * laplacian + 1e-9 * np.eye(n)
+    rng = np.random.default_rng(0)
+    dense, ours = [], []
+    for _ in range(2):  # the constant cancels in the difference of two distributions
+        mean, s = rng.normal(size=(2, ndim, n))
+        total = 0.0
+        for m, v in zip(mean, np.exp(s), strict=True):
+            covariance = np.diag(v)
+            total += np.trace(precision @ covariance) - np.linalg.slogdet(covariance)[1] + m @ precision @ m
+        dense.append(0.5 * total / n)
+        fields = [torch.from_numpy(a.reshape(1, ndim, *size)) for a in (mean, s)]
+        ours.append(diffeomorphic_kl(*fields).item())
+    assert ours[1] - ours[0] == pytest.approx(dense[1] - dense[0], rel=1e-6)
+
+
+def weight_inputs(**changes) -> WeightInputs:
+    """Two images with noise that differs from place to place."""
+    generator = torch.Generator().manual_seed(0)
+    fixed, moved = (torch.rand((2, 1, 8, 8), generator=generator) for _ in range(2))
+    log_variance = torch.randn((2, 1, 8, 8), generator=generator).requires_grad_()
+    given = {"true_variance": torch.rand((2, 1, 8, 8), generator=generator), "seeds": (3, 4)}
+    return WeightInputs(fixed, moved, log_variance, **given | changes)
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_every_weight_is_detached_finite_and_of_the_image_s_shape(name):
+    x = weight_inputs()
+    weight = resolve(WEIGHTS, name)(x)
+    assert weight.shape == x.fixed.shape
+    assert weight.isfinite().all()
+    assert weight.min() >= 0
+    assert not weight.requires_grad
+
+
+def test_controls_keep_what_they_say():
+    x = weight_inputs(mode="paper")
+    snr, constant, shuffled, oracle = (
+        resolve(WEIGHTS, n)(x) for n in ("snr", "constant", "shuffled", "oracle")
+    )
+    torch.testing.assert_close(constant, snr.mean(dim=(1, 2, 3), keepdim=True).expand_as(snr))
+    torch.testing.assert_close(shuffled.flatten(1).sort()[0], snr.flatten(1).sort()[0])
+    assert not torch.equal(shuffled, snr)
+    assert torch.equal(shuffled, resolve(WEIGHTS, "shuffled")(x))
+    torch.testing.assert_close(oracle, weight_paper(x.fixed, x.true_variance.log()))
+    with pytest.raises(ValueError, match="phantom is accepted"):
+        resolve(WEIGHTS, "oracle")(weight_inputs(true_variance=None))

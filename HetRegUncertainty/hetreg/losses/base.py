@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,8 @@ class LossInputs:
     """Named inputs of a loss; images are (B, 1, *spatial) in [0, 1], disp is (B, ndim, *spatial) in voxels.
 
     log_variance: log of the noise variance. weight: weight map of the data term, detached. mask: 1 where
-    voxels count; None: everywhere.
+    voxels count; None: everywhere. velocity: mean of z, log_variance_z: its log-variance, both (B, ndim,
+    *spatial / stride) in voxels of that grid.
     """
 
     fixed: Tensor
@@ -22,6 +25,8 @@ class LossInputs:
     log_variance: Tensor | None = None
     weight: Tensor | None = None
     mask: Tensor | None = None
+    velocity: Tensor | None = None
+    log_variance_z: Tensor | None = None
 
     def need(self, name: str) -> Tensor:
         """The optional input of that name. Raises ValueError if the run did not give it."""
@@ -47,3 +52,25 @@ def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
     mask = mask.to(values.dtype).expand_as(values)
     total = mask.sum()
     return torch.where(total > 0, (values * mask).sum() / total.clamp(min=1.0), values.mean())
+
+
+def image_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean of each (B, 1, *spatial) image, over the mask if there is one: (B, 1, 1, ...)."""
+    dims = tuple(range(1, values.dim()))
+    if mask is None:
+        return values.mean(dim=dims, keepdim=True)
+    inside = mask.to(values.dtype).expand_as(values)
+    total = inside.sum(dim=dims, keepdim=True)
+    mean = (values * inside).sum(dim=dims, keepdim=True) / total.clamp(min=1.0)
+    return torch.where(total > 0, mean, values.mean(dim=dims, keepdim=True))
+
+
+def from_monai(name: str) -> Any:
+    """A loss class of MONAI. Raises ValueError if MONAI is not installed."""
+    try:
+        return getattr(import_module("monai.losses.image_dissimilarity"), name)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"This loss needs the Python package '{error.name}', which is not installed: MONAI 1.4 or later "
+            f"is accepted."
+        ) from error
