@@ -4,6 +4,7 @@ configuration."""
 from __future__ import annotations
 
 import hashlib
+import math
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,7 @@ class RegistrationModel(nn.Module):
         super().__init__()
         self.network, self.grid, self.card = network or NetworkConfig(), grid or GridConfig(), card or {}
         sizes = {k: getattr(self.network, k) for k in ("encoder", "decoder", "tail", "output_stride")}
-        architecture = resolve(NETWORKS, self.network.architecture)
-        self.displacement_net = architecture(ndim=self.ndim, out_channels=self.ndim, **sizes)
+        self.displacement_net = resolve(NETWORKS, self.network.architecture).build(self.network, self.ndim)
         self.variance_net = VarianceNet(ndim=self.ndim, **sizes)
         self.checksum = ""
 
@@ -59,7 +59,7 @@ class RegistrationModel(nn.Module):
     @property
     def multiple(self) -> int:
         """Spatial sizes have to be a multiple of this."""
-        return self.displacement_net.multiple
+        return math.lcm(self.displacement_net.multiple, self.variance_net.unet.multiple)
 
     def velocity(self, moving: Tensor, fixed: Tensor, *, window: Tensor | None = None) -> Tensor:
         """Velocity (or, with 0 integration steps, displacement) in voxels of its own grid.

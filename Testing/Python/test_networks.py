@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
+from monai.networks.nets.swin_unetr import window_partition
 
-from builders import TINY
-from hetreg.config import NetworkConfig
+from builders import TINY, assert_sentence, points_of, sampled, scene
+from hetreg.config import NetworkConfig, TrainConfig, network_config
 from hetreg.model import RegistrationModel
 from hetreg.networks.base import PairNetwork
+from hetreg.networks.transmorph import WINDOWS, attention_mask
 from hetreg.networks.unet import UNet
 from hetreg.networks.variance import LOG_VARIANCE_RANGE, VarianceNet, soft_clamp
+from hetreg.register import register_pair
 from hetreg.registry import NETWORKS, resolve
 
 
@@ -23,35 +27,134 @@ def test_parameters_of_the_paper_configuration(ndim, displacement, variance):
     assert sum(p.numel() for p in model.variance_net.parameters()) == variance
 
 
+@pytest.mark.parametrize(
+    ("ndim", "size", "count"),
+    [
+        (2, "paper", 31_013_570),  # METHOD.md: about 31.0 M
+        (3, "paper", 46_771_251),  # METHOD.md: about 46.8 M
+        (2, "small", 7_776_650),
+        (3, "small", 11_757_195),
+        (2, "tiny", 30_002),
+        (3, "tiny", 58_035),
+    ],
+)
+def test_parameters_of_transmorph(ndim, size, count):
+    model = RegistrationModel(NetworkConfig(architecture="transmorph", ndim=ndim, size=size))
+    assert sum(p.numel() for p in model.displacement_net.parameters()) == count
+    assert model.multiple == (16 if size == "tiny" else 32)  # 16 of the paper's variance network
+
+
+def made(name: str, size: str, ndim: int, **network) -> PairNetwork:
+    """A seeded network of that architecture and size; a U-Net's channels follow `network_config`."""
+    shape = network_config(TrainConfig(network=name, size=size), ndim).to_dict()
+    torch.manual_seed(0)
+    return resolve(NETWORKS, name).build(NetworkConfig.from_dict(shape | network), ndim)
+
+
+def noise(ndim: int, *size: int) -> torch.Tensor:
+    """Two images of seeded noise: (2, 1, 1, *size); one number stands for all axes."""
+    shape = size if len(size) == ndim else size * ndim
+    return torch.rand((2, 1, 1, *shape), generator=torch.Generator().manual_seed(0))
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_shape_at_several_sizes_and_strides(name, ndim, stride):
-    network = resolve(NETWORKS, name)(ndim=ndim, out_channels=ndim, output_stride=stride, **TINY)
+    network = made(name, "tiny", ndim, output_stride=stride, velocity_stride=2)
     assert isinstance(network, PairNetwork)
     for factor in (1, 3):
         size = [network.multiple * factor] * (ndim - 1) + [network.multiple * 2]
-        out = network(torch.rand(2, 1, *size), torch.rand(2, 1, *size))
-        assert out.shape == (2, ndim, *(n // stride for n in size))
+        assert network(*noise(ndim, *size)).shape == (1, ndim, *(n // stride for n in size))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("ndim", [2, 3])
-def test_the_first_output_is_nearly_zero_and_trainable(name, ndim):
-    torch.manual_seed(0)
-    network = resolve(NETWORKS, name)(ndim=ndim, out_channels=ndim, **TINY)
-    out = network(torch.rand(1, 1, *[16] * ndim), torch.rand(1, 1, *[16] * ndim))
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_the_first_output_is_nearly_zero_and_trainable(name, ndim, size):
+    network = made(name, size, ndim)
+    out = network(*noise(ndim, network.multiple * (1 + (size == "tiny"))))
     assert 0 < out.abs().max() < 1e-3
     out.square().mean().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_saved_and_loaded_weights_give_the_same_output(name):
-    first, second = (resolve(NETWORKS, name)(ndim=2, out_channels=2, **TINY).eval() for _ in range(2))
-    images = torch.rand(2, 1, 1, 16, 16)
-    second.load_state_dict(first.state_dict())
-    assert torch.equal(first(*images), second(*images))
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_each_size_is_smaller_than_the_next(name, ndim):
+    tiny, small = (sum(p.numel() for p in made(name, s, ndim).parameters()) for s in ("tiny", "small"))
+    paper = {"voxelmorph": (109_170, 327_331), "transmorph": (31_013_570, 46_771_251)}[name][ndim - 2]
+    assert 4 * tiny < small < paper / 3
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_saved_and_loaded_weights_give_the_same_output(name, ndim, tmp_path):
+    config = network_config(TrainConfig(network=name, size="tiny"), ndim)
+    model = RegistrationModel(config).eval()
+    torch.nn.init.normal_(model.displacement_net.head.weight, 0.0, 0.3)
+    model.save(tmp_path / "m.pt")
+    loaded = RegistrationModel.load(tmp_path / "m.pt")
+    assert loaded.network == config
+    images = noise(ndim, model.multiple)
+    assert torch.equal(model.move(*images).disp, loaded.move(*images).disp)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("size", ["tiny", "small"])
+@pytest.mark.parametrize("shape", [(37, 50, 1), (21, 18, 19)], ids=["2d", "3d"])
+def test_images_of_any_size_are_registered(name, size, shape):
+    ndim = 2 if 1 in shape else 3
+    fixed = sampled(shape, (2.0, 2.0, 2.0))
+    moving = fixed.like(scene(points_of(fixed) + 1).astype("float32"), "moving")
+    model = RegistrationModel(network_config(TrainConfig(network=name, size=size), ndim))
+    torch.nn.init.normal_(model.displacement_net.head.weight, 0.0, 0.3)
+    result = register_pair(fixed, moving, model)
+    assert result.moved.array.shape == fixed.array.shape
+    assert 0 < result.summary["displacement_max_mm"] < math.inf
+
+
+@pytest.mark.parametrize(("ndim", "side"), [(2, 128), (3, 32)])
+def test_transmorph_of_the_paper_runs_and_starts_near_the_identity(ndim, side):
+    network = made("transmorph", "paper", ndim).eval()
+    with torch.no_grad():
+        out = network(*noise(ndim, side))
+    assert out.shape == (1, ndim, *[side] * ndim)
+    assert 0 < out.abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_transmorph_does_not_see_the_padding_of_its_windows(ndim):
+    window = WINDOWS[ndim]
+    grid = tuple(w + 2 for w in window)
+    for shift in ((0,) * ndim, tuple(w // 2 for w in window)):
+        mask = attention_mask(grid, window, shift, torch.device("cpu"))
+        padded = tuple(2 * w for w in window)
+        places = torch.stack(torch.meshgrid(*(torch.arange(n) for n in padded), indexing="ij"), dim=-1)
+        before = torch.stack([(places[..., d] + s) % padded[d] for d, s in enumerate(shift)], dim=-1)
+        windows = window_partition(before[None].float(), window).long()  # (windows, tokens, ndim)
+        real = (windows < torch.tensor(grid)).all(dim=-1)
+        near = (windows[:, :, None] - windows[:, None]).abs() < torch.tensor(window)
+        allowed = near.all(dim=-1) & real[:, :, None] & real[:, None]
+        assert torch.equal(mask[real] == 0, allowed[real])
+
+
+def test_no_mask_where_whole_windows_fit():
+    assert attention_mask((16, 8), (8, 8), (0, 0), torch.device("cpu")) is None
+
+
+def test_drop_path_acts_only_in_training():
+    network, images = made("transmorph", "small", 2), noise(2, 32).expand(2, 32, 1, 32, 32)
+    torch.nn.init.normal_(network.head.weight)
+    alike = [bool((o - o[:1]).abs().max() < 1e-3) for o in (network(*images), network.eval()(*images))]
+    assert alike == [False, True]
+
+
+def test_a_missing_monai_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "monai.networks.nets", None)
+    with pytest.raises(ImportError, match="pip install monai") as caught:
+        made("transmorph", "tiny", 2)
+    assert_sentence(caught.value, "MONAI", "VoxelMorph")
 
 
 def test_the_two_images_are_not_exchangeable():

@@ -1,1 +1,1 @@
-"""Networks: the U-Net that gives the displacement, and the variance estimator."""
+"""Networks: U-Net and TransMorph, which give the displacement, and the variance estimator."""

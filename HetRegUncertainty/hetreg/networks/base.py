@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from torch import Tensor, nn
+
+from ..config import NetworkConfig
 
 CONV = {2: nn.Conv2d, 3: nn.Conv3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 
 class PairNetwork(nn.Module):
-    """A network of two images of the same size. `multiple`: the spatial sizes must divide by it."""
+    """A network of two images of the same size.
+
+    multiple: the spatial sizes must divide by it. head: the last convolution.
+    """
 
     multiple: int = 1
+    head: nn.Conv2d | nn.Conv3d
+
+    @classmethod
+    def build(cls, config: NetworkConfig, out_channels: int) -> Self:
+        """The network of a configuration."""
+        raise NotImplementedError
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """first, second: (B, 1, *spatial) -> (B, C, *spatial / stride)."""
