@@ -17,10 +17,8 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 def test_links_lead_to_files_and_headings(root, name):
     text = (root / name).read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
-    headings = {
-        re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-")
-        for h in re.findall(r"^#+ (.*)", text, re.M)
-    }
+    headings = [re.sub(r"[^\w -]", "", h) for h in re.findall(r"^#+ (.*)", text, re.MULTILINE)]
+    anchors = {h.strip().lower().replace(" ", "-") for h in headings}
     for target in targets:
         if target.startswith("#"):
             assert target[1:] in anchors, target
