@@ -96,8 +96,10 @@ DATASETS: dict[str, Entry] = {
     "phantom": Entry(
         "datasets.simulated:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."
     ),
+    "acdc": Entry("datasets.acdc:ACDCDataset", "ACDC", "Cine MRI in folders patientNNN with Info.cfg."),
+    "camus": Entry("datasets.camus:CAMUSDataset", "CAMUS", "Echocardiograms in folders patientNNNN."),
     "pairs": Entry(
-        "datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images in one folder."
+        "datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images, or a CSV manifest."
     ),
 }
 
