@@ -24,7 +24,19 @@ ENVIRONMENT = ROOT / ".venv"
 STAMP = ENVIRONMENT / "hetreg-ready"
 UNFINISHED = ENVIRONMENT / "hetreg-unfinished"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
-IMPORTS = ("torch", "numpy", "SimpleITK", "scipy", "matplotlib", "slicer", "vtk", "PySide6", "pytest", "ruff")
+IMPORTS = (
+    "torch",
+    "numpy",
+    "SimpleITK",
+    "scipy",
+    "monai",
+    "matplotlib",
+    "slicer",
+    "vtk",
+    "PySide6",
+    "pytest",
+    "ruff",
+)
 CHECK = "import torch, SimpleITK, scipy, matplotlib, vtk, slicer, PySide6.QtWidgets, pytest"
 LIBRARIES = {
     "libegl1": "libEGL.so.1",
