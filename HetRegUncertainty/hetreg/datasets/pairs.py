@@ -39,7 +39,7 @@ class PairsDataset(FolderDataset):
 
 
 def find_pairs(root: str | Path) -> list[dict[str, Path]]:
-    """Pairs in a folder: {"case", "fixed" (ES), "moving" (ED)}, and {"fixed_seg", "moving_seg"} if both exist.
+    """Pairs in a folder: {"case", "fixed" (ES), "moving" (ED), and "fixed_seg", "moving_seg" if both exist}.
 
     Raises ValueError if the folder has none.
     """

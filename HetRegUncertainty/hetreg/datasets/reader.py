@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,12 @@ def stray_reason(path: Path, accepted: str) -> str:
     if not ending(path):
         return f"{path.name} is not an image file: accepted endings are {', '.join(ENDINGS)}."
     return f"{path.name} has no role by its name: {accepted} are accepted."
+
+
+def fitting_grid(pairs: Sequence[PairFiles], crop: int) -> GridConfig:
+    """The default grid; with a size limit of 5/4 of the crop where images are over twice as long as it."""
+    longest = max((max(p.size) for p in pairs if p.size and not p.simulated), default=0)
+    return GridConfig(max_size=max(16, crop * 5 // 4)) if longest > 2 * crop else GridConfig()
 
 
 class FolderDataset:

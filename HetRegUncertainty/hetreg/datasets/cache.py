@@ -1,0 +1,90 @@
+"""Prepared samples on disk, one file per data set and grid; a changed or damaged file is made anew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ..config import GridConfig
+from ..progress import Progress
+from .base import PairSample
+from .reader import FolderDataset
+
+_VERSION = 1
+_ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance")
+_FACTS = ("patient", "spacing_mm", "case", "split", "simulated")
+
+
+def cached_samples(
+    dataset: FolderDataset, grid: GridConfig, folder: Path, progress: Progress | None = None
+) -> list[PairSample]:
+    """The data set's samples from the cache in `folder`; read, and put there, if it has not got them.
+
+    A cache that cannot be written is reported and done without.
+    """
+    progress = progress or Progress()
+    path = folder / f"samples-{_key(dataset, grid)}.npz"
+    kept = _load(path)
+    if kept is not None:
+        progress.step(1.0, f"{len(kept)} prepared samples found in {path.name}")
+        return kept
+    samples = dataset.samples(grid, progress)
+    if not dataset.failed:
+        try:
+            _save(path, samples)
+        except OSError as error:
+            progress.report(1.0, f"The cache {path.name} could not be written ({error.strerror or error}).")
+    return samples
+
+
+def _key(dataset: FolderDataset, grid: GridConfig) -> str:
+    """Changes with the files (name, length, time of change), the pairs made of them, and the grid."""
+    parts: list[object] = [_VERSION, grid.to_dict()]
+    for pair in dataset.scan().pairs:
+        parts.append([pair.case, pair.patient, pair.split, pair.label_map])
+        for path in (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label):
+            if path is not None:
+                status = path.stat()
+                parts.append([str(path), status.st_size, status.st_mtime_ns])
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _save(path: Path, samples: Sequence[PairSample]) -> None:
+    """Write beside the target and rename. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        f"{n}.{name}": getattr(s, name)
+        for n, s in enumerate(samples)
+        for name in _ARRAYS
+        if getattr(s, name) is not None
+    }
+    facts = [{name: getattr(s, name) for name in _FACTS} for s in samples]
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        np.savez(partial, facts=np.array(json.dumps(facts)), **content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _load(path: Path) -> list[PairSample] | None:
+    """The samples in the file, None if there is none or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            facts = json.loads(str(content["facts"]))
+            return [_sample(content, n, fact) for n, fact in enumerate(facts)]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _sample(content: np.lib.npyio.NpzFile, number: int, facts: dict) -> PairSample:
+    arrays = {name: content[f"{number}.{name}"] for name in _ARRAYS if f"{number}.{name}" in content}
+    return PairSample(**arrays, **facts | {"spacing_mm": tuple(facts["spacing_mm"])})
