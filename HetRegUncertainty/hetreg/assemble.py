@@ -24,7 +24,7 @@ class Maps:
     """What the networks gave, on the image grid.
 
     disp, inverse: (3, K, J, I) voxels, components k, j, i. variance: fixed units squared, weight: [0, 1];
-    (K, J, I).
+    (K, J, I). disp_sd: SD of each component of disp, as disp, or None if the model does not give it.
     """
 
     disp: np.ndarray
@@ -32,6 +32,7 @@ class Maps:
     variance: np.ndarray
     weight: np.ndarray
     inverse_error_vox: float = 0.0
+    disp_sd: np.ndarray | None = None
 
 
 def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> tuple[np.ndarray, float]:
@@ -70,7 +71,7 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
         inverse_mm = disp_to_lps_mm(maps.inverse, fixed.ijk_to_lps)
         voxel_mm = fixed.spacing_mm[::-1][[d for d in range(3) if d != pair.plan.slice_axis]].max()
         summary["inverse_error_mm"] = float(maps.inverse_error_vox * voxel_mm)
-    return RegisterResult(
+    result = RegisterResult(
         moved=moved,
         disp_vox=maps.disp,
         disp_lps_mm=disp_mm,
@@ -83,6 +84,23 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
         displacement_mm=fixed.like(length, f"{fixed.name} displacement"),
         summary=summary,
     )
+    return result if maps.disp_sd is None else _add_displacement_sd(result, maps.disp_sd, fixed)
+
+
+def displacement_sd_mm(disp_sd: np.ndarray, fixed: Image) -> np.ndarray:
+    """Root of the summed variances of the components, independent of each other: (K, J, I) float32, mm.
+
+    disp_sd: (3, K, J, I) voxels, components k, j, i.
+    """
+    spacing = fixed.spacing_mm[::-1].reshape(3, 1, 1, 1)
+    return np.sqrt(np.sum((disp_sd * spacing) ** 2, axis=0)).astype(np.float32)
+
+
+def _add_displacement_sd(result: RegisterResult, disp_sd: np.ndarray, fixed: Image) -> RegisterResult:
+    array = displacement_sd_mm(disp_sd, fixed)
+    summary = result.summary | {"displacement_sd_median_mm": float(np.median(array))}
+    sd = fixed.like(array, f"{fixed.name} displacement SD")
+    return replace(result, displacement_sd_mm=sd, summary=summary)
 
 
 def _similarity(fixed: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, float]:

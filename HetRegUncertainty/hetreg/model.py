@@ -14,21 +14,31 @@ import torch
 from torch import Tensor, nn
 
 from .config import GridConfig, NetworkConfig
-from .networks.variance import VarianceNet
+from .networks.variance import VarianceNet, before_clamp, soft_clamp
+from .progress import Progress
 from .registry import NETWORKS, resolve
 from .spatial import integrate, resize, resize_disp, warp
 
 FORMAT = 1
+LOG_VARIANCE_Z_RANGE = (-20.0, 4.0)  # of z in voxels squared: SD 5e-5 to 7 voxels
+START_LOG_VARIANCE_Z = -10.0  # SD 0.007 voxels, as in VoxelMorph-diff (Dalca 2019)
+SD_SAMPLES = 32  # the SD of a component is known to 1 / sqrt(2 * 31), 13 %
 
 
 @dataclass(frozen=True, eq=False)
 class Motion:
     """moved (B, 1, *spatial); disp (B, ndim, *spatial) in voxels; velocity (B, ndim, *spatial / stride),
-    voxels."""
+    voxels of its own grid.
+
+    With sigma_z, z ~ N(velocity, exp(log_variance_z)), both of the same shape; drawn: the sample of z that
+    disp was made from, None where it was the velocity, its mean. Without sigma_z both are None.
+    """
 
     moved: Tensor
     disp: Tensor
     velocity: Tensor
+    log_variance_z: Tensor | None = None
+    drawn: Tensor | None = None
 
 
 class RegistrationModel(nn.Module):
@@ -47,7 +57,11 @@ class RegistrationModel(nn.Module):
         super().__init__()
         self.network, self.grid, self.card = network or NetworkConfig(), grid or GridConfig(), card or {}
         sizes = {k: getattr(self.network, k) for k in ("encoder", "decoder", "tail", "output_stride")}
-        self.displacement_net = resolve(NETWORKS, self.network.architecture).build(self.network, self.ndim)
+        channels = 2 * self.ndim if self.network.sigma_z else self.ndim
+        self.displacement_net = resolve(NETWORKS, self.network.architecture).build(self.network, channels)
+        if self.network.sigma_z:
+            start = before_clamp(START_LOG_VARIANCE_Z, *LOG_VARIANCE_Z_RANGE)
+            nn.init.constant_(self.displacement_net.head.bias[self.ndim :], start)
         self.variance_net = VarianceNet(ndim=self.ndim, **sizes)
         self.checksum = ""
 
@@ -61,31 +75,102 @@ class RegistrationModel(nn.Module):
         """Spatial sizes have to be a multiple of this."""
         return math.lcm(self.displacement_net.multiple, self.variance_net.unet.multiple)
 
-    def velocity(self, moving: Tensor, fixed: Tensor, *, window: Tensor | None = None) -> Tensor:
-        """Velocity (or, with 0 integration steps, displacement) in voxels of its own grid.
+    def velocity_size(self, size: torch.Size | tuple[int, ...]) -> tuple[int, ...]:
+        """Spatial size of the velocity for images of this spatial size."""
+        return tuple(n // self.network.velocity_stride for n in size)
 
-        moving, fixed: (B, 1, *spatial) in [0, 1]. window: (1, 1, *spatial), multiplies the field, so that it
-        can vanish at the border. Returns (B, ndim, *spatial / velocity_stride).
+    def velocity(
+        self, moving: Tensor, fixed: Tensor, *, window: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance (None without sigma_z) of z, in voxels of its own grid.
+
+        z is the velocity or, with 0 integration steps, the displacement. moving, fixed: (B, 1, *spatial) in
+        [0, 1]. window: (1, 1, *spatial), multiplies z, so that it can vanish at the border. Both results are
+        (B, ndim, *spatial / velocity_stride), in 32-bit floats at least. A log-variance that is resized is
+        that of the same field in other voxels; it does not fall as that of an average would.
         """
-        velocity = self.displacement_net(moving, fixed)
-        size = [n // self.network.velocity_stride for n in moving.shape[2:]]
-        if tuple(velocity.shape[2:]) != tuple(size):  # the network counts in voxels of its own output
-            velocity = resize_disp(velocity, size)
-        return velocity if window is None else velocity * resize(window, size)
+        out = self.displacement_net(moving, fixed)
+        out = out.float() if out.dtype in (torch.float16, torch.bfloat16) else out
+        size = self.velocity_size(moving.shape[2:])
+        mean, log_variance = resize_disp(out[:, : self.ndim], size), None
+        if self.network.sigma_z:
+            spread = (0.5 * soft_clamp(out[:, self.ndim :], *LOG_VARIANCE_Z_RANGE)).exp()
+            log_variance = 2 * resize_disp(spread, size).log()
+        if window is not None:
+            window = resize(window, size)
+            mean = mean * window
+            if log_variance is not None:
+                log_variance = log_variance + 2 * window.clamp(min=1e-6).log()
+        return mean, log_variance
 
     def displacement(self, velocity: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
         """exp(velocity) on the full grid: (B, ndim, *size), voxels."""
         return resize_disp(integrate(velocity, self.network.integration_steps), size)
 
+    def noise(self, moving: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Standard normal numbers of z's shape, for `move(..., sample=...)`; the generator is on the CPU."""
+        shape = (moving.shape[0], self.ndim, *self.velocity_size(moving.shape[2:]))
+        return torch.randn(shape, generator=generator).to(moving)
+
     def move(
-        self, moving: Tensor, fixed: Tensor, *, window: Tensor | None = None, velocity: Tensor | None = None
+        self,
+        moving: Tensor,
+        fixed: Tensor,
+        *,
+        window: Tensor | None = None,
+        velocity: Tensor | None = None,
+        sample: Tensor | None = None,
     ) -> Motion:
-        """Register: network (unless a velocity is given), integration, warp. Images (B, 1, *spatial) in [0,
-        1]."""
+        """Register: network (unless a velocity is given), integration, warp.
+
+        Images (B, 1, *spatial) in [0, 1]. sample: standard normal numbers (`noise`); the displacement is then
+        made from z = velocity + sigma_z * sample, with gradients to both. Raises ValueError if the model has
+        no sigma_z to draw from.
+        """
+        log_variance = drawn = None
         if velocity is None:
-            velocity = self.velocity(moving, fixed, window=window)
-        disp = self.displacement(velocity, moving.shape[2:])
-        return Motion(warp(moving, disp), disp, velocity)
+            velocity, log_variance = self.velocity(moving, fixed, window=window)
+        if sample is not None:
+            if log_variance is None:
+                raise ValueError("A sample needs a network with sigma_z, and no velocity given in its place.")
+            drawn = velocity + (0.5 * log_variance).exp() * sample
+        disp = self.displacement(velocity if drawn is None else drawn, moving.shape[2:])
+        return Motion(warp(moving, disp), disp, velocity, log_variance, drawn)
+
+    def inverse(self, motion: Motion, fixed: Tensor) -> Motion:
+        """The same motion the other way: `moved` is the fixed image at exp(-z), to be compared with moving.
+
+        A true inverse only of an integrated velocity.
+        """
+        drawn = None if motion.drawn is None else -motion.drawn
+        disp = self.displacement(-motion.velocity if drawn is None else drawn, fixed.shape[2:])
+        return Motion(warp(fixed, disp), disp, -motion.velocity, motion.log_variance_z, drawn)
+
+    @torch.no_grad()
+    def displacement_sd(
+        self, motion: Motion, *, samples: int = SD_SAMPLES, seed: int = 0, progress: Progress | None = None
+    ) -> Tensor | None:
+        """SD of each component of the displacement when z ~ N(velocity, sigma_z^2): (B, ndim, *spatial).
+
+        In voxels; None without sigma_z. Where z is the displacement itself it is sigma_z. Otherwise it is the
+        SD over drawn velocities, each integrated and resized; every pair of the batch is given the same
+        noise, from the seed, so that the result does not depend on the batch or the device.
+        """
+        if motion.log_variance_z is None:
+            return None
+        sigma, size = (0.5 * motion.log_variance_z).exp(), motion.disp.shape[2:]
+        if self.network.integration_steps == 0 and sigma.shape == motion.disp.shape:
+            return sigma
+        generator, progress = torch.Generator().manual_seed(seed), progress or Progress()
+        mean, squares = torch.zeros_like(motion.disp), torch.zeros_like(motion.disp)
+        for n in range(samples):
+            progress.step(n / samples, "Estimating the displacement's uncertainty")
+            noise = torch.randn((1, *sigma.shape[1:]), generator=generator).to(sigma)
+            disp = self.displacement(motion.velocity + sigma * noise, size)
+            off = disp - mean
+            mean += off / (n + 1)
+            squares += off * (disp - mean)
+        return (squares / (samples - 1)).sqrt()
 
     def log_variance(self, moved: Tensor, fixed: Tensor) -> Tensor:
         """Log of the noise variance of fixed - moved, intensities in [0, 1]: (B, 1, *spatial)."""

@@ -24,7 +24,6 @@ from .preprocess import NetworkPair, check_labels, check_pair, choose_dimension,
 from .progress import Progress
 from .refine import RefineOptions, optimise
 from .result import RegisterResult
-from .spatial import integrate, resize_disp
 
 _CHUNK_VOXELS = {2: 2**19, 3: 2**30}  # voxels per forward pass; 2D slices beyond it go in several
 
@@ -47,7 +46,7 @@ def register_pair(
 
     The summary has mse_before / mse_after and ncc_before / ncc_after (fixed units), folded_percent,
     displacement_mean_mm / _p95_mm / _max_mm, log_jacobian_min / _max, inverse_error_mm, noise_sd_median,
-    seconds, device, dimension, model, notes.
+    displacement_sd_median_mm (where the model gives it), seconds, device, dimension, model, notes.
 
     Raises ValueError (FileNotFoundError for files) with one sentence on bad input, Cancelled when asked to
     stop.
@@ -145,7 +144,7 @@ def _compute(
         chunk = progress.part(start / samples, stop / samples)
         parts.append(_forward(model, pair, slice(start, stop), config, device, chunk))
     progress.step(1.0, "Making the maps")
-    disp, back, log_variance, weight = (
+    disp, back, log_variance, weight, spread = (
         torch.cat(p) if p[0] is not None else None for p in zip(*parts, strict=True)
     )
     field = pair.field_to_image(disp) * pair.image_window()
@@ -153,7 +152,8 @@ def _compute(
     if back is not None:
         inverse, error = inverse_field(field, pair.field_to_image(back), pair)
     variance = np.exp(pair.map_to_image(log_variance)) * pair.scale**2
-    return Maps(field, inverse, variance, pair.map_to_image(weight), error)
+    sd = None if spread is None else pair.field_to_image(spread) * pair.image_window()
+    return Maps(field, inverse, variance, pair.map_to_image(weight), error, sd)
 
 
 @torch.no_grad()
@@ -165,13 +165,15 @@ def _forward(
     device: torch.device,
     progress: Progress,
 ) -> tuple[Tensor, ...]:
-    """(disp, first guess of the inverse or None, log_variance, weight) of some slices, on the CPU."""
+    """(disp, first guess of the inverse or None, log_variance, weight, SD of disp or None) of some slices, on
+    the CPU."""
     fixed, moving = pair.fixed[part].to(device), pair.moving[part].to(device)
     window, mask = pair.window.to(device), pair.mask.to(device)
     progress.step(0.0, f"Estimating the displacement ({describe_device(device)})")
     motion = model.move(moving, fixed, window=window)
     if config.refine:
         options = RefineOptions(config.refine, config.weight_mode, config.gamma)
+        spread = motion.log_variance_z  # the network's, kept around the refined velocity
         motion = optimise(
             model,
             moving,
@@ -182,6 +184,7 @@ def _forward(
             mask=mask,
             progress=progress.part(0.1, 0.8),
         )
+        motion = replace(motion, log_variance_z=spread)
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
     log_variance = model.log_variance(motion.moved, fixed)
     weight = snr_weight(
@@ -189,9 +192,9 @@ def _forward(
     ).nan_to_num(0.5)
     back = None
     if config.inverse:
-        steps = model.network.integration_steps
-        back = resize_disp(integrate(-motion.velocity, steps), moving.shape[2:]).cpu()
-    return motion.disp.cpu(), back, log_variance.cpu(), weight.cpu()
+        back = model.displacement(-motion.velocity, moving.shape[2:]).cpu()
+    sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))
+    return motion.disp.cpu(), back, log_variance.cpu(), weight.cpu(), None if sd is None else sd.cpu()
 
 
 def _record(

@@ -27,6 +27,10 @@ class RegisterResult:
     noise_variance, noise_sd: in the units of the fixed image (squared, and plain).
     snr_weight: in [0, 1]. log_jacobian: log det(I + grad disp); NaN-free, folded voxels at the floor.
     residual: fixed - moved. displacement_mm: length of disp_lps_mm.
+    displacement_sd_mm: how far the displacement scatters about the one given, in mm: the root of the summed
+    variances of its components under the model's distribution of z, from drawn and integrated velocities
+    with a fixed seed (`RegistrationModel.displacement_sd`); 0 where the field is held at zero. None if the
+    model does not give it (it is trained without sigma_z).
     moved_seg: the moving segmentation's labels, warped by nearest neighbour, if one was given.
     summary: numbers for people (see `register_pair`). record: model, checksum, config, versions, device,
     seconds.
@@ -42,6 +46,7 @@ class RegisterResult:
     log_jacobian: Image
     residual: Image
     displacement_mm: Image
+    displacement_sd_mm: Image | None = None
     moved_seg: Image | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     record: dict[str, Any] = field(default_factory=dict)
@@ -76,8 +81,10 @@ class RegisterResult:
             "log_jacobian",
             "residual",
             "displacement_mm",
+            "displacement_sd_mm",
+            "moved_seg",
         )
-        images = {name: getattr(self, name) for name in (*names, "moved_seg")}
+        images = {name: getattr(self, name) for name in names}
         files = {n: write_image(i, folder / f"{n}.nrrd") for n, i in images.items() if i is not None}
         files["transform"] = _write_transform(self.transform(), folder / "transform.h5")
         if self.inverse_disp_lps_mm is not None:

@@ -36,7 +36,7 @@ def tiny_model(
     with torch.no_grad():
         head.weight.normal_(0.0, rough) if rough else head.weight.zero_()
         if shift:
-            head.bias.copy_(torch.tensor(shift))
+            head.bias[:ndim].copy_(torch.tensor(shift))
     return model.eval()
 
 

@@ -45,13 +45,14 @@ SHAPES = {
 
 
 def _swin() -> ModuleType:
-    """MONAI's Swin blocks. Raises ImportError in one sentence if MONAI is missing."""
+    """MONAI's Swin blocks. Raises ModuleNotFoundError in one sentence if MONAI is missing."""
     try:
         from monai.networks.nets import swin_unetr
     except ImportError as error:
-        raise ImportError(
+        raise ModuleNotFoundError(
             f"TransMorph needs the package MONAI, which could not be loaded ({error}): install it with "
-            f"'pip install monai', or choose VoxelMorph."
+            f"'pip install monai', or choose VoxelMorph.",
+            name=error.name or "monai",
         ) from error
     return swin_unetr
 

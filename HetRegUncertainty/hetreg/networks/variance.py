@@ -20,6 +20,12 @@ def soft_clamp(x: Tensor, low: float, high: float) -> Tensor:
     return middle + half * torch.tanh((x - middle) / half)
 
 
+def before_clamp(y: float, low: float, high: float) -> float:
+    """The x with soft_clamp(x, low, high) = y; y is kept 0.1 away from the limits."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    return middle + half * math.atanh((min(max(y, low + 0.1), high - 0.1) - middle) / half)
+
+
 class VarianceNet(nn.Module):
     """forward(moved, fixed): two (B, 1, *spatial) -> log_variance (B, 1, *spatial), soft-clamped to (-12, 4).
 
@@ -49,10 +55,8 @@ class VarianceNet(nn.Module):
 
     def start_at(self, variance: float) -> None:
         """Set the head's bias so that the first output is near this variance (the mean squared residual)."""
-        low, high = LOG_VARIANCE_RANGE
-        middle, half = (low + high) / 2, (high - low) / 2
-        target = min(max(math.log(max(variance, 1e-12)), low + 0.1), high - 0.1)
-        nn.init.constant_(self.unet.head.bias, middle + half * math.atanh((target - middle) / half))
+        bias = before_clamp(math.log(max(variance, 1e-12)), *LOG_VARIANCE_RANGE)
+        nn.init.constant_(self.unet.head.bias, bias)
 
     def forward(self, moved: Tensor, fixed: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> log_variance (B, 1, *spatial)."""
