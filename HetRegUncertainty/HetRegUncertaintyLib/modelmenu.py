@@ -1,10 +1,28 @@
-"""The model menu: the shipped models and a weight file of the user's own. Filled without torch."""
+"""The model menu: the shipped models, models trained here and a weight file. Filled without torch."""
 
+import os
+
+import qt
 from slicer.i18n import tr as _
 
 from hetreg import zoo
 
 AUTO, FROM_FILE = "auto", ""
+USER_MODELS_KEY = "HetRegUncertainty/UserModels"
+MAX_USER_MODELS = 10
+
+
+def userModels():
+    """Weight files that were added by `addUserModel` and still exist, newest first."""
+    kept = qt.QSettings().value(USER_MODELS_KEY, "") or ""
+    return [path for path in str(kept).split("\n") if path and os.path.isfile(path)]
+
+
+def addUserModel(path):
+    """Offer a weight file in the menu, from now on and after a restart."""
+    path = os.path.abspath(path)
+    kept = [path, *(other for other in userModels() if other != path)][:MAX_USER_MODELS]
+    qt.QSettings().setValue(USER_MODELS_KEY, "\n".join(kept))
 
 
 class ModelMenu:
@@ -12,13 +30,8 @@ class ModelMenu:
 
     def __init__(self, comboBox, label, pathEdit, onChanged):
         self._combo, self._label, self._path, self._onChanged = comboBox, label, pathEdit, onChanged
-        self._names = [AUTO]
-        self._combo.addItem(_("Automatic"))
-        for card in zoo.list_models():
-            self._combo.addItem(f"{card.label} ({card.ndim}D)")
-            self._names.append(card.name)
-        self._combo.addItem(_("From a weight file..."))
-        self._names.append(FROM_FILE)
+        self._names, self._filled = [AUTO], None
+        self._fill(userModels())
         self._combo.connect("currentIndexChanged(int)", self._changed)
         self._path.connect("currentPathChanged(QString)", self._changed)
         self._showPath()
@@ -31,15 +44,30 @@ class ModelMenu:
 
     @model.setter
     def model(self, value):
-        isName = value in self._names and value != FROM_FILE
         for widget in (self._combo, self._path):
             widget.blockSignals(True)
+        self._fill(userModels())
+        isName = value in self._names and value != FROM_FILE
         self._combo.currentIndex = self._names.index(value if isName else FROM_FILE)
         if not isName:
             self._path.currentPath = value
         for widget in (self._combo, self._path):
             widget.blockSignals(False)
         self._showPath()
+
+    def _fill(self, trained):
+        """The entries; anew only when the models trained here have changed."""
+        if trained == self._filled:
+            return
+        self._filled = trained
+        self._combo.clear()
+        entries = [(AUTO, _("Automatic"))]
+        entries += [(card.name, f"{card.label} ({card.ndim}D)") for card in zoo.list_models()]
+        entries += [(path, _("Trained: {name}").format(name=_shortName(path))) for path in trained]
+        entries.append((FROM_FILE, _("From a weight file...")))
+        for _name, text in entries:
+            self._combo.addItem(text)
+        self._names = [name for name, _text in entries]
 
     def _changed(self, *_arguments):
         self._showPath()
@@ -49,3 +77,9 @@ class ModelMenu:
         visible = self._names[self._combo.currentIndex] == FROM_FILE
         self._label.visible = visible
         self._path.visible = visible
+
+
+def _shortName(path):
+    """Name of the run folder: the file itself is always best.pt."""
+    folder, name = os.path.split(path)
+    return os.path.basename(folder) if name == "best.pt" else name

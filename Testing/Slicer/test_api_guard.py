@@ -1,5 +1,6 @@
 """The modules use nothing that the real classes lack, and the stand-in offers nothing that they lack."""
 
+import ast
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from runtime.api_facts import Api, normalized
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.parent for path in ROOT.glob("HetReg*/CMakeLists.txt"))
+LIBRARY = ROOT / "HetRegUncertainty" / "HetRegUncertaintyLib"
 NOT_LISTED = {"qMRMLTableWidget"}  # exists in Slicer, but not in the facts that the cut was made from
 
 
@@ -21,9 +23,30 @@ def api():
 
 
 def filesOf(folder):
-    """The module's own .py, its library, and its forms; the core package `hetreg` knows no Slicer."""
-    python = [*folder.glob("*.py"), *(p for p in folder.glob("*Lib/**/*.py"))]
-    return python, list(folder.glob("Resources/UI/*.ui"))
+    """The module's own .py, what it takes from the library, and its forms; `hetreg` knows no Slicer."""
+    found, waiting = {}, list(folder.glob("*.py"))
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found[path] = None
+            waiting += importedFromLibrary(path)
+    return list(found), list(folder.glob("Resources/UI/*.ui"))
+
+
+def importedFromLibrary(path):
+    """Files of the library that a file imports, also inside functions."""
+    files = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith(LIBRARY.name)):
+            module = (node.module or "").removeprefix(LIBRARY.name).strip(".")
+            names = [module] if module else [alias.name for alias in node.names]
+            files += [LIBRARY / f"{name}.py" for name in names]
+    return [f for f in files if f.is_file()]
+
+
+def test_every_library_file_is_checked_with_some_module():
+    checked = {f for folder in MODULES for f in filesOf(folder)[0]}
+    assert {f for f in LIBRARY.glob("*.py") if f.name != "__init__.py"} <= checked
 
 
 def standIns():

@@ -1,0 +1,277 @@
+"""HetRegTraining: train a registration model on your own pairs, or on simulated ones, inside Slicer.
+
+The door; the work is in the shared library, and the training itself in a process of its own. No torch here.
+"""
+
+import os
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from hetreg.registry import METHODS
+from HetRegUncertaintyLib import install, modelmenu, reload, traininglayout, trainingsection
+from HetRegUncertaintyLib.dependencies import DependencyCard
+from HetRegUncertaintyLib.parameters import outputParameter
+from HetRegUncertaintyLib.trainingdata import DataCheck
+from HetRegUncertaintyLib.trainingparameters import (
+    OPTIONS,
+    PHANTOM,
+    HetRegTrainingParameterNode,
+    trainConfig,
+    usedOptions,
+)
+from HetRegUncertaintyLib.trainingrun import canContinue, nextFolder
+from HetRegUncertaintyLib.trainingsection import TrainingSection
+from HetRegUncertaintyLib.trainingtest import SelfTest
+
+REGISTER_MODULE = "HetRegUncertainty"
+
+
+class HetRegTraining(ScriptedLoadableModule):
+    """What Slicer's module list shows."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        parent.title = _("HetReg Training")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Registration")]
+        parent.dependencies = [REGISTER_MODULE]
+        parent.contributors = ["HetRegUncertainty contributors"]
+        parent.helpText = _(
+            "Trains a model for HetReg Uncertainty: one network that moves the image, one that predicts its "
+            "noise.<ol><li>Choose the data. The phantom needs no files; for a folder click Check data and "
+            "look at what was found.</li><li>Choose architecture, method and output folder, and click "
+            "Start. Curves and a preview follow the training; it can be paused, stopped and continued."
+            "</li><li>Click Use in HetReg Uncertainty.</li></ol>The training runs in a process of its own: "
+            "Slicer can be used meanwhile. Not for diagnosis or treatment decisions."
+        )
+        parent.acknowledgementText = _(
+            "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for "
+            "Unsupervised Registration, MICCAI 2024."
+        )
+
+
+class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = self.section = self.dataCheck = self._parameterNode = self._guiTag = None
+        self._entered = False
+        self._source = None  # the data that the tables show
+
+    def setup(self):
+        """Build the panel once."""
+        super().setup()
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/HetRegTraining.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = HetRegTrainingLogic()
+        self.section = TrainingSection(self.ui, self._onParameters)
+        self.dataCheck = DataCheck(self.ui, self.section.log)
+        self.ui.startButton.connect("clicked(bool)", self.onStart)
+        self.ui.checkButton.connect("clicked(bool)", self.onCheck)
+        self.ui.newFolderButton.connect("clicked(bool)", self.onNewFolder)
+        self.ui.useButton.connect("clicked(bool)", self.onUse)
+        self.ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
+        self.ui.outputFolderEdit.connect("currentPathChanged(QString)", self._onOutputFolder)
+        self.dependencyCard = DependencyCard(self.ui, self._onParameters)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """The panel goes away: stop with a checkpoint, let go of the scene."""
+        self.dataCheck.cancel()
+        self.section.close()
+        self.setParameterNode(None)
+        self.removeObservers()
+
+    def enter(self):
+        """The module was selected."""
+        self._entered = True
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Another module was selected. A training goes on; the views go back to what they were."""
+        self._entered = False
+        if self._parameterNode:
+            traininglayout.restore(self._parameterNode.formerLayout)
+        self.setParameterNode(None)
+
+    def onReload(self):
+        """Reload in developer mode: the library too."""
+        reload.dropPackages()
+        super().onReload()
+
+    def onSceneStartClose(self, caller, event):
+        """The scene goes away. A training goes on: it has its own process and writes to its own folder."""
+        if self._parameterNode:
+            traininglayout.restore(self._parameterNode.formerLayout)
+        self.setParameterNode(None)
+        self.section.forgetScene()
+
+    def onSceneEnd(self, caller, event):
+        """Another scene is there."""
+        if self._entered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Follow the scene's parameter node; a first run gets a folder of its own."""
+        parameters = self.logic.getParameterNode()
+        if self.section.running:
+            parameters.outputFolder = self.section.run.folder
+        elif not parameters.outputFolder:
+            parameters.outputFolder = nextFolder("")
+        self.setParameterNode(parameters)
+
+    def setParameterNode(self, parameterNode):
+        """Connect panel and parameter node, or disconnect (None)."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self._parameterNode = parameterNode
+        if parameterNode:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self._onParameters()
+
+    def _onParameters(self, caller=None, event=None):
+        """Bring the panel in line with the parameters and with the run."""
+        p = self._parameterNode
+        if p is None:
+            return
+        _setPath(self.ui.folderEdit, p.folder)
+        _setPath(self.ui.outputFolderEdit, p.outputFolder)
+        self._showRows(p)
+        if self._source not in (None, self._dataSource(p)):
+            self._source = None
+            self.dataCheck.clear()
+        if self._entered and self.section.wanted:
+            trainingsection.showLayout(p.trainingLayout, p)
+            self.section.showInViews()
+        reason = self._missing(p)
+        goesOn = canContinue(p.outputFolder)
+        self.ui.startButton.enabled = not reason and not self.section.running
+        self.ui.startButton.text = _("Continue") if goesOn else _("Start")
+        self.ui.startButton.toolTip = reason or (
+            _("Go on with the run in the output folder. Click New for another one.")
+            if goesOn
+            else _("Start the training.")
+        )
+        self.section.say(reason)
+        model = trainingsection.modelOf(p.outputFolder)
+        self.ui.useButton.enabled = bool(model)
+        self.ui.modelFileLabel.text = model or _("No trained model in the output folder yet.")
+
+    def _showRows(self, p):
+        """Show the rows that the chosen data and method need, and no others."""
+        isPhantom, used = p.dataset.value == PHANTOM, usedOptions(p)
+        for name in ("phantomKindLabel", "phantomKindComboBox", "phantomsLabel", "phantomsSpinBox"):
+            getattr(self.ui, name).visible = isPhantom
+        self.ui.folderLabel.visible = self.ui.folderEdit.visible = not isPhantom
+        for name in OPTIONS:
+            for kind in ("Label", "Widget"):
+                getattr(self.ui, outputParameter(name) + kind).visible = name in used
+        self.ui.methodHelpLabel.text = METHODS[p.method.value].help
+
+    def _missing(self, p):
+        """Why Start cannot be clicked, "" if it can."""
+        if p.dataset.value != PHANTOM and not p.folder:
+            return _("Choose the folder of the data, or the phantom.")
+        if not p.outputFolder:
+            return _("Choose an output folder.")
+        try:
+            trainConfig(p)
+        except ValueError as error:
+            return str(error)
+        return install.reasonMissing()
+
+    @staticmethod
+    def _dataSource(p):
+        """What the check depends on."""
+        return (p.dataset, p.folder, p.phantomKind, p.phantoms, p.seed)
+
+    def _onFolder(self, path):
+        if self._parameterNode and not self.section.running:
+            self._parameterNode.folder = path.strip()
+
+    def _onOutputFolder(self, path):
+        if self._parameterNode and not self.section.running:
+            self._parameterNode.outputFolder = path.strip()
+
+    def onNewFolder(self, _checked=False):
+        """Take the next free name for a new run."""
+        self._parameterNode.outputFolder = nextFolder(self._parameterNode.outputFolder)
+
+    def onCheck(self, _checked=False):
+        """List what the data folder holds."""
+        with slicer.util.tryWithErrorDisplay(_("The data could not be checked."), waitCursor=False):
+            self._source = self._dataSource(self._parameterNode)
+            self.dataCheck.start(self.logic.writeConfig(self._parameterNode, "check"))
+
+    def onStart(self, _checked=False):
+        """Start a training, or go on with the one in the output folder."""
+        p = self._parameterNode
+        if self.section.running or self._missing(p):
+            return
+        with slicer.util.tryWithErrorDisplay(_("The training could not be started."), waitCursor=False):
+            self.section.start(self.logic.writeConfig(p, "run"), os.path.abspath(p.outputFolder))
+
+    def onUse(self, _checked=False):
+        """Offer the trained model in the other module, choose it there, and go there."""
+        with slicer.util.tryWithErrorDisplay(_("The model could not be handed over."), waitCursor=False):
+            self.logic.useModel(trainingsection.modelOf(self._parameterNode.outputFolder))
+            slicer.util.selectModule(REGISTER_MODULE)
+
+
+class HetRegTrainingLogic(ScriptedLoadableModuleLogic):
+    """What the panel does with files and with the other module."""
+
+    def getParameterNode(self):
+        """The scene's parameter node, wrapped."""
+        return HetRegTrainingParameterNode(super().getParameterNode())
+
+    def writeConfig(self, parameters, name):
+        """Write the configuration as JSON into Slicer's temporary folder; returns the path."""
+        path = os.path.join(slicer.app.temporaryPath, f"HetRegTraining-{name}.json")
+        trainConfig(parameters).save(path)
+        return path
+
+    def useModel(self, path):
+        """Offer a weight file in the menu of HetReg Uncertainty, and choose it there.
+
+        Raises ValueError if there is no such file.
+        """
+        if not path or not os.path.isfile(path):
+            raise ValueError(_("There is no trained model yet."))
+        modelmenu.addUserModel(path)
+        slicer.util.getModuleLogic(REGISTER_MODULE).getParameterNode().model = os.path.abspath(path)
+
+
+class HetRegTrainingTest(ScriptedLoadableModuleTest, SelfTest):
+    """The module's own test, for Reload and Test in Slicer. The checks are in trainingtest.py."""
+
+    def setUp(self):
+        """Every test starts from an empty scene."""
+        slicer.mrmlScene.Clear()
+
+
+def _setPath(widget, path):
+    """Show a path without telling the widget's listeners."""
+    if widget.currentPath.strip() != path:
+        widget.blockSignals(True)
+        widget.currentPath = path
+        widget.blockSignals(False)

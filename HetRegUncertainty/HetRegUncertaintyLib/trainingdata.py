@@ -1,0 +1,108 @@
+"""The dry run of a training: what the data folder holds, as two tables, before anything is computed."""
+
+import os
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .process import HetRegProcess
+
+MAX_ROWS = 2000
+PATIENT = 1  # column of the table of pairs
+CHECK_FOLDER = "HetRegTraining-check"
+
+
+class DataCheck:
+    """Runs `train --dry-run` and fills the tables. onLog(text) gets what else is said."""
+
+    def __init__(self, ui, onLog, process=None):
+        self.ui = ui
+        self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
+        self._listing = None
+        self.clear()
+
+    @property
+    def running(self):
+        """True while a folder is looked through."""
+        return self._process.running
+
+    def start(self, configFile):
+        """Look through the data that a configuration file names."""
+        self.clear(_("Looking through the data..."))
+        folder = os.path.join(slicer.app.temporaryPath, CHECK_FOLDER)
+        arguments = ["train", "--config", configFile, "--output", folder, "--dry-run", "--json"]
+        self._process.start(arguments)
+        self._show()
+
+    def cancel(self):
+        """Forget the check that is going on."""
+        self._process.kill()
+
+    def clear(self, text=""):
+        """Empty tables, and a line of text."""
+        self._listing = None
+        self.ui.dataLabel.text = text
+        self._show()
+
+    def _onEvent(self, content):
+        if content["event"] == "dry_run":
+            self._listing = content
+
+    def _onEnd(self, _code, problem):
+        if problem or self._listing is None:
+            self.clear(problem or _("The check ended without a result."))
+            return
+        pairs, rejected = self._listing.get("pairs", []), self._listing.get("rejected", [])
+        self.ui.dataLabel.text = summary(pairs, rejected)
+        rows = [pairRow(pair) for pair in pairs]
+        _fill(self.ui.pairsTable, rows)
+        self.ui.pairsTable.setColumnHidden(PATIENT, all(row[PATIENT] == row[0] for row in rows))
+        _fill(self.ui.rejectedTable, [(r.get("file", ""), r.get("reason", "")) for r in rejected])
+        self._show()
+
+    def _show(self):
+        listing = self._listing or {}
+        self.ui.checkButton.enabled = not self.running
+        self.ui.dataLabel.visible = bool(self.ui.dataLabel.text)
+        self.ui.pairsTable.visible = bool(listing.get("pairs"))
+        self.ui.rejectedTable.visible = bool(listing.get("rejected"))
+
+
+def summary(pairs, rejected):
+    """One line: how many pairs there are for what, and how many files are left out."""
+    splits = [pair.get("split") for pair in pairs]
+    count = {name: splits.count(name) for name in ("training", "validation", "test")}
+    patients = len({pair.get("patient") for pair in pairs})
+    labelled = sum(bool(pair.get("labels")) for pair in pairs)
+    text = _(
+        "{pairs} pairs of {patients} patients: {training} for training, {validation} for validation, "
+        "{test} for test; {labelled} with labels."
+    ).format(pairs=len(pairs), patients=patients, labelled=labelled, **count)
+    if rejected:
+        text += " " + _("Files left out: {count}, see below.").format(count=len(rejected))
+    return text
+
+
+def pairRow(pair):
+    """Texts of one row: case, patient, split, size, spacing, labels."""
+    labels = pair.get("labels")
+    if isinstance(labels, (list, tuple)):
+        labels = ", ".join(map(str, labels))
+    elif isinstance(labels, bool):
+        labels = _("yes") if labels else ""
+    spacing = " × ".join(f"{float(s):.3g}" for s in pair.get("spacing_mm") or [])
+    size = " × ".join(map(str, pair.get("size") or []))
+    return (pair.get("case"), pair.get("patient"), pair.get("split"), size, spacing, labels)
+
+
+def _fill(table, rows):
+    """Put texts into a table widget that has its columns already."""
+    shown = rows[:MAX_ROWS]
+    table.setRowCount(len(shown))
+    for i, row in enumerate(shown):
+        for j, text in enumerate(row):
+            item = qt.QTableWidgetItem("" if text is None else str(text))
+            item.setToolTip(item.text())
+            table.setItem(i, j, item)
+    table.resizeColumnsToContents()

@@ -1,0 +1,145 @@
+"""The curves of a training in Slicer's plot views: both losses, and Dice on the validation pairs.
+
+Tables, series and charts are made once, filled again as the training goes on, and not saved with the scene:
+the run folder has the same numbers in log.csv.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from . import traininglayout
+
+ATTRIBUTE = "HetReg.TrainingPlot"
+MAX_POINTS = 800
+SMOOTHING = 0.9
+COLORS = {"loss": (0.12, 0.47, 0.71), "variance_loss": (0.84, 0.15, 0.16), "validation": (0.17, 0.55, 0.17)}
+
+
+@dataclass
+class Curves:
+    """Numbers of a run as the trainer reported them; None where it had none."""
+
+    steps: list = field(default_factory=list)
+    loss: list = field(default_factory=list)
+    variance_loss: list = field(default_factory=list)
+    validation_steps: list = field(default_factory=list)
+    dice: list = field(default_factory=list)
+    validation_loss: list = field(default_factory=list)
+
+    def add(self, event):
+        """Take over an event of the kind "step" or "validation"."""
+        if event["event"] == "step":
+            self.steps.append(event.get("step", 0))
+            self.loss.append(event.get("loss"))
+            self.variance_loss.append(event.get("variance_loss"))
+        elif event["event"] == "validation":
+            self.validation_steps.append(event.get("step", 0))
+            self.dice.append(event.get("dice"))
+            self.validation_loss.append(event.get("loss"))
+
+    @property
+    def hasDice(self):
+        """True if the validation pairs have labels."""
+        return any(value is not None for value in self.dice)
+
+
+def show(curves):
+    """Bring tables and charts in line with the curves, and put the charts into their views."""
+    validation = curves.dice if curves.hasDice else curves.validation_loss
+    titles = {
+        "loss": _("Displacement loss"),
+        "variance_loss": _("Variance loss"),
+        "validation": _("Validation Dice") if curves.hasDice else _("Validation loss"),
+    }
+    _fill("loss", curves.steps, curves.loss)
+    _fill("variance_loss", curves.steps, curves.variance_loss)
+    _fill("validation", curves.validation_steps, validation, smoothed=False)
+    for tag, (role, title) in zip(traininglayout.PLOTS, titles.items(), strict=True):
+        chart = _chart(role)
+        if chart.GetTitle() != title:
+            chart.SetTitle(title)
+        view = traininglayout.plotViewNode(tag)
+        if view is not None and view.GetPlotChartNodeID() != chart.GetID():
+            view.SetPlotChartNodeID(chart.GetID())
+
+
+def remove():
+    """Take the nodes out of the scene."""
+    for className in ("PlotChart", "PlotSeries", "Table"):
+        for node in slicer.util.getNodesByClass(f"vtkMRML{className}Node"):
+            if node.GetAttribute(ATTRIBUTE):
+                slicer.mrmlScene.RemoveNode(node)
+
+
+def smooth(values):
+    """Running mean with exponentially falling weights, without a bias at the start."""
+    total, weight, result = 0.0, 0.0, []
+    for value in values:
+        total = SMOOTHING * total + (1 - SMOOTHING) * value
+        weight = SMOOTHING * weight + (1 - SMOOTHING)
+        result.append(total / weight)
+    return result
+
+
+def thin(columns):
+    """At most MAX_POINTS rows of an array, the last one among them."""
+    stride = -(-len(columns) // MAX_POINTS)
+    return columns[(len(columns) - 1) % stride :: stride] if len(columns) else columns
+
+
+def _fill(role, steps, values, smoothed=True):
+    points = [(s, v) for s, v in zip(steps, values, strict=True) if v is not None and np.isfinite(v)]
+    shown = smooth([v for _step, v in points]) if smoothed else [v for _step, v in points]
+    if len(points) == 1:
+        points = []  # one point makes no line yet
+    rows = np.array([(s, v, m) for (s, v), m in zip(points, shown, strict=True)], dtype=float).reshape(-1, 3)
+    table = _node("Table", role, _("HetReg training: {role}").format(role=role))
+    slicer.util.updateTableFromArray(table, thin(rows), [_("Step"), _("Value"), _("Smoothed")])
+
+
+def _chart(role):
+    chart = _node("PlotChart", role, _("HetReg training: {role}").format(role=role))
+    if chart.GetNumberOfPlotSeriesNodes() == 0:
+        for column in ("value", "smoothed"):
+            if role != "validation" or column == "value":
+                chart.AddAndObservePlotSeriesNodeID(_series(role, column).GetID())
+        chart.SetXAxisTitle(_("Step"))
+        chart.SetYAxisTitleVisibility(False)
+        chart.SetLegendVisibility(False)
+        chart.SetTitleFontSize(14)
+        chart.SetAxisTitleFontSize(11)
+        chart.SetAxisLabelFontSize(10)
+    return chart
+
+
+def _series(role, column):
+    names = {"value": _("Value"), "smoothed": _("Smoothed")}
+    series = _node("PlotSeries", f"{role}.{column}", names[column])
+    series.SetAndObserveTableNodeID(_node("Table", role, "").GetID())
+    series.SetXColumnName(_("Step"))
+    series.SetYColumnName(names[column])
+    series.SetPlotType(series.PlotTypeScatter)
+    series.SetLineStyle(series.LineStyleSolid)
+    series.SetColor(*COLORS[role])
+    raw = column == "value" and role != "validation"
+    series.SetMarkerStyle(series.MarkerStyleCircle if role == "validation" else series.MarkerStyleNone)
+    series.SetMarkerSize(7)
+    series.SetLineWidth(1 if raw else 2.5)
+    series.SetOpacity(0.35 if raw else 1.0)
+    return series
+
+
+def _node(className, role, name):
+    """The node of a role, made where the scene has none."""
+    for node in slicer.util.getNodesByClass(f"vtkMRML{className}Node"):
+        if node.GetAttribute(ATTRIBUTE) == role:
+            return node
+    node = slicer.mrmlScene.CreateNodeByClass(f"vtkMRML{className}Node")
+    node.UnRegister(None)
+    node.SetName(name)
+    node.SetAttribute(ATTRIBUTE, role)
+    node.SetSaveWithScene(False)
+    return slicer.mrmlScene.AddNode(node)

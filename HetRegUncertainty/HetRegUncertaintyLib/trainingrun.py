@@ -1,0 +1,159 @@
+"""One training in its own process: what state it is in, what it reported, how it ended. Knows no widget."""
+
+import itertools
+import os
+import re
+import time
+from enum import Enum
+
+from slicer.i18n import tr as _
+
+from .process import HetRegProcess, event
+from .trainingplot import Curves
+
+CHECKPOINT, MODEL, LOG = "last.ckpt", "best.pt", "log.jsonl"
+
+
+class State(Enum):
+    """Where a training is between Start and its end."""
+
+    IDLE = "idle"
+    STARTING = "starting"  # the process is up, no step was reported yet
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+
+
+class TrainingRun:
+    """onChange() is called after everything that happens, onLog(text) with what is said beside the events.
+
+    process: the QProcess to use, or what acts like one.
+    """
+
+    def __init__(self, onChange, onLog, process=None):
+        self._onChange, self._onLog = onChange, onLog
+        self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
+        self.state, self.curves, self.folder = State.IDLE, Curves(), ""
+        self._forget()
+
+    def _forget(self):
+        self.last, self.pairs, self.previewFolder, self.previews = {}, {}, "", 0
+        self.model, self.outcome, self.failed = "", "", False
+        self.began = time.monotonic()
+
+    @property
+    def running(self):
+        """True from Start to the end of the process."""
+        return self.state is not State.IDLE
+
+    def start(self, configFile, folder):
+        """Train with a configuration file into a run folder; a run that is there goes on."""
+        self._forget()
+        self.folder, self.curves = str(folder), formerCurves(folder)
+        self.state = State.STARTING
+        self._process.start(["train", "--config", configFile, "--output", folder, "--json"])
+        self._onChange()
+
+    def pause(self):
+        """Pause after the batch that is being worked on."""
+        if self.state is State.RUNNING:
+            self._ask("pause", State.PAUSING)
+
+    def resume(self):
+        """Go on after a pause."""
+        if self.state in (State.PAUSED, State.PAUSING):
+            self._ask("resume", State.RUNNING)
+
+    def stop(self):
+        """Stop after the batch, with a checkpoint. Asked a second time: end the process at once."""
+        if self.state is State.STOPPING:
+            self._process.kill()
+        elif self.running:
+            self._ask("stop", State.STOPPING)
+
+    def stopAndWait(self, seconds):
+        """Before Slicer or the panel goes away: stop, and kill what has not stopped by then."""
+        if self.running:
+            if self.state is not State.STOPPING:
+                self.stop()
+            if not self._process.wait(seconds):
+                self._process.kill()
+                self._process.wait(seconds)
+
+    def _ask(self, word, state):
+        self.state = state
+        self._process.send(word)
+        self._onChange()
+
+    def _onEvent(self, content):
+        kind = content["event"]
+        if kind in ("step", "validation"):
+            self.curves.add(content)
+        if kind == "step":
+            self.last = content
+            if self.state is State.STARTING:
+                self.state = State.RUNNING
+        elif kind == "data":
+            self.pairs = content
+        elif kind == "preview":
+            self.previewFolder, self.previews = str(content.get("folder", "")), self.previews + 1
+        elif kind == "paused" and self.state is State.PAUSING:
+            self.state = State.PAUSED
+        elif kind == "resumed" and self.state in (State.PAUSED, State.PAUSING):
+            self.state = State.RUNNING
+        elif kind == "stopped":
+            self.outcome = _("Stopped after step {step}.").format(step=content.get("step", "?"))
+        elif kind == "done":
+            self.outcome = _("Finished.")
+            self.model = str(content.get("model", ""))
+        elif "message" in content and kind != "error":
+            self._onLog(str(content["message"]))
+        self._onChange()
+
+    def _onEnd(self, code, problem):
+        wasStopping, self.state = self.state is State.STOPPING, State.IDLE
+        self.failed = bool(problem) and not wasStopping
+        if problem:
+            self.outcome = self._explained(code, problem) if self.failed else _("Ended at once.")
+        elif not self.outcome:
+            self.outcome = _("The training ended without saying why.")
+            self.failed = True
+        if not self.model and os.path.isfile(os.path.join(self.folder, MODEL)):
+            self.model = os.path.join(self.folder, MODEL)
+        if not self.failed and canContinue(self.folder) and not self.outcome.startswith(_("Finished.")):
+            self.outcome += " " + _("Start goes on from there.")
+        self._onChange()
+
+    def _explained(self, code, problem):
+        """Bad input needs no more than its sentence; after a crash, what is left and how to go on."""
+        if code == 2:
+            return problem
+        kept = _("The checkpoint in the output folder was kept: Start goes on from there.")
+        return problem + (" " + kept if canContinue(self.folder) else "")
+
+
+def canContinue(folder):
+    """True if a folder holds a run that was stopped."""
+    return bool(folder) and os.path.isfile(os.path.join(str(folder), CHECKPOINT))
+
+
+def formerCurves(folder):
+    """What a run in this folder reported before; empty where there is none."""
+    curves, path = Curves(), os.path.join(str(folder), LOG)
+    if canContinue(folder) and os.path.isfile(path):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for content in filter(None, (event(line.strip()) for line in file)):
+                curves.add(content)
+    return curves
+
+
+def nextFolder(current):
+    """The next free folder for a run: run-1, run-2, ... beside the current one, or in the user's home."""
+    parent, name = (
+        os.path.split(current) if current else (os.path.join(os.path.expanduser("~"), "HetReg"), "")
+    )
+    stem = re.sub(r"-?\d*$", "", name) or "run"
+    numbers = itertools.count(1)
+    paths = (os.path.join(parent, f"{stem}-{number}") for number in numbers)
+    return next(path for path in paths if path != current and not os.path.exists(path))

@@ -1,0 +1,235 @@
+"""The part of the training panel that follows a run: buttons, progress, numbers, log, curves and preview."""
+
+import os
+from html import escape
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from . import traininglayout, trainingplot, trainingpreview
+from .trainingrun import MODEL, State, TrainingRun
+
+LOCKED = ("data", "model", "training")
+REFRESH_MS = 1000
+WAIT_S = 20.0
+
+
+class TrainingSection:
+    """onChange() is called when a run has started, paused, gone on or ended."""
+
+    def __init__(self, ui, onChange, process=None):
+        self.ui, self._onChange = ui, onChange
+        self.run = TrainingRun(self._onRun, self.log, process)
+        self._guard, self._closed = CloseGuard(self._mayClose), False
+        self._state, self._preview, self._reason = State.IDLE, 0, ""
+        self.wanted = False  # curves and preview in the views, also of a run that has ended
+        self._timer = qt.QTimer()
+        self._timer.setInterval(REFRESH_MS)
+        self._timer.connect("timeout()", self.showInViews)
+        self.ui.pauseButton.connect("clicked(bool)", self._onPause)
+        self.ui.stopButton.connect("clicked(bool)", self._onStop)
+        self.log("")
+        self._update()
+
+    @property
+    def running(self):
+        """True from Start to the end of the process."""
+        return self.run.running
+
+    def start(self, configFile, folder):
+        """Train with a configuration file into a run folder."""
+        self.ui.logText.plainText = ""
+        self._preview, self._reason = 0, ""
+        trainingpreview.remove()
+        self.wanted = True
+        window = slicer.util.mainWindow()
+        if window is not None:
+            window.installEventFilter(self._guard)
+        self.run.start(configFile, folder)
+        self._timer.start()
+        self.ui.progressCollapsibleButton.collapsed = False
+
+    def close(self):
+        """The panel goes away: stop with a checkpoint."""
+        self._closed = True
+        self._timer.stop()
+        self.run.stopAndWait(WAIT_S)
+        self._unguard()
+
+    def log(self, text):
+        """One more line of the log."""
+        if text and not self._closed:
+            self.ui.logText.appendPlainText(text)
+
+    def say(self, reason):
+        """What is missing before Start, in the status line, while nothing else is to be said there."""
+        if not self.running and reason != self._reason:
+            self._reason = reason
+            self._status(reason or self.run.outcome)
+
+    def showInViews(self):
+        """Bring curves and preview in line with the run, while they are wanted."""
+        if self._closed or not self.wanted or slicer.mrmlScene.IsBatchProcessing():
+            return
+        trainingplot.show(self.run.curves)
+        if self.run.previews != self._preview:
+            self._preview = self.run.previews
+            problem = trainingpreview.show(self.run.previewFolder)
+            if problem:
+                self.log(problem)
+        trainingpreview.showInViews(fit=False)
+
+    def forgetScene(self):
+        """The scene was closed: the nodes are gone, the preview is read again."""
+        self._preview = 0
+        self.wanted = self.running
+
+    def _onRun(self):
+        if self._closed:
+            return
+        self._update()
+        if self.run.state is not self._state:
+            self._state = self.run.state
+            if not self.running:
+                self._onEnd()
+            self._onChange()
+
+    def _onEnd(self):
+        self._timer.stop()
+        self._unguard()
+        self.showInViews()
+        self.log(self.run.outcome)
+        self._status(self.run.outcome)
+        if self.run.failed and not slicer.app.testingEnabled():
+            slicer.util.errorDisplay(self.run.outcome, windowTitle=_("The training failed"))
+
+    def _unguard(self):
+        window = slicer.util.mainWindow()
+        if window is not None:
+            window.removeEventFilter(self._guard)
+
+    def _onPause(self, _checked=False):
+        if self.run.state in (State.PAUSED, State.PAUSING):
+            self.run.resume()
+        else:
+            self.run.pause()
+
+    def _onStop(self, _checked=False):
+        self.run.stop()
+
+    def _mayClose(self):
+        """Asked when Slicer's window is about to close."""
+        question = _(
+            "A training is running. Stop it and close Slicer? It stops after the current batch and keeps a "
+            "checkpoint in {folder}, from where it can go on later."
+        ).format(folder=self.run.folder)
+        if not slicer.util.confirmOkCancelDisplay(question, _("Training is running")):
+            return False
+        with slicer.util.WaitCursor():
+            self.run.stopAndWait(WAIT_S)
+        return True
+
+    def _update(self):
+        state = self.run.state
+        for section in LOCKED:
+            getattr(self.ui, f"{section}CollapsibleButton").enabled = not self.running
+        for widget in (self.ui.pauseButton, self.ui.stopButton, self.ui.progressBar):
+            widget.visible = self.running
+        self.ui.startButton.visible = not self.running
+        self.ui.pauseButton.enabled = state in (State.RUNNING, State.PAUSED, State.PAUSING)
+        paused = state in (State.PAUSED, State.PAUSING)
+        self.ui.pauseButton.text = _("Resume") if paused else _("Pause")
+        self.ui.stopButton.text = _("End at once") if state is State.STOPPING else _("Stop")
+        self.ui.progressBar.maximum = max(int(self.run.last.get("steps") or 0), 1)
+        self.ui.progressBar.value = int(self.run.last.get("step") or 0)
+        self.ui.numbersLabel.text = numbers(self.run)
+        if self.running:
+            self._status(status(self.run))
+
+    def _status(self, text):
+        self.ui.statusLabel.text = text
+        self.ui.statusLabel.visible = bool(text)
+
+
+class CloseGuard(qt.QObject):
+    """Event filter on Slicer's window: asks mayClose() before it closes."""
+
+    def __init__(self, mayClose):
+        super().__init__()
+        self._mayClose = mayClose
+
+    def eventFilter(self, _watched, event):
+        """True keeps the window open."""
+        if event.type() == qt.QEvent.Close and not self._mayClose():
+            event.ignore()
+            return True
+        return False
+
+
+def modelOf(folder):
+    """The trained model in a run folder, "" if there is none."""
+    path = os.path.join(folder, MODEL)
+    return path if folder and os.path.isfile(path) else ""
+
+
+def duration(seconds):
+    """A time span for people."""
+    seconds = max(round(float(seconds)), 0)
+    if seconds < 60:
+        return _("{s} s").format(s=seconds)
+    if seconds < 3600:
+        return _("{m} min {s:02d} s").format(m=seconds // 60, s=seconds % 60)
+    return _("{h} h {m:02d} min").format(h=seconds // 3600, m=seconds % 3600 // 60)
+
+
+def status(run):
+    """One line on what the run is doing."""
+    fixed = {
+        State.STARTING: _("Preparing the pairs..."),
+        State.PAUSING: _("Pausing after this batch..."),
+        State.PAUSED: _("Paused."),
+        State.STOPPING: _("Stopping after this batch, writing a checkpoint..."),
+    }
+    if run.state in fixed:
+        return fixed[run.state]
+    last = run.last
+    text = _("Epoch {epoch}, batch {step} of {steps}").format(
+        epoch=last.get("epoch", "?"), step=last.get("step", "?"), steps=last.get("steps", "?")
+    )
+    eta = last.get("eta_seconds")
+    return text if eta is None else text + ", " + _("{time} left").format(time=duration(eta))
+
+
+def numbers(run):
+    """The latest numbers as a small HTML table."""
+    curves = run.curves
+    dice = [value for value in curves.dice if value is not None]
+    counts = [run.pairs.get(name) for name in ("training", "validation", "test")]
+    rows = [
+        (_("Pairs (training, validation, test)"), ", ".join(str(c) for c in counts if c is not None)),
+        (_("Displacement loss"), _number(curves.loss)),
+        (_("Variance loss"), _number(curves.variance_loss)),
+        (_("Validation Dice, last (best)"), f"{dice[-1]:.3f} ({max(dice):.3f})" if dice else ""),
+        (_("Validation loss, last"), _number(curves.validation_loss)),
+    ]
+    body = "".join(
+        f"<tr><td>{escape(label)}</td><td align='right'><b>{escape(text)}</b></td></tr>"
+        for label, text in rows
+        if text
+    )
+    return f"<table width='100%' cellpadding='1'>{body}</table>" if body else _("No training yet.")
+
+
+def _number(values):
+    known = [value for value in values[-1:] if value is not None]
+    return f"{known[0]:.4g}" if known else ""
+
+
+def showLayout(wanted, parameters):
+    """Switch to the training layout, or back to the layout that was there before."""
+    if wanted and not traininglayout.isShown():
+        parameters.formerLayout = traininglayout.show()
+        trainingpreview.showInViews()
+    elif not wanted:
+        traininglayout.restore(parameters.formerLayout)
