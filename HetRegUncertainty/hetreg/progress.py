@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,3 +68,43 @@ class JsonLines:
     def progress(self) -> Progress:
         """A `Progress` whose reports are events of the kind "progress"."""
         return Progress(lambda f, m: self.event("progress", fraction=round(f, 4), message=m))
+
+
+class Control:
+    """How a training is paused and stopped from another thread. The work asks between two steps."""
+
+    def __init__(self) -> None:
+        self._running, self._stopped = threading.Event(), threading.Event()
+        self._running.set()
+
+    def pause(self) -> None:
+        """Wait after the step that is being worked on."""
+        self._running.clear()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._running.set()
+
+    def stop(self) -> None:
+        """End after the step that is being worked on, also out of a pause."""
+        self._stopped.set()
+        self._running.set()
+
+    def obey(self, line: str) -> None:
+        """Take a line of text: "pause", "resume" or "stop"; anything else is ignored."""
+        {"pause": self.pause, "resume": self.resume, "stop": self.stop}.get(line.strip(), lambda: None)()
+
+    @property
+    def paused(self) -> bool:
+        """True between `pause` and `resume`."""
+        return not self._running.is_set()
+
+    @property
+    def stopped(self) -> bool:
+        """True after `stop`."""
+        return self._stopped.is_set()
+
+    def wait(self) -> None:
+        """Wait until the pause is over."""
+        while not self._running.wait(0.2):
+            pass

@@ -37,7 +37,7 @@ def equal(a, b) -> bool:
 
 def test_weights_moments_and_pending_gradients_come_back(tmp_path):
     model, optimisers = trained(1)
-    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 7, "best": 0.5})
     other, others = trained(2)
     for p in other.parameters():
         p.grad = None
@@ -51,14 +51,14 @@ def test_weights_moments_and_pending_gradients_come_back(tmp_path):
 
 def test_a_first_score_of_minus_infinity_comes_back(tmp_path):
     model, optimisers = trained(1)
-    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 0, -math.inf)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 0, "best": -math.inf})
     assert load_checkpoint(tmp_path / "last.ckpt", model, optimisers)["best"] == -math.inf
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02}.", None])
 def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     model, optimisers = trained(1)
-    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 7, "best": 0.5})
     whole = (tmp_path / "last.ckpt").read_bytes()
     (tmp_path / "last.ckpt").write_bytes(whole[: len(whole) // 2] if content is None else content)
     with pytest.raises(ValueError, match=r"last\.ckpt") as caught:
@@ -68,7 +68,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
 
 def test_another_network_is_refused(tmp_path):
     model, optimisers = trained(1)
-    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 7, "best": 0.5})
     with pytest.raises(ValueError, match="another run") as caught:
         load_checkpoint(tmp_path / "last.ckpt", tiny_model(encoder=(4, 4)), {})
     assert_sentence(caught.value)
@@ -76,7 +76,7 @@ def test_another_network_is_refused(tmp_path):
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     model, optimisers = trained(1)
-    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 7, 0.5)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 7, "best": 0.5})
 
     def full(content, path):
         path.write_bytes(b"half")
@@ -84,7 +84,7 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(OSError, match="disk full") as caught:
-        save_checkpoint(tmp_path / "last.ckpt", model, optimisers, 8, 0.5)
+        save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 8, "best": 0.5})
     assert_sentence(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
     assert load_checkpoint(tmp_path / "last.ckpt", model, optimisers)["step"] == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
@@ -12,7 +13,9 @@ from builders import TINY, assert_sentence, tiny_model, tiny_training, train_sam
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
-from hetreg.training.loop import draw_batch, load_samples, train, validate
+from hetreg.training.data import draw_batch, load_samples
+from hetreg.training.loop import train
+from hetreg.training.validation import validate
 
 CPU = torch.device("cpu")
 
@@ -23,9 +26,10 @@ def run(folder, config: TrainConfig, *, ndim: int = 2, progress: Progress | None
     return train(config, folder, progress, network=NetworkConfig(ndim=ndim, **TINY), samples=samples)
 
 
-def rows(folder) -> list[dict]:
-    """The lines of the log."""
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+def rows(folder, event: str = "validation") -> list[dict]:
+    """The lines of the log of one kind."""
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    return [row for row in lines if row["event"] == event]
 
 
 def stop_at(step: int) -> Progress:
@@ -47,15 +51,27 @@ def test_a_run_writes_its_files_and_the_best_model_loads(tmp_path, ndim):
     assert {p.name for p in tmp_path.iterdir()} == {
         "config.json",
         "split.json",
+        "run.json",
         "log.jsonl",
+        "log.csv",
         "best.pt",
         "last.ckpt",
+        "model_card.md",
+        "preview",
     }
     assert TrainConfig.load(tmp_path / "config.json") == config
     split = json.loads((tmp_path / "split.json").read_text())
-    assert sorted(split["training"] + split["validation"]) == ["p0", "p1", "p2", "p3"]
-    assert [r["step"] for r in rows(tmp_path)] == [3, 6]
-    assert {"total", "variance", "val_mse", "val_dice", "val_folding"} <= rows(tmp_path)[-1].keys()
+    assert sorted(split["training"] + split["validation"] + split["test"]) == ["p0", "p1", "p2", "p3"]
+    for event in ("step", "validation"):
+        assert [r["step"] for r in rows(tmp_path, event)] == [3, 6]
+    assert {"loss", "variance_loss", "snr_weighted", "epoch"} <= rows(tmp_path, "step")[-1].keys()
+    assert {"loss", "mse", "dice", "folding"} <= rows(tmp_path)[-1].keys()
+    table = list(csv.DictReader((tmp_path / "log.csv").open()))
+    assert [(r["event"], r["step"]) for r in table[:2]] == [("step", "3"), ("validation", "3")]
+    names = {"fixed.nrrd", "moved.nrrd", "noise_sd.nrrd", "weight.nrrd"}
+    assert {p.name for p in (tmp_path / "preview").iterdir()} == names
+    assert {"hetreg", "code", "torch", "device"} <= json.loads((tmp_path / "run.json").read_text()).keys()
+    assert "SNR" in (tmp_path / "model_card.md").read_text()
     assert RegistrationModel.load(tmp_path / "best.pt").ndim == ndim
 
 
@@ -68,8 +84,9 @@ def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path, leak, ki
         run(tmp_path / "cut", config, progress=stop_at(killed_at))
     resumed = run(tmp_path / "cut", config)
     assert same_weights(whole, resumed)
-    last = [{k: v for k, v in rows(tmp_path / n)[-1].items() if k != "seconds"} for n in ("whole", "cut")]
-    assert last[0] == last[1]
+    for event in ("step", "validation"):
+        found = [rows(tmp_path / name, event) for name in ("whole", "cut")]
+        assert [r | {"seconds": 0} for r in found[0]] == [r | {"seconds": 0} for r in found[1]]
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path):
@@ -97,26 +114,28 @@ def test_training_lowers_the_validation_error(tmp_path):
         tiny_training(steps=150, validate_every=30, method="mse", learning_rate=5e-3, augment=False),
     )
     found = rows(tmp_path)
-    assert found[-1]["val_mse"] < 0.8 * found[0]["val_mse"]
-    assert found[-1]["val_dice"] > found[0]["val_dice"]
+    assert found[-1]["mse"] < 0.8 * found[0]["mse"]
+    assert found[-1]["dice"] > found[0]["dice"]
 
 
 def test_the_variance_network_waits_for_the_warm_up_and_starts_at_the_residual(tmp_path):
     run(tmp_path, tiny_training(steps=5, warmup=2, validate_every=1))
-    found = rows(tmp_path)
-    assert [r["step"] for r in found if "variance" in r] == [3, 4, 5]
-    assert found[2]["mean_variance"] == pytest.approx(found[2]["val_mse"], rel=0.9)
+    found = rows(tmp_path, "step")
+    assert [r["step"] for r in found if "variance_loss" in r] == [3, 4, 5]
+    assert found[2]["mean_variance"] == pytest.approx(rows(tmp_path)[2]["mse"], rel=0.9)
 
 
 def test_a_batch_depends_on_seed_and_step_alone():
     samples, config = train_samples(), tiny_training()
-    batches = [draw_batch(samples, config, step, CPU) for step in (3, 4, 3)]
-    assert torch.equal(batches[0].fixed, batches[2].fixed)
-    assert torch.equal(batches[0].moving, batches[2].moving)
-    assert not torch.equal(batches[0].fixed, batches[1].fixed)
-    assert batches[0].fixed.shape == (2, 1, 16, 16)
-    assert batches[0].fixed.min() >= 0
-    assert batches[0].fixed.max() <= 1
+    drawn = [draw_batch(samples, config, step) for step in (3, 4, 3)]
+    assert torch.equal(drawn[0].fixed, drawn[2].fixed)
+    assert torch.equal(drawn[0].moving, drawn[2].moving)
+    assert not torch.equal(drawn[0].fixed, drawn[1].fixed)
+    assert drawn[0].seeds == drawn[2].seeds
+    assert not set(drawn[0].seeds) & set(drawn[1].seeds)
+    assert drawn[0].fixed.shape == (2, 1, 16, 16)
+    assert drawn[0].fixed.min() >= 0
+    assert drawn[0].fixed.max() <= 1
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -147,7 +166,9 @@ def test_samples_come_from_phantom_and_folder(tmp_path):
     [
         ({"phantoms": 0}, ("no pairs",)),
         ({"dataset": "pairs", "root": "EMPTY"}, ("has no pairs",)),
-        ({"dataset": "pairs", "root": "EMPTY/absent"}, ("absent",)),
+        ({"amp": True}, ("amp", "cpu")),
+        ({"compile": True}, ("compile", "cpu")),
+        ({"dataset": "pairs", "root": "EMPTY/absent"}, ("no data folder", "absent")),
         ({"kind": "ct2d", "phantoms": 1}, ("'ct2d'", "mri2d")),
         ({"device": "cuda"}, ("'cuda' is not available",)),
     ],
@@ -155,7 +176,7 @@ def test_samples_come_from_phantom_and_folder(tmp_path):
 def test_unusable_data_is_one_sentence(tmp_path, monkeypatch, changes, words):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     changes = {k: str(tmp_path) + v[5:] if str(v).startswith("EMPTY") else v for k, v in changes.items()}
-    with pytest.raises(ValueError, match="accepted") as caught:
+    with pytest.raises((ValueError, FileNotFoundError), match="no data folder|accepted") as caught:
         train(tiny_training(**changes), tmp_path / "run")
     assert_sentence(caught.value, *words)
 

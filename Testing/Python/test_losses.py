@@ -344,7 +344,7 @@ def test_the_kl_equals_dense_gaussians(size):
             if sum(abs(i - j) for i, j in zip(p, q, strict=True)) == 1:
                 laplacian[a, b] -= 1
                 laplacian[a, a] += 1
-    degree = torch.from_numpy(np.diag(laplacian).reshape(1, 1, *size))
+    degree = torch.from_numpy(np.diag(laplacian).copy().reshape(1, 1, *size))
     torch.testing.assert_close(neighbours(torch.zeros(1, ndim, *size, dtype=torch.float64)), degree)
     precision = 10.0 * laplacian + 1e-9 * np.eye(n)
     rng = np.random.default_rng(0)

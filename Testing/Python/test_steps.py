@@ -9,7 +9,8 @@ from builders import tiny_model
 from hetreg.config import TrainConfig
 from hetreg.losses.nll import gaussian_nll
 from hetreg.model import RegistrationModel
-from hetreg.training.steps import Batch, Objective, displacement_step, variance_step, weight_map
+from hetreg.training.objective import Batch, Objective
+from hetreg.training.steps import displacement_step, variance_step, weight_map
 
 WEIGHTED = Objective({"snr_weighted": 1.0, "smoothness": 0.01})
 
@@ -56,7 +57,7 @@ def test_the_displacement_step_gives_the_variance_network_no_gradient(model, bat
     row = displacement_step(model, batch, still(model.displacement_net), objective)
     assert gradients(model.displacement_net).abs().max() > 0
     assert gradients(model.variance_net) is None
-    assert row["total"] == pytest.approx(row["snr_weighted"] + 0.01 * row["smoothness"])
+    assert row["loss"] == pytest.approx(row["snr_weighted"] + 0.01 * row["smoothness"])
 
 
 def test_the_weight_is_a_constant_of_the_displacement_gradient(model, batch):
@@ -149,8 +150,8 @@ def test_steps_lower_the_losses(model, batch):
         displacement_step(model, batch, first, objective) | variance_step(model, batch, second)
         for _ in range(25)
     ]
-    assert rows[-1]["total"] < 0.9 * rows[0]["total"]
-    assert rows[-1]["variance"] < rows[0]["variance"]
+    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
+    assert rows[-1]["variance_loss"] < rows[0]["variance_loss"]
 
 
 def test_warm_up_is_the_plain_squared_difference(model, batch):
@@ -171,7 +172,7 @@ def test_the_mask_keeps_what_lies_outside_out_of_both_losses(model, batch):
         masked = Batch(fixed, batch.moving, mask)
         row = displacement_step(model, masked, still(model.displacement_net), WEIGHTED)
         values.append(
-            (row["snr_weighted"], variance_step(model, masked, still(model.variance_net))["variance"])
+            (row["snr_weighted"], variance_step(model, masked, still(model.variance_net))["variance_loss"])
         )
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 

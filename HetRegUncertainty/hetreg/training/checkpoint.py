@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,12 +11,17 @@ from ..model import RegistrationModel
 
 
 def save_checkpoint(
-    path: Path, model: RegistrationModel, optimisers: dict[str, torch.optim.Optimizer], step: int, best: float
+    path: Path,
+    model: RegistrationModel,
+    optimisers: dict[str, torch.optim.Optimizer],
+    state: dict[str, float],
 ) -> None:
-    """Write beside the target and rename: a full disk or a kill leaves the last good one. Raises OSError."""
+    """Write beside the target and rename: a full disk or a kill leaves the last good one. Raises OSError.
+
+    state: numbers of the loop, such as the step and the best score.
+    """
     content = {
-        "step": step,
-        "best": best,
+        **state,
         "state": model.state_dict(),
         "optimisers": {name: o.state_dict() for name, o in optimisers.items()},
         "gradients": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
@@ -33,8 +37,8 @@ def save_checkpoint(
 
 def load_checkpoint(
     path: Path, model: RegistrationModel, optimisers: dict[str, torch.optim.Optimizer]
-) -> dict[str, Any]:
-    """Put model and optimisers where they were. Returns {"step", "best"}. Raises ValueError if it does not
+) -> dict[str, float]:
+    """Put model and optimisers where they were. Returns the loop's numbers. Raises ValueError if it does not
     fit."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -44,7 +48,8 @@ def load_checkpoint(
         for name, parameter in model.named_parameters():  # `collaborative_grad` carries them to the next step
             gradient = content["gradients"].get(name)
             parameter.grad = None if gradient is None else gradient.to(parameter.device)
-        return {"step": int(content["step"]), "best": float(content["best"])}
+        numbers = {name: value for name, value in content.items() if isinstance(value, int | float)}
+        return {**numbers, "step": int(content["step"]), "best": float(content["best"])}
     except (RuntimeError, LookupError, EOFError, OSError, TypeError, ValueError, AttributeError) as error:
         reason = _first_line(error)
     except pickle.UnpicklingError:

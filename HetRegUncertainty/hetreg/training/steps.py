@@ -1,54 +1,55 @@
-"""The collaborative training step: displacement network, then variance network (METHOD.md, section 3; paper,
-section 2.3).
+"""The training steps: displacement network, then variance network; or both by one loss (METHOD.md, section
+3; paper, section 2.3).
 
 Gradient stops: the weight map is detached; in the variance loss the residual and the network's input `moved`
 are detached (the released code forgot the latter; `collaborative_grad` brings that back). Gradients are
-zeroed at the start of each step.
+zeroed at the start of each step. The joint step of the NLL baselines stops nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..config import TrainConfig
-from ..losses.base import Loss, LossInputs
+from ..losses.base import LossInputs
 from ..losses.nll import BetaNLL
-from ..losses.snr_weighted import data_weight
-from ..model import RegistrationModel
-from ..registry import LOSSES, METHODS, resolve
+from ..losses.weights import WeightInputs
+from ..model import Motion, RegistrationModel
+from ..registry import WEIGHTS, resolve
+from ..spatial import warp
+from .objective import Batch, Objective
+
+Row = dict[str, Tensor]
 
 
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """fixed, moving: (B, 1, *spatial) in [0, 1]. mask: (B, 1, *spatial) or None. Labels: integer, or None."""
-
-    fixed: Tensor
-    moving: Tensor
-    mask: Tensor | None = None
-    fixed_label: Tensor | None = None
-    moving_label: Tensor | None = None
+def _keep(parameters: list[nn.Parameter]) -> None:
+    """Leave the gradients as they are."""
 
 
 @dataclass(frozen=True)
-class Objective:
-    """The displacement network's loss: {loss name: coefficient}, and how the weight map is made."""
+class Update:
+    """How losses become a step. parts: the batch is computed in so many parts, to save memory. clip: largest
+    norm of a network's gradient, 0 for none. reduce: makes the gradients the mean over all processes."""
 
-    terms: dict[str, float]
-    weight_mode: str = "robust"
-    gamma: float = 0.5
+    parts: int = 1
+    clip: float = 0.0
+    reduce: Callable[[list[nn.Parameter]], None] = _keep
 
-    @classmethod
-    def from_config(cls, config: TrainConfig) -> Objective:
-        """The objective of a run."""
-        data_loss = METHODS[config.method].data_loss
-        return cls({data_loss: 1.0, "smoothness": config.smoothness}, config.weight_mode, config.gamma)
 
-    def losses(self) -> dict[str, Loss]:
-        """The loss modules by name."""
-        return {name: resolve(LOSSES, name)() for name in self.terms}
+def sample_of(model: RegistrationModel, batch: Batch) -> Tensor | None:
+    """Standard normal numbers for z, drawn per pair from its seed: (B, ndim, *spatial / stride); None without
+    a variance of z, and outside training."""
+    if not (model.network.sigma_z and model.training):
+        return None
+    size = [n // model.network.velocity_stride for n in batch.fixed.shape[2:]]
+    seeds = batch.seeds or range(len(batch.fixed))
+    drawn = [
+        torch.randn((model.ndim, *size), generator=torch.Generator().manual_seed(int(seed))) for seed in seeds
+    ]
+    return torch.stack(drawn).to(batch.fixed.device)
 
 
 def weight_map(
@@ -56,11 +57,115 @@ def weight_map(
 ) -> tuple[Tensor, Tensor]:
     """(weight, log_variance) for the data term, without gradient: both (B, 1, *spatial)."""
     with torch.no_grad():
-        log_variance = model.log_variance(moved.detach(), batch.fixed)
-        weight = data_weight(
-            batch.fixed, log_variance, mode=objective.weight_mode, gamma=objective.gamma, mask=batch.mask
+        moved = moved.detach()
+        log_variance = model.log_variance(moved, batch.fixed)
+        inputs = WeightInputs(
+            batch.fixed,
+            moved,
+            log_variance,
+            objective.weight_mode,
+            objective.gamma,
+            batch.mask,
+            batch.true_variance,
+            batch.seeds,
         )
-    return weight, log_variance
+        return resolve(WEIGHTS, objective.weight)(inputs), log_variance
+
+
+def loss_inputs(
+    model: RegistrationModel, batch: Batch, motion: Motion, objective: Objective, *, warmup: bool = False
+) -> LossInputs:
+    """What the displacement loss is given. In the warm-up the weight is 1 and the variance 1."""
+    weight = log_variance = None
+    if warmup:
+        weight, log_variance = torch.ones_like(batch.fixed), torch.zeros_like(batch.fixed)
+    elif objective.joint:
+        log_variance = model.log_variance(motion.moved, batch.fixed)
+    elif objective.weight:
+        weight, log_variance = weight_map(model, batch, motion.moved, objective)
+    return LossInputs(
+        batch.fixed,
+        motion.moved,
+        motion.disp,
+        log_variance,
+        weight,
+        batch.mask,
+        motion.velocity,
+        getattr(motion, "log_variance_z", None),
+    )
+
+
+def displacement_loss(
+    model: RegistrationModel, batch: Batch, objective: Objective, *, warmup: bool = False
+) -> tuple[Tensor, Row]:
+    """The loss of the displacement network (of both in a joint run) and its parts: scalars.
+
+    With `bidirectional` each part is the mean over the pair and its inverse: fixed warped by exp(-velocity).
+    """
+    sample = sample_of(model, batch)
+    given = {} if sample is None else {"sample": sample}
+    motion = model.move(batch.moving, batch.fixed, **given)
+    ways = [loss_inputs(model, batch, motion, objective, warmup=warmup)]
+    if objective.bidirectional:
+        drawn = getattr(motion, "drawn", None)
+        velocity = motion.velocity if drawn is None else drawn
+        back = model.move(batch.fixed, batch.moving, velocity=-velocity)
+        ways.append(loss_inputs(model, _turned(batch, back), back, objective, warmup=warmup))
+        there = {"velocity": ways[0].velocity, "log_variance_z": ways[0].log_variance_z}  # z is one
+        ways[1] = replace(ways[1], **there)
+    row = {name: torch.stack([loss(way) for way in ways]).mean() for name, loss in objective.losses().items()}
+    total = torch.stack([objective.terms[name] * value for name, value in row.items()]).sum()
+    detached = {name: value.detach() for name, value in row.items()}
+    if objective.joint and not warmup:
+        variance = ways[0].need("log_variance").detach().exp().mean()
+        detached |= {"variance_loss": detached[next(iter(row))], "mean_variance": variance}
+    return total, {"loss": total.detach(), **detached}
+
+
+def _turned(batch: Batch, back: Motion) -> Batch:
+    """The pair the other way round; what lies on the fixed image is carried along."""
+    carried = {
+        name: None if image is None else warp(image.float(), back.disp.detach())
+        for name, image in (("mask", batch.mask), ("true_variance", batch.true_variance))
+    }
+    return Batch(batch.moving, batch.fixed, seeds=batch.seeds, **carried)
+
+
+def variance_loss(
+    model: RegistrationModel, batch: Batch, *, beta: float, collaborative_grad: bool
+) -> tuple[Tensor, Row]:
+    """The loss of the variance network (paper, eq. 5) and its mean variance: scalars."""
+    with torch.set_grad_enabled(collaborative_grad):
+        moved = model.move(batch.moving, batch.fixed).moved
+    log_variance = model.log_variance(moved if collaborative_grad else moved.detach(), batch.fixed)
+    inputs = LossInputs(batch.fixed, moved.detach(), moved.new_zeros(()), log_variance, mask=batch.mask)
+    loss = BetaNLL(beta)(inputs)
+    return loss, {"variance_loss": loss.detach(), "mean_variance": log_variance.detach().exp().mean()}
+
+
+def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
+    return [p for group in optimiser.param_groups for p in group["params"]]
+
+
+def _apply(
+    batch: Batch,
+    optimisers: Sequence[torch.optim.Optimizer],
+    loss_of: Callable[[Batch], tuple[Tensor, Row]],
+    update: Update,
+) -> dict[str, float]:
+    """Backward through the batch in parts, then one step of each optimiser. Returns the mean row."""
+    rows: list[Row] = []
+    for n in range(update.parts):
+        loss, row = loss_of(batch.part(n, update.parts))
+        (loss / update.parts).backward()
+        rows.append(row)
+    for optimiser in optimisers:
+        update.reduce(_parameters(optimiser))
+        if update.clip:
+            torch.nn.utils.clip_grad_norm_(_parameters(optimiser), update.clip)
+        optimiser.step()
+    values = torch.stack([torch.stack(list(row.values())) for row in rows]).mean(dim=0).tolist()
+    return dict(zip(rows[0], values, strict=True))
 
 
 def displacement_step(
@@ -71,27 +176,40 @@ def displacement_step(
     *,
     warmup: bool = False,
     keep_grad: bool = False,
+    update: Update | None = None,
 ) -> dict[str, float]:
     """One step of the displacement network; the variance network only gives the weight.
 
     warmup: weight 1 everywhere. keep_grad: do not zero first (only with `collaborative_grad`). Returns the
-    value of each term and the total.
+    loss and the value of each term.
     """
     if not keep_grad:
         optimiser.zero_grad(set_to_none=True)
-    motion = model.move(batch.moving, batch.fixed)
-    if warmup:
-        weight, log_variance = torch.ones_like(batch.fixed), None
-    else:
-        weight, log_variance = weight_map(model, batch, motion.moved, objective)
-    inputs = LossInputs(batch.fixed, motion.moved, motion.disp, log_variance, weight, batch.mask)
-    values = {name: loss(inputs) for name, loss in objective.losses().items()}
-    total = torch.stack([objective.terms[name] * value for name, value in values.items()]).sum()
-    total.backward()
-    optimiser.step()
+    row = _apply(
+        batch,
+        [optimiser],
+        lambda part: displacement_loss(model, part, objective, warmup=warmup),
+        update or Update(),
+    )
     if keep_grad:
         optimiser.zero_grad(set_to_none=True)
-    return {"total": total.item(), **{name: value.item() for name, value in values.items()}}
+    return row
+
+
+def joint_step(
+    model: RegistrationModel,
+    batch: Batch,
+    optimisers: Sequence[torch.optim.Optimizer],
+    objective: Objective,
+    *,
+    update: Update | None = None,
+) -> dict[str, float]:
+    """One step of both networks by one loss (paper, eq. 3); nothing is detached but beta-NLL's factor."""
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
+    return _apply(
+        batch, optimisers, lambda part: displacement_loss(model, part, objective), update or Update()
+    )
 
 
 def variance_step(
@@ -101,14 +219,17 @@ def variance_step(
     *,
     beta: float = 0.5,
     collaborative_grad: bool = False,
+    update: Update | None = None,
 ) -> dict[str, float]:
     """One step of the variance network on the residual of the updated displacement network (paper, eq. 5)."""
     optimiser.zero_grad(set_to_none=True)
-    with torch.set_grad_enabled(collaborative_grad):
-        moved = model.move(batch.moving, batch.fixed).moved
-    log_variance = model.log_variance(moved if collaborative_grad else moved.detach(), batch.fixed)
-    inputs = LossInputs(batch.fixed, moved.detach(), moved.new_zeros(()), log_variance, mask=batch.mask)
-    loss = BetaNLL(beta)(inputs)
-    loss.backward()
-    optimiser.step()
-    return {"variance": loss.item(), "mean_variance": float(log_variance.detach().exp().mean())}
+    update = update or Update()
+    row = _apply(
+        batch,
+        [optimiser],
+        lambda part: variance_loss(model, part, beta=beta, collaborative_grad=collaborative_grad),
+        update,
+    )
+    if collaborative_grad:
+        update.reduce([p for p in model.displacement_net.parameters() if p.grad is not None])
+    return row

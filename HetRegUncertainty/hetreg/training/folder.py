@@ -1,0 +1,167 @@
+"""The folder of a run: everything that says what it is and how it went."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..config import TrainConfig
+from ..progress import plain
+from ..registry import DATASETS, METHODS, NETWORKS
+
+KEPT = ("dataset", "kind", "network", "size", "method", "split", "seed", "crop")
+_PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai")
+_VALUES = ("seconds", "learning_rate", "loss", "variance_loss", "mean_variance", "dice", "mse", "folding")
+COLUMNS = ("event", "step", "epoch", "phase", *_VALUES)
+
+
+def code_version() -> str:
+    """SHA-256 of the core's Python files, its first 16 digits: the version of the code without git."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+class RunFolder:
+    """config.json, run.json, split.json, log.jsonl, log.csv, last.ckpt, best.pt, model_card.md, preview/."""
+
+    def __init__(self, path: Path, config: TrainConfig) -> None:
+        self.path, self.config = path, config
+        self.last, self.best, self.preview = path / "last.ckpt", path / "best.pt", path / "preview"
+        self._board = None
+
+    def open(self, device: str) -> None:
+        """Make the folder and say in it what the run is. Raises ValueError if another run lives there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        before = self.path / "config.json"
+        if self.last.exists() and before.exists():
+            self._same_run(TrainConfig.load(before))
+        versions = {"hetreg": __version__, "code": code_version(), "python": platform.python_version()}
+        versions |= {name: _version(name) for name in _PACKAGES}
+        self.write("config.json", json.dumps(self.config.to_dict(), indent=2))
+        self.write("run.json", json.dumps({**versions, "device": device}, indent=2))
+        self._board = _tensorboard(self.path)
+
+    def _same_run(self, before: TrainConfig) -> None:
+        for name in KEPT:
+            old, new = getattr(before, name), getattr(self.config, name)
+            if old != new:
+                raise ValueError(
+                    f"The run in {self.path.name} was started with {name} = {old!r}, not {new!r}: the same "
+                    "or an empty folder is accepted."
+                )
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text file whole or not at all. Raises OSError in one sentence."""
+        path, partial = self.path / name, self.path / f".partial-{name}"
+        try:
+            partial.write_text(text + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise _unwritten(path) from error
+
+    def log(self, row: dict[str, Any]) -> None:
+        """Append a row to both logs, and to TensorBoard where it is installed. Raises OSError."""
+        row = plain(row)
+        try:
+            _append(self.path / "log.jsonl", json.dumps(row) + "\n")
+            self._csv(row)
+        except OSError as error:
+            raise _unwritten(self.path / "log.jsonl") from error
+        if self._board is not None:
+            for name in _VALUES:
+                if isinstance(row.get(name), int | float):
+                    self._board.add_scalar(f"{row['event']}/{name}", row[name], row["step"])
+
+    def _csv(self, row: dict[str, Any]) -> None:
+        path = self.path / "log.csv"
+        line = io.StringIO()
+        writer = csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        if not path.exists():
+            writer.writeheader()
+        writer.writerow(row)
+        _append(path, line.getvalue())
+
+    def forget_after(self, step: int) -> None:
+        """Drop what was logged after a step: a killed run was further than its last checkpoint."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return
+        rows = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:  # the line that the kill cut off
+                continue
+        kept = [row for row in rows if row.get("step", 0) <= step]
+        for name in ("log.jsonl", "log.csv"):
+            (self.path / name).unlink(missing_ok=True)
+        for row in kept:
+            _append(path, json.dumps(row) + "\n")
+            self._csv(row)
+
+    def write_split(self, parts: dict[str, Sequence[str]]) -> None:
+        """split.json: the patients of each part, as `split` accepts it."""
+        self.write("split.json", json.dumps({n: sorted(set(p)) for n, p in parts.items()}, indent=1))
+
+    def write_card(self, card: dict[str, Any], counts: dict[str, int]) -> None:
+        """model_card.md: what the best model of this run is."""
+        config = self.config
+        method = METHODS[config.method]
+        names = [*method.options, "learning_rate", "decay", "batch", "warmup", "variance_warmup", "seed"]
+        settings = ", ".join(f"{name} {getattr(config, name)}" for name in names)
+        scores = ", ".join(f"{name} {value:.5g}" for name, value in card["scores"].items())
+        data = " + ".join(DATASETS[name].label for name in config.dataset.split("+"))
+        lines = [
+            f"# {method.label}, {NETWORKS[config.network].label} ({config.size}), {card['ndim']}D",
+            "",
+            f"- Method: {config.method}. {method.help}",
+            f"- Data: {data}" + (f" ({config.kind})" if "phantom" in config.dataset.split("+") else "") + "; "
+            + ", ".join(f"{n} {name} pairs" for name, n in counts.items()) + ". Patients: split.json.",
+            f"- Training: {card['steps']} of {config.total_steps} steps; {settings}.",
+            f"- Scores on the validation pairs, by which this step was chosen: {scores}.",
+            f"- Code: hetreg {__version__}, {code_version()}; versions: run.json; settings: config.json.",
+            "- Use: research only, on images like those of the data; not tested for clinical use.",
+        ]  # fmt: skip
+        self.write("model_card.md", "\n".join(lines))
+
+    def close(self) -> None:
+        """End the TensorBoard file."""
+        if self._board is not None:
+            self._board.close()
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _unwritten(path: Path) -> OSError:
+    return OSError(f"{path} could not be written: is the disk full or the folder read-only?")
+
+
+def _tensorboard(folder: Path) -> Any:
+    """A SummaryWriter, or None where TensorBoard is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"))

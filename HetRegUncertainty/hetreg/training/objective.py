@@ -1,0 +1,81 @@
+"""What a step is given: a batch, and the objective that a method makes of the losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..config import TrainConfig
+from ..losses.base import Loss
+from ..losses.displacement_prior import KL_WEIGHT
+from ..registry import LOSSES, METHODS, resolve
+
+_FIXED_COEFFICIENTS = {"voxelmorph_kl": KL_WEIGHT}
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """fixed, moving: (B, 1, *spatial) in [0, 1]. mask, true_variance: (B, 1, *spatial) or None. Labels:
+    integer, or None. seeds: one number per pair, for everything random that belongs to it."""
+
+    fixed: Tensor
+    moving: Tensor
+    mask: Tensor | None = None
+    fixed_label: Tensor | None = None
+    moving_label: Tensor | None = None
+    true_variance: Tensor | None = None
+    seeds: tuple[int, ...] = ()
+
+    def _map(self, change: Any) -> Batch:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Batch(**{n: change(v) if isinstance(v, Tensor | tuple) else v for n, v in values.items()})
+
+    def part(self, n: int, of: int) -> Batch:
+        """Every `of`-th pair from the n-th on."""
+        return self if of == 1 else self._map(lambda v: v[n::of])
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        return self._map(lambda v: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The displacement network's loss: {loss name: coefficient}, the data term first, and how the weight map
+    is made. weight: a name in WEIGHTS, or "" for none. joint: the loss steps the variance network too."""
+
+    terms: dict[str, float]
+    weight_mode: str = "robust"
+    gamma: float = 0.5
+    weight: str = "snr"
+    beta: float = 0.5
+    joint: bool = False
+    bidirectional: bool = False
+
+    @classmethod
+    def from_config(cls, config: TrainConfig) -> Objective:
+        """The objective of a run."""
+        method = METHODS[config.method]
+        terms = {
+            method.data_loss: 1.0,
+            method.regulariser: _FIXED_COEFFICIENTS.get(method.regulariser, config.smoothness),
+        }
+        if method.prior:
+            terms[method.prior] = config.alpha
+        return cls(
+            terms,
+            config.weight_mode,
+            config.gamma,
+            method.weight,
+            config.beta if "beta" in method.options else 0.0,
+            method.joint,
+            config.bidirectional,
+        )
+
+    def losses(self) -> dict[str, Loss]:
+        """The loss modules by name."""
+        arguments: dict[str, dict[str, float]] = {"beta_nll": {"beta": self.beta}}
+        return {name: resolve(LOSSES, name)(**arguments.get(name, {})) for name in self.terms}

@@ -1,0 +1,107 @@
+"""How good a model is on held-out pairs, and a picture of one of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..datasets.base import PairSample
+from ..image import Image, write_image
+from ..metrics.overlap import dice
+from ..model import RegistrationModel
+from ..spatial import jacobian_determinant, warp
+from .data import single
+from .objective import Objective
+from .steps import displacement_loss, weight_map
+
+LABELS = (2, 3)  # LV myocardium and cavity
+FOLDING_LIMIT, FOLDING_PENALTY = 0.5, 10.0  # percent; no Dice makes up for it
+
+
+@torch.no_grad()
+def validate(
+    model: RegistrationModel,
+    samples: Sequence[PairSample],
+    crop: int,
+    device: torch.device,
+    objective: Objective | None = None,
+) -> dict[str, float]:
+    """Mean over the pairs: mse, folding (%), loss (with an objective), and Dice of LV cavity and myocardium
+    where there are labels."""
+    was_training = model.training
+    model.eval()
+    rows = [_scores(model, sample, crop, device, objective) for sample in samples]
+    model.train(was_training)
+    names = sorted({n for r in rows for n in r})
+    return {n: float(np.mean([r[n] for r in rows if n in r])) for n in names}
+
+
+def _scores(
+    model: RegistrationModel,
+    sample: PairSample,
+    crop: int,
+    device: torch.device,
+    objective: Objective | None,
+) -> dict[str, float]:
+    batch, truth, label = single(sample, crop)
+    batch = batch.to(device)
+    motion = model.move(batch.moving, batch.fixed)
+    row = {
+        "mse": float((batch.fixed - motion.moved).square().mean()),
+        "folding": 100.0 * float((jacobian_determinant(motion.disp) <= 0).float().mean()),
+    }
+    if objective is not None:
+        row["loss"] = float(displacement_loss(model, batch, objective)[0])
+    if truth is not None and label is not None:
+        carried = torch.from_numpy(label).float().to(device)
+        moved = warp(carried, motion.disp, mode="nearest").cpu().numpy()
+        found = [dice(truth == v, moved == v) for v in LABELS if (truth == v).any() or (moved == v).any()]
+        if found:
+            row["dice"] = float(np.mean(found))
+    return row
+
+
+def score(scores: dict[str, float]) -> float:
+    """What the best model has most of: Dice where there are labels, else minus the loss; folding costs."""
+    value = scores["dice"] if "dice" in scores else -scores["loss"]
+    return value - (FOLDING_PENALTY if scores.get("folding", 0.0) > FOLDING_LIMIT else 0.0)
+
+
+@torch.no_grad()
+def write_preview(
+    model: RegistrationModel, sample: PairSample, crop: int, objective: Objective, folder: Path
+) -> None:
+    """Write fixed, moved, noise_sd and weight of one pair as NRRD, each beside its place and renamed."""
+    was_training = model.training
+    model.eval()
+    batch, _, _ = single(sample, crop)
+    batch = batch.to(next(model.parameters()).device)
+    moved = model.move(batch.moving, batch.fixed).moved
+    shown = Objective({}, objective.weight_mode, objective.gamma, objective.weight or "snr")
+    weight, log_variance = weight_map(model, batch, moved, shown)
+    model.train(was_training)
+    images = {
+        "fixed": batch.fixed,
+        "moved": moved,
+        "noise_sd": (0.5 * log_variance).exp(),
+        "weight": weight,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, image in images.items():
+        partial = folder / f".partial-{os.getpid()}-{name}.nrrd"
+        write_image(_image(image, sample.spacing_mm, name), partial)
+        partial.replace(folder / f"{name}.nrrd")
+
+
+def _image(tensor: Tensor, spacing_mm: tuple[float, ...], name: str) -> Image:
+    """(1, 1, *spatial) as an image with this pixel size (array order; 1 mm where not known)."""
+    array = tensor[0, 0].float().cpu().numpy()
+    sizes = spacing_mm or (1.0,) * array.ndim
+    array = array if array.ndim == 3 else array[None]
+    matrix = np.diag([*sizes[::-1], *[1.0] * (3 - len(sizes)), 1.0])
+    return Image(np.ascontiguousarray(array, dtype=np.float32), matrix, name)
