@@ -130,7 +130,7 @@ def test_the_inverse_brings_the_points_back(ndim, sampled):
     sample = model.noise(moving, torch.Generator().manual_seed(0)) if sampled else None
     motion = model.move(moving, fixed, window=window, sample=sample)
     back = model.inverse(motion, fixed)
-    assert compose(motion.disp, back.disp).abs().max() < 0.05 < motion.disp.abs().max()
+    assert compose(motion.disp, back.disp).abs().mean() < 0.01 < motion.disp.abs().mean()
     assert torch.equal(back.moved, warp(fixed, back.disp))
     assert torch.equal(back.velocity, -motion.velocity)
 
