@@ -12,7 +12,8 @@ import torch
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.base import PairSample
 from hetreg.image import Image, geometry
-from hetreg.model import RegistrationModel
+from hetreg.model import LOG_VARIANCE_Z_RANGE, RegistrationModel
+from hetreg.networks.variance import before_clamp
 
 TINY: dict[str, Any] = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
 FULL_RANGE = GridConfig(low_percentile=0.0, high_percentile=100.0)
@@ -38,6 +39,14 @@ def tiny_model(
         if shift:
             head.bias[:ndim].copy_(torch.tensor(shift))
     return model.eval()
+
+
+def spread_model(ndim: int = 2, log_variance: float = -10.0, **options: Any) -> RegistrationModel:
+    """A small model whose z has this log-variance at every voxel."""
+    model = tiny_model(ndim, sigma_z=True, **options)
+    bias = before_clamp(log_variance, *LOG_VARIANCE_Z_RANGE)
+    torch.nn.init.constant_(model.displacement_net.head.bias[ndim:], bias)
+    return model
 
 
 def points_of(image: Image) -> np.ndarray:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from builders import FULL_RANGE, OBLIQUE, pair_2d, points_of, resample, sampled, scene
-from hetreg.assemble import Maps, add_segmentation, apply_displacement, assemble, inverse_field, pair_notes
+from hetreg.assemble import (
+    Maps,
+    add_segmentation,
+    apply_displacement,
+    assemble,
+    displacement_sd_mm,
+    inverse_field,
+    pair_notes,
+)
 from hetreg.image import Image
 from hetreg.preprocess import NetworkPair, to_network_grid
 from hetreg.result import RegisterResult, displacement_transform
@@ -60,6 +68,13 @@ def test_a_translation_by_hand(direction):
     lps = 4.0 * direction[:, 1] - 0.5 * direction[:, 0]
     np.testing.assert_allclose(result.disp_lps_mm[0, 5, 5], lps, atol=1e-9)
     assert result.summary["displacement_p95_mm"] == pytest.approx(np.hypot(4.0, 0.5))
+
+
+def test_the_sd_of_a_displacement_by_hand():
+    fixed = sampled((6, 5, 4), (0.5, 2.0, 3.0), OBLIQUE)
+    sd = np.zeros((3, 4, 5, 6), np.float32)
+    sd[0], sd[1], sd[2] = 0.1, 0.2, 0.4  # along k, j, i: 0.3, 0.4 and 0.2 mm
+    np.testing.assert_allclose(displacement_sd_mm(sd, fixed), np.sqrt(0.09 + 0.16 + 0.04), rtol=1e-6)
 
 
 def test_stretching_and_folding_show_in_the_jacobian():

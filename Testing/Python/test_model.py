@@ -8,11 +8,10 @@ import os
 import pytest
 import torch
 
-from builders import assert_sentence, tiny_model
+from builders import assert_sentence, spread_model, tiny_model
 from hetreg import zoo
 from hetreg.config import GridConfig, NetworkConfig
 from hetreg.model import LOG_VARIANCE_Z_RANGE, RegistrationModel, sha256
-from hetreg.networks.variance import before_clamp
 from hetreg.registry import NETWORKS
 from hetreg.spatial import compose, edge_window, integrate, warp
 
@@ -59,14 +58,6 @@ def test_the_path_is_velocity_integration_warp(ndim):
     torch.testing.assert_close(motion.disp, integrate(motion.velocity, 7))
     again = model.move(moving, fixed, velocity=motion.velocity)
     assert torch.equal(again.moved, motion.moved)
-
-
-def spread_model(ndim: int = 2, log_variance: float = -10.0, **options) -> RegistrationModel:
-    """A small model whose z has this log-variance at every voxel."""
-    model = tiny_model(ndim, sigma_z=True, **options)
-    bias = before_clamp(log_variance, *LOG_VARIANCE_Z_RANGE)
-    torch.nn.init.constant_(model.displacement_net.head.bias[ndim:], bias)
-    return model.eval()
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -11,7 +11,17 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from builders import OBLIQUE, assert_sentence, pair_2d, points_of, resample, sampled, scene, tiny_model
+from builders import (
+    OBLIQUE,
+    assert_sentence,
+    pair_2d,
+    points_of,
+    resample,
+    sampled,
+    scene,
+    spread_model,
+    tiny_model,
+)
 from hetreg import result as result_module
 from hetreg.config import RegisterConfig
 from hetreg.image import from_sitk, read_image
@@ -67,6 +77,17 @@ def test_the_written_transforms_are_those_of_the_result(stack, tmp_path):
         )
         error = np.subtract(there.TransformPoint(back.TransformPoint(point)), point)
         assert np.linalg.norm(error) < 0.14
+
+
+def test_the_sd_of_the_displacement_is_written_where_there_is_one(tmp_path):
+    result = register_pair(*pair_2d(), spread_model(log_variance=-3.0))
+    files = result.save(tmp_path)
+    assert files["displacement_sd_mm"].name == "displacement_sd_mm.nrrd"
+    np.testing.assert_array_equal(
+        read_image(files["displacement_sd_mm"]).array, result.displacement_sd_mm.array
+    )
+    report = json.loads(files["report"].read_text(encoding="utf-8"))
+    assert report["summary"]["displacement_sd_median_mm"] > 0
 
 
 def test_the_report_is_plain_json(stack, tmp_path):
