@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Sequence
-from dataclasses import MISSING, fields
+import threading
+from argparse import SUPPRESS
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
 from . import __version__, zoo
 from .config import RegisterConfig, TrainConfig
-from .progress import Cancelled, JsonLines, Progress
+from .progress import Cancelled, Control, JsonLines, Progress
 from .registry import PHANTOMS
 
 
@@ -24,20 +28,20 @@ def add_flags(parser: argparse.ArgumentParser, config: type, *, skip: Sequence[s
         flag = "--" + f.name.replace("_", "-")
         text = f"{f.metadata['help']} (default: {f.default})".replace("%", "%%")
         if isinstance(f.default, bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=f.default, help=text)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=text)
         else:
             kind = type(f.default)
-            parser.add_argument(flag, type=kind, default=f.default, choices=f.metadata["choices"], help=text)
+            parser.add_argument(flag, type=kind, default=SUPPRESS, choices=f.metadata["choices"], help=text)
 
 
-def config_from(arguments: argparse.Namespace, config: type) -> Any:
-    """The configuration that the flags give."""
-    names = [f.name for f in fields(config) if hasattr(arguments, f.name)]
-    return config(**{n: getattr(arguments, n) for n in names})
+def config_from(arguments: argparse.Namespace, config: type, base: Any = None) -> Any:
+    """The configuration that the given flags make of a configuration; of the defaults if there is none."""
+    given = {f.name: getattr(arguments, f.name) for f in fields(config) if hasattr(arguments, f.name)}
+    return replace(base or config(), **given)
 
 
 class _Line:
-    """Progress on one line of a terminal, or nothing where there is none."""
+    """Progress on one line of a terminal; where there is none, only what happens seldom."""
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
@@ -47,6 +51,29 @@ class _Line:
             end = "\n" if fraction >= 1.0 else ""
             sys.stderr.write(f"\r\033[K{100 * fraction:5.1f} %  {message[:100]}{end}")
             sys.stderr.flush()
+
+    def loading(self, kind: str, fraction: float, message: str) -> None:
+        """What goes on before the first step of a training."""
+        self.report(min(fraction, 0.99), message)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """An event of a training."""
+        if kind == "step":
+            self._bar(fields)
+        elif kind in ("data", "validation", "stopped", "done"):
+            if self._shown:
+                sys.stderr.write("\r\033[K")
+            shown = {k: f"{v:.5g}" if isinstance(v, float) else v for k, v in fields.items() if v is not None}
+            print(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in shown.items()), flush=True)
+
+    def _bar(self, fields: dict[str, Any]) -> None:
+        done = fields["step"] / fields["steps"]
+        bar = "=" * round(24 * done) + " " * (24 - round(24 * done))
+        names = ("loss", "variance_loss")
+        losses = "  ".join(f"{name} {fields[name]:.4g}" for name in names if name in fields)
+        left = f"{fields['eta_seconds'] // 60:.0f}:{fields['eta_seconds'] % 60:02.0f}"
+        text = f"[{bar}] step {fields['step']} of {fields['steps']}  {losses}  {left} left"
+        self.report(min(done, 0.999), text)
 
 
 def _progress(arguments: argparse.Namespace) -> Progress:
@@ -111,16 +138,65 @@ def _phantom(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    folder = arguments.resume or arguments.output
+    if arguments.resume and not (arguments.resume / "config.json").is_file():
+        raise ValueError(f"{arguments.resume} holds no run: a folder with config.json is accepted.")
+    source = arguments.config or (arguments.resume and arguments.resume / "config.json")
+    config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
+    if arguments.dry_run:
+        _dry_run(config, arguments)
+        return
+    if folder is None:
+        raise ValueError("No run folder is given: --output or --resume is accepted.")
+    _writable(folder)
     from .training.loop import train
 
-    _writable(arguments.output)
-    config = TrainConfig.load(arguments.config) if arguments.config else config_from(arguments, TrainConfig)
-    train(config, arguments.output, _progress(arguments))
-    best = arguments.output / "best.pt"
     if arguments.json:
-        JsonLines(sys.stdout).event("result", files={"model": str(best)})
+        emit, control = JsonLines(sys.stdout).event, Control()
+        threading.Thread(target=_listen, args=(control,), daemon=True).start()
+        train(config, folder, Progress(_before_steps(emit)), emit=emit, control=control)
+    else:
+        line = _Line()
+        train(config, folder, Progress(_before_steps(line.loading)), emit=line.event)
+
+
+def _before_steps(report: Callable[..., None]) -> Callable[[float, str], None]:
+    """Reports what goes on before the first step; the steps have events of their own."""
+
+    def progress(fraction: float, message: str) -> None:
+        if not message.startswith("Step "):
+            report("progress", fraction=round(fraction, 4), message=message)
+
+    return progress
+
+
+def _listen(control: Control) -> None:
+    """Hand lines of standard input to the control until it ends. The file itself is read: a reader that is
+    waiting in `sys.stdin` would hold its lock when Python exits."""
+    rest = b""
+    while content := os.read(0, 1024):
+        *lines, rest = (rest + content).split(b"\n")
+        for line in lines:
+            control.obey(line.decode("utf-8", "replace"))
+
+
+def _dry_run(config: TrainConfig, arguments: argparse.Namespace) -> None:
+    from .training.data import dry_run
+
+    found = dry_run(config)
+    if arguments.json:
+        JsonLines(sys.stdout).event("dry_run", **found)
         return
-    print(f"Model: {best}")
+    for pair in found["pairs"]:
+        size, spacing = ("x".join(f"{n:g}" for n in pair[key]) or "-" for key in ("size", "spacing_mm"))
+        print(f"{pair['case']:32} {pair['split']:10} {size:>14} {spacing:>20} mm  labels: {pair['labels']}")
+    for item in found["rejected"]:
+        print(f"rejected  {item['file']}: {item['reason']}")
+    parts = Counter(pair["split"] for pair in found["pairs"])
+    print(
+        f"{len(found['pairs'])} pairs ({', '.join(f'{n} {name}' for name, n in parts.items())}), "
+        f"{len(found['rejected'])} files rejected"
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -158,8 +234,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--slices", type=int, default=1, help="slices of a short-axis stack (mri2d)")
     sub.add_argument("--output", type=Path, required=True, help="folder for the files")
     sub = command("train", _train, "Train a displacement and a variance network.")
-    sub.add_argument("--config", type=Path, help="a TrainConfig as JSON, instead of the flags")
-    sub.add_argument("--output", type=Path, required=True, help="run folder; a run that is there goes on")
+    sub.add_argument("--config", type=Path, help="a TrainConfig as JSON; flags change it")
+    sub.add_argument("--output", type=Path, help="run folder; a run that is there goes on")
+    sub.add_argument("--resume", type=Path, help="run folder to go on in, with its own configuration")
+    sub.add_argument("--dry-run", action="store_true", help="list the data and stop")
     add_flags(sub, TrainConfig)
     return main
 
@@ -170,7 +248,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except (ValueError, OSError) as error:
-        print(f"hetreg: {' '.join(str(error).split())}", file=sys.stderr)
+        message = " ".join(str(error).split())
+        if arguments.json and arguments.command == "train":
+            JsonLines(sys.stdout).event("error", message=message)
+        print(f"hetreg: {message}", file=sys.stderr)
         return 2
     except (Cancelled, KeyboardInterrupt):
         print("hetreg: cancelled", file=sys.stderr)

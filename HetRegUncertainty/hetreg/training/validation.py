@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def score(scores: dict[str, float]) -> float:
 def write_preview(
     model: RegistrationModel, sample: PairSample, crop: int, objective: Objective, folder: Path
 ) -> None:
-    """Write fixed, moved, noise_sd and weight of one pair as NRRD, each beside its place and renamed."""
+    """Write fixed, moved, noise_sd and weight of one pair as NRRD, each whole or not at all."""
     was_training = model.training
     model.eval()
     batch, _, _ = single(sample, crop)
@@ -93,9 +92,7 @@ def write_preview(
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
-        partial = folder / f".partial-{os.getpid()}-{name}.nrrd"
-        write_image(_image(image, sample.spacing_mm, name), partial)
-        partial.replace(folder / f"{name}.nrrd")
+        write_image(_image(image, sample.spacing_mm, name), folder / f"{name}.nrrd")
 
 
 def _image(tensor: Tensor, spacing_mm: tuple[float, ...], name: str) -> Image:
