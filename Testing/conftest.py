@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
+
+# PyTorch's CUDA builds load Triton when an optimiser is made, and Triton's LLVM crashes if that of Mesa's
+# software renderer is there first (Testing/Slicer starts it). The other order works.
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT.parent / "shared" / "data"
