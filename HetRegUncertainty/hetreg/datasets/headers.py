@@ -158,7 +158,7 @@ def _check_compressed(path: Path) -> None:
             raise ValueError(f"{path.name} is not compressed, although it is named so: .nii is accepted.")
         with gzip.open(path) as stream:
             needed = _nifti_bytes(stream.read(352))
-            if written >= needed % 2**32:
+            if needed == 0 or written == needed % 2**32:
                 return
             length = 352
             while part := stream.read(2**22):

@@ -38,7 +38,7 @@ def place(found: Found, role: str, path: Path, case: str, listing: Listing) -> N
         setattr(found, role, path)
 
 
-def add_pair(listing: Listing, found: Found, case: str, patient: str, **more: Any) -> None:
+def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: str = "", **more: Any) -> None:
     """Check the headers of a case's files; append the pair to the listing, or refuse its files."""
     headers = {}
     for role in ("fixed", "moving"):
@@ -56,7 +56,7 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, **more: An
     if problem := _mismatch(fixed, moving):
         listing.reject(moving.path, problem)
         return
-    notes = [more.pop("note")] if more.get("note") else []
+    notes = [note] if note else []
     if fixed.size != moving.size:
         notes.append(f"ED has size {_size(moving)}, it is resampled to that of ES")
     labels = {}

@@ -35,7 +35,7 @@ def patient_folders(root: Path, listing: Listing) -> list[Path]:
             elif ending(path):
                 listing.reject(path, f"{path.name} lies in no patient's folder: patientNNN is accepted.")
         level = below
-    return sorted(found)
+    return sorted(found, key=lambda p: (p.name, p))
 
 
 def stray_reason(path: Path, accepted: str) -> str:
