@@ -1,4 +1,4 @@
-"""Samples, splits, crops, augmentation; a folder of pairs; phantoms as samples."""
+"""Samples, crops, augmentation; a folder of pairs; phantoms as samples."""
 
 from __future__ import annotations
 
@@ -8,33 +8,12 @@ import torch
 
 from builders import FULL_RANGE, OBLIQUE, assert_sentence, sampled, train_samples
 from hetreg.config import GridConfig
-from hetreg.datasets.base import PairSample, augment_pair, crop_or_pad, split_by_patient, stack
+from hetreg.datasets.base import PairSample, augment_pair, crop_or_pad, stack
 from hetreg.datasets.pairs import PairsDataset, find_pairs
 from hetreg.datasets.phantom import make_pair
 from hetreg.datasets.simulated import PhantomDataset, to_sample
 from hetreg.image import write_image
 from hetreg.progress import Cancelled, Progress
-
-
-def test_the_split_is_by_patient_seeded_and_complete():
-    samples = [PairSample(np.zeros(1), np.zeros(1), patient=f"p{n % 10}") for n in range(40)]
-    training, validation = split_by_patient(samples, 0.2, 0)
-    assert sorted(training + validation) == list(range(40))
-    patients = [{samples[i].patient for i in part} for part in (training, validation)]
-    assert not patients[0] & patients[1]
-    assert len(patients[1]) == 2
-    assert split_by_patient(samples, 0.2, 0) == (training, validation)
-    assert any(split_by_patient(samples, 0.2, seed)[1] != validation for seed in (1, 2, 3))
-
-
-@pytest.mark.parametrize(
-    ("patients", "fraction", "held"), [(1, 0.5, 0), (2, 0.01, 1), (2, 0.99, 1), (5, 0.0, 0), (0, 0.5, 0)]
-)
-def test_the_split_never_empties_the_training_part(patients, fraction, held):
-    samples = [PairSample(np.zeros(1), np.zeros(1), patient=str(n)) for n in range(patients)]
-    training, validation = split_by_patient(samples, fraction, 0)
-    assert len(validation) == held
-    assert len(training) == patients - held
 
 
 @pytest.mark.parametrize(

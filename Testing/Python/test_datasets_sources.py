@@ -15,6 +15,7 @@ from hetreg.datasets.cache import cached_samples
 from hetreg.datasets.pairs import PairsDataset, scan_folder
 from hetreg.datasets.reader import fitting_grid
 from hetreg.datasets.simulated import PhantomDataset
+from hetreg.image import write_image
 from hetreg.progress import Progress
 
 
@@ -123,8 +124,6 @@ def test_a_file_that_is_no_manifest(tmp_path):
 )
 def test_cases_and_patients_by_name(tmp_path, names, expected):
     image = layouts.phantom("mri2d", 1).fixed
-    from hetreg.image import write_image
-
     for name in names:
         path = tmp_path / f"{name}.nrrd"
         path.parent.mkdir(exist_ok=True)
@@ -172,6 +171,19 @@ def test_the_cache_gives_what_was_read_until_something_changes(data, tmp_path):
     (data / "data" / "c_ED.nii.gz").touch()
     cached_samples(PairsDataset(data), grid, cache)
     assert len(list(cache.iterdir())) == 3
+
+
+def test_phantoms_are_cached_too(tmp_path):
+    def made(**more):
+        dataset = PhantomDataset("mri2d", 2, size=32, **more)
+        return cached_samples(dataset, GridConfig(), tmp_path)
+
+    assert_same(made(), made())
+    assert len(list(tmp_path.iterdir())) == 1
+    assert_same(made(truth=True), made(truth=True))
+    assert made(truth=True)[0].true_variance is not None
+    made(seed=1)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_damaged_or_unwritable_cache_is_done_without(data, tmp_path):

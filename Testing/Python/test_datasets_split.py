@@ -30,7 +30,7 @@ def file_of(folder: Path, **parts: list[str]) -> TrainConfig:
 def test_by_seed_every_item_is_in_one_part_and_every_patient_too():
     samples = items(20)
     parts = split(samples, TrainConfig(seed=3))
-    assert sorted(sum(parts.values(), [])) == list(range(60))
+    assert sorted(i for part in parts.values() for i in part) == list(range(60))
     names = patients(samples, parts)
     assert [len(names[p]) for p in PARTS] == [14, 3, 3]
     assert split(samples, TrainConfig(seed=3)) == parts

@@ -38,20 +38,6 @@ class PairSample:
     simulated: bool = False
 
 
-def split_by_patient(
-    samples: Sequence[PairSample], fraction: float, seed: int
-) -> tuple[list[int], list[int]]:
-    """(training, validation) indices; `fraction` of the patients (at least one if there are two) validate."""
-    patients = sorted({s.patient for s in samples})
-    order = np.random.default_rng(seed).permutation(len(patients))
-    count = min(len(patients) - 1, max(1, round(fraction * len(patients)))) if fraction > 0 else 0
-    held = {patients[i] for i in order[:count]}
-    return (
-        [i for i, s in enumerate(samples) if s.patient not in held],
-        [i for i, s in enumerate(samples) if s.patient in held],
-    )
-
-
 def crop_or_pad(array: np.ndarray, size: int, offset: Sequence[int] = ()) -> np.ndarray:
     """Cut or zero-pad (*spatial) to `size` along each axis around its centre plus `offset` voxels."""
     out = np.zeros((size,) * array.ndim, dtype=array.dtype)

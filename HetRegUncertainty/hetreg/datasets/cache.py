@@ -15,6 +15,7 @@ from ..config import GridConfig
 from ..progress import Progress
 from .base import PairSample
 from .reader import FolderDataset
+from .simulated import PhantomDataset
 
 _VERSION = 1
 _ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance")
@@ -22,7 +23,7 @@ _FACTS = ("patient", "spacing_mm", "case", "split", "simulated")
 
 
 def cached_samples(
-    dataset: FolderDataset, grid: GridConfig, folder: Path, progress: Progress | None = None
+    dataset: FolderDataset | PhantomDataset, grid: GridConfig, folder: Path, progress: Progress | None = None
 ) -> list[PairSample]:
     """The data set's samples from the cache in `folder`; read, and put there, if it has not got them.
 
@@ -35,7 +36,7 @@ def cached_samples(
         progress.step(1.0, f"{len(kept)} prepared samples found in {path.name}")
         return kept
     samples = dataset.samples(grid, progress)
-    if not dataset.failed:
+    if not getattr(dataset, "failed", []):
         try:
             _save(path, samples)
         except OSError as error:
@@ -43,11 +44,11 @@ def cached_samples(
     return samples
 
 
-def _key(dataset: FolderDataset, grid: GridConfig) -> str:
+def _key(dataset: FolderDataset | PhantomDataset, grid: GridConfig) -> str:
     """Changes with the files (name, length, time of change), the pairs made of them, and the grid."""
-    parts: list[object] = [_VERSION, grid.to_dict()]
+    parts: list[object] = [_VERSION, grid.to_dict(), isinstance(dataset, PhantomDataset) and dataset.truth]
     for pair in dataset.scan().pairs:
-        parts.append([pair.case, pair.patient, pair.split, pair.label_map])
+        parts.append([pair.case, pair.patient, pair.split, pair.label_map, pair.size])
         for path in (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label):
             if path is not None:
                 status = path.stat()
