@@ -207,8 +207,14 @@ def _lock():
 
 
 def _call(command: list[str], failure: str) -> None:
-    env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
-    if subprocess.run(command, env=env, stdin=subprocess.DEVNULL, check=False).returncode:
+    """Run a command and show what it says, but not what is there already. Raises SetupError if it fails."""
+    env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONUNBUFFERED": "1"}
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, env=env, text=True, errors="replace", **pipes) as process:
+        for line in process.stdout:
+            if not line.startswith(("Requirement already satisfied", "Looking in ")):
+                print("  " + line.rstrip(), flush=True)
+    if process.returncode:
         raise SetupError(failure)
 
 
