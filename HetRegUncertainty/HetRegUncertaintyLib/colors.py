@@ -34,6 +34,7 @@ def styles():
         "noise_variance": Style("heat", "positive", _("Noise variance (intensity²)")),
         "snr_weight": Style("viridis", (0.0, 1.0), _("SNR weight (0 to 1)")),
         "displacement_mm": Style("viridis", "positive", _("Displacement (mm)")),
+        "displacement_sd_mm": Style("heat", "positive", _("Displacement SD (mm)")),
         "log_jacobian": Style("diverging", "symmetric", _("Log-Jacobian")),
         "residual": Style("diverging", "symmetric", _("Residual (intensity)")),
     }

@@ -5,6 +5,10 @@ import math
 from slicer.i18n import tr as _
 
 from . import deformation, layout, overlays, results, summary
+from .parameters import Overlay
+
+ITEM_FLAGS_ROLE = 255  # Qt.UserRole - 1, where a combo box keeps the flags of its items
+ITEM_ON, ITEM_OFF = 33, 0  # Qt.ItemIsSelectable | Qt.ItemIsEnabled, Qt.NoItemFlags
 
 
 class Inspector:
@@ -13,6 +17,7 @@ class Inspector:
     def __init__(self, ui):
         self.ui = ui
         self._parameters, self._done, self._updating, self._quiet = None, {}, False, False
+        self._former = None
         self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
 
@@ -23,10 +28,16 @@ class Inspector:
         self._quiet = False
 
     def close(self):
-        """The scene goes away: give the user's layout back."""
-        if self._parameters:
-            layout.restore(self._parameters.formerLayout)
+        """The scene goes away: remember to give the user's layout back when it is gone."""
+        if self._parameters and layout.isShown():
+            self._former = self._parameters.formerLayout
         self._done = {}
+
+    def restoreLayout(self):
+        """After `close`, when the scene is empty: the layout that was on the screen before the linked one."""
+        if self._former is not None:
+            layout.restore(self._former)
+            self._former = None
 
     def showNewResult(self):
         """After a run: choose a readable spacing, open the sections and show everything again."""
@@ -56,7 +67,7 @@ class Inspector:
             (transform and transform.GetID(), transform and transform.GetMTime()),
             self._showNumbers,
         )
-        self._showEnabled(bool(nodes and fixed))
+        self._showEnabled(nodes if fixed else {})
         if not nodes or fixed is None:
             return
         p = self._parameters
@@ -105,9 +116,12 @@ class Inspector:
         numbers, names = results.summaryOf(self._parameters.transform if self._parameters else None)
         self.ui.numbersLabel.text = summary.html(numbers, names) if numbers else _("No result yet.")
 
-    def _showEnabled(self, available):
-        p = self._parameters
-        overlay = available and p.overlay.value != ""
+    def _showEnabled(self, nodes):
+        p, available = self._parameters, bool(nodes)
+        overlay = available and p.overlay.value in nodes
+        for row, choice in enumerate(Overlay):  # maps that this run did not give cannot be chosen
+            given = not available or choice is Overlay.NONE or choice.value in nodes
+            self.ui.overlayComboBox.setItemData(row, ITEM_ON if given else ITEM_OFF, ITEM_FLAGS_ROLE)
         for widget in (
             self.ui.overlayComboBox,
             self.ui.deformationComboBox,

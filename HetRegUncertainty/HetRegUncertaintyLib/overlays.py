@@ -2,7 +2,7 @@
 
 import slicer
 
-from . import colors, layout
+from . import colors, layout, results
 
 LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
 LEGEND_FONT_SIZE = 12
@@ -32,11 +32,12 @@ def show(nodes, fixedNode, role="", opacity=0.5, fade=1.0):
 def showLegend(nodes, role):
     """The legend of one map, "" for none.
 
-    It is made anew each time, because views draw only the legends that are added after them.
+    It is made anew each time, because views draw only the legends that are added after them. Those of other
+    runs go too.
     """
     logic = slicer.modules.colors.logic()
-    for name in colors.styles():
-        legend = logic.GetColorLegendDisplayNode(nodes[name]) if name in nodes else None
+    for node in slicer.util.getNodesByClass(results.VOLUME):
+        legend = logic.GetColorLegendDisplayNode(node) if node.GetAttribute(results.ROLE) else None
         if legend is not None:
             slicer.mrmlScene.RemoveNode(legend)
     if role not in nodes:

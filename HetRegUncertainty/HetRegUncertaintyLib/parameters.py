@@ -76,6 +76,7 @@ class Overlay(Enum):
     NOISE_VARIANCE = "noise_variance"
     SNR_WEIGHT = "snr_weight"
     DISPLACEMENT = "displacement_mm"
+    DISPLACEMENT_SD = "displacement_sd_mm"
     LOG_JACOBIAN = "log_jacobian"
     RESIDUAL = "residual"
 
@@ -87,6 +88,7 @@ class Overlay(Enum):
             "noise_variance": _("Noise variance"),
             "snr_weight": _("SNR weight"),
             "displacement_mm": _("Displacement magnitude"),
+            "displacement_sd_mm": _("Displacement SD"),
             "log_jacobian": _("Log-Jacobian"),
             "residual": _("Residual (fixed - moved)"),
         }
@@ -130,6 +132,7 @@ class HetRegUncertaintyParameterNode:
     noiseVariance: vtkMRMLScalarVolumeNode
     snrWeight: vtkMRMLScalarVolumeNode
     displacementMm: vtkMRMLScalarVolumeNode
+    displacementSdMm: vtkMRMLScalarVolumeNode
     logJacobian: vtkMRMLScalarVolumeNode
     residual: vtkMRMLScalarVolumeNode
     movedSegmentation: vtkMRMLSegmentationNode

@@ -23,11 +23,13 @@ OUTPUTS = {
     "noise_variance": VOLUME,
     "snr_weight": VOLUME,
     "displacement_mm": VOLUME,
+    "displacement_sd_mm": VOLUME,
     "log_jacobian": VOLUME,
     "residual": VOLUME,
     "moved_segmentation": "vtkMRMLSegmentationNode",
     "numbers": "vtkMRMLTableNode",
 }
+OF_SOME_MODELS = {"displacement_sd_mm"}
 
 
 def nodeName(role, fixed, moving):
@@ -40,6 +42,7 @@ def nodeName(role, fixed, moving):
         "noise_variance": _("{fixed} noise variance"),
         "snr_weight": _("{fixed} SNR weight"),
         "displacement_mm": _("{fixed} displacement"),
+        "displacement_sd_mm": _("{fixed} displacement SD"),
         "log_jacobian": _("{fixed} log-Jacobian"),
         "residual": _("{fixed} residual"),
         "moved_segmentation": _("{moving} moved segmentation"),
@@ -128,7 +131,8 @@ def _payloads(result, labelNames):
     for role, className in OUTPUTS.items():
         if className == VOLUME:
             image = getattr(result, role)
-            fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)
+            if image is not None:
+                fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)
     if result.moved_seg is not None:
         fill["moved_segmentation"] = volumes.segmentationFromLabels(result.moved_seg, labelNames)
     fill["numbers"] = summary.table(result.summary, _plainNames(labelNames))
@@ -178,7 +182,7 @@ _FILL = {
 
 
 def _display(nodes, movingNode):
-    for role in colors.styles():
+    for role in set(colors.styles()) & set(nodes):
         colors.applyStyle(nodes[role], role)
     colors.copyWindow(movingNode, nodes["moved"])
     if "moved_segmentation" in nodes:

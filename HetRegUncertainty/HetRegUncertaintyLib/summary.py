@@ -30,6 +30,7 @@ def rows(summary, names=None, brief=False):
         ("displacement_mean_mm", _("Displacement, mean"), 1, "mm"),
         ("displacement_p95_mm", _("Displacement, 95th percentile"), 1, "mm"),
         ("displacement_max_mm", _("Displacement, largest"), 1, "mm"),
+        ("displacement_sd_median_mm", _("Displacement SD, median"), 2, "mm"),
         ("noise_sd_median", _("Noise SD, median"), None, _("intensity")),
         ("folded_percent", _("Folded voxels"), 2, "%"),
         ("inverse_error_mm", _("Inverse error, largest"), 3, "mm"),

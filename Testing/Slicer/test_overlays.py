@@ -16,6 +16,17 @@ def shown(panel, smallPair):
     return panel.logic.getParameterNode()
 
 
+@pytest.fixture
+def uncertainModel(tmp_path):
+    """File of a model, not trained, that also gives the uncertainty of its displacement."""
+    from hetreg.config import NetworkConfig
+    from hetreg.model import RegistrationModel
+
+    shape = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
+    RegistrationModel(NetworkConfig(sigma_z=True, **shape)).save(tmp_path / "uncertain.pt")
+    return str(tmp_path / "uncertain.pt")
+
+
 def picture(tag=layout.UNCERTAINTY):
     return runtime.grab(tag).astype(int)
 
@@ -63,12 +74,43 @@ def test_overlayIsColouredAndNoneIsGrey(panel, shown):
 
 def test_everyOverlay(panel, shown):
     composite = layout.sliceLogics()[2].GetSliceCompositeNode()
-    for overlay in [o for o in Overlay if o.value]:
+    for overlay in [o for o in Overlay if o.value and o.value not in results.OF_SOME_MODELS]:
         shown.overlay = overlay
         node = results.outputsOf(shown.transform)[overlay.value]
         assert composite.GetForegroundVolumeID() == node.GetID(), overlay
         assert [legend.GetTitleText() for legend in legends()] == [colors.styles()[overlay.value].title]
         assert colourful(picture()) > 100, overlay
+
+
+def isOffered(panel, overlay):
+    """True if the map can be chosen in the menu."""
+    menu = panel.ui.overlayComboBox
+    return bool(menu.model().index(list(Overlay).index(overlay), 0).flags())
+
+
+def test_displacementSdOnlyWhereTheModelGivesIt(panel, shown, uncertainModel):
+    p, composite = shown, layout.sliceLogics()[2].GetSliceCompositeNode()
+    assert "displacement_sd_mm" not in results.outputsOf(p.transform)
+    assert p.displacementSdMm is None
+    assert not isOffered(panel, Overlay.DISPLACEMENT_SD)
+    assert isOffered(panel, Overlay.DISPLACEMENT)
+    p.model = uncertainModel
+    panel.ui.registerButton.click()
+    assert isOffered(panel, Overlay.DISPLACEMENT_SD)
+    p.overlay = Overlay.DISPLACEMENT_SD
+    node = p.displacementSdMm
+    assert node.GetName() == "ES displacement SD"
+    assert composite.GetForegroundVolumeID() == node.GetID()
+    assert [legend.GetTitleText() for legend in legends()] == ["Displacement SD (mm)"]
+    assert colourful(picture()) > 100
+    assert "Displacement SD, median" in panel.ui.numbersLabel.text
+    assert panel.ui.opacitySlider.enabled
+    p.model = "auto"
+    panel.ui.registerButton.click()
+    assert not isOffered(panel, Overlay.DISPLACEMENT_SD)
+    assert composite.GetForegroundVolumeID() is None
+    assert not panel.ui.opacitySlider.enabled
+    assert legends() == []
 
 
 def test_legendIsDrawnAndRemoved(panel, shown):
