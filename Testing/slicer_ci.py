@@ -20,7 +20,7 @@ from pathlib import Path
 
 import slicer
 
-MODULES = ["HetRegUncertainty"]
+MODULES = ["HetRegUncertainty", "HetRegTraining"]
 swallowed: list[str] = []
 
 

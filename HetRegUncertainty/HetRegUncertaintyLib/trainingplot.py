@@ -92,9 +92,10 @@ def thin(columns):
 
 def _fill(role, steps, values, smoothed=True):
     points = [(s, v) for s, v in zip(steps, values, strict=True) if v is not None and np.isfinite(v)]
-    shown = smooth([v for _step, v in points]) if smoothed else [v for _step, v in points]
-    if len(points) == 1:
+    if len(points) < 2:
         points = []  # one point makes no line yet
+    known = [v for _step, v in points]
+    shown = smooth(known) if smoothed else known
     rows = np.array([(s, v, m) for (s, v), m in zip(points, shown, strict=True)], dtype=float).reshape(-1, 3)
     table = _node("Table", role, _("HetReg training: {role}").format(role=role))
     slicer.util.updateTableFromArray(table, thin(rows), [_("Step"), _("Value"), _("Smoothed")])
@@ -117,7 +118,8 @@ def _chart(role):
 
 def _series(role, column):
     names = {"value": _("Value"), "smoothed": _("Smoothed")}
-    series = _node("PlotSeries", f"{role}.{column}", names[column])
+    name = _("HetReg training: {role}, {column}").format(role=role, column=names[column])
+    series = _node("PlotSeries", f"{role}.{column}", name)
     series.SetAndObserveTableNodeID(_node("Table", role, "").GetID())
     series.SetXColumnName(_("Step"))
     series.SetYColumnName(names[column])

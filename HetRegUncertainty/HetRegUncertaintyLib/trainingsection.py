@@ -101,7 +101,7 @@ class TrainingSection:
         self.showInViews()
         self.log(self.run.outcome)
         self._status(self.run.outcome)
-        if self.run.failed and not slicer.app.testingEnabled():
+        if self.run.failed:
             slicer.util.errorDisplay(self.run.outcome, windowTitle=_("The training failed"))
 
     def _unguard(self):

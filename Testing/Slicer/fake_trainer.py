@@ -1,0 +1,115 @@
+"""Stands for `python -m hetreg train` in tests of the panel: speaks the protocol, and trains nothing.
+
+argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "deaf" to stop, "messy", "slow".
+"""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+STEPS = 40
+MODE = os.environ.get("FAKE_TRAINER", "")
+
+
+def say(event, **content):
+    print(json.dumps({"event": event, **content}), flush=True)
+
+
+def after(name):
+    return Path(sys.argv[sys.argv.index(name) + 1])
+
+
+def heard():
+    """A queue with the lines of the standard input."""
+    words = queue.Queue()
+    threading.Thread(target=lambda: [words.put(x.strip()) for x in sys.stdin], daemon=True).start()
+    return words
+
+
+def obey(words, output, step):
+    """Work off what was heard; while paused, wait for more."""
+    paused = False
+    while paused or not words.empty():
+        word = words.get()
+        if word in ("pause", "resume"):
+            paused = word == "pause"
+            say("paused" if paused else "resumed")
+        elif word == "stop" and MODE != "deaf":
+            (output / "last.ckpt").write_text(str(step))
+            say("stopped", step=step)
+            sys.exit(0)
+
+
+def preview(output, step):
+    import numpy as np
+    import SimpleITK as sitk
+
+    folder = output / "preview"
+    folder.mkdir(exist_ok=True)
+    for name in ("fixed", "moved", "noise_sd", "weight"):
+        array = np.random.default_rng(step).random((1, 16, 16), dtype=np.float32)
+        sitk.WriteImage(sitk.GetImageFromArray(array), folder / f"{name}.nrrd")
+    say("preview", step=step, folder=str(folder))
+
+
+def main():
+    assert sys.argv[1:4] == ["-m", "hetreg", "train"], sys.argv
+    config, output = json.loads(after("--config").read_text(encoding="utf-8")), after("--output")
+    if "--dry-run" in sys.argv:
+        pair = {
+            "case": "a1",
+            "patient": "a",
+            "split": "training",
+            "size": [32, 32],
+            "spacing_mm": [1.25, 1.25],
+        }
+        rejected = [{"file": "notes.txt", "reason": f"no image in {config['root']}"}]
+        say(
+            "dry_run",
+            pairs=[{**pair, "labels": [1, 3]}, {**pair, "case": "a2", "split": "test"}],
+            rejected=rejected,
+        )
+        return
+    words = heard()
+    output.mkdir(parents=True, exist_ok=True)
+    first = int((output / "last.ckpt").read_text()) if (output / "last.ckpt").is_file() else 0
+    say("data", training=8, validation=2, test=2)
+    if MODE == "deaf":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print(f"child {child.pid}", flush=True)
+    if MODE == "messy":
+        print("Warning: something", file=sys.stderr, flush=True)
+        sys.stdout.buffer.write(b'\x1b[31m 10%\r 20%\r 30%\n{broken json\n[1]\n\xff\xfe\n{"event": "st')
+        sys.stdout.buffer.flush()
+        time.sleep(0.1)
+        print('ep", "step": 0, "loss": 9.0}', flush=True)
+    for step in range(first + 1, STEPS + 1):
+        obey(words, output, step)
+        say(
+            "step",
+            step=step,
+            steps=STEPS,
+            epoch=1,
+            loss=1.0 / step,
+            variance_loss=-step,
+            eta_seconds=STEPS - step,
+        )
+        if step % 10 == 0:
+            say("validation", step=step, dice=0.8 + step / 1000, mse=0.1, folding=0.0, loss=0.1)
+            (output / "best.pt").write_bytes(b"weights")
+            preview(output, step)
+        if MODE == "crash" and step == STEPS // 2:
+            (output / "last.ckpt").write_text(str(step))
+            print("CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep(0.2 if MODE == "slow" else 0.02)
+    say("done", model=str(output / "best.pt"))
+
+
+main()

@@ -1,0 +1,193 @@
+"""The process beside Slicer: lines cut anywhere, stray output, crashes, and no process left behind."""
+
+import os
+import sys
+import time
+
+import pytest
+import qt
+
+import runtime
+from HetRegUncertaintyLib import process
+from HetRegUncertaintyLib.process import HetRegProcess, Lines, event
+
+
+class FakeBytes:
+    def __init__(self, content):
+        self.data = lambda: content
+
+
+class FakeProcess:
+    """Acts like a QProcess, by hand."""
+
+    def __init__(self):
+        self.slots, self.output, self.errors, self.started, self.written = {}, b"", b"", None, []
+        self.setProcessEnvironment = lambda environment: None
+
+    def connect(self, signal, slot):
+        self.slots[signal] = slot
+
+    def start(self, program, arguments):
+        self.started = (program, arguments)
+
+    def write(self, data):
+        self.written.append(data)
+
+    def readAllStandardOutput(self):
+        content, self.output = self.output, b""
+        return FakeBytes(content)
+
+    def readAllStandardError(self):
+        content, self.errors = self.errors, b""
+        return FakeBytes(content)
+
+    def says(self, content):
+        self.output = content
+        self.slots["readyReadStandardOutput()"]()
+
+    def ends(self, code, status=qt.QProcess.NormalExit):
+        self.slots["finished(int,QProcess::ExitStatus)"](code, status)
+
+
+class Heard:
+    """A HetRegProcess with everything that it called back."""
+
+    def __init__(self, qprocess=None):
+        self.events, self.log, self.ends = [], [], []
+        self.process = HetRegProcess(self.events.append, self.log.append, self._end, qprocess)
+
+    def _end(self, code, problem):
+        self.ends.append((code, problem))
+
+    def wait(self, seconds=60.0):
+        end = time.monotonic() + seconds
+        while not self.ends and time.monotonic() < end:
+            runtime.process_events(0.02)
+        return self.ends
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """program(text): the Python program that is run instead of the command line."""
+
+    def install(text):
+        file = tmp_path / "program"
+        file.write_text(f"#!{sys.executable}\n{text}\n", encoding="utf-8")
+        file.chmod(0o755)
+        monkeypatch.setattr(process, "python", lambda: str(file))
+
+    return install
+
+
+def test_linesHoweverTheyAreCut():
+    text = 'eins\n{"event": "ä"}\n\x1b[31mrot\x1b[0m\r\n 10%\r 20%\n'.encode()
+    for size in (1, 2, 3, 7, 100):
+        lines = Lines()
+        found = [line for i in range(0, len(text), size) for line in lines.add(text[i : i + size])]
+        assert found == ["eins", '{"event": "ä"}', "rot", " 20%"]
+    lines.add(b"no end")
+    assert lines.end() == ["no end"]
+    assert lines.end() == []
+
+
+@pytest.mark.parametrize("line", ["{broken", "[1, 2]", '{"other": 1}', '{"event": 3}', "text", ""])
+def test_whatIsNoEvent(line):
+    assert event(line) is None
+
+
+def test_eventsAndStrayOutput():
+    fake = FakeProcess()
+    heard = Heard(fake)
+    heard.process.start(["train", "--json"])
+    assert fake.started[1] == ["-m", "hetreg", "train", "--json"]
+    fake.says(b'warning\n{"event": "step", "st')
+    fake.says(b'ep": 3}\n{"event": "do')
+    heard.process.send("stop")
+    assert fake.written == [b"stop\n"]
+    fake.output = b'ne"}'
+    fake.ends(0)
+    assert heard.events == [{"event": "step", "step": 3}, {"event": "done"}]
+    assert heard.log == ["warning"]
+    assert heard.ends == [(0, "")]
+    assert not heard.process.running
+
+
+def test_secondStartIsRefused():
+    heard = Heard(FakeProcess())
+    heard.process.start([])
+    with pytest.raises(RuntimeError, match="going on"):
+        heard.process.start([])
+
+
+def test_errorOfTheCommandIsItsSentence():
+    fake = FakeProcess()
+    heard = Heard(fake)
+    heard.process.start([])
+    fake.errors = b"noise\nhetreg: There is no folder x.\n"
+    fake.ends(2)
+    heard.process.start([])
+    fake.says(b'{"event": "error", "message": "Out of memory."}\n')
+    fake.ends(1)
+    heard.process.start([])
+    fake.errors = b"KeyError: 3\n"
+    fake.ends(1)
+    (_code, first), (_code, second), (_code, third) = heard.ends
+    assert (first, second) == ("There is no folder x.", "Out of memory.")
+    assert "error code 1" in third
+    assert "KeyError: 3" in third
+
+
+def test_crashIsSaid(program):
+    program(
+        "import os, signal, sys; print('last words', file=sys.stderr); sys.stderr.flush()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    heard = Heard()
+    heard.process.start([])
+    ((code, problem),) = heard.wait()
+    assert code == -1
+    assert "crashed" in problem
+    assert "last words" in problem
+
+
+def test_programThatIsMissing(monkeypatch):
+    monkeypatch.setattr(process, "python", lambda: "/no/such/python")
+    heard = Heard()
+    heard.process.start([])
+    ((_code, problem),) = heard.wait()
+    assert "/no/such/python could not be started" in problem
+
+
+def test_killTakesTheWholeTree(program):
+    program(
+        "import subprocess, sys, time\n"
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "print('child', p.pid, flush=True); time.sleep(600)"
+    )
+    heard = Heard()
+    heard.process.start([])
+    while not heard.log:
+        runtime.process_events(0.02)
+    child = int(heard.log[0].split()[1])
+    heard.process.kill()
+    assert heard.wait()
+    assert not heard.process.running
+    assert not isAlive(child)
+
+
+def isAlive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_commandLineIsFoundFromAnywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    heard = Heard()
+    heard.process.start(["--version"])
+    assert heard.wait() == [(0, "")]
+    assert heard.log[0].startswith("hetreg ")
+    assert os.getcwd() == str(tmp_path)
