@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 
 import layouts
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from builders import assert_sentence
-from hetreg.config import GridConfig
+from builders import TINY, assert_sentence, tiny_training, train_samples
+from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.acdc import ACDCDataset
 from hetreg.datasets.base import split
 from hetreg.datasets.camus import CAMUSDataset
 from hetreg.datasets.headers import read_header
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.image import write_image
+from hetreg.model import RegistrationModel
 from hetreg.registry import DATASETS, resolve
+from hetreg.training.data import draw_batch, dry_run
+from hetreg.training.loop import train
 
 
 @pytest.fixture(scope="session")
@@ -99,16 +104,52 @@ def test_samples_of_a_layout(clean, name):
     assert all(a is b for a, b in zip(dataset.samples(GridConfig()), samples, strict=True))  # not read again
 
 
+def run_of(clean, name: str, **changes) -> TrainConfig:
+    """A short run on a layout, as the command line would start it."""
+    dataset = {"mitea": "pairs", "plain": "pairs", "camus_mhd": "camus"}.get(name, name)
+    return tiny_training(dataset=dataset, root=str(clean / name), **changes)
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_a_few_steps_of_training_on_each_layout(clean, name, tmp_path):
-    from builders import TINY, tiny_training
-    from hetreg.config import NetworkConfig
-    from hetreg.training.loop import train
-
-    samples = READERS[name][0](clean / name).samples(GridConfig())
-    network = NetworkConfig(ndim=samples[0].fixed.ndim, **TINY)
-    train(tiny_training(steps=3), tmp_path, network=network, samples=samples)
+    network = NetworkConfig(ndim=3 if name == "mitea" else 2, **TINY)
+    train(run_of(clean, name, steps=3), tmp_path, network=network)
     assert (tmp_path / "best.pt").is_file()
+    written = json.loads((tmp_path / "split.json").read_text())
+    assert sum(map(len, written.values())) == READERS[name][2]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_dry_run_lists_each_layout_with_the_parts_of_the_run(clean, name):
+    config = run_of(clean, name)
+    listed = dry_run(config)
+    assert listed["rejected"] == []
+    assert len(listed["pairs"]) == READERS[name][1]
+    part_of = {row["patient"]: row["split"] for row in listed["pairs"]}
+    samples = READERS[name][0](clean / name).samples(GridConfig())
+    for part, indices in split(samples, config).items():
+        assert {part_of[samples[i].patient] for i in indices} <= {part}
+
+
+def test_drawing_a_batch_costs_little_of_a_step():
+    config = TrainConfig(batch=4, device="cpu")
+    samples = train_samples(8, 128)
+    model = RegistrationModel(NetworkConfig())
+    batch = draw_batch(samples, config, 0)
+
+    def step():
+        model.move(batch.moving, batch.fixed).moved.square().mean().backward()
+
+    def seconds(work):
+        times = []
+        for _ in range(3):
+            started = time.process_time()
+            work()
+            times.append(time.process_time() - started)
+        return min(times)
+
+    step()
+    assert seconds(lambda: draw_batch(samples, config, 1)) < 0.2 * seconds(step)
 
 
 def test_the_images_and_labels_of_acdc_are_those_of_the_named_frames(clean):
@@ -156,8 +197,6 @@ def test_the_official_split_of_camus_is_used_where_its_lists_are(copy):
 
 
 def test_the_scans_of_a_subject_stay_together(clean):
-    from builders import tiny_training
-
     samples = PairsDataset(clean / "mitea").samples(GridConfig())
     parts = split(samples, tiny_training())
     groups = [{samples[i].patient for i in indices} for indices in parts.values()]
@@ -263,6 +302,7 @@ def test_dirt_in_a_plain_folder(tmp_path):
     (tmp_path / "empty_ED.nii.gz").touch()
     (tmp_path / "readme.txt").write_text("stray")
     write_image(layouts.stack(1).fixed, tmp_path / "good_ED.nrrd")
+    write_image(layouts.stack(1).fixed, tmp_path / "other.nrrd")
     listing = PairsDataset(tmp_path).scan()
     reasons = refused(listing)
     assert [(p.case, p.labels) for p in listing.pairs] == [("good", "both"), ("wronglabel", "fixed")]
@@ -271,7 +311,8 @@ def test_dirt_in_a_plain_folder(tmp_path):
         "broken_ES.nii.gz": "its pair",
         "lonely_ED.nii.gz": "no image of end-systole",
         "wronglabel_ED_seg.nii.gz": "could not be read",
-        "good_4d.nii.gz": "no role",
+        "good_4d.nii.gz": "4 dimensions",
+        "other.nrrd": "no role",
         "seq_ES.nii.gz": "4 dimensions",
         "seq_ED.nii.gz": "its pair",
         "empty_ED.nii.gz": "no image of end-systole",

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from .headers import COMPANIONS, ENDINGS, ending, is_hidden, stem
+from .headers import COMPANIONS, ENDINGS, ending, is_hidden, read_header, stem
 from .listing import Listing
 from .manifest import find_manifest, read_manifest
 from .pairing import Found, add_pair, place
@@ -90,7 +90,7 @@ def scan_folder(root: Path) -> Listing:
             continue
         parts = _role(path) if ending(path) else None
         if parts is None:
-            listing.reject(path, stray_reason(path, "<case>_ED and <case>_ES"))
+            listing.reject(path, _stray(path))
             continue
         folder, case, role = parts
         place(cases[folder, case], role, path, case or folder.name, listing)
@@ -99,6 +99,16 @@ def scan_folder(root: Path) -> Listing:
         case, patient = names[key]
         add_pair(listing, found, case, patient, split=_SPLITS.get(key[0].name.lower(), ""))
     return listing
+
+
+def _stray(path: Path) -> str:
+    """Why a file is refused that is no image of a phase by its name."""
+    try:
+        if ending(path):
+            read_header(path)  # a sequence or a damaged file is told as such
+    except ValueError as error:
+        return str(error)
+    return stray_reason(path, "<case>_ED and <case>_ES")
 
 
 def _names(keys: list[tuple[Path, str]]) -> dict[tuple[Path, str], tuple[str, str]]:
