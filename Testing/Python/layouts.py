@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from builders import assert_sentence
+from hetreg.datasets.listing import Listing
 from hetreg.datasets.phantom import PhantomPair, make_pair
 from hetreg.image import Image, write_image
 
@@ -124,3 +126,25 @@ def cut_off(path: Path, keep: float = 0.6) -> None:
 def cropped(image: Image, rows: int) -> Image:
     """The image without its last rows."""
     return replace(image, array=image.array[:, :-rows])
+
+
+def write_all(root: Path) -> Path:
+    """One folder for each layout: acdc, camus, camus_mhd, mitea, plain."""
+    for n in (1, 2):
+        acdc_patient(root / "acdc" / "training", n)
+    acdc_patient(root / "acdc" / "testing", 101)
+    for n in (1, 2, 3):
+        camus_patient(root / "camus" / "database_nifti", n)
+    camus_patient(root / "camus_mhd", 4, ending=".mhd")
+    camus_patient(root / "camus_mhd", 5, ending=".mhd")
+    mitea(root / "mitea", 2)
+    plain_pair(root / "plain", "a", 1)
+    plain_pair(root / "plain" / "deeper", "b", 2, labels="")
+    return root
+
+
+def refused(listing: Listing) -> dict[str, str]:
+    """{file name: reason}; every reason is a sentence."""
+    for item in listing.rejected:
+        assert_sentence(item.reason)
+    return {r.file.name: r.reason for r in listing.rejected}

@@ -62,7 +62,9 @@ def read_header(path: Path) -> Header:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
+        skewed = "orthonormal" in str(error)
         reason = "damaged, cut off or not of the format of its ending"
+        reason = "its axes are not at right angles" if skewed else reason
         raise ValueError(f"{name} could not be read as an image ({reason}).") from error
     size = tuple(int(n) for n in reader.GetSize())
     if len(size) == 4 and size[3] == 1:

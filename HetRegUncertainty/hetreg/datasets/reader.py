@@ -72,9 +72,12 @@ class FolderDataset:
         self._samples: dict[GridConfig, list[PairSample]] = {}
 
     def scan(self) -> Listing:
-        """All pairs and all refused files, by names and headers alone."""
+        """All pairs and all refused files, by names and headers alone. Raises OSError, ValueError."""
         if self._listing is None:
-            self._listing = self._scan()
+            try:
+                self._listing = self._scan()
+            except PermissionError as error:
+                raise OSError(f"{error.filename} may not be read: readable folders are accepted.") from error
         return self._listing
 
     def _scan(self) -> Listing:
