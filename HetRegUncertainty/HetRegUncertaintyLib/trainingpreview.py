@@ -14,6 +14,7 @@ from hetreg.image import read_image
 from . import colors, traininglayout, volumes
 
 ATTRIBUTE = "HetReg.TrainingPreview"
+LEGEND_SIZE, LEGEND_POSITION, LEGEND_FONT_SIZE = (0.16, 0.4), (0.98, 0.5), 11
 STYLES = {"noise_sd": "noise_sd", "weight": "snr_weight"}
 
 
@@ -71,6 +72,7 @@ def _update(role, image):
     node.SetAndObserveImageData(volumes.imageDataFromArray(image.array))
     if role in STYLES:
         colors.applyStyle(node, STYLES[role])
+        _showLegend(node)
 
 
 def _add(role):
@@ -91,6 +93,21 @@ def _add(role):
     node.GetDisplayNode().AutoWindowLevelOff()
     node.GetDisplayNode().SetSaveWithScene(False)
     return node
+
+
+def _showLegend(node):
+    """A narrow scale at the right, made once the views are there: they draw only what is added after them."""
+    logic = slicer.modules.colors.logic()
+    if not traininglayout.isShown() or logic.GetColorLegendDisplayNode(node) is not None:
+        return
+    legend = logic.AddDefaultColorLegendDisplayNode(node)
+    legend.SetSaveWithScene(False)
+    legend.SetTitleText("")
+    legend.SetLabelFormat("%.2g")
+    legend.SetNumberOfLabels(3)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_POSITION)
+    legend.GetLabelTextProperty().SetFontSize(LEGEND_FONT_SIZE)
 
 
 def _samePlace(image, node):

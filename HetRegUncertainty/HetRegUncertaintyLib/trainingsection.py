@@ -16,13 +16,13 @@ WAIT_S = 20.0
 
 
 class TrainingSection:
-    """onChange() is called when a run has started, paused, gone on or ended."""
+    """onChange() is called when a run has started, paused, gone on or ended, and after each validation."""
 
     def __init__(self, ui, onChange, process=None):
         self.ui, self._onChange = ui, onChange
         self.run = TrainingRun(self._onRun, self.log, process)
         self._guard, self._closed = CloseGuard(self._mayClose), False
-        self._state, self._preview, self._reason = State.IDLE, 0, ""
+        self._seen, self._preview, self._reason = (State.IDLE, 0), 0, ""
         self.wanted = False  # curves and preview in the views, also of a run that has ended
         self._timer = qt.QTimer()
         self._timer.setInterval(REFRESH_MS)
@@ -89,9 +89,11 @@ class TrainingSection:
         if self._closed:
             return
         self._update()
-        if self.run.state is not self._state:
-            self._state = self.run.state
-            if not self.running:
+        ended = self._seen[0] is not State.IDLE and not self.running
+        seen = (self.run.state, len(self.run.curves.validation_steps))
+        if seen != self._seen:
+            self._seen = seen
+            if ended:
                 self._onEnd()
             self._onChange()
 

@@ -36,7 +36,7 @@ sys.path[:0] = sys.argv[1:3]
 import runtime
 runtime.start()
 import slicer
-runtime.load_module(sys.argv[2] + "/HetRegUncertainty.py")
+runtime.load_modules([sys.argv[2] + "/" + name + ".py" for name in ("HetRegTraining", "HetRegUncertainty")])
 slicer.util.selectModule("HetRegUncertainty")
 panel = slicer.util.getModuleWidget("HetRegUncertainty")
 panel.ui.sampleButton.click()
@@ -48,6 +48,16 @@ assert panel.logic.getParameterNode().moved is not None
 import SampleData
 for name in sys.modules["HetRegUncertaintyLib.sampledata"].SAMPLES:
     assert SampleData.downloadSamples(name)
+slicer.util.selectModule("HetRegTraining")
+training = slicer.util.getModuleWidget("HetRegTraining")
+assert training.ui.startButton.enabled, training.ui.startButton.toolTip
+from HetRegUncertaintyLib.process import HetRegProcess
+said, ends = [], []
+HetRegProcess(said.append, said.append, lambda *end: ends.append(end)).start(["--version"])
+while not ends:
+    runtime.process_events(0.02)
+assert ends == [(0, "")], (ends, said)
+assert not runtime.errors(), runtime.errors()
 print("clicked")
 """
 
