@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 
 import pytest
 import torch
 
-from builders import assert_sentence, spread_model, tiny_model
+from builders import assert_sentence, tiny_model
 from hetreg import zoo
 from hetreg.config import GridConfig, NetworkConfig
-from hetreg.model import LOG_VARIANCE_Z_RANGE, RegistrationModel, sha256
-from hetreg.registry import NETWORKS
-from hetreg.spatial import compose, edge_window, integrate, warp
+from hetreg.model import RegistrationModel, sha256
+from hetreg.spatial import edge_window, integrate, warp
 
 SIZE = {2: (16, 24), 3: (8, 12, 16)}
 
@@ -58,102 +56,6 @@ def test_the_path_is_velocity_integration_warp(ndim):
     torch.testing.assert_close(motion.disp, integrate(motion.velocity, 7))
     again = model.move(moving, fixed, velocity=motion.velocity)
     assert torch.equal(again.moved, motion.moved)
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_with_sigma_z_the_network_gives_a_mean_and_a_small_variance(name, ndim):
-    model = RegistrationModel(NetworkConfig(architecture=name, ndim=ndim, size="tiny", sigma_z=True))
-    pair = torch.rand((2, 1, 1, *[16] * ndim), generator=torch.Generator().manual_seed(0))
-    motion = model.move(*pair)
-    assert motion.drawn is None
-    assert motion.velocity.shape == motion.log_variance_z.shape == (1, ndim, *[8] * ndim)
-    at_output = motion.log_variance_z + 2 * math.log(2)  # resized to half, the same length is half the voxels
-    torch.testing.assert_close(at_output, torch.full_like(at_output, -10.0), atol=0.05, rtol=0)
-    assert motion.velocity.abs().max() < 1e-3
-
-
-def test_without_sigma_z_there_is_no_variance_and_no_sample():
-    moving, fixed = images(2)
-    model = tiny_model()
-    motion = model.move(moving, fixed)
-    assert motion.log_variance_z is None
-    assert model.displacement_sd(motion) is None
-    for velocity in (None, motion.velocity):
-        with pytest.raises(ValueError, match="sigma_z") as caught:
-            model.move(moving, fixed, velocity=velocity, sample=model.noise(moving))
-        assert_sentence(caught.value)
-
-
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_a_sample_is_reparametrised_with_gradients_to_mean_and_variance(ndim):
-    moving, fixed = images(ndim)
-    model = spread_model(ndim, log_variance=-2.0, shift=(0.5,) * ndim, integration_steps=0, velocity_stride=1)
-    noise = model.noise(moving, torch.Generator().manual_seed(1))
-    assert noise.shape == (2, ndim, *SIZE[ndim])
-    motion = model.move(moving, fixed, sample=noise)
-    torch.testing.assert_close(motion.disp, 0.5 + math.exp(-1.0) * noise)
-    torch.testing.assert_close(motion.velocity, torch.full_like(motion.velocity, 0.5))
-    assert torch.equal(motion.drawn, motion.disp)
-    motion.disp.sum().backward()
-    gradient = model.displacement_net.head.bias.grad
-    assert gradient[:ndim].sum() == pytest.approx(noise.numel(), rel=1e-4)
-    expected = 0.5 * math.exp(-1.0) * noise.sum(dim=(0, *range(2, ndim + 2)))
-    slope = 1 - ((-2.0 + 8.0) / 12.0) ** 2  # of the soft clamp
-    torch.testing.assert_close(gradient[ndim:], slope * expected, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize("bias", [-1e6, 1e6])
-def test_log_variance_z_stays_in_its_range(bias):
-    model = spread_model(velocity_stride=1)
-    torch.nn.init.constant_(model.displacement_net.head.bias[2:], bias)
-    log_variance = model.move(*images(2)).log_variance_z
-    assert log_variance.min() >= LOG_VARIANCE_Z_RANGE[0] - 1e-3
-    assert log_variance.max() <= LOG_VARIANCE_Z_RANGE[1] + 1e-3
-
-
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("sampled", [False, True])
-def test_the_inverse_brings_the_points_back(ndim, sampled):
-    moving, fixed = images(ndim)
-    model = spread_model(ndim, log_variance=-8.0, shift=(0.25,) * ndim, velocity_stride=1)
-    window = edge_window(SIZE[ndim], 4)
-    sample = model.noise(moving, torch.Generator().manual_seed(0)) if sampled else None
-    motion = model.move(moving, fixed, window=window, sample=sample)
-    back = model.inverse(motion, fixed)
-    assert compose(motion.disp, back.disp).abs().mean() < 0.01 < motion.disp.abs().mean()
-    assert torch.equal(back.moved, warp(fixed, back.disp))
-    assert torch.equal(back.velocity, -motion.velocity)
-
-
-@pytest.mark.parametrize("ndim", [2, 3])
-def test_the_sd_of_a_displacement_that_is_z_is_sigma_z(ndim):
-    model = spread_model(ndim, log_variance=-3.0, integration_steps=0, velocity_stride=1)
-    sd = model.displacement_sd(model.move(*images(ndim)))
-    torch.testing.assert_close(sd, torch.full_like(sd, math.exp(-1.5)))
-
-
-@pytest.mark.parametrize(("steps", "stride"), [(0, 2), (7, 1), (7, 2)])
-def test_the_sd_of_an_integrated_displacement_is_that_of_many_draws(steps, stride):
-    model = spread_model(log_variance=-8.0, integration_steps=steps, velocity_stride=stride)
-    moving, fixed = images(2)
-    motion = model.move(moving, fixed)
-    generator = torch.Generator().manual_seed(5)
-    draws = [model.move(moving, fixed, sample=model.noise(moving, generator)).disp for _ in range(400)]
-    expected = torch.stack(draws).std(dim=0).square().mean().sqrt()
-    sd = model.displacement_sd(motion)
-    assert sd.shape == motion.disp.shape
-    assert sd.square().mean().sqrt().item() == pytest.approx(expected.item(), rel=0.03)
-    assert torch.equal(sd, model.displacement_sd(motion))
-    assert torch.equal(sd[0], sd[1])  # both pairs got the same noise
-
-
-def test_the_sd_vanishes_with_the_window():
-    model = spread_model(log_variance=0.0, velocity_stride=1)
-    sd = model.displacement_sd(model.move(*images(2), window=edge_window(SIZE[2], 4)))
-    for axis in (2, 3):
-        assert sd.index_select(axis, torch.tensor([0, sd.shape[axis] - 1])).max() < 1e-3
-    assert sd.max() > 0.2
 
 
 def test_half_precision_outputs_are_integrated_in_single():

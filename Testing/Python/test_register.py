@@ -20,7 +20,6 @@ from builders import (
     resample,
     sampled,
     scene,
-    spread_model,
     tiny_model,
 )
 from hetreg import register, zoo
@@ -203,52 +202,6 @@ def test_twice_the_same_is_the_same_to_the_bit(refine):
     for name in ("disp_vox", "disp_lps_mm", "inverse_disp_lps_mm"):
         assert np.array_equal(getattr(first, name), getattr(second, name))
     assert np.array_equal(first.noise_variance.array, second.noise_variance.array)
-
-
-@pytest.mark.parametrize("name", ["volume", "oblique volume", "slices along j", "oblique stack", "one slice"])
-def test_the_sd_of_the_displacement_is_in_mm_on_the_fixed_grid(name):
-    fixed = FIXED[name]
-    flat = min(fixed.array.shape) < 5
-    ndim = 2 if flat else 3
-    still = GridConfig(taper_vox=1, max_size=512)
-    model = spread_model(ndim, log_variance=-4.0, integration_steps=0, velocity_stride=1, grid=still)
-    result = register_pair(fixed, ELSEWHERE, model)
-    sd = result.displacement_sd_mm
-    np.testing.assert_array_equal(sd.ijk_to_lps, fixed.ijk_to_lps)
-    assert sd.array.shape == fixed.array.shape
-    assert sd.array.dtype == np.float32
-    axes = [a for a in range(3) if not flat or a != int(np.argmin(fixed.array.shape))]
-    expected = np.exp(-2.0) * np.sqrt(np.sum(fixed.spacing_mm[::-1][axes] ** 2))
-    middle = tuple(slice(n // 3, n - n // 3) if n > 5 else slice(None) for n in fixed.array.shape)
-    np.testing.assert_allclose(sd.array[middle], expected, rtol=1e-3)
-    for axis in axes:  # where the field is held at zero
-        assert np.take(sd.array, [0, -1], axis=axis).max() < 1e-4 * expected
-    assert result.summary["displacement_sd_median_mm"] == pytest.approx(expected, rel=0.01)
-
-
-def test_the_sd_in_mm_knows_the_spacing_of_a_resampled_grid():
-    fixed, moving = (sampled((40, 40, 1), (1, 1, 1), function=f) for f in (scene, lambda p: scene(p + 1)))
-    coarse = GridConfig(taper_vox=1, min_spacing_mm=2.0)
-    model = spread_model(log_variance=-4.0, integration_steps=0, velocity_stride=1, grid=coarse)
-    sd = register_pair(fixed, moving, model).displacement_sd_mm.array
-    np.testing.assert_allclose(sd[0, 15:25, 15:25], np.exp(-2.0) * np.sqrt(2) * 2.0, rtol=1e-3)
-
-
-@pytest.mark.parametrize("refine", [0, 2])
-def test_an_integrated_sd_is_the_same_twice_and_does_not_move_the_image(refine):
-    config = RegisterConfig(refine=refine)
-    first, second = (register_pair(*pair_2d(), spread_model(log_variance=-3.0), config) for _ in range(2))
-    assert np.array_equal(first.displacement_sd_mm.array, second.displacement_sd_mm.array)
-    assert 0.1 < first.summary["displacement_sd_median_mm"] < 1.0
-    sure = register_pair(*pair_2d(), spread_model(log_variance=-15.0), config)
-    assert np.array_equal(first.disp_vox, sure.disp_vox)
-    assert sure.summary["displacement_sd_median_mm"] < 0.01
-
-
-def test_without_sigma_z_no_sd_is_given():
-    result = registered(*pair_2d())
-    assert result.displacement_sd_mm is None
-    assert "displacement_sd_median_mm" not in result.summary
 
 
 def test_slices_do_not_know_of_each_other(monkeypatch):
