@@ -7,13 +7,13 @@ import sys
 
 import pytest
 import torch
-from monai.networks.nets.swin_unetr import window_partition
+from monai.networks.nets.swin_unetr import SwinTransformerBlock, compute_mask, window_partition
 
 from builders import TINY, assert_sentence, points_of, sampled, scene
 from hetreg.config import NetworkConfig, TrainConfig, network_config
 from hetreg.model import RegistrationModel
 from hetreg.networks.base import PairNetwork
-from hetreg.networks.transmorph import WINDOWS, attention_mask
+from hetreg.networks.transmorph import WINDOWS, Stage, attention_mask
 from hetreg.networks.unet import UNet
 from hetreg.networks.variance import LOG_VARIANCE_RANGE, VarianceNet, soft_clamp
 from hetreg.register import register_pair
@@ -137,6 +137,20 @@ def test_transmorph_does_not_see_the_padding_of_its_windows(ndim):
         near = (windows[:, :, None] - windows[:, None]).abs() < torch.tensor(window)
         allowed = near.all(dim=-1) & real[:, :, None] & real[:, None]
         assert torch.equal(mask[real] == 0, allowed[real])
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_where_windows_fit_a_stage_is_that_of_monai(ndim):
+    torch.manual_seed(0)
+    window = WINDOWS[ndim]
+    shift = tuple(w // 2 for w in window)
+    stage = Stage(ndim, 8, 2, [0.0, 0.0]).eval()
+    theirs = [SwinTransformerBlock(8, 2, window, s, qkv_bias=False).eval() for s in ((0,) * ndim, shift)]
+    for ours, block in zip(stage.blocks, theirs, strict=True):
+        block.load_state_dict({k.replace("attention", "attn"): v for k, v in ours.state_dict().items()})
+    x = torch.rand(2, *(2 * w for w in window), 8)
+    mask = compute_mask([2 * w for w in window], window, shift, torch.device("cpu"))
+    torch.testing.assert_close(stage(x), theirs[1](theirs[0](x, mask), mask), atol=1e-5, rtol=1e-5)
 
 
 def test_no_mask_where_whole_windows_fit():

@@ -112,7 +112,7 @@ def attention_mask(
     return (tokens[:, None] != tokens[:, :, None]).to(region.dtype) * _MASKED
 
 
-class _Stage(nn.Module):
+class Stage(nn.Module):
     """Blocks with plain and shifted windows in turn: (B, *grid, C) -> the same."""
 
     def __init__(self, ndim: int, channels: int, heads: int, drop_path: list[float]) -> None:
@@ -181,7 +181,7 @@ class TransMorph(PairNetwork):
         rates = torch.linspace(0.0, shape.drop_path, sum(shape.depths)).tolist()
         starts = [sum(shape.depths[:n]) for n in range(stages)]
         self.stages = nn.ModuleList(
-            _Stage(ndim, c, h, rates[s : s + d])
+            Stage(ndim, c, h, rates[s : s + d])
             for c, h, s, d in zip(channels, shape.heads, starts, shape.depths, strict=True)
         )
         self.merges = nn.ModuleList(_swin().PatchMergingV2(c, spatial_dims=ndim) for c in channels[:-1])
