@@ -52,6 +52,9 @@ class HetRegUncertainty(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
+LAST = -1000.0  # priority of an observer that comes after Slicer's own
+
+
 def registerSampleData():
     """After startup: samples, the layout, and the rest of an installation that needed a restart."""
     layout.register()
@@ -89,6 +92,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=LAST)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -127,6 +131,10 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """Another scene is there."""
         if self._entered:
             self.initializeParameterNode()
+
+    def onSceneEndBatch(self, caller, event):
+        """After closing, Slicer's layout logic brings the last layout back: now it can be changed."""
+        self.inspector.restoreLayout()
 
     def initializeParameterNode(self):
         """Follow the scene's parameter node."""

@@ -3,6 +3,7 @@
 Its slice views and its 3D view are its own, so that the user's Red, Yellow and Green views stay as they are.
 """
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
@@ -12,6 +13,7 @@ FIXED, MOVED, UNCERTAINTY = "HetRegFixed", "HetRegMoved", "HetRegUncertainty"
 VIEWS = (FIXED, MOVED, UNCERTAINTY)
 THREE_D = "HetReg3D"
 NONE = -1
+CAMERA_DISTANCE, TILT = 1.9, 0.7  # in fields of view of the slice; tangent of the angle to its normal
 
 
 def register():
@@ -53,7 +55,7 @@ def show(volume):
         _showIn3D(view)
     for logic in sliceLogics():
         logic.GetSliceCompositeNode().SetLinkedControl(True)
-    slicer.app.layoutManager().resetThreeDViews()
+    _lookAtSlice(sliceLogics()[1].GetSliceNode())
 
 
 def restore(formerLayout):
@@ -88,6 +90,21 @@ def _showIn3D(view):
     view.RemoveAllThreeDViewIDs()
     view.AddThreeDViewID(threeD.GetID())
     view.SetSliceVisible(view.GetSingletonTag() == MOVED)
+
+
+def _lookAtSlice(view):
+    """Turn the 3D view to the slice: upright as in the slice view, from a little below."""
+    threeD = slicer.mrmlScene.GetSingletonNode(THREE_D, "vtkMRMLViewNode")
+    threeD.SetBoxVisible(False)
+    threeD.SetAxisLabelsVisible(False)
+    camera = slicer.modules.cameras.logic().GetViewActiveCameraNode(threeD)
+    axes = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3]
+    up, normal, center = axes[:, 1], axes[:, 2], axes[:, 3]
+    distance = CAMERA_DISTANCE * max(view.GetFieldOfView()[:2])
+    camera.SetFocalPoint(*center)
+    camera.SetPosition(*(center - distance * (normal + TILT * up) / np.hypot(1.0, TILT)))
+    camera.SetViewUp(*up)
+    camera.ResetClippingRange()
 
 
 def _fit(logic, volume):
