@@ -217,6 +217,10 @@ class TrainConfig(_Config):
                     f"{name} is {getattr(self, name)!r}, which method {self.method} does not use: accepted "
                     f"are {', '.join(used)}."
                 )
+        if METHODS[self.method].weight == "oracle" and self.augment:
+            raise ValueError(
+                "augment would change the true variance that method oracle_weight needs: False is accepted."
+            )
 
     def for_method(self, method: str) -> TrainConfig:
         """The same run by another method; options that it does not use go back to their default."""
@@ -224,7 +228,8 @@ class TrainConfig(_Config):
             raise ValueError(f"method is '{method}': accepted are {', '.join(METHODS)}.")
         used = METHODS[method].options
         unused = {n: d for n, d in _defaults(self).items() if n in method_options() and n not in used}
-        return replace(self, method=method, **unused)
+        augment = self.augment and METHODS[method].weight != "oracle"
+        return replace(self, method=method, augment=augment, **unused)
 
     @property
     def total_steps(self) -> int:

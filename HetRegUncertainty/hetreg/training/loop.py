@@ -118,6 +118,8 @@ def train(
     """
     progress, grid = progress or Progress(), grid or GridConfig()
     ranks = join(config.device)
+    if not ranks.first:
+        progress = Progress()
     try:
         _check(config, ranks)
         loaded = samples if samples is not None else load_samples(config, grid, progress.part(0.0, 0.05))

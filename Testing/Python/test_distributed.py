@@ -1,0 +1,98 @@
+"""Two processes do what one does with the same batch; a killed run goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import hetreg
+from hetreg.model import RegistrationModel
+from hetreg.training.distributed import Ranks
+
+FLAGS = {"size": "tiny", "phantoms": 4, "steps": 8, "warmup": 2, "variance-warmup": 2, "batch": 4, "crop": 32}
+FLAGS |= {"validate-every": 1, "device": "cpu", "learning-rate": 0.001}
+
+
+def start(folder: Path, *launcher: str, **changes: object) -> subprocess.Popen:
+    """A training in a process of its own (or, with a launcher, several)."""
+    flags = FLAGS | {k.replace("_", "-"): v for k, v in changes.items()}
+    arguments = ["train", "--json", "--output", str(folder)]
+    arguments += [a for name, value in flags.items() for a in (f"--{name}", str(value))]
+    environment = os.environ | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, "-m", "hetreg", *arguments]
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def losses(folder: Path) -> list[list[float]]:
+    """Loss and variance loss of each logged step."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    names = ("loss", "variance_loss", "mean_variance")
+    return [[r[n] for n in names if n in r] for r in rows if r["event"] == "step"]
+
+
+def weights(folder: Path, name: str) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint or of a model file."""
+    return torch.load(folder / name, weights_only=True)["state"]
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    """True if two sets of tensors agree bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ours_sigma_z", "nll"])
+def test_two_processes_give_the_losses_of_one(tmp_path, method):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    runs = [start(tmp_path / "one", method=method, clip=0.1)]
+    runs.append(start(tmp_path / "two", *launcher, method=method, clip=0.1))
+    outputs = [run.communicate(timeout=240)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], outputs
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    assert len(one) == len(two) == 8
+    for a, b in zip(one, two, strict=True):
+        assert a == pytest.approx(b, abs=1e-5)
+    events = [json.loads(line)["event"] for line in outputs[1].splitlines() if line.startswith("{")]
+    assert events.count("done") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["ours", "sigma_z"])
+def test_a_run_killed_in_an_epoch_goes_on_bit_for_bit(tmp_path, method):
+    changes = {"method": method, "steps": 30, "steps_per_epoch": 10, "validate_every": 4}
+    whole = start(tmp_path / "whole", **changes)
+    cut = start(tmp_path / "cut", **changes)
+    path = tmp_path / "cut" / "last.ckpt"
+    while not path.exists():
+        assert cut.poll() is None
+        time.sleep(0.005)
+    cut.kill()  # SIGKILL: nothing is written any more
+    assert cut.wait() != 0
+    assert 0 < torch.load(path, weights_only=True)["step"] < 30
+    again = start(tmp_path / "cut", **changes)
+    assert [p.wait(timeout=240) for p in (whole, again)] == [0, 0]
+    assert same(weights(tmp_path / "whole", "last.ckpt"), weights(tmp_path / "cut", "last.ckpt"))
+    assert same(weights(tmp_path / "whole", "best.pt"), weights(tmp_path / "cut", "best.pt"))
+    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
+    assert RegistrationModel.load(tmp_path / "cut" / "best.pt").ndim == 2
+
+
+def test_one_process_alone_leaves_everything_as_it_is():
+    ranks = Ranks(torch.device("cpu"))
+    parameter = torch.nn.Parameter(torch.ones(3))
+    parameter.grad = torch.ones(3)
+    ranks.mean_gradients([parameter])
+    assert parameter.grad.tolist() == [1, 1, 1]
+    assert ranks.mean({"loss": 2.0}) == {"loss": 2.0}
+    assert ranks.first
+    assert ranks.first_says(True)
+    assert not ranks.first_says(False)
