@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Steps per second of our training step against a plain one, side by side in one run on 2 CPU threads.
+
+    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/train_throughput.py [--rounds 10] [--profile]
+
+The plain step is what a first implementation does with the same networks, losses and batch (VoxelMorph 2D,
+128 x 128, batch 8, method `ours`): each pair is read, cropped and augmented on its own before the step, the
+weights have torch's default layout, and what a loss needs is computed where it is needed, so that the
+displacement network runs once for the weight, once for the displacement loss and once for the variance loss.
+Both take turns, so that other work on the machine slows both alike; the median of the rounds is reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+
+import torch
+
+from hetreg.config import GridConfig, TrainConfig, network_config
+from hetreg.datasets.base import PairSample, augment_pair, stack
+from hetreg.datasets.simulated import PhantomDataset
+from hetreg.losses.nll import gaussian_nll
+from hetreg.losses.smoothness import mean_squared_gradient
+from hetreg.losses.snr_weighted import data_weight
+from hetreg.model import RegistrationModel
+from hetreg.training.data import batches
+from hetreg.training.distributed import Ranks
+from hetreg.training.trainer import Trainer
+
+CONFIG = TrainConfig(batch=8, crop=128, warmup=0, steps=1_000_000, device="cpu")
+
+
+class Plain:
+    """The same step written plainly."""
+
+    def __init__(self, samples: list[PairSample]) -> None:
+        torch.manual_seed(0)
+        self.samples, self.model = samples, RegistrationModel(network_config(CONFIG, 2)).train()
+        self.first = torch.optim.Adam(self.model.displacement_net.parameters(), CONFIG.learning_rate)
+        self.second = torch.optim.Adam(self.model.variance_net.parameters(), CONFIG.learning_rate)
+        self.generator = torch.Generator().manual_seed(0)
+
+    def load(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Fixed and moving images, pair by pair."""
+        pairs = []
+        for _ in range(CONFIG.batch):
+            n = int(torch.randint(len(self.samples), (1,), generator=self.generator))
+            offset = [torch.randint(-16, 17, (2,), generator=self.generator).tolist()]
+            images = [stack([self.samples[n]], name, CONFIG.crop, offset) for name in ("fixed", "moving")]
+            pairs.append(augment_pair(*images, self.generator))
+        fixed, moving = zip(*pairs, strict=True)
+        return torch.cat(fixed), torch.cat(moving)
+
+    def step(self) -> None:
+        """Load, displacement step, variance step."""
+        model, (fixed, moving) = self.model, self.load()
+        with torch.no_grad():
+            variance = model.log_variance(model.move(moving, fixed).moved, fixed)
+            weight = data_weight(fixed, variance)
+        self.first.zero_grad()
+        motion = model.move(moving, fixed)
+        data = (weight * (fixed - motion.moved).square()).mean()
+        (data + CONFIG.smoothness * mean_squared_gradient(motion.disp)).backward()
+        self.first.step()
+        self.second.zero_grad()
+        with torch.no_grad():
+            moved = model.move(moving, fixed).moved
+        gaussian_nll(fixed, moved, model.log_variance(moved, fixed), beta=CONFIG.beta).backward()
+        self.second.step()
+
+
+class Ours:
+    """The loop's own step with its own batches."""
+
+    def __init__(self, samples: list[PairSample]) -> None:
+        self.trainer = Trainer(CONFIG, network_config(CONFIG, 2), GridConfig(), Ranks(torch.device("cpu")))
+        self.trainer.model.train()
+        self.batches: Iterator = batches(samples, CONFIG, 0)
+
+    def step(self) -> None:
+        """The next batch, displacement step, variance step."""
+        self.trainer.one_step(next(self.batches))
+
+
+def seconds(run: Plain | Ours, steps: int) -> float:
+    """Seconds per step."""
+    began = time.perf_counter()
+    for _ in range(steps):
+        run.step()
+    return (time.perf_counter() - began) / steps
+
+
+def waiting(run: Ours, steps: int) -> float:
+    """Share of the time that the step waits for its batch."""
+    waited, began = 0.0, time.perf_counter()
+    for _ in range(steps):
+        at = time.perf_counter()
+        batch = next(run.batches)
+        waited += time.perf_counter() - at
+        run.trainer.one_step(batch)
+    return waited / (time.perf_counter() - began)
+
+
+def profile(run: Plain | Ours) -> str:
+    """Where the time of a step goes."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as recorded:
+        for _ in range(3):
+            run.step()
+    return recorded.key_averages().table(
+        sort_by="self_cpu_time_total", row_limit=10, max_name_column_width=50
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=2, help="steps per round and side")
+    parser.add_argument("--profile", action="store_true", help="also show where the time goes")
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    samples = PhantomDataset("mri2d", 8).samples(GridConfig())
+    plain, ours = Plain(samples), Ours(samples)
+    seconds(plain, 1), seconds(ours, 1)  # warm up
+    rounds = [
+        (seconds(plain, arguments.steps), seconds(ours, arguments.steps)) for _ in range(arguments.rounds)
+    ]
+    times = [statistics.median(r[n] for r in rounds) for n in (0, 1)]
+    for name, value in zip(("plain", "ours"), times, strict=True):
+        print(f"{name:6} {1000 * value:8.1f} ms per step  {1 / value:6.2f} steps/s")
+    ratios = sorted(a / b for a, b in rounds)
+    print(f"ratio  {statistics.median(ratios):.2f} (median; {ratios[0]:.2f} to {ratios[-1]:.2f})")
+    print(f"our step waits for data {100 * waiting(ours, 5):.1f} % of the time")
+    if arguments.profile:
+        for name, run in (("plain", plain), ("ours", ours)):
+            print(f"\n{name}\n{profile(run)}")
+
+
+if __name__ == "__main__":
+    main()
