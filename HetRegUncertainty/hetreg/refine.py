@@ -51,6 +51,26 @@ def gaussian_smooth(field: Tensor, sigma_vox: float) -> Tensor:
     return field
 
 
+class AdamStep:
+    """The step of Adam (Kingma 2015) with its usual constants, for one tensor.
+
+    By hand because `torch.optim` imports Triton in CUDA builds, which crashes a process in which Mesa's
+    software renderer already runs, as it does in Slicer on machines without a GPU driver.
+    """
+
+    def __init__(self, like: Tensor, rate: float = LEARNING_RATE) -> None:
+        self._rate, self._count = rate, 0
+        self._mean, self._square = torch.zeros_like(like), torch.zeros_like(like)
+
+    def __call__(self, gradient: Tensor) -> Tensor:
+        """What to subtract, given the gradient; the shape of the tensor."""
+        self._count += 1
+        self._mean.lerp_(gradient, 0.1)
+        self._square.lerp_(gradient.square(), 0.001)
+        mean, square = self._mean / (1 - 0.9**self._count), self._square / (1 - 0.999**self._count)
+        return self._rate * mean / (square.sqrt() + 1e-8)
+
+
 def optimise(
     model: RegistrationModel,
     moving: Tensor,
@@ -72,8 +92,7 @@ def optimise(
     start = start.detach().clone()
     update = torch.zeros_like(start, requires_grad=True)
     small = None if window is None else resize(window, start.shape[2:])
-    optimiser = torch.optim.Adam([update], lr=LEARNING_RATE)
-    loss, weight = SNRWeightedMSE(), None
+    descend, loss, weight = AdamStep(start), SNRWeightedMSE(), None
 
     def current() -> Motion:
         step = gaussian_smooth(update, KERNEL_SIGMA_VOX)
@@ -88,8 +107,8 @@ def optimise(
             data = loss(LossInputs(fixed, motion.moved, motion.disp, weight=weight))
             total = data + options.smoothness * mean_squared_gradient(motion.disp)
             (gradient,) = torch.autograd.grad(total * fixed.shape[0], update)
-            update.grad = gradient
-            optimiser.step()
+            with torch.no_grad():
+                update -= descend(gradient)
     with torch.no_grad():
         motion = current()
     return Motion(motion.moved.detach(), motion.disp.detach(), motion.velocity.detach())
@@ -101,4 +120,5 @@ def _weight(
     with torch.no_grad():
         log_variance = model.log_variance(motion.moved, fixed)
         mask = None if mask is None else mask.expand_as(fixed)
-        return data_weight(fixed, log_variance, mode=options.weight_mode, gamma=options.gamma, mask=mask)
+        weight = data_weight(fixed, log_variance, mode=options.weight_mode, gamma=options.gamma, mask=mask)
+        return weight.nan_to_num(1.0)  # mode "released" has no value for gamma 0 or a constant ratio

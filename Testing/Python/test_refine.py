@@ -13,7 +13,7 @@ from hetreg.losses.snr_weighted import data_weight
 from hetreg.model import Motion, RegistrationModel
 from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
-from hetreg.refine import RefineOptions, gaussian_smooth, optimise
+from hetreg.refine import AdamStep, RefineOptions, gaussian_smooth, optimise
 from hetreg.spatial import edge_window
 
 
@@ -129,3 +129,15 @@ def test_gaussian_smoothing_equals_scipy(ndim):
     torch.testing.assert_close(ours, torch.from_numpy(theirs))
     assert gaussian_smooth(field, 0.0) is field
     torch.testing.assert_close(gaussian_smooth(torch.ones_like(field), 2.0), torch.ones_like(field))
+
+
+def test_adam_step_equals_torch():
+    parameter = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    mine, step = torch.zeros(1, 2, 4, 4), AdamStep(torch.zeros(1, 2, 4, 4), rate=0.1)
+    optimiser = torch.optim.Adam([parameter], lr=0.1)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        parameter.grad = torch.randn(1, 2, 4, 4, generator=generator)
+        mine -= step(parameter.grad)
+        optimiser.step()
+    torch.testing.assert_close(mine, parameter.detach())
