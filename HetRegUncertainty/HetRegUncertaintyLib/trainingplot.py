@@ -4,6 +4,7 @@ Tables, series and charts are made once, filled again as the training goes on, a
 the run folder has the same numbers in log.csv.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,15 +31,19 @@ class Curves:
     validation_loss: list = field(default_factory=list)
 
     def add(self, event):
-        """Take over an event of the kind "step" or "validation"."""
+        """Take over an event of the kind "step" or "validation". A run that goes on may repeat some steps."""
         if event["event"] == "step":
-            self.steps.append(event.get("step", 0))
-            self.loss.append(event.get("loss"))
-            self.variance_loss.append(event.get("variance_loss"))
+            columns = (self.steps, self.loss, self.variance_loss)
+            values = (event.get("step", 0), event.get("loss"), event.get("variance_loss"))
         elif event["event"] == "validation":
-            self.validation_steps.append(event.get("step", 0))
-            self.dice.append(event.get("dice"))
-            self.validation_loss.append(event.get("loss"))
+            columns = (self.validation_steps, self.dice, self.validation_loss)
+            values = (event.get("step", 0), event.get("dice"), event.get("loss"))
+        else:
+            return
+        for column in columns[::-1]:
+            del column[bisect_left(columns[0], values[0]) :]
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
 
     @property
     def hasDice(self):

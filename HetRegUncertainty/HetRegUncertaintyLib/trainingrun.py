@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import time
 from enum import Enum
 
 from slicer.i18n import tr as _
@@ -39,8 +38,7 @@ class TrainingRun:
 
     def _forget(self):
         self.last, self.pairs, self.previewFolder, self.previews = {}, {}, "", 0
-        self.model, self.outcome, self.failed = "", "", False
-        self.began = time.monotonic()
+        self.model, self.outcome, self.note, self.failed = "", "", "", False
 
     @property
     def running(self):
@@ -107,8 +105,8 @@ class TrainingRun:
         elif kind == "done":
             self.outcome = _("Finished.")
             self.model = str(content.get("model", ""))
-        elif "message" in content and kind != "error":
-            self._onLog(str(content["message"]))
+        elif kind == "progress":
+            self.note = str(content.get("message", ""))
         self._onChange()
 
     def _onEnd(self, code, problem):
@@ -122,14 +120,14 @@ class TrainingRun:
         if not self.model and os.path.isfile(os.path.join(self.folder, MODEL)):
             self.model = os.path.join(self.folder, MODEL)
         if not self.failed and canContinue(self.folder) and not self.outcome.startswith(_("Finished.")):
-            self.outcome += " " + _("Start goes on from there.")
+            self.outcome += " " + _("Continue goes on from there.")
         self._onChange()
 
     def _explained(self, code, problem):
         """Bad input needs no more than its sentence; after a crash, what is left and how to go on."""
         if code == 2:
             return problem
-        kept = _("The checkpoint in the output folder was kept: Start goes on from there.")
+        kept = _("The checkpoint in the output folder was kept: Continue goes on from there.")
         return problem + (" " + kept if canContinue(self.folder) else "")
 
 

@@ -188,7 +188,7 @@ def duration(seconds):
 def status(run):
     """One line on what the run is doing."""
     fixed = {
-        State.STARTING: _("Preparing the pairs..."),
+        State.STARTING: run.note or _("Preparing the pairs..."),
         State.PAUSING: _("Pausing after this batch..."),
         State.PAUSED: _("Paused."),
         State.STOPPING: _("Stopping after this batch, writing a checkpoint..."),

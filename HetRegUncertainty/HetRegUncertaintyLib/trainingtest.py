@@ -71,8 +71,8 @@ class SelfTest:
             self._waitFor(lambda: not panel.section.running)
             self.assertFalse(panel.section.run.failed, panel.ui.statusLabel.text)
             self.assertTrue(panel.ui.useButton.enabled)
-            losses = panel.section.run.curves.loss
-            self.assertLess(losses[-1], losses[0])
+            curves = panel.section.run.curves
+            self.assertLess(curves.validation_loss[-1], curves.validation_loss[0])
 
     def _panel(self):
         slicer.util.selectModule("HetRegTraining")
@@ -86,11 +86,11 @@ class SelfTest:
             time.sleep(0.01)
 
 
-def small(parameters, folder, batches=40):
+def small(parameters, folder, batches=30):
     """Values for the smallest training that still learns something."""
     parameters.networkSize = trainingparameters.NetworkSize("tiny")
-    parameters.phantoms, parameters.crop, parameters.batch = 12, 64, 4
+    parameters.phantoms, parameters.crop, parameters.batch, parameters.augment = 8, 64, 2, False
     parameters.length, parameters.lengthUnit = batches, trainingparameters.LengthUnit.STEPS
-    parameters.learningRate, parameters.warmup, parameters.validateEvery = 0.003, 5, 10
+    parameters.learningRate, parameters.warmup, parameters.validateEvery = 0.01, 2, 10
     parameters.device = trainingparameters.Device.CPU
     parameters.outputFolder = folder

@@ -108,7 +108,7 @@ def main():
             (output / "last.ckpt").write_text(str(step))
             print("CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep(0.2 if MODE == "slow" else 0.02)
+        time.sleep(0.1 if MODE == "slow" else 0.02)
     say("done", model=str(output / "best.pt"))
 
 

@@ -19,6 +19,7 @@ from HetRegUncertaintyLib import (
     trainingparameters,
     trainingplot,
     trainingpreview,
+    trainingtest,
 )
 from HetRegUncertaintyLib.parameters import outputParameter
 from HetRegUncertaintyLib.trainingparameters import Dataset, LengthUnit, Method, Network, trainConfig
@@ -205,10 +206,12 @@ def test_startPauseResumeStop(training, fake):
 
 
 def test_continuesAfterStop(training, fake):
+    fake("slow")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 5)
     training.ui.stopButton.click()
     wait(lambda: not training.section.running)
+    fake("")
     training.ui.startButton.click()
     wait(lambda: not training.section.running)
     assert steps(training)[-1] == 40
@@ -267,7 +270,7 @@ def test_crashOfTheTrainer(training, fake):
     text = training.ui.statusLabel.text
     assert "crashed" in text
     assert "illegal memory access" in text
-    assert "Start goes on from there" in text
+    assert "Continue goes on from there" in text
     assert training.ui.startButton.enabled
     fake("")
     training.ui.startButton.click()
@@ -311,6 +314,7 @@ def test_programCannotBeStarted(training, monkeypatch):
 
 # --- what happens around a run
 def test_sceneClosedWhileTraining(training, fake):
+    fake("slow")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 3)
     slicer.mrmlScene.Clear(0)
@@ -343,6 +347,7 @@ def test_closingSlicerAsks(training, fake, monkeypatch):
 
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", confirm)
     window = slicer.util.mainWindow()
+    fake("slow")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 3)
     assert not window.close()
@@ -359,6 +364,7 @@ def test_closingSlicerAsks(training, fake, monkeypatch):
 
 
 def test_reloadStopsWithACheckpoint(training, fake):
+    fake("slow")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 3)
     training.section.run.stopAndWait(20.0)
@@ -366,6 +372,7 @@ def test_reloadStopsWithACheckpoint(training, fake):
 
 
 def test_startedTwiceIsRefused(training, fake):
+    fake("slow")
     training.ui.startButton.click()
     training.onStart()
     with pytest.raises(RuntimeError, match="going on"):
@@ -421,3 +428,84 @@ def test_runWithoutAWidget():
     run.resume()
     run.stop()
     assert not run.running
+
+
+# --- the real trainer
+@pytest.mark.slow
+def test_realTrainingPausedStoppedContinuedAndUsed(training, panel):
+    """The buttons, the real command line, and the new model in the other module."""
+    p, ui, run = training.logic.getParameterNode(), training.ui, training.section.run
+    trainingtest.small(p, p.outputFolder, batches=4000)
+    ui.startButton.click()
+    wait(lambda: len(steps(training)) >= 2, 180)
+    ui.pauseButton.click()
+    wait(lambda: run.state is State.PAUSED)
+    before = len(steps(training))
+    runtime.process_events(1.5)
+    assert len(steps(training)) == before
+    ui.pauseButton.click()
+    wait(lambda: len(run.curves.validation_steps) >= 2 and len(steps(training)) >= before + 3, 180)
+    ui.stopButton.click()
+    wait(lambda: not run.running)
+    assert not run.failed, ui.statusLabel.text
+    stopped = steps(training)[-1]
+    assert "Stopped after step" in ui.statusLabel.text
+    assert run.curves.validation_loss[-1] < run.curves.validation_loss[0]
+    assert slicer.util.getNode("Validation pair, noise SD").GetImageData() is not None
+
+    ui.startButton.click()
+    wait(lambda: steps(training)[-1] > stopped + 10, 180)
+    assert min(run.curves.validation_steps) <= 10  # what went before is still in the curves
+    ui.stopButton.click()
+    wait(lambda: not run.running)
+
+    ui.useButton.click()
+    panel.ui.sampleButton.click()
+    panel.ui.registerButton.click()
+    assert "Done" in panel.ui.statusLabel.text
+    assert panel.logic.getParameterNode().transform is not None
+    assert runtime.errors() == []
+
+
+def test_outputFolderThatIsAFile(training, tmp_path):
+    training.logic.getParameterNode().outputFolder = str(tmp_path / "file")
+    (tmp_path / "file").write_text("x")
+    training.ui.startButton.click()
+    wait(lambda: not training.section.running)
+    assert "file cannot be written" in training.ui.statusLabel.text
+    assert (tmp_path / "file").read_text() == "x"
+    assert training.ui.startButton.enabled
+
+
+@pytest.mark.parametrize("content", ["missing", "empty", "rubbish"])
+def test_brokenDataFolder(training, tmp_path, content):
+    folder = tmp_path / "data"
+    if content != "missing":
+        folder.mkdir()
+    if content == "rubbish":
+        (folder / "a_ED.nrrd").write_bytes(b"rubbish")
+        (folder / "a_ES.nrrd").write_bytes(b"rubbish")
+    p = training.logic.getParameterNode()
+    p.dataset, p.folder = Dataset("pairs"), str(folder)
+    training.ui.checkButton.click()
+    wait(lambda: not training.dataCheck.running)
+    assert training.ui.dataLabel.text
+    assert not training.ui.pairsTable.visible
+    training.ui.startButton.click()
+    wait(lambda: not training.section.running, 180)
+    assert training.section.run.failed
+    assert training.ui.statusLabel.text
+    assert "Traceback" not in training.ui.statusLabel.text
+    assert training.ui.startButton.enabled
+
+
+@pytest.mark.slow
+def test_selfTestOfTheModule(training):
+    import unittest
+
+    import HetRegTraining
+
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(HetRegTraining.HetRegTrainingTest)
+    outcome = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(suite)
+    assert outcome.testsRun >= 5
+    assert outcome.wasSuccessful()
