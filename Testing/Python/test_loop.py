@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
+import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +16,10 @@ from builders import TINY, assert_sentence, tiny_model, tiny_training, train_sam
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
+from hetreg.training import schedule
 from hetreg.training.data import draw_batch, load_samples
 from hetreg.training.loop import train
-from hetreg.training.validation import validate
+from hetreg.training.validation import score, validate
 
 CPU = torch.device("cpu")
 
@@ -153,7 +157,8 @@ def test_validation_by_hand_and_the_train_mode_restored(training):
 
 def test_samples_come_from_phantom_and_folder(tmp_path):
     config = tiny_training(dataset="phantom", phantoms=2, kind="mri2d", crop=32)
-    made = load_samples(config, GridConfig(), Progress())
+    made, grid = load_samples(config, GridConfig(), Progress())
+    assert grid == GridConfig()
     assert len(made) == 2
     assert made[0].fixed.shape == (128, 128)
     with pytest.raises(ValueError, match="'elsewhere'") as caught:
@@ -199,3 +204,101 @@ def test_a_damaged_checkpoint_stops_the_run(tmp_path):
     with pytest.raises(ValueError, match=r"last\.ckpt") as caught:
         run(tmp_path, tiny_training())
     assert_sentence(caught.value)
+
+
+def test_prepared_pairs_are_kept_in_the_run_folder_if_asked(tmp_path):
+    config = tiny_training(dataset="phantom", phantoms=2, cache=True)
+    first, _ = load_samples(config, None, Progress(), tmp_path)
+    (kept,) = tmp_path.iterdir()
+    said = []
+    second, _ = load_samples(config, None, Progress(lambda f, m: said.append(m)), tmp_path)
+    assert kept.name in said[-1]
+    assert np.array_equal(first[0].fixed, second[0].fixed)
+
+
+def test_phases_and_learning_rates():
+    config = TrainConfig(warmup=2, variance_warmup=3, steps=200, learning_rate=1.0, decay="poly")
+    phases = [schedule.phase(config, step) for step in range(6)]
+    assert phases == ["displacement"] * 2 + ["variance"] * 3 + ["both"]
+    rates = [schedule.learning_rate(config, step) for step in (0, 99, 100, 199)]
+    assert rates == [1, 1, 0.5**0.9, 0.5**0.9]
+    cosine = replace(config, decay="cosine")
+    assert schedule.learning_rate(cosine, 100) == pytest.approx(0.5)
+    assert schedule.learning_rate(cosine, 199) == 0.02
+    assert schedule.learning_rate(replace(config, decay="none"), 150) == 1
+    assert [schedule.epoch(config, done) for done in (1, 100, 101)] == [1, 1, 2]
+    assert replace(config, epochs=3).total_steps == 300
+
+
+def test_each_phase_trains_what_it_says(tmp_path):
+    run(tmp_path, tiny_training(steps=6, warmup=2, variance_warmup=2, validate_every=1))
+    found = rows(tmp_path, "step")
+    assert [("loss" in r, "variance_loss" in r) for r in found] == [
+        *[(True, False)] * 2,
+        *[(False, True)] * 2,
+        *[(True, True)] * 2,
+    ]
+    assert [r["phase"] for r in found] == ["displacement"] * 2 + ["variance"] * 2 + ["both"] * 2
+
+
+def test_without_labels_the_best_model_is_the_one_with_the_least_loss():
+    assert score({"loss": 0.2, "mse": 0.0, "folding": 0.0}) == -0.2
+    assert score({"loss": 0.2, "dice": 0.9, "folding": 0.0}) == 0.9
+    assert score({"loss": 0.2, "dice": 0.9, "folding": 1.0}) < score({"dice": 0.1, "loss": 5.0})
+
+
+def test_a_full_disk_stops_the_run_and_the_last_good_checkpoint_stays(tmp_path, monkeypatch):
+    config = tiny_training(steps=6, validate_every=2)
+    save = torch.save
+
+    def full(content, path):
+        if content.get("step") == 4:
+            path.write_bytes(b"half")
+            raise RuntimeError("no space left on device")
+        save(content, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="disk full") as caught:
+        run(tmp_path, config)
+    assert_sentence(caught.value, "last.ckpt")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == 2
+    monkeypatch.setattr(torch, "save", save)
+    whole = run(tmp_path / "whole", config)
+    assert same_weights(run(tmp_path, config), whole)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_in_one_sentence(tmp_path):
+    config = tiny_training(warmup=0, weight_mode="released", gamma=0.0)
+    with pytest.raises(ValueError, match="not a finite number") as caught:
+        run(tmp_path, config)
+    assert_sentence(caught.value, "Step 1", "weight_mode")
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="divisor of the batch") as caught:
+        tiny_training(batch=4, accumulate=3)
+    assert_sentence(caught.value, "accumulate is 3")
+
+
+def test_tensorboard_gets_the_losses_where_it_is_installed(tmp_path, monkeypatch):
+    written = []
+
+    class Writer:
+        def __init__(self, folder):
+            written.append(folder)
+
+        def add_scalar(self, name, value, step):
+            written.append((name, step))
+
+        def close(self):
+            written.append("closed")
+
+    fake = types.ModuleType("torch.utils.tensorboard")
+    fake.SummaryWriter = Writer
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", fake)
+    run(tmp_path, tiny_training())
+    assert written[0] == str(tmp_path / "tensorboard")
+    assert {("step/loss", 6), ("validation/dice", 6)} <= set(written)
+    assert written[-1] == "closed"
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    run(tmp_path / "without", tiny_training(steps=1))

@@ -10,7 +10,14 @@ from hetreg.config import TrainConfig
 from hetreg.losses.nll import gaussian_nll
 from hetreg.model import RegistrationModel
 from hetreg.training.objective import Batch, Objective
-from hetreg.training.steps import displacement_step, variance_step, weight_map
+from hetreg.training.steps import (
+    Update,
+    displacement_step,
+    joint_step,
+    sample_of,
+    variance_step,
+    weight_map,
+)
 
 WEIGHTED = Objective({"snr_weighted": 1.0, "smoothness": 0.01})
 
@@ -182,3 +189,81 @@ def test_the_objective_of_a_configuration():
     assert objective.terms == {"snr_weighted": 1.0, "smoothness": 0.3}
     assert objective.gamma == 0.25
     assert set(objective.losses()) == {"snr_weighted", "smoothness"}
+
+
+def test_the_joint_step_moves_both_networks_and_stops_nothing(model, batch):
+    objective = Objective({"nll": 1.0, "smoothness": 0.01}, weight="", joint=True)
+    nets = (model.displacement_net, model.variance_net)
+    row = joint_step(model, batch, [still(n) for n in nets], objective)
+    found = [gradients(n) for n in nets]
+    model.zero_grad()
+    motion = model.move(batch.moving, batch.fixed)
+    log_variance = model.log_variance(motion.moved, batch.fixed)
+    smooth = torch.stack([motion.disp.diff(dim=d).square().mean() for d in (2, 3)]).mean()
+    nll = ((batch.fixed - motion.moved).square() / log_variance.exp() + log_variance).mean()
+    (nll + 0.01 * smooth).backward()
+    for a, net in zip(found, nets, strict=True):
+        torch.testing.assert_close(a, gradients(net))
+    assert row["variance_loss"] == pytest.approx(nll.item(), rel=1e-5)
+    assert row["loss"] == pytest.approx((nll + 0.01 * smooth).item(), rel=1e-5)
+
+
+def test_the_joint_warm_up_is_the_plain_squared_difference(model, batch):
+    objective = Objective({"beta_nll": 1.0, "smoothness": 0.0}, weight="", joint=True)
+    row = displacement_step(model, batch, still(model.displacement_net), objective, warmup=True)
+    moved = model.move(batch.moving, batch.fixed).moved
+    assert row["loss"] == pytest.approx((batch.fixed - moved).square().mean().item(), rel=1e-5)
+    assert gradients(model.variance_net) is None
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(model, parts):
+    generator = torch.Generator().manual_seed(0)
+    fixed, moving = torch.rand((2, 4, 1, 16, 16), generator=generator)
+    batch, net = Batch(fixed, moving), model.displacement_net
+    found = []
+    for n in (1, parts):
+        row = displacement_step(model, batch, still(net), WEIGHTED, update=Update(parts=n))
+        found.append((gradients(net), row["loss"]))
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-8)
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
+    assert [batch.part(n, 4).fixed.shape[0] for n in range(4)] == [1] * 4
+
+
+def test_clipping_limits_the_norm_and_keeps_the_direction(model, batch):
+    net = model.displacement_net
+    displacement_step(model, batch, still(net), WEIGHTED)
+    free = gradients(net)
+    limit = 0.1 * free.norm().item()
+    displacement_step(model, batch, still(net), WEIGHTED, update=Update(clip=limit))
+    clipped = gradients(net)
+    assert clipped.norm().item() == pytest.approx(limit, rel=1e-3)
+    torch.testing.assert_close(clipped / clipped.norm(), free / free.norm(), rtol=1e-4, atol=1e-7)
+
+
+def test_bidirectional_is_the_mean_over_the_pair_and_its_inverse(model, batch):
+    objective = Objective({"mse": 1.0, "smoothness": 0.0}, weight="", bidirectional=True)
+    row = displacement_step(model, batch, still(model.displacement_net), objective)
+    motion = model.move(batch.moving, batch.fixed)
+    back = model.move(batch.fixed, batch.moving, velocity=-motion.velocity)
+    there = (batch.fixed - motion.moved).square().mean()
+    again = (batch.moving - back.moved).square().mean()
+    assert row["mse"] == pytest.approx((there + again).item() / 2, rel=1e-5)
+    weighted = Objective(WEIGHTED.terms, bidirectional=True)
+    displacement_step(model, batch, still(model.displacement_net), weighted)
+    assert gradients(model.variance_net) is None
+
+
+def test_the_sample_of_z_belongs_to_the_pair_and_trains_its_variance():
+    torch.manual_seed(0)
+    model = tiny_model(rough=0.3, sigma_z=True).train()
+    fixed, moving = torch.rand((2, 2, 1, 16, 16))
+    batch = Batch(fixed, moving, seeds=(5, 6))
+    noise = sample_of(model, batch)
+    assert noise.shape == (2, 2, 8, 8)
+    assert torch.equal(sample_of(model, batch.part(1, 2)), noise[1:])
+    assert sample_of(model.eval(), batch) is None
+    assert sample_of(tiny_model().train(), batch) is None
+    objective = Objective({"mse": 1.0, "velocity_smoothness": 0.01, "displacement_prior": 0.1}, weight="")
+    displacement_step(model.train(), batch, still(model.displacement_net), objective)
+    assert model.displacement_net.head.bias.grad[2:].abs().min() > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import torch
 
 from ..config import GridConfig, TrainConfig
 from ..datasets.base import PairSample, augment_pair, stack
+from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing
+from ..datasets.reader import fitting_grid
 from ..datasets.split import split
 from ..progress import Progress
 from ..registry import DATASETS, METHODS, resolve
@@ -42,13 +45,22 @@ def _phantom(name: str, config: TrainConfig) -> Any:
 _SOURCES = {"phantom": _phantom}
 
 
-def load_samples(config: TrainConfig, grid: GridConfig, progress: Progress) -> list[PairSample]:
-    """Read or make the pairs of a run. Raises ValueError if there are none that can be used."""
-    samples: list[PairSample] = []
-    sources = open_datasets(config)
+def load_samples(
+    config: TrainConfig, grid: GridConfig | None, progress: Progress, cache: Path | None = None
+) -> tuple[list[PairSample], GridConfig]:
+    """Read or make the pairs of a run, on the given grid or on one that fits the crop.
+
+    cache: folder of prepared pairs, used if the configuration says so. Raises ValueError if there are no
+    pairs that can be used.
+    """
+    sources, samples = open_datasets(config), []
+    if grid is None:
+        grid = fitting_grid([pair for source in sources for pair in source.scan().pairs], config.crop)
     for n, source in enumerate(sources):
-        samples += source.samples(grid, progress.part(n / len(sources), (n + 1) / len(sources)))
-    return samples
+        part = progress.part(n / len(sources), (n + 1) / len(sources))
+        kept = config.cache and cache is not None
+        samples += cached_samples(source, grid, cache, part) if kept else source.samples(grid, part)
+    return samples, grid
 
 
 def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:

@@ -116,15 +116,19 @@ def train(
     "done". control: pauses and stops. Raises ValueError on unusable data, Cancelled when progress asks to
     stop (the checkpoint is written).
     """
-    progress, grid = progress or Progress(), grid or GridConfig()
+    progress, folder = progress or Progress(), Path(folder)
     ranks = join(config.device)
     if not ranks.first:
         progress = Progress()
     try:
         _check(config, ranks)
-        loaded = samples if samples is not None else load_samples(config, grid, progress.part(0.0, 0.05))
+        loaded, grid = (
+            (samples, grid or GridConfig())
+            if samples is not None
+            else load_samples(config, grid, progress.part(0.0, 0.05), folder / "cache")
+        )
         network = _fitting(config, dimension_of(loaded), network)
-        run, training = _prepare(config, Path(folder), loaded, network, grid, ranks, emit or _silent)
+        run, training = _prepare(config, folder, loaded, network, grid, ranks, emit or _silent)
         _work(run, training, progress, control or Control())
         run.folder.close()
         return run.trainer.model.eval()
