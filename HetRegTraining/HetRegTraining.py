@@ -26,6 +26,7 @@ from HetRegUncertaintyLib.trainingparameters import (
     OPTIONS,
     PHANTOM,
     HetRegTrainingParameterNode,
+    reasonMissing,
     trainConfig,
     usedOptions,
 )
@@ -197,7 +198,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             trainConfig(p)
         except ValueError as error:
             return str(error)
-        return install.reasonMissing()
+        return install.reasonMissing() or reasonMissing(p)
 
     @staticmethod
     def _dataSource(p):

@@ -57,7 +57,10 @@ class DataCheck:
         self.ui.dataLabel.text = summary(pairs, rejected)
         rows = [pairRow(pair) for pair in pairs]
         _fill(self.ui.pairsTable, rows)
-        self.ui.pairsTable.setColumnHidden(PATIENT, all(row[PATIENT] == row[0] for row in rows))
+        for column in range(len(rows[0]) if rows else 0):
+            known = [row[0] if column == PATIENT else "" for row in rows]  # says nothing new: not shown
+            hidden = all(row[column] in (None, "", other) for row, other in zip(rows, known, strict=True))
+            self.ui.pairsTable.setColumnHidden(column, hidden)
         _fill(self.ui.rejectedTable, [(r.get("file", ""), r.get("reason", "")) for r in rejected])
         self._show()
 

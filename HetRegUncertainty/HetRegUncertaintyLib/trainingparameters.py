@@ -1,5 +1,6 @@
 """The training panel's parameter node, its menus out of the core's tables, and the way to TrainConfig."""
 
+import importlib.util
 from enum import Enum
 from typing import Annotated
 
@@ -15,6 +16,7 @@ PHANTOM = "phantom"
 DEFAULTS = TrainConfig()
 # Fields of TrainConfig that not every run uses; the panel has a row for each, shown where it is used.
 OPTIONS = ("weight_mode", "gamma", "beta", "smoothness", "alpha", "bidirectional", "collaborative_grad")
+MONAI_NETWORKS, MONAI_LOSSES = ("transmorph",), ("ncc", "mutual_information")  # built on that package
 NOT_INTEGRATED = ("transmorph",)  # gives the displacement itself: there is no inverse warp
 
 
@@ -102,6 +104,18 @@ def usedOptions(parameters):
     if parameters.network.value not in NOT_INTEGRATED:
         used = (*used, "bidirectional")
     return [name for name in OPTIONS if name in used]
+
+
+def reasonMissing(parameters):
+    """Which Python package the choice needs and does not find, "" if all is there."""
+    p = parameters
+    needed = p.network.value in MONAI_NETWORKS or METHODS[p.method.value].data_loss in MONAI_LOSSES
+    if not needed or importlib.util.find_spec("monai") is not None:
+        return ""
+    return _(
+        "This choice needs the Python package monai: run slicer.util.pip_install('monai') in the Python "
+        "console, or choose VoxelMorph and another method."
+    )
 
 
 def trainConfig(parameters):

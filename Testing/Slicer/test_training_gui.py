@@ -1,5 +1,6 @@
 """The panel of HetRegTraining: real buttons, a trainer in its own process, then nodes and files are read."""
 
+import importlib.util
 import os
 import sys
 import time
@@ -147,6 +148,19 @@ def test_whatIsMissingIsSaid(training):
     p.dataset, p.outputFolder = Dataset("phantom"), ""
     assert "output folder" in training.ui.startButton.toolTip
     p.outputFolder = "/somewhere"
+    assert training.ui.startButton.enabled
+
+
+def test_packageThatTheChoiceNeeds(training, monkeypatch):
+    p = training.logic.getParameterNode()
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "monai" else find(name, *a)
+    )
+    p.method = Method("ncc")
+    assert not training.ui.startButton.enabled
+    assert "monai" in training.ui.startButton.toolTip
+    p.method = Method("mse")
     assert training.ui.startButton.enabled
 
 
