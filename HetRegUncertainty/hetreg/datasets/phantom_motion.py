@@ -179,11 +179,8 @@ def calibrate(motion, wall: Callable[..., np.ndarray], grid: tuple[np.ndarray, .
         fraction = 0.5 * (low + high)
         trial = with_fraction(motion, fraction)
         after = wall(*trial(*grid))
-        dice = (
-            2.0
-            * np.count_nonzero(before & after)
-            / max(1, np.count_nonzero(before) + np.count_nonzero(after))
-        )
+        total = int(np.count_nonzero(before)) + int(np.count_nonzero(after))
+        dice = 2.0 * int(np.count_nonzero(before & after)) / max(1, total)
         low, high = (low, fraction) if dice > target else (fraction, high)
     return with_fraction(motion, 0.5 * (low + high))
 

@@ -99,7 +99,7 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
     epi, stretch, angle = endo + wall, math.exp(rng.normal(0.0, 0.06)), rng.uniform(0, np.pi)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     wobble = (rng.normal(0.0, 1.0, (2, 3)) + 1j * rng.normal(0.0, 1.0, (2, 3))).astype(np.complex64)
-    common = wobble[0] * np.float32([0.018, 0.012, 0.008])
+    common = wobble[0] * np.array([0.018, 0.012, 0.008], np.float32)
     side, size = rng.uniform(-0.35, 0.35), rng.uniform(0.88, 1.12) * (1.0 - 0.35 * level**2)
     reach, first = epi * rng.uniform(0.72, 0.95), rng.uniform(0.5, 1.0)
     papillaries = tuple(
@@ -110,7 +110,7 @@ def draw_heart(rng: np.random.Generator, spacing: float, level: float) -> SaxHea
         endo=endo,
         epi=epi,
         round_off=(turn @ np.diag([stretch, 1.0 / stretch]) @ turn.T).astype(np.float32),
-        wobble_endo=common + wobble[1] * np.float32([0.009, 0.009, 0.008]),
+        wobble_endo=common + wobble[1] * np.array([0.009, 0.009, 0.008], np.float32),
         wobble_epi=common,
         rv_centre=(reach * math.sin(side), -reach * math.cos(side)),
         rv_radius=(epi * size * rng.uniform(0.9, 1.2), epi * size * rng.uniform(0.85, 1.15)),
