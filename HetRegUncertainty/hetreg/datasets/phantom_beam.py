@@ -26,7 +26,7 @@ class Beam:
         flat = np.hypot(u, v)
         return np.hypot(flat, e), theta, np.arctan2(e, np.maximum(flat, 1e-3))
 
-    def nodes(self, r: np.ndarray, theta: np.ndarray, phi: np.ndarray, ndim: int) -> list[np.ndarray]:
+    def nodes(self, r: np.ndarray, theta: np.ndarray, phi: np.ndarray, *, ndim: int) -> list[np.ndarray]:
         """Polar coordinates in units of the speckle field's nodes, `ndim` arrays."""
         polar = (r, theta, phi)[:ndim]
         return [p / step for p, step in zip(polar, self.node, strict=False)]

@@ -209,7 +209,7 @@ def simulate(scene: EchoScene, beam: Beam, levels, material, image, disp, stream
     polar = [p[inside] for p in polar]
     material = [np.broadcast_to(p, shape)[inside] for p in beam.polar(*material)]
     count = beam.node_counts(ndim)
-    node, there = beam.nodes(*polar, ndim), beam.nodes(*material, ndim)
+    node, there = beam.nodes(*polar, ndim=ndim), beam.nodes(*material, ndim=ndim)
     grid = SpeckleGrid(node, count)
     patterns = [SpeckleGrid.nodes(streams[0], count) for _ in range(2)]
     frames = []
