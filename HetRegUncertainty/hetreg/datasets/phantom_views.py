@@ -108,6 +108,17 @@ def sax(scene: EchoScene, heart: SaxHeart, y, x, width: float) -> tuple[np.ndarr
     return db, _share(scene, db, level)
 
 
+def _look(
+    scene: EchoScene, heart: ApicalHeart | SaxHeart, position: tuple[np.ndarray, ...], width: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """`apical` or `sax`, whichever the heart is, at a heart-frame position."""
+    if isinstance(heart, SaxHeart):
+        y, x = position
+        return sax(scene, heart, y, x, width)
+    e, z, a = position
+    return apical(scene, heart, e, z, a, width)
+
+
 @dataclass(frozen=True)
 class View:
     """A heart placed in the image: heart-frame (v, u) = rotation of image (y, x) about `origin`, mm."""
@@ -164,8 +175,7 @@ def make_echo(kind: str, size: int, with_truth: bool, rng: np.random.Generator, 
     there = tuple(h + (t - h) * fade for h, t in zip(here, view.motion(*here), strict=True))
     material = view.to_image(*there)
     disp = np.stack([(m - g) / pixel for m, g in zip(material[3 - ndim :], grid, strict=True)])
-    look = sax if kind == "echo2d_sax" else apical
-    levels = [look(scene, view.heart, *p, pixel) for p in (there, here)]
+    levels = [_look(scene, view.heart, p, pixel) for p in (there, here)]
     fixed, moving, variance, residual, inside = simulate(
         scene, beam, levels, material, image, disp, (rng, noise), with_truth
     )
