@@ -115,21 +115,28 @@ def _assemble(
 ) -> PhantomPair:
     """Stack the slices (each (J, I), or one volume (K, J, I)) and give them their place in space."""
     first = parts[0]
-    images: dict[str, Image | None] = {}
-    for name in first:
-        if name == "disp":
-            continue
-        if first[name] is None:
-            images[name] = None
-            continue
+
+    def image(name: str) -> Image:
         array = np.stack([p[name] for p in parts]) if first[name].ndim == 2 else first[name]
-        images[name] = Image(array.astype(_TYPES.get(name, np.float32)), ijk_to_lps, name)
+        return Image(array.astype(_TYPES.get(name, np.float32)), ijk_to_lps, name)
+
     if first["fixed"].ndim == 2:
         disp = np.zeros((3, len(parts), *first["fixed"].shape), np.float32)
         disp[1:] = np.stack([p["disp"] for p in parts], axis=1)
     else:
         disp = first["disp"].astype(np.float32)
-    return PhantomPair(**images, disp_vox=disp, kind=kind, seed=seed)
+    return PhantomPair(
+        fixed=image("fixed"),
+        moving=image("moving"),
+        fixed_label=image("fixed_label"),
+        moving_label=image("moving_label"),
+        disp_vox=disp,
+        noise_variance=None if first["noise_variance"] is None else image("noise_variance"),
+        residual_variance=None if first["residual_variance"] is None else image("residual_variance"),
+        body=image("body"),
+        kind=kind,
+        seed=seed,
+    )
 
 
 def displacement_lps(pair: PhantomPair) -> np.ndarray:
