@@ -59,24 +59,32 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: s
     notes = [note] if note else []
     if fixed.size != moving.size:
         notes.append(f"ED has size {_size(moving)}, it is resampled to that of ES")
-    labels = {}
+    labels: dict[str, Path | None] = {}
     for role, image in (("fixed_label", fixed), ("moving_label", moving)):
         labels[role] = _checked_label(listing, getattr(found, role), image)
     if found.fixed_label or found.moving_label:
         notes += [f"no usable {ROLES[r]}" for r, path in labels.items() if path is None]
     pair = PairFiles(
-        case, patient, fixed.path, moving.path, **labels, size=fixed.size, spacing_mm=fixed.spacing_mm,
-        note="; ".join(notes), **more,
-    )  # fmt: skip
+        case,
+        patient,
+        fixed.path,
+        moving.path,
+        labels["fixed_label"],
+        labels["moving_label"],
+        size=fixed.size,
+        spacing_mm=fixed.spacing_mm,
+        note="; ".join(notes),
+        **more,
+    )
     listing.pairs.append(pair)
 
 
 def _refuse(listing: Listing, found: Found, reason: str) -> None:
     """Refuse all images of a case, or its labels if they are all there is."""
-    images = [p for p in (found.fixed, found.moving) if p] or [found.fixed_label, found.moving_label]
-    for path in images:
-        if path is not None:
-            listing.reject(path, reason)
+    images = [p for p in (found.fixed, found.moving) if p]
+    labels = [p for p in (found.fixed_label, found.moving_label) if p]
+    for path in images or labels:
+        listing.reject(path, reason)
 
 
 def _mismatch(fixed: Header, moving: Header) -> str:

@@ -45,10 +45,10 @@ def find_pairs(root: str | Path) -> list[dict[str, Path]]:
     """
     found = []
     for pair in PairsDataset(root).scan().pairs:
-        files = {"case": Path(pair.case), "moving": pair.moving, "fixed": pair.fixed}
+        files = {"moving": pair.moving, "fixed": pair.fixed}
         if pair.labels == "both":
             files |= {"moving_seg": pair.moving_label, "fixed_seg": pair.fixed_label}
-        found.append(files)
+        found.append({"case": Path(pair.case)} | {n: p for n, p in files.items() if p is not None})
     if not found:
         raise ValueError(f"{root} has no pairs: {PairsDataset.accepted} are accepted.")
     return found
