@@ -8,6 +8,7 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +87,7 @@ def _load(path: Path) -> list[PairSample] | None:
         return None
 
 
-def _sample(content: np.lib.npyio.NpzFile, number: int, facts: dict) -> PairSample:
-    arrays = {name: content[f"{number}.{name}"] for name in _ARRAYS if f"{number}.{name}" in content}
-    return PairSample(**arrays, **facts | {"spacing_mm": tuple(facts["spacing_mm"])})
+def _sample(content: np.lib.npyio.NpzFile, number: int, facts: dict[str, Any]) -> PairSample:
+    values = facts | {"spacing_mm": tuple(facts["spacing_mm"])}
+    values |= {name: content[f"{number}.{name}"] for name in _ARRAYS if f"{number}.{name}" in content}
+    return PairSample(**values)

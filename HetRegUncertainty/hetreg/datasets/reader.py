@@ -26,7 +26,8 @@ def patient_folders(root: Path, listing: Listing) -> list[Path]:
     """Folders patientNNN in or below the root, by name; files beside them are listed as strays."""
     if _PATIENT.match(root.name):
         return [root]
-    found, level = [], [root]
+    found: list[Path] = []
+    level = [root]
     for _ in range(_DEPTH):
         below: list[Path] = []
         for path in sorted(p for folder in level for p in folder.iterdir() if not is_hidden(p)):
@@ -132,8 +133,16 @@ def read_samples(pair: PairFiles, grid: GridConfig) -> list[PairSample]:
 def _sample(
     images: list[np.ndarray], labels: list[np.ndarray | None], pair: PairFiles, spacing: tuple[float, ...]
 ) -> PairSample:
+    (fixed, moving), (fixed_label, moving_label) = images, labels
     return PairSample(
-        *images, *labels, patient=pair.patient, spacing_mm=spacing, case=pair.case, split=pair.split
+        fixed,
+        moving,
+        fixed_label,
+        moving_label,
+        patient=pair.patient,
+        spacing_mm=spacing,
+        case=pair.case,
+        split=pair.split,
     )
 
 
