@@ -56,12 +56,15 @@ def stack(
     samples: Sequence[PairSample], name: str, size: int, offsets: Sequence[Sequence[int]]
 ) -> Tensor | None:
     """(B, 1, *spatial) of one array of each sample, or None if any sample lacks it."""
-    arrays = [getattr(s, name) for s in samples]
-    if any(a is None for a in arrays):
-        return None
-    return torch.from_numpy(
-        np.stack([crop_or_pad(a, size, o) for a, o in zip(arrays, offsets, strict=True)])
-    )[:, None]
+    arrays: list[np.ndarray | None] = [getattr(s, name) for s in samples]
+    there = [a for a in arrays if a is not None]
+    return stack_arrays(there, size, offsets) if len(there) == len(arrays) else None
+
+
+def stack_arrays(arrays: Sequence[np.ndarray], size: int, offsets: Sequence[Sequence[int]]) -> Tensor:
+    """(*spatial) arrays, each cut around its centre plus its offset -> (B, 1, *spatial)."""
+    cut = [crop_or_pad(a, size, o) for a, o in zip(arrays, offsets, strict=True)]
+    return torch.from_numpy(np.stack(cut))[:, None]
 
 
 def augment_pair(

@@ -14,16 +14,29 @@ PARTS = ("training", "validation", "test")
 class Item(Protocol):
     """What can be split: a PairSample or a PairFiles."""
 
-    patient: str
-    split: str
-    simulated: bool
+    @property
+    def patient(self) -> str:
+        """All items of a patient are in one part."""
+
+    @property
+    def split(self) -> str:
+        """The part that the data set says, or ""."""
+
+    @property
+    def simulated(self) -> bool:
+        """A phantom."""
 
 
 class SplitConfig(Protocol):
-    """The fields of a TrainConfig that decide a split: the seed, and a JSON file or ""."""
+    """The fields of a TrainConfig that decide a split."""
 
-    seed: int
-    split: str
+    @property
+    def seed(self) -> int:
+        """What the draw of the patients starts from."""
+
+    @property
+    def split(self) -> str:
+        """A JSON file, or ""."""
 
 
 def split(
