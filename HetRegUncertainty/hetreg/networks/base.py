@@ -9,8 +9,14 @@ from torch import Tensor, nn
 
 from ..config import NetworkConfig
 
-CONV = {2: nn.Conv2d, 3: nn.Conv3d}
+CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
+
+def fill_bias(layer: nn.Conv2d | nn.Conv3d, value: float) -> None:
+    """Set the layer's bias, if it has one, to this value."""
+    if layer.bias is not None:
+        nn.init.constant_(layer.bias, value)
 
 
 class PairNetwork(nn.Module):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import NetworkConfig
-from .base import CONV, PairNetwork
+from .base import CONV, PairNetwork, fill_bias
 
 PATCH = 4
 MLP_RATIO = 4
@@ -197,7 +197,7 @@ class TransMorph(PairNetwork):
         self.head = CONV[ndim](last, out_channels, 3, padding=1)
         self.apply(_initialise)
         nn.init.normal_(self.head.weight, 0.0, 1e-5)
-        nn.init.zeros_(self.head.bias)
+        fill_bias(self.head, 0.0)
 
     @classmethod
     def build(cls, config: NetworkConfig, out_channels: int) -> TransMorph:

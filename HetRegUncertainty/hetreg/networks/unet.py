@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..config import NetworkConfig
-from .base import CONV, POOL, PairNetwork
+from .base import CONV, POOL, PairNetwork, fill_bias
 
 
 class _ConvBlock(nn.Sequential):
@@ -62,7 +62,7 @@ class UNet(PairNetwork):
         self.tail = nn.Sequential(*layers)
         self.head = CONV[ndim](channels, out_channels, 3, padding=1)
         nn.init.normal_(self.head.weight, 0.0, 1e-5)
-        nn.init.zeros_(self.head.bias)
+        fill_bias(self.head, 0.0)
 
     @classmethod
     def build(cls, config: NetworkConfig, out_channels: int) -> UNet:

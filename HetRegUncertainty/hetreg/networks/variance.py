@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..spatial import resize
+from .base import fill_bias
 from .unet import UNet
 
 LOG_VARIANCE_RANGE = (-12.0, 4.0)
@@ -56,7 +57,7 @@ class VarianceNet(nn.Module):
     def start_at(self, variance: float) -> None:
         """Set the head's bias so that the first output is near this variance (the mean squared residual)."""
         bias = before_clamp(math.log(max(variance, 1e-12)), *LOG_VARIANCE_RANGE)
-        nn.init.constant_(self.unet.head.bias, bias)
+        fill_bias(self.unet.head, bias)
 
     def forward(self, moved: Tensor, fixed: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> log_variance (B, 1, *spatial)."""
