@@ -104,7 +104,7 @@ def _add_displacement_sd(result: RegisterResult, disp_sd: np.ndarray, fixed: Ima
 
 
 def _similarity(fixed: np.ndarray, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    numbers = {}
+    numbers: dict[str, float] = {}
     for when, array in (("before", before), ("after", after)):
         numbers |= {f"{name}_{when}": value for name, value in similarity(fixed, array).items()}
     return numbers

@@ -6,7 +6,7 @@ import platform
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -125,6 +125,17 @@ def _run_networks(
         model.train(was_training).to(home)
 
 
+class _Part(NamedTuple):
+    """Both networks' results of some slices, on the CPU; back: first guess of the inverse; disp_sd: SD of
+    disp. Either is None for all slices of a pair or for none."""
+
+    disp: Tensor
+    back: Tensor | None
+    log_variance: Tensor
+    weight: Tensor
+    disp_sd: Tensor | None
+
+
 def _compute(
     model: RegistrationModel,
     pair: NetworkPair,
@@ -135,25 +146,25 @@ def _compute(
     """Both networks and the refinement, in chunks of slices; everything back on the image grid."""
     model.to(device)
     if model.ndim == 2:
-        model.to(memory_format=torch.channels_last)  # half the time on the CPU
+        # half the time on the CPU; torch's stubs do not have this form of `to`
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     samples, voxels = pair.fixed.shape[0], pair.fixed[0].numel()
     count = max(1, _CHUNK_VOXELS[model.ndim] // voxels)
-    parts: list[tuple[Tensor, ...]] = []
+    parts: list[_Part] = []
     for start in range(0, samples, count):
         stop = min(start + count, samples)
         chunk = progress.part(start / samples, stop / samples)
         parts.append(_forward(model, pair, slice(start, stop), config, device, chunk))
     progress.step(1.0, "Making the maps")
-    disp, back, log_variance, weight, spread = (
-        torch.cat(p) if p[0] is not None else None for p in zip(*parts, strict=True)
-    )
-    field = pair.field_to_image(disp) * pair.image_window()
+    field = pair.field_to_image(torch.cat([p.disp for p in parts])) * pair.image_window()
     inverse, error = None, 0.0
-    if back is not None:
-        inverse, error = inverse_field(field, pair.field_to_image(back), pair)
-    variance = np.exp(pair.map_to_image(log_variance)) * pair.scale**2
-    sd = None if spread is None else pair.field_to_image(spread) * pair.image_window()
-    return Maps(field, inverse, variance, pair.map_to_image(weight), error, sd)
+    if back := [p.back for p in parts if p.back is not None]:
+        inverse, error = inverse_field(field, pair.field_to_image(torch.cat(back)), pair)
+    variance = np.exp(pair.map_to_image(torch.cat([p.log_variance for p in parts]))) * pair.scale**2
+    weight = pair.map_to_image(torch.cat([p.weight for p in parts]))
+    spread = [p.disp_sd for p in parts if p.disp_sd is not None]
+    sd = pair.field_to_image(torch.cat(spread)) * pair.image_window() if spread else None
+    return Maps(field, inverse, variance, weight, error, sd)
 
 
 @torch.no_grad()
@@ -164,9 +175,8 @@ def _forward(
     config: RegisterConfig,
     device: torch.device,
     progress: Progress,
-) -> tuple[Tensor, ...]:
-    """(disp, first guess of the inverse or None, log_variance, weight, SD of disp or None) of some slices, on
-    the CPU."""
+) -> _Part:
+    """The networks and the refinement on some slices."""
     fixed, moving = pair.fixed[part].to(device), pair.moving[part].to(device)
     window, mask = pair.window.to(device), pair.mask.to(device)
     progress.step(0.0, f"Estimating the displacement ({describe_device(device)})")
@@ -194,7 +204,7 @@ def _forward(
     if config.inverse:
         back = model.displacement(-motion.velocity, moving.shape[2:]).cpu()
     sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))
-    return motion.disp.cpu(), back, log_variance.cpu(), weight.cpu(), None if sd is None else sd.cpu()
+    return _Part(motion.disp.cpu(), back, log_variance.cpu(), weight.cpu(), None if sd is None else sd.cpu())
 
 
 def _record(
