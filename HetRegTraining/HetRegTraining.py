@@ -168,7 +168,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.startButton.enabled = not reason and not self.section.running
         self.ui.startButton.text = _("Continue") if goesOn else _("Start")
         self.ui.startButton.toolTip = reason or (
-            _("Go on with the run in the output folder. Click New for another one.")
+            _("Go on with the run in the output folder, up to the length above. Click New for another run.")
             if goesOn
             else _("Start the training.")
         )
