@@ -105,7 +105,7 @@ def _writable(folder: Path) -> None:
     """Fail before the work, not after it, if the output folder cannot be written. Raises OSError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".hetreg-probe"
+        probe = folder / f".hetreg-probe-{os.getpid()}"  # several processes may look at once
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

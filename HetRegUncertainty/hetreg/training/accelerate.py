@@ -30,15 +30,16 @@ def accelerate(model: RegistrationModel, config: TrainConfig) -> RegistrationMod
         if config.compile:
             net.compile()
         if config.amp:
-            _in_bfloat16(net)
+            in_bfloat16(net, "cuda")
     return model
 
 
-def _in_bfloat16(net: nn.Module) -> None:
+def in_bfloat16(net: nn.Module, device: str) -> None:
+    """Let a network compute in bfloat16 on that kind of device; weights and results stay 32-bit floats."""
     plain = net.forward
 
     def forward(*images: Tensor, **options: Any) -> Tensor:
-        with torch.autocast("cuda", torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16):
             out = plain(*images, **options)
         return out.float()
 

@@ -122,13 +122,12 @@ def train(
         progress = Progress()
     try:
         _check(config, ranks)
-        loaded, grid = (
-            (samples, grid or GridConfig())
-            if samples is not None
-            else load_samples(config, grid, progress.part(0.0, 0.05), folder / "cache")
-        )
-        network = _fitting(config, dimension_of(loaded), network)
-        run, training = _prepare(config, folder, loaded, network, grid, ranks, emit or _silent)
+        if samples is None:
+            cache = folder / "cache" if ranks.first else None
+            samples, grid = load_samples(config, grid, progress.part(0.0, 0.05), cache)
+        grid = grid or GridConfig()
+        network = _fitting(config, dimension_of(samples), network)
+        run, training = _prepare(config, folder, samples, network, grid, ranks, emit or _silent)
         _work(run, training, progress, control or Control())
         run.folder.close()
         return run.trainer.model.eval()

@@ -1,0 +1,58 @@
+"""What makes training faster changes neither the weights' names nor, but for rounding, the result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from builders import assert_sentence, tiny_model
+from hetreg.config import TrainConfig
+from hetreg.training.accelerate import accelerate, check, in_bfloat16
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_the_layout_changes_nothing_but_the_speed(ndim):
+    images = torch.rand(2, 1, 1, *[16] * ndim)
+    plain = tiny_model(ndim, rough=0.3)
+    fast = accelerate(tiny_model(ndim, rough=0.3), TrainConfig())
+    torch.testing.assert_close(fast.move(*images).disp, plain.move(*images).disp)
+    assert fast.state_dict().keys() == plain.state_dict().keys()
+    weight = fast.displacement_net.head.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) if ndim == 2 else weight.is_contiguous()
+
+
+def test_bfloat16_stays_inside_the_network():
+    images = torch.rand(2, 1, 1, 16, 16)
+    plain, half = tiny_model(rough=0.3), tiny_model(rough=0.3)
+    in_bfloat16(half.displacement_net, "cpu")
+    in_bfloat16(half.variance_net.unet, "cpu")
+    assert half.state_dict().keys() == plain.state_dict().keys()
+    expected, found = plain.move(*images), half.move(*images)
+    assert found.disp.dtype == found.moved.dtype == torch.float32
+    assert not torch.equal(found.disp, expected.disp)
+    torch.testing.assert_close(found.disp, expected.disp, atol=0.03, rtol=0.03)
+    found.moved.sum().backward()
+    assert half.displacement_net.head.weight.grad.dtype == torch.float32
+    assert half.log_variance(*images).dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["amp", "compile"])
+def test_what_the_device_has_not_is_refused_in_one_sentence(name):
+    check(TrainConfig(), CPU)
+    with pytest.raises(ValueError, match=name) as caught:
+        check(replace(TrainConfig(), **{name: True}), CPU)
+    assert_sentence(caught.value, "NVIDIA", "cpu", "cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("option", ["amp", "compile"])
+def test_options_of_the_gpu_give_nearly_the_same(option):
+    images = torch.rand(2, 1, 1, 16, 16, device="cuda")
+    plain = tiny_model(rough=0.3).cuda()
+    fast = accelerate(tiny_model(rough=0.3).cuda(), replace(TrainConfig(), **{option: True}))
+    torch.testing.assert_close(fast.move(*images).disp, plain.move(*images).disp, atol=0.03, rtol=0.03)
