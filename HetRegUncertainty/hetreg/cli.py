@@ -149,8 +149,10 @@ def _train(arguments: argparse.Namespace) -> None:
     if folder is None:
         raise ValueError("No run folder is given: --output or --resume is accepted.")
     _writable(folder)
+    from .training.accelerate import keep_memory
     from .training.loop import train
 
+    keep_memory()
     if arguments.json:
         emit, control = JsonLines(sys.stdout).event, Control()
         threading.Thread(target=_listen, args=(control,), daemon=True).start()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+import hetreg
 from builders import assert_sentence, tiny_model
 from hetreg.config import TrainConfig
 from hetreg.training.accelerate import accelerate, check, in_bfloat16
@@ -56,3 +62,14 @@ def test_options_of_the_gpu_give_nearly_the_same(option):
     plain = tiny_model(rough=0.3).cuda()
     fast = accelerate(tiny_model(rough=0.3).cuda(), replace(TrainConfig(), **{option: True}))
     torch.testing.assert_close(fast.move(*images).disp, plain.move(*images).disp, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_memory_is_kept_where_glibc_is():
+    code = "import torch; from hetreg.training.accelerate import keep_memory; "
+    code += "print(keep_memory(), torch.ones(9).sum())"
+    environment = os.environ | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.stdout == "True tensor(9.)\n", done.stderr

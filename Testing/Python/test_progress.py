@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 
 import pytest
 
-from hetreg.progress import Cancelled, JsonLines, Progress
+from hetreg.progress import Cancelled, Control, JsonLines, Progress
 
 
 def test_reports_fractions_within_0_and_1():
@@ -53,3 +54,17 @@ def test_json_lines_are_one_object_a_line():
     assert second["files"] == {"a": "b"}
     assert second["value"] is None
     assert second["deep"] == [{"c": None}]
+
+
+def test_control_obeys_its_words_and_stop_ends_a_pause():
+    control = Control()
+    control.obey("nonsense\n")
+    assert not (control.paused or control.stopped)
+    control.obey("pause\n")
+    assert control.paused
+    control.obey("resume")
+    assert not control.paused
+    control.pause()
+    threading.Timer(0.05, control.obey, ["stop"]).start()
+    control.wait()  # returns although nobody resumes
+    assert control.stopped

@@ -7,15 +7,19 @@ The plain step is what a first implementation does with the same networks, losse
 128 x 128, batch 8, method `ours`): each pair is read, cropped and augmented on its own before the step, the
 weights have torch's default layout, and what a loss needs is computed where it is needed, so that the
 displacement network runs once for the weight, once for the displacement loss and once for the variance loss.
-Both take turns, so that other work on the machine slows both alike; the median of the rounds is reported.
+Each side has its own process, as `hetreg train` has; they take turns, so that other work on the machine slows
+both alike, and the median of the rounds is reported.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import statistics
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 
@@ -26,6 +30,7 @@ from hetreg.losses.nll import gaussian_nll
 from hetreg.losses.smoothness import mean_squared_gradient
 from hetreg.losses.snr_weighted import data_weight
 from hetreg.model import RegistrationModel
+from hetreg.training.accelerate import keep_memory
 from hetreg.training.data import batches
 from hetreg.training.distributed import Ranks
 from hetreg.training.trainer import Trainer
@@ -114,6 +119,23 @@ def profile(run: Plain | Ours) -> str:
     )
 
 
+def work(side: type, pipe: Connection) -> None:
+    """A process that answers each number of steps with the seconds per step, and a question with a text."""
+    torch.set_num_threads(2)
+    if side is Ours:
+        keep_memory()
+    run = side(PhantomDataset("mri2d", 8).samples(GridConfig()))
+    for asked in iter(pipe.recv, None):
+        answers = {"profile": profile, "waiting": lambda run: waiting(run, 5)}
+        pipe.send(answers[asked](run) if isinstance(asked, str) else seconds(run, asked))
+
+
+def ask(pipe: Connection, question: int | str) -> Any:
+    """Send and wait."""
+    pipe.send(question)
+    return pipe.recv()
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -123,22 +145,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=2, help="steps per round and side")
     parser.add_argument("--profile", action="store_true", help="also show where the time goes")
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
-    samples = PhantomDataset("mri2d", 8).samples(GridConfig())
-    plain, ours = Plain(samples), Ours(samples)
-    seconds(plain, 1), seconds(ours, 1)  # warm up
-    rounds = [
-        (seconds(plain, arguments.steps), seconds(ours, arguments.steps)) for _ in range(arguments.rounds)
-    ]
-    times = [statistics.median(r[n] for r in rounds) for n in (0, 1)]
-    for name, value in zip(("plain", "ours"), times, strict=True):
+    context, pipes = multiprocessing.get_context("spawn"), {}
+    for name, side in {"plain": Plain, "ours": Ours}.items():
+        pipes[name], end = context.Pipe()
+        context.Process(target=work, args=(side, end), daemon=True).start()
+        ask(pipes[name], 2)  # warm up
+    rounds = [[ask(pipe, arguments.steps) for pipe in pipes.values()] for _ in range(arguments.rounds)]
+    for name, times in zip(pipes, zip(*rounds, strict=True), strict=True):
+        value = statistics.median(times)
         print(f"{name:6} {1000 * value:8.1f} ms per step  {1 / value:6.2f} steps/s")
     ratios = sorted(a / b for a, b in rounds)
     print(f"ratio  {statistics.median(ratios):.2f} (median; {ratios[0]:.2f} to {ratios[-1]:.2f})")
-    print(f"our step waits for data {100 * waiting(ours, 5):.1f} % of the time")
+    print(f"our step waits for data {100 * ask(pipes['ours'], 'waiting'):.1f} % of the time")
     if arguments.profile:
-        for name, run in (("plain", plain), ("ours", ours)):
-            print(f"\n{name}\n{profile(run)}")
+        for name, pipe in pipes.items():
+            print(f"\n{name}\n{ask(pipe, 'profile')}")
+    for pipe in pipes.values():
+        pipe.send(None)
 
 
 if __name__ == "__main__":
