@@ -160,8 +160,8 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._source not in (None, self._dataSource(p)):
             self._source = None
             self.dataCheck.clear()
-        if self._entered and self.section.wanted:
-            trainingsection.showLayout(p.trainingLayout, p)
+        if self._entered:
+            trainingsection.showLayout(p.trainingLayout and self.section.wanted, p)
             self.section.showInViews()
         reason = self._missing(p)
         goesOn = canContinue(p.outputFolder)

@@ -61,7 +61,12 @@ class DataCheck:
             known = [row[0] if column == PATIENT else "" for row in rows]  # says nothing new: not shown
             hidden = all(row[column] in (None, "", other) for row, other in zip(rows, known, strict=True))
             self.ui.pairsTable.setColumnHidden(column, hidden)
-        _fill(self.ui.rejectedTable, [(r.get("file", ""), r.get("reason", "")) for r in rejected])
+        files = [str(r.get("file", "")) for r in rejected]
+        names = [os.path.basename(file) for file in files]
+        reasons = [
+            str(r.get("reason", "")).removeprefix(f"{n} ") for r, n in zip(rejected, names, strict=True)
+        ]
+        _fill(self.ui.rejectedTable, list(zip(names, reasons, strict=True)), files)
         self._show()
 
     def _show(self):
@@ -82,6 +87,8 @@ def summary(pairs, rejected):
         "{pairs} pairs of {patients} patients: {training} for training, {validation} for validation, "
         "{test} for test; {labelled} with labels."
     ).format(pairs=len(pairs), patients=patients, labelled=labelled, **count)
+    if not pairs:
+        text = _("No pairs were found.")
     if rejected:
         text += " " + _("Files left out: {count}, see below.").format(count=len(rejected))
     return text
@@ -99,13 +106,13 @@ def pairRow(pair):
     return (pair.get("case"), pair.get("patient"), pair.get("split"), size, spacing, labels)
 
 
-def _fill(table, rows):
-    """Put texts into a table widget that has its columns already."""
+def _fill(table, rows, tips=None):
+    """Put texts into a table widget that has its columns already. tips: tooltips of the first column."""
     shown = rows[:MAX_ROWS]
     table.setRowCount(len(shown))
     for i, row in enumerate(shown):
         for j, text in enumerate(row):
             item = qt.QTableWidgetItem("" if text is None else str(text))
-            item.setToolTip(item.text())
+            item.setToolTip(tips[i] if tips and j == 0 else item.text())
             table.setItem(i, j, item)
     table.resizeColumnsToContents()

@@ -100,6 +100,7 @@ class TrainingSection:
     def _onEnd(self):
         self._timer.stop()
         self._unguard()
+        self.wanted = bool(self.run.curves.steps)  # nothing to see of a run that could not begin
         self.showInViews()
         self.log(self.run.outcome)
         self._status(self.run.outcome)

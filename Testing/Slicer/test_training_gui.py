@@ -503,13 +503,16 @@ def test_brokenDataFolder(training, tmp_path, content):
     p.dataset, p.folder = Dataset("pairs"), str(folder)
     training.ui.checkButton.click()
     wait(lambda: not training.dataCheck.running)
-    assert training.ui.dataLabel.text
+    expected = "no data folder" if content == "missing" else "No pairs were found"
+    assert expected in training.ui.dataLabel.text
+    assert training.ui.rejectedTable.visible == (content == "rubbish")
     assert not training.ui.pairsTable.visible
     training.ui.startButton.click()
     wait(lambda: not training.section.running, 180)
     assert training.section.run.failed
     assert training.ui.statusLabel.text
     assert "Traceback" not in training.ui.statusLabel.text
+    assert not traininglayout.isShown()
     assert training.ui.startButton.enabled
 
 
