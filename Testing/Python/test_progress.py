@@ -59,7 +59,8 @@ def test_json_lines_are_one_object_a_line():
 def test_control_obeys_its_words_and_stop_ends_a_pause():
     control = Control()
     control.obey("nonsense\n")
-    assert not (control.paused or control.stopped)
+    assert not control.paused
+    assert not control.stopped
     control.obey("pause\n")
     assert control.paused
     control.obey("resume")
