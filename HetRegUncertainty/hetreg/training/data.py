@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..config import GridConfig, TrainConfig
-from ..datasets.base import PairSample, augment_pair, stack
+from ..datasets.base import PairSample, augment_pair, stack, stack_arrays
 from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing
 from ..datasets.reader import fitting_grid
@@ -53,13 +53,16 @@ def load_samples(
     cache: folder of prepared pairs, used if the configuration says so. Raises ValueError if there are no
     pairs that can be used.
     """
-    sources, samples = open_datasets(config), []
+    samples: list[PairSample] = []
+    sources, kept = open_datasets(config), cache if config.cache else None
     if grid is None:
         grid = fitting_grid([pair for source in sources for pair in source.scan().pairs], config.crop)
     for n, source in enumerate(sources):
         part = progress.part(n / len(sources), (n + 1) / len(sources))
-        kept = config.cache and cache is not None
-        samples += cached_samples(source, grid, cache, part) if kept else source.samples(grid, part)
+        if kept is not None:
+            samples += cached_samples(source, grid, kept, part)
+        else:
+            samples += source.samples(grid, part)
     return samples, grid
 
 
@@ -81,7 +84,8 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     picked = [samples[i] for i in chosen]
     reach, ndim = config.crop // 8, picked[0].fixed.ndim
     offsets = torch.randint(-reach, reach + 1, (config.batch, ndim), generator=generator).tolist()
-    fixed, moving = (stack(picked, name, config.crop, offsets) for name in ("fixed", "moving"))
+    fixed = stack_arrays([s.fixed for s in picked], config.crop, offsets)
+    moving = stack_arrays([s.moving for s in picked], config.crop, offsets)
     truth = stack(picked, "true_variance", config.crop, offsets)
     if config.augment:
         fixed, moving = augment_pair(fixed, moving, generator)
@@ -120,8 +124,9 @@ def dimension_of(samples: Sequence[PairSample]) -> int:
 def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.ndarray | None]:
     """A batch of one pair around its centre, and its labels (1, 1, *spatial) or None."""
     zero = [[0] * sample.fixed.ndim]
-    images = {n: stack([sample], n, crop, zero) for n in ("fixed", "moving", "true_variance")}
-    truth = images["true_variance"]
-    batch = Batch(images["fixed"], images["moving"], true_variance=None if truth is None else truth.float())
-    labels = [stack([sample], n, crop, zero) for n in ("fixed_label", "moving_label")]
-    return batch, *(None if label is None else label.numpy() for label in labels)
+    fixed, moving = (stack_arrays([image], crop, zero) for image in (sample.fixed, sample.moving))
+    truth = stack([sample], "true_variance", crop, zero)
+    batch = Batch(fixed, moving, true_variance=None if truth is None else truth.float())
+    labels = (stack([sample], n, crop, zero) for n in ("fixed_label", "moving_label"))
+    fixed_label, moving_label = (None if label is None else label.numpy() for label in labels)
+    return batch, fixed_label, moving_label
