@@ -111,8 +111,8 @@ def displacement_loss(
         velocity = motion.velocity if drawn is None else drawn
         back = model.move(batch.fixed, batch.moving, velocity=-velocity)
         ways.append(loss_inputs(model, _turned(batch, back), back, objective, warmup=warmup))
-        there = {"velocity": ways[0].velocity, "log_variance_z": ways[0].log_variance_z}  # z is one
-        ways[1] = replace(ways[1], **there)
+        there = ways[0]  # z is one
+        ways[1] = replace(ways[1], velocity=there.velocity, log_variance_z=there.log_variance_z)
     row = {name: torch.stack([loss(way) for way in ways]).mean() for name, loss in objective.losses().items()}
     total = torch.stack([objective.terms[name] * value for name, value in row.items()]).sum()
     detached = {name: value.detach() for name, value in row.items()}
