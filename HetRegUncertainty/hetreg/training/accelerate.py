@@ -41,7 +41,8 @@ def accelerate(model: RegistrationModel, config: TrainConfig) -> RegistrationMod
     integration and warping need positions to a small fraction of a voxel.
     """
     if model.ndim == 2:
-        model = model.to(memory_format=torch.channels_last)
+        # torch's stubs do not have this form of `to`
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for net in (model.displacement_net, model.variance_net.unet):
         if config.compile:
             net.compile()
