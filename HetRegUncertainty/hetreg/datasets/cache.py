@@ -83,7 +83,7 @@ def _load(path: Path) -> list[PairSample] | None:
         with np.load(path, allow_pickle=False) as content:
             facts = json.loads(str(content["facts"]))
             return [_sample(content, n, fact) for n, fact in enumerate(facts)]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 

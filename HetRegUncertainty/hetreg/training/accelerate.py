@@ -23,8 +23,8 @@ def keep_memory() -> bool:
     """Let this process keep the memory that tensors give back, where glibc manages it (Linux).
 
     A step on the CPU allocates the same activations again and again; by default they go back to the system
-    each time, and every page of them is then mapped and zeroed anew: about a fifth of a 2D step. Returns
-    whether it could be set. It holds for the whole process: it is for one that only trains.
+    each time, and every page of them is then mapped and zeroed anew. Returns whether it could be set. It
+    holds for the whole process: it is for one that only trains.
     """
     trim, threshold, largest = -1, -3, 32 * 2**20  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and its upper limit
     try:
@@ -37,8 +37,8 @@ def keep_memory() -> bool:
 def accelerate(model: RegistrationModel, config: TrainConfig) -> RegistrationModel:
     """The model laid out and wrapped for its device; names and values of the weights stay as they are.
 
-    2D weights are channels-last (on a CPU about 1.8 times as fast). Only the networks run in bfloat16:
-    integration and warping need positions to a small fraction of a voxel.
+    2D weights are channels-last, which is faster on a CPU (`Testing/benchmarks/train_throughput.py`). Only
+    the networks run in bfloat16: integration and warping need positions to a small fraction of a voxel.
     """
     if model.ndim == 2:
         # torch's stubs do not have this form of `to`
