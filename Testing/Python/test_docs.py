@@ -10,6 +10,7 @@ import pytest
 
 from hetreg import cli, zoo
 
+MODULES = ("HetRegUncertainty", "HetRegTraining")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
 
 
@@ -45,8 +46,8 @@ def test_commands_are_accepted(root):
 
 
 def test_tutorial_names_what_the_panel_shows(root):
-    tree = ElementTree.parse(root / "HetRegUncertainty" / "Resources" / "UI" / "HetRegUncertainty.ui")
-    shown = " | ".join(e.text or "" for e in tree.iter("string"))
+    trees = [ElementTree.parse(root / name / "Resources" / "UI" / f"{name}.ui") for name in MODULES]
+    shown = " | ".join(e.text or "" for tree in trees for e in tree.iter("string"))
     tutorial = (root / "README.md").read_text(encoding="utf-8").split("## Tutorial")[1].split("\n## ")[0]
     for name in re.findall(r"\*\*([^*]+)\*\*", tutorial):
         assert name in shown, name
