@@ -22,6 +22,7 @@ _MIN_SIZE = 4
 _MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
 _MAX_SAMPLES = 250_000
+_MAX_LABELS = 256
 
 
 @dataclass(frozen=True)
@@ -109,18 +110,19 @@ def check_pair(fixed: Image, moving: Image) -> None:
     check_image(moving, "moving")
     if same_grid(fixed, moving) and np.array_equal(fixed.array, moving.array):
         raise ValueError(
-            "The fixed and the moving image are the same: two different images are accepted, such "
-            "as end-systole and "
-            "end-diastole."
+            "The fixed and the moving image are the same: two different images are accepted, such as "
+            "end-systole and end-diastole."
         )
 
 
 def check_labels(labels: Image, image: Image, role: str) -> None:
     """Raise ValueError, in one sentence, if a segmentation cannot belong to the image."""
-    kind = labels.array.dtype.kind
-    if kind not in "buif" or (kind == "f" and not np.isfinite(labels.array).all()):
+    array = labels.array
+    whole = array.dtype.kind in "bui" or (array.dtype.kind == "f" and bool(np.all(array == np.rint(array))))
+    if not whole or len(np.unique(array)) > _MAX_LABELS:
         raise ValueError(
-            f"The {role} segmentation '{labels.name}' has NaN or complex voxels: labels are accepted."
+            f"The {role} segmentation '{labels.name}' is not a label image: whole numbers, at most "
+            f"{_MAX_LABELS} different ones, are accepted."
         )
     if resample_like(labels, image, nearest=True)[1] == 0.0:
         raise ValueError(
@@ -133,9 +135,8 @@ def check_size(size: tuple[int, ...]) -> None:
     """Raise ValueError if one sample is too small for any network."""
     if min(size) < _MIN_SIZE:
         raise ValueError(
-            f"The fixed image is {' x '.join(map(str, size[::-1]))} voxels in the registered plane "
-            f"or volume: "
-            f"at least {_MIN_SIZE} along each axis is accepted."
+            f"The fixed image is {' x '.join(map(str, size[::-1]))} voxels in the registered {len(size)}D "
+            f"{'plane' if len(size) == 2 else 'volume'}: at least {_MIN_SIZE} along each axis is accepted."
         )
 
 

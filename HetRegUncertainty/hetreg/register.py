@@ -35,8 +35,8 @@ def register_pair(
     config: RegisterConfig | None = None,
     progress: Progress | None = None,
     *,
-    moving_seg: Image | None = None,
-    fixed_seg: Image | None = None,
+    moving_seg: Image | str | Path | None = None,
+    fixed_seg: Image | str | Path | None = None,
 ) -> RegisterResult:
     """Register moving to fixed and say where to trust it.
 
@@ -54,12 +54,9 @@ def register_pair(
     started = time.perf_counter()
     config, progress = config or RegisterConfig(), progress or Progress()
     progress.step(0.0, "Checking the images")
-    fixed = fixed if isinstance(fixed, Image) else read_image(fixed)
-    moving = moving if isinstance(moving, Image) else read_image(moving)
+    fixed, moving = _image(fixed, "fixed image"), _image(moving, "moving image")
     check_pair(fixed, moving)
-    for labels, image, role in ((moving_seg, moving, "moving"), (fixed_seg, fixed, "fixed")):
-        if labels is not None:
-            check_labels(labels, image, role)
+    moving_seg, fixed_seg = _labels(moving_seg, moving, "moving"), _labels(fixed_seg, fixed, "fixed")
     device = resolve_device(config.device)
     notes: list[str] = []
     model = _load(model or config.model, fixed, config, notes)
@@ -80,6 +77,22 @@ def register_pair(
     }
     progress.step(1.0, "Done")
     return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))
+
+
+def _image(given: Image | str | Path, role: str) -> Image:
+    if isinstance(given, Image):
+        return given
+    if not isinstance(given, str | Path):
+        raise ValueError(f"The {role} is a {type(given).__name__}: a hetreg.Image or a file is accepted.")
+    return read_image(given)
+
+
+def _labels(given: Image | str | Path | None, image: Image, role: str) -> Image | None:
+    if given is None:
+        return None
+    labels = _image(given, f"{role} segmentation")
+    check_labels(labels, image, role)
+    return labels
 
 
 def _load(

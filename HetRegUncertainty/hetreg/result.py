@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,19 @@ import SimpleITK as sitk
 
 from .image import Image, vector_to_sitk, write_image
 from .progress import plain
+
+_IMAGES = (
+    "moved",
+    "noise_variance",
+    "noise_sd",
+    "snr_weight",
+    "log_jacobian",
+    "residual",
+    "displacement_mm",
+    "displacement_sd_mm",
+    "moved_seg",
+)
+_OTHERS = ("transform.h5", "inverse_transform.h5", "transform_2d.h5", "report.json")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,25 +79,27 @@ class RegisterResult:
         """Write every image (.nrrd), the transforms (.h5, ITK, LPS mm) and report.json. Returns the files by
         name.
 
-        Raises OSError if the folder cannot be written.
+        All or nothing: what a former result left in the folder stays until all is written, then all of it
+        goes. Raises OSError if the folder cannot be written.
         """
         folder = Path(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
         except OSError as error:
-            raise OSError(f"{folder} could not be made: {error.strerror}.") from error
-        names = (
-            "moved",
-            "noise_variance",
-            "noise_sd",
-            "snr_weight",
-            "log_jacobian",
-            "residual",
-            "displacement_mm",
-            "displacement_sd_mm",
-            "moved_seg",
-        )
-        images = {name: getattr(self, name) for name in names}
+            raise OSError(f"{folder} could not be written: {error.strerror}.") from error
+        try:
+            written = self._write(partial)
+            for name in (*(f"{n}.nrrd" for n in _IMAGES), *_OTHERS):
+                (folder / name).unlink(missing_ok=True)
+            return {name: path.replace(folder / path.name) for name, path in written.items()}
+        except OSError as error:
+            raise OSError(str(error).replace(str(partial), str(folder))) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _write(self, folder: Path) -> dict[str, Path]:
+        images = {name: getattr(self, name) for name in _IMAGES}
         files = {n: write_image(i, folder / f"{n}.nrrd") for n, i in images.items() if i is not None}
         files["transform"] = _write_transform(self.transform(), folder / "transform.h5")
         if self.inverse_disp_lps_mm is not None:
@@ -112,28 +127,22 @@ def displacement_transform(
 
 
 def _write_transform(transform: sitk.Transform, path: Path) -> Path:
-    """Write beside the target and rename. Raises OSError."""
-    partial = path.with_name(f"partial-{path.name}")
+    """Raises OSError."""
     need = 8 * len(transform.GetParameters()) + 2**16
     if shutil.disk_usage(path.parent).free < need:  # HDF5 itself would fill the terminal with its error stack
         raise OSError(f"{path} could not be written: the disk has less than {need / 1e6:.1f} MB left.")
     try:
-        sitk.WriteTransform(transform, str(partial))
-        os.replace(partial, path)
-    except (RuntimeError, OSError) as error:
-        partial.unlink(missing_ok=True)
+        sitk.WriteTransform(transform, str(path))
+    except RuntimeError as error:
         raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
     return path
 
 
 def _write_json(content: dict[str, Any], path: Path) -> Path:
-    """Write beside the target and rename. Raises OSError."""
-    partial = path.with_name(f".partial-{path.name}")
+    """Raises OSError."""
+    text = json.dumps(plain(content), indent=2, allow_nan=False)
     try:
-        text = json.dumps(plain(content), indent=2, allow_nan=False)
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, path)
+        path.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(f"{path} could not be written: {error.strerror}.") from error
     return path

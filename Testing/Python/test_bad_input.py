@@ -1,4 +1,4 @@
-"""Section 6 of the issue, through `register_pair`: one clear sentence, nothing lost."""
+"""Bad input through `register_pair`: one clear sentence, nothing lost."""
 
 from __future__ import annotations
 
@@ -199,7 +199,19 @@ def test_a_segmentation_that_lies_elsewhere_or_is_not_finite():
     labels = (MOVING.array > 50).astype(np.float32)
     far = Image(labels, matrix, "labels")
     broken = MOVING.like(np.where(labels > 0, np.nan, 0), "labels")
-    for seg, words in ((far, "overlap"), (broken, "NaN")):
+    for seg, words in (
+        (far, "overlap"),
+        (broken, "whole numbers"),
+        (MOVING.like(labels / 2, "labels"), "whole"),
+    ):
         with pytest.raises(ValueError, match=words) as caught:
             register_pair(FIXED, MOVING, tiny_model(), moving_seg=seg)
         assert_sentence(caught.value, "labels")
+
+
+def test_what_is_no_image_is_told():
+    with pytest.raises(ValueError, match=r"moving image is a ndarray") as caught:
+        register_pair(FIXED, MOVING.array)
+    assert_sentence(caught.value)
+    with pytest.raises(FileNotFoundError, match=r"none\.nrrd"):
+        register_pair(FIXED, MOVING, moving_seg="none.nrrd")

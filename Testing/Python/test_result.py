@@ -182,16 +182,22 @@ def test_a_disk_without_room_is_told_before_the_transform_is_begun(stack, tmp_pa
     assert not list(tmp_path.glob("*transform*"))
 
 
-def test_a_report_that_cannot_be_written_leaves_the_former(tmp_path, monkeypatch):
-    path = tmp_path / "report.json"
-    path.write_text("former")
+def test_a_result_that_cannot_be_finished_leaves_the_former_whole(stack, tmp_path, monkeypatch):
+    former = {name: path.read_bytes() for name, path in stack[2].save(tmp_path).items()}
 
-    def full(*arguments):
+    def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(result_module.os, "replace", full)
+    monkeypatch.setattr(result_module.Path, "write_text", full)
     with pytest.raises(OSError, match="No space left") as caught:
-        result_module._write_json({"a": 1}, path)
+        stack[2].save(tmp_path)
     assert_sentence(caught.value)
-    assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
-    assert path.read_text() == "former"
+    assert "partial" not in str(caught.value)
+    assert {p.stem: p.read_bytes() for p in tmp_path.iterdir()} == former
+
+
+def test_files_of_a_former_result_do_not_stay(stack, tmp_path):
+    for name in ("moved_seg.nrrd", "transform_2d.h5", "mine.txt"):
+        (tmp_path / name).write_text("former")
+    files = stack[2].save(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {p.name for p in files.values()} | {"mine.txt"}
