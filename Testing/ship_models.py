@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from hetreg import zoo
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.model import RegistrationModel
 from hetreg.progress import Progress
+from hetreg.registry import PHANTOMS
 from hetreg.training.loop import train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,7 +84,7 @@ RECIPES = {
 }
 
 
-def pack(name: str, recipe: Recipe, run: Path, command: str) -> None:
+def pack(name: str, recipe: Recipe, run: Path, command: str, commit: str) -> None:
     """Write weights/NAME.pt (16-bit), weights/NAME.md and the entry of models.json."""
     model = RegistrationModel.load(run / "best.pt")
     trained = model.card
@@ -98,12 +100,12 @@ def pack(name: str, recipe: Recipe, run: Path, command: str) -> None:
         "command": command,
         "scores": {k: round(v, 5) for k, v in trained["scores"].items()},
     }
-    model.card = {**card, "config": trained["config"]}
+    model.card = {**card, "commit": commit, "config": recipe.train.to_dict()}
     zoo.WEIGHTS.mkdir(exist_ok=True)
     path = zoo.WEIGHTS / card["file"]
     card["sha256"] = model.save(path, half=True)
     card["bytes"] = path.stat().st_size
-    (zoo.WEIGHTS / f"{name}.md").write_text(card_text(card, recipe), encoding="utf-8")
+    (zoo.WEIGHTS / f"{name}.md").write_text(card_text(card, recipe, held_out(run), commit), encoding="utf-8")
     listed = json.loads((CORE / "models.json").read_text(encoding="utf-8"))
     entries = {e["name"]: e for e in listed} | {name: card}
     ordered = [entries[n] for n in RECIPES if n in entries]
@@ -111,20 +113,37 @@ def pack(name: str, recipe: Recipe, run: Path, command: str) -> None:
     print(f"{path.name}: {card['bytes'] / 1e6:.2f} MB, {card['scores']}")
 
 
-def card_text(card: dict, recipe: Recipe) -> str:
+def held_out(run: Path) -> str:
+    """The real patients that the run did not train on, by part."""
+    parts = json.loads((run / "split.json").read_text(encoding="utf-8"))
+    real = {part: [n for n in names if not n.startswith(tuple(PHANTOMS))] for part, names in parts.items()}
+    rest = [f"{part} {', '.join(names)}" for part, names in real.items() if part != "training" and names]
+    return "; ".join(rest) or "none (simulated data only)"
+
+
+def card_text(card: dict, recipe: Recipe, held: str, commit: str) -> str:
     """The model card as Markdown."""
     config = recipe.train
     scores = ", ".join(f"{k} {v:g}" for k, v in card["scores"].items())
+    pairs = f"{config.batch} pairs" if config.batch > 1 else "1 pair"
     return (
         f"# {card['name']}\n\n{card['description']}\n\n"
         f"- Data: {card['data']}.\n- Licence: {card['licence']}.\n"
-        f"- Training: {card['steps']} steps of {config.batch} pairs, method {config.method} "
+        f"- Training: {card['steps']} steps of {pairs}, method {config.method} "
         f"({config.weight_mode}, gamma {config.gamma:g}), lambda {config.smoothness:g}, "
         f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}.\n"
-        f"- Command: `{card['command']}`\n"
-        f"- Scores on the run's validation split (used to pick the step): {scores}.\n"
+        f"- Command: `{card['command']}`, at commit {commit} (later code may split or draw otherwise).\n"
+        f"- Real patients not trained on: {held}.\n"
+        f"- Scores on the run's validation split, simulated pairs included, by which the step was picked: "
+        f"{scores}.\n"
         f"- SHA-256: `{card['sha256']}`\n"
     )
+
+
+def head() -> str:
+    """The commit that is checked out."""
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def main() -> int:
@@ -134,10 +153,11 @@ def main() -> int:
     )
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--pairs", type=Path, help="folder of <case>_ED / <case>_ES pairs")
+    parser.add_argument("--commit", default=head(), help="the commit whose code trained the run")
     parser.add_argument("--pack-only", action="store_true", help="pack the best weights of the run so far")
     arguments = parser.parse_args()
     recipe, run = RECIPES[arguments.name], ROOT / "runs" / arguments.name
-    command = f"python Testing/ship_models.py {arguments.name}"
+    command = f"PYTHONPATH=HetRegUncertainty python Testing/ship_models.py {arguments.name}"
     if recipe.train.dataset != "phantom":
         command += " --pairs sunnybrook"
         if arguments.pairs is None and not arguments.pack_only:
@@ -151,7 +171,7 @@ def main() -> int:
             network=recipe.network,
             grid=recipe.grid,
         )
-    pack(arguments.name, recipe, run, command)
+    pack(arguments.name, recipe, run, command, arguments.commit)
     return 0
 
 

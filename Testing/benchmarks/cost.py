@@ -4,7 +4,7 @@ core.
 
     PYTHONPATH=HetRegUncertainty python Testing/benchmarks/cost.py
 
-Each memory figure is the peak of a process of its own, above that of one that has only imported and loaded.
+Each memory figure is of a process of its own (Linux).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -63,22 +63,29 @@ def time_ratio(repeats: int) -> None:
     print(f"256 x 256 x 10: register_pair {total:.3f} s, both networks {forward:.3f} s, ratio {ratio:.2f}")
 
 
-def peak_mb(side: int, slices: int) -> float:
-    """Peak memory in MB of a process that registers a stack of that size (0 slices: of one that only
-    loads)."""
+def memory_mb(side: int, slices: int) -> tuple[float, float]:
+    """(before, peak) memory in MB of a process of its own that registers a stack of that size."""
     command = [sys.executable, __file__, "--child", str(side), str(slices)]
-    return float(
-        subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout.split()[-1]
-    )
+    output = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
+    before, peak = output.split()[-2:]
+    return float(before), float(peak)
 
 
 def child(side: int, slices: int) -> None:
-    """Register once and print the peak memory of this process in MB."""
+    """Register once and print this process's memory before and at the peak (Linux), in MB."""
     model = RegistrationModel.load(locate(default_model(2).name))
-    if slices:
-        register_pair(*stack_pair(side, slices), model)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(peak / (1024**2 if sys.platform == "darwin" else 1024))
+    pair = stack_pair(side, slices)
+    register_pair(*stack_pair(64, 4), model)  # what the libraries take once
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak counts from here
+    register_pair(*pair, model)
+    print(before, status("VmHWM"))
+
+
+def status(name: str) -> float:
+    """A line of /proc/self/status in MB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(float(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
 
 def main() -> int:
@@ -94,13 +101,15 @@ def main() -> int:
         return 0
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     time_ratio(arguments.repeats)
-    base = peak_mb(0, 0)
-    print(f"only loaded: {base:.0f} MB")
+    sizes, above = [], []
     for side, slices in SIZES:
-        peak = peak_mb(side, slices)
-        voxels = side * side * slices
-        above = (peak - base) * 1e6 / voxels
-        print(f"{side} x {side} x {slices}: peak {peak:.0f} MB, {above:.0f} bytes per voxel above")
+        before, peak = memory_mb(side, slices)
+        sizes.append(side * side * slices / 1e6)
+        above.append(peak - before)
+        print(f"{side} x {side} x {slices}: {before:.0f} MB before, peak {peak:.0f} MB, +{above[-1]:.0f} MB")
+    slope, start = np.polyfit(sizes, above, 1)
+    rest = np.abs(np.polyval((slope, start), sizes) - above).max()
+    print(f"line: {start:.0f} MB + {slope:.0f} bytes per voxel, largest deviation {rest:.0f} MB")
     return 0
 
 
