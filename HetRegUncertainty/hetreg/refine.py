@@ -109,8 +109,7 @@ def optimise(
             (gradient,) = torch.autograd.grad(total * fixed.shape[0], update)
             with torch.no_grad():
                 update -= descend(gradient)
-    with torch.no_grad():
-        motion = current()
+    motion = current()
     return Motion(motion.moved.detach(), motion.disp.detach(), motion.velocity.detach())
 
 

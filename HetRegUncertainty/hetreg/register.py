@@ -41,15 +41,13 @@ def register_pair(
     """Register moving to fixed and say where to trust it.
 
     fixed, moving: images or files. model: a loaded model, a name or a file; None: `config.model`.
-    moving_seg: labels to carry along; with fixed_seg the Dice of each label before and after is in the
-    summary.
+    moving_seg: labels to carry along; with fixed_seg the summary has their Dice before and after.
 
     The summary has mse_before / mse_after and ncc_before / ncc_after (fixed units), folded_percent,
     displacement_mean_mm / _p95_mm / _max_mm, log_jacobian_min / _max, inverse_error_mm, noise_sd_median,
     displacement_sd_median_mm (where the model gives it), seconds, device, dimension, model, notes.
 
-    Raises ValueError (FileNotFoundError for files) with one sentence on bad input, Cancelled when asked to
-    stop.
+    Raises ValueError or OSError with one sentence on bad input, Cancelled when asked to stop.
     """
     started = time.perf_counter()
     config, progress = config or RegisterConfig(), progress or Progress()
@@ -66,17 +64,20 @@ def register_pair(
     result = assemble(fixed, moving, pair, maps)
     if moving_seg is not None:
         result = add_segmentation(result, fixed, moving_seg, fixed_seg)
-    notes += pair_notes(pair)
+    seconds = round(time.perf_counter() - started, 3)
     summary = {
         **result.summary,
-        "seconds": round(time.perf_counter() - started, 3),
-        "device": describe_device(device),
-        "dimension": f"{model.ndim}d",
-        "model": str(model.card.get("name", "unnamed")),
-        "notes": notes,
+        "seconds": seconds,
+        **_what_ran(model, device),
+        "notes": notes + pair_notes(pair),
     }
     progress.step(1.0, "Done")
     return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))
+
+
+def _what_ran(model: RegistrationModel, device: torch.device) -> dict[str, str]:
+    name = str(model.card.get("name", "unnamed"))
+    return {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": name}
 
 
 def _image(given: Image | str | Path, role: str) -> Image:
