@@ -111,7 +111,9 @@ def test_noise_seed_changes_the_noise_only():
     ("arguments", "message"),
     [
         (("ct2d", 0, {}), "'ct2d': accepted are mri2d, echo2d, echo2d_sax, echo3d"),
-        (("mri2d", 0, {"size": 8}), "size 8: at least 16"),
+        (("mri2d", 0, {"size": 8}), "size 8 of 'mri2d': 16 to 1024"),
+        (("echo2d", 0, {"size": 100_000}), "size 100000 of 'echo2d': 16 to 1024"),
+        (("echo3d", 0, {"size": 257}), "size 257 of 'echo3d': 16 to 256"),
         (("echo2d", 0, {"slices": 3}), "3 slices of 'echo2d': 1 is accepted"),
         (("mri2d", 0, {"slices": 0}), "0 slices"),
     ],

@@ -20,6 +20,7 @@ from .phantom_views import make_echo
 
 KINDS = ("mri2d", "echo2d", "echo2d_sax", "echo3d")
 SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
+MIN_SIZE, MAX_SIZE, MAX_SIZE_3D = 16, 1024, 256  # voxels per side
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +87,9 @@ def make_pair(
 def _check(kind: str, size: int | None, slices: int) -> None:
     if kind not in KINDS:
         raise ValueError(f"Unknown phantom kind '{kind}': accepted are {', '.join(KINDS)}.")
-    if size is not None and size < 16:
-        raise ValueError(f"Phantom size {size}: at least 16 pixels per side are accepted.")
+    most = MAX_SIZE_3D if kind == "echo3d" else MAX_SIZE
+    if size is not None and not MIN_SIZE <= size <= most:
+        raise ValueError(f"Phantom size {size} of '{kind}': {MIN_SIZE} to {most} voxels a side are accepted.")
     if slices < 1 or (slices > 1 and kind != "mri2d"):
         raise ValueError(f"{slices} slices of '{kind}': 1 is accepted, for mri2d also more.")
 
