@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import sys
 import types
 from dataclasses import replace
@@ -19,6 +20,7 @@ from hetreg.progress import Cancelled, Progress
 from hetreg.training import schedule
 from hetreg.training.data import draw_batch, load_samples
 from hetreg.training.loop import train
+from hetreg.training.trainer import Trainer
 from hetreg.training.validation import score, validate
 
 CPU = torch.device("cpu")
@@ -103,6 +105,36 @@ def test_cancelling_stops_between_steps_and_keeps_the_checkpoint(tmp_path):
     with pytest.raises(Cancelled, match="Step 4 of 6"):
         run(tmp_path, tiny_training(), progress=stop_at(4))
     assert [r["step"] for r in rows(tmp_path)] == [3]
+    assert (tmp_path / "last.ckpt").is_file()
+
+
+def test_ctrl_c_in_a_step_waits_for_its_end_and_keeps_the_checkpoint(tmp_path, monkeypatch):
+    config, whole = tiny_training(), run(tmp_path / "whole", tiny_training())
+    one_step = Trainer.one_step
+
+    def interrupted(trainer, batch):
+        if trainer.step == 3:
+            signal.raise_signal(signal.SIGINT)
+        return one_step(trainer, batch)
+
+    monkeypatch.setattr(Trainer, "one_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", config)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.undo()
+    assert torch.load(tmp_path / "cut" / "last.ckpt", weights_only=True)["step"] == 4
+    assert same_weights(whole, run(tmp_path / "cut", config))
+
+
+def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch):
+    def interrupted(trainer, batch):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the step went on")
+
+    monkeypatch.setattr(Trainer, "one_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, tiny_training())
     assert (tmp_path / "last.ckpt").is_file()
 
 

@@ -4,8 +4,11 @@ checkpoint and log in between."""
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +117,7 @@ def train(
 
     emit(kind, **fields): told of "data", "step", "validation", "preview", "paused", "resumed", "stopped" and
     "done". control: pauses and stops. Raises ValueError on unusable data, Cancelled when progress asks to
-    stop (the checkpoint is written).
+    stop and KeyboardInterrupt on Ctrl-C (after both the checkpoint is written).
     """
     progress, folder = progress or Progress(), Path(folder)
     ranks = join(config.device)
@@ -186,27 +189,58 @@ def _prepare(
 
 
 def _work(run: Run, training: Sequence[PairSample], progress: Progress, control: Control) -> None:
-    """Steps until the end, or until someone stops."""
-    trainer, steps = run.trainer, run.trainer.config.total_steps
+    """Steps until the end, or until someone stops; a Ctrl-C or a Cancelled leaves the checkpoint."""
+    trainer = run.trainer
     trainer.model.train()
-    for batch in batches(training, trainer.config, trainer.step):
-        row = trainer.one_step(batch)
-        if trainer.ranks.first:
-            row = run.after_step(row)
-            _pause(run, control)
-        if trainer.ranks.first_says(control.stopped):
+    try:
+        for batch in batches(training, trainer.config, trainer.step):
+            with _whole():
+                row = trainer.one_step(batch)
+                row = run.after_step(row) if trainer.ranks.first else row
             if trainer.ranks.first:
-                trainer.save(run.folder.last)
-            run.emit("stopped", step=trainer.step)
-            return
-        shown = ("loss", "variance_loss", "val_dice", "val_folding")
-        text = ", ".join(f"{k} {row[k]:.4g}" for k in shown if k in row)
-        try:
-            progress.step(0.05 + 0.95 * trainer.step / steps, f"Step {trainer.step} of {steps}: {text}")
-        except Cancelled:
+                _pause(run, control)
+            if trainer.ranks.first_says(control.stopped):
+                if trainer.ranks.first:
+                    trainer.save(run.folder.last)
+                run.emit("stopped", step=trainer.step)
+                return
+            _report(trainer, row, progress)
+    except (Cancelled, KeyboardInterrupt):
+        if trainer.ranks.first:
             trainer.save(run.folder.last)
-            raise
+        raise
     run.emit("done", model=str(run.folder.best))
+
+
+def _report(trainer: Trainer, row: dict[str, float], progress: Progress) -> None:
+    steps, shown = trainer.config.total_steps, ("loss", "variance_loss", "val_dice", "val_folding")
+    text = ", ".join(f"{k} {row[k]:.4g}" for k in shown if k in row)
+    progress.step(0.05 + 0.95 * trainer.step / steps, f"Step {trainer.step} of {steps}: {text}")
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """Ctrl-C waits for the end of the step, so that the checkpoint holds no half step; a second does not."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    pressed: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _pause(run: Run, control: Control) -> None:
