@@ -9,7 +9,8 @@ import sys
 import threading
 from argparse import SUPPRESS
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from . import __version__, zoo
 from .config import RegisterConfig, TrainConfig
 from .progress import Cancelled, Control, JsonLines, Progress
 from .registry import PHANTOMS
+
+_UNITS = {"_mm": " mm", "_percent": " %", "seconds": " s"}
 
 
 def add_flags(parser: argparse.ArgumentParser, config: type, *, skip: Sequence[str] = ()) -> None:
@@ -84,25 +87,52 @@ def _register(arguments: argparse.Namespace) -> None:
     from .image import read_image
     from .register import register_pair
 
-    _writable(arguments.output)
     segs = {n: read_image(p) for n in ("moving_seg", "fixed_seg") if (p := getattr(arguments, n)) is not None}
     if "fixed_seg" in segs and "moving_seg" not in segs:
         raise ValueError("--fixed-seg is given without --moving-seg: both are needed for the Dice.")
     config = config_from(arguments, RegisterConfig)
-    result = register_pair(arguments.fixed, arguments.moving, None, config, _progress(arguments), **segs)
-    files = result.save(arguments.output)
+    with _output(arguments.output):
+        result = register_pair(arguments.fixed, arguments.moving, None, config, _progress(arguments), **segs)
+        files = result.save(arguments.output)
+    if not arguments.json:
+        print("\n".join(_summary_lines(result.summary)))
+    _written(arguments, files, summary=result.summary)
+
+
+def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
+    """The summary for people: a line for each number with its unit, each label's Dice and each note."""
+    for name, value in summary.items():
+        if name == "notes":
+            yield from (f"note: {note}" for note in value)
+        elif isinstance(value, dict):
+            yield from (f"{f'{name} label {label}':22} {dice:.5g}" for label, dice in value.items())
+        else:
+            unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
+            yield f"{name:22} {value:.5g}{unit}" if isinstance(value, float) else f"{name:22} {value}{unit}"
+
+
+def _written(arguments: argparse.Namespace, files: dict[str, Path], **fields: Any) -> None:
     if arguments.json:
-        JsonLines(sys.stdout).event(
-            "result", summary=result.summary, files={k: str(v) for k, v in files.items()}
-        )
-        return
-    for name, value in result.summary.items():
-        print(f"{name:22} {value:.5g}" if isinstance(value, float) else f"{name:22} {value}")
-    print(f"{len(files)} files in {arguments.output}")
+        JsonLines(sys.stdout).event("result", **fields, files={k: str(v) for k, v in files.items()})
+    else:
+        print(f"{len(files)} files in {arguments.output}")
+
+
+@contextmanager
+def _output(folder: Path) -> Iterator[None]:
+    """The output folder, made if missing and removed again if it stays empty. Raises OSError before the work,
+    not after it, if it cannot be written."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        _writable(folder)
+        yield
+    finally:
+        for path in made:
+            with suppress(OSError):  # not empty
+                path.rmdir()
 
 
 def _writable(folder: Path) -> None:
-    """Fail before the work, not after it, if the output folder cannot be written. Raises OSError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / f".hetreg-probe-{os.getpid()}"  # several processes may look at once
@@ -124,17 +154,14 @@ def _models(arguments: argparse.Namespace) -> None:
 def _phantom(arguments: argparse.Namespace) -> None:
     from .datasets.phantom import make_pair, save_pair
 
-    _writable(arguments.output)
     if arguments.slices < 1 or (arguments.slices > 1 and arguments.kind != "mri2d"):
         raise ValueError(f"--slices is {arguments.slices}: 1 is accepted, or more for --kind mri2d.")
     if arguments.seed < 0:
         raise ValueError(f"--seed is {arguments.seed}: a whole number from 0 is accepted.")
-    pair = make_pair(arguments.kind, arguments.seed, size=arguments.size, slices=arguments.slices)
-    files = save_pair(pair, arguments.output)
-    if arguments.json:
-        JsonLines(sys.stdout).event("result", files={k: str(v) for k, v in files.items()})
-        return
-    print(f"{len(files)} files in {arguments.output}")
+    with _output(arguments.output):
+        pair = make_pair(arguments.kind, arguments.seed, size=arguments.size, slices=arguments.slices)
+        files = save_pair(pair, arguments.output)
+    _written(arguments, files)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -148,7 +175,11 @@ def _train(arguments: argparse.Namespace) -> None:
         return
     if folder is None:
         raise ValueError("No run folder is given: --output or --resume is accepted.")
-    _writable(folder)
+    with _output(folder):
+        _run_training(config, folder, arguments)
+
+
+def _run_training(config: TrainConfig, folder: Path, arguments: argparse.Namespace) -> None:
     from .training.accelerate import keep_memory
     from .training.loop import train
 

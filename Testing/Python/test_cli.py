@@ -77,7 +77,14 @@ def test_register_writes_its_files(pair, tmp_path, capsys):
     assert cli.main([*pair, *labels, "--refine", "2"]) == 0
     assert {p.name for p in (tmp_path / "out").iterdir()} == WRITTEN | {"moved_seg.nrrd"}
     out, err = capsys.readouterr()
-    assert "mse_after" in out
+    lines = [line.split() for line in out.splitlines()]
+    assert {"mse_after", "dice_after"} <= {words[0] for words in lines}
+    assert {"displacement_max_mm": "mm", "folded_percent": "%", "seconds": "s"}.items() <= {
+        words[0]: words[-1] for words in lines
+    }.items()
+    assert "dice_before label 1" in out
+    assert "\nnote: The field lies in the slices" in out
+    assert not set("{}[]'") & set(out.replace(str(tmp_path), ""))
     assert err == ""
     fixed, moving = (read_image(tmp_path / f"{n}.nrrd") for n in ("fixed", "moving"))
     transform = sitk.ReadTransform(str(tmp_path / "out" / "transform.h5"))
@@ -147,7 +154,20 @@ def test_bad_input_of_register(pair, tmp_path, capsys):
     error_of(capsys, [*pair, "--refine", "-1"], "refine is -1")
     error_of(capsys, [*pair, "--gamma", "nan"], "gamma is nan")
     error_of(capsys, [*pair, "--fixed-seg", str(tmp_path / "fixed_seg.nrrd")], "--moving-seg")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_folder_that_stays_empty_is_removed_if_it_was_made(pair, tmp_path, capsys, monkeypatch):
+    deep = tmp_path / "a" / "b"
+    error_of(capsys, [*pair, "--output", str(deep), "--refine", "-1"], "refine")
+    error_of(capsys, [*pair, "--output", str(deep), "--moving", "absent.nrrd"], "absent")
+    error_of(capsys, ["phantom", "--output", str(deep), "--size", "3"], "16")
+    error_of(capsys, ["train", "--output", str(deep), "--phantoms", "0"], "no pairs")
+    assert not deep.parent.exists()
+    deep.mkdir(parents=True)
+    error_of(capsys, [*pair, "--output", str(deep / "c"), "--moving", "absent.nrrd"], "absent")
+    error_of(capsys, [*pair, "--output", str(deep), "--moving", "absent.nrrd"], "absent")
+    assert list(deep.iterdir()) == []
 
 
 def test_an_output_that_cannot_be_written_fails_before_the_work(pair, tmp_path, capsys, monkeypatch):
@@ -180,10 +200,10 @@ def test_a_disk_that_fills_up_exits_with_2_and_leaves_no_partial_file(tmp_path):
     done = run_python("-m", "hetreg", *register_arguments(tmp_path), preexec_fn=limit)
     assert done.returncode == 2
     assert_sentence(done.stderr, "moved.nrrd", "disk full")
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
-def test_interrupting_and_cancelling_exit_with_130(pair, capsys, monkeypatch):
+def test_interrupting_and_cancelling_exit_with_130(pair, tmp_path, capsys, monkeypatch):
     for stop in (KeyboardInterrupt, Cancelled):
 
         def interrupt(*arguments, stop=stop, **options):
@@ -192,6 +212,7 @@ def test_interrupting_and_cancelling_exit_with_130(pair, capsys, monkeypatch):
         monkeypatch.setattr("hetreg.register.register_pair", interrupt)
         assert cli.main(pair) == 130
         assert capsys.readouterr().err == "hetreg: cancelled\n"
+        assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_package_is_named(pair, capsys, monkeypatch):
