@@ -146,9 +146,19 @@ def read_image(path: str | Path) -> Image:
     try:
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"{path.name} could not be read as an image ({reason}).") from error
+        raise ValueError(f"{path.name} could not be read as an image ({_why(path, error)}).") from error
     return from_sitk(image, path.name.split(".")[0])
+
+
+def _why(path: Path, error: RuntimeError) -> str:
+    """What is wrong with a file that ITK refuses, without ITK's own words."""
+    if not os.access(path, os.R_OK):
+        return "there is no permission to read it"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if "determine ImageIO" in str(error):
+        return "its format is unknown: NRRD, NIfTI and MetaImage, among others, are accepted"
+    return "damaged or cut off"
 
 
 def _check_gzip(path: Path) -> None:
@@ -169,8 +179,9 @@ def write_sitk(image: sitk.Image, path: str | Path) -> Path:
         sitk.WriteImage(image, str(partial), useCompression=True)
         os.replace(partial, path)
     except (RuntimeError, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
+    finally:
+        partial.unlink(missing_ok=True)  # when the user interrupts, too
     return path
 
 

@@ -140,6 +140,16 @@ def test_files_that_are_no_images(tmp_path):
         with pytest.raises(ValueError, match=name) as caught:
             read_image(tmp_path / name)
         assert_sentence(caught.value)
+        assert "ITK" not in str(caught.value)
+        assert "ImageIO" not in str(caught.value)
+
+
+def test_the_sentence_says_what_is_wrong_with_the_file(tmp_path):
+    cases = {"text.nrrd": (b"hello", "format is unknown"), "empty.nrrd": (b"", "empty")}
+    for name, (content, words) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=words):
+            read_image(tmp_path / name)
 
 
 @pytest.mark.parametrize("ending", ["nrrd", "nii.gz"])
@@ -172,3 +182,14 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
         assert_sentence(caught.value, name)
     assert [p.name for p in tmp_path.iterdir()] == ["old.nrrd"]
     assert (tmp_path / "old.nrrd").read_bytes() == b"former result"
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(image, path, *arguments, **options):
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sitk, "WriteImage", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_image(sampled((4, 3, 5)), tmp_path / "new.nrrd")
+    assert not list(tmp_path.iterdir())
