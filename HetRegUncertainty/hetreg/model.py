@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,10 +195,11 @@ class RegistrationModel(nn.Module):
             torch.save(content, partial)
             partial.replace(path)
         except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
             raise OSError(
                 f"{path} could not be written: is the disk full or the folder read-only?"
             ) from error
+        finally:
+            partial.unlink(missing_ok=True)  # when the user interrupts, too
         return sha256(path)
 
     @classmethod
@@ -229,7 +231,9 @@ def _read_weights(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no weight file {path}.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # torch warns of foreign pickles; the error below says it
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path.name} is not a plain weight file: it is damaged or holds code, and nothing in "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 import pytest
 import torch
@@ -125,8 +126,10 @@ class Harm:
 
 def test_code_in_a_weight_file_is_not_run(tmp_path):
     torch.save({"format": 1, "state": Harm(tmp_path / "harm")}, tmp_path / "evil.pt")
-    with pytest.raises(ValueError, match=r"evil\.pt") as caught:
-        RegistrationModel.load(tmp_path / "evil.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=r"evil\.pt") as caught:
+            RegistrationModel.load(tmp_path / "evil.pt")
     assert_sentence(str(caught.value).split(". ")[0] + ".", "code", "nothing in it was run")
     assert not (tmp_path / "harm").exists()
     torch.load(tmp_path / "evil.pt", weights_only=False)  # the file would have done it
@@ -213,3 +216,14 @@ def test_a_failed_save_leaves_the_former_file(tmp_path, monkeypatch):
     assert_sentence(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["m.pt"]
     assert sha256(tmp_path / "m.pt") == checksum
+
+
+def test_an_interrupted_save_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(content, path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tiny_model().save(tmp_path / "m.pt")
+    assert not list(tmp_path.iterdir())
