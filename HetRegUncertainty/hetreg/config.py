@@ -82,7 +82,8 @@ class _Config:
 class NetworkConfig(_Config):
     """Both networks of a model and how the displacement is made from the first one's output.
 
-    The defaults are the paper's VoxelMorph configuration: 109,170 / 109,025 parameters in 2D (METHOD.md).
+    The defaults are the VoxelMorph configuration of Zhang et al., MICCAI 2024: 109,170 / 109,025 parameters
+    in 2D.
     """
 
     architecture: str = option("voxelmorph", "network architecture", NETWORKS)

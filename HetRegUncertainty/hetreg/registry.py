@@ -21,7 +21,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Method:
-    """How a run trains: what its displacement loss is made of (METHOD.md, section 1).
+    """How a run trains: what its displacement loss is made of (Zhang et al., MICCAI 2024).
 
     data_loss, regulariser: names in LOSSES; prior: a further term, or "". joint: one loss steps both
     networks; otherwise a displacement step is followed by a variance step. weight: a name in WEIGHTS, or ""

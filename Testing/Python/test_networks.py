@@ -30,8 +30,8 @@ def test_parameters_of_the_paper_configuration(ndim, displacement, variance):
 @pytest.mark.parametrize(
     ("ndim", "size", "count"),
     [
-        (2, "paper", 31_013_570),  # METHOD.md: about 31.0 M
-        (3, "paper", 46_771_251),  # METHOD.md: about 46.8 M
+        (2, "paper", 31_013_570),  # Zhang et al., MICCAI 2024: about 31.0 M
+        (3, "paper", 46_771_251),  # Zhang et al., MICCAI 2024: about 46.8 M
         (2, "small", 7_776_650),
         (3, "small", 11_757_195),
         (2, "tiny", 30_002),

@@ -1,5 +1,5 @@
-"""The training steps: displacement network, then variance network; or both by one loss (METHOD.md, section
-3; paper, section 2.3).
+"""The training steps: displacement network, then variance network; or both by one loss (Zhang et al.,
+MICCAI 2024, section 2.3).
 
 Gradient stops: the weight map is detached; in the variance loss the residual and the network's input `moved`
 are detached (the released code forgot the latter; `collaborative_grad` brings that back). Gradients are
