@@ -9,15 +9,17 @@ SCALE = (  # share of the largest displacement, colour: dark where nothing moves
     (0.66, (0.95, 0.5, 0.2)),
     (1.0, (0.8, 0.1, 0.2)),
 )
-GRID_LINES = 16  # about so many across the image, when the spacing is chosen automatically
+GRID_LINES = 16  # about so many across the image, when the spacing is chosen automatically,
+LARGEST_SPACING_MM = 10.0  # but never wider: a heart in a large field of view has enough lines too
 
 
 def niceSpacing(volume):
-    """Spacing in mm of a readable grid on this volume: about GRID_LINES lines; 1, 2 or 5 times 10^n."""
+    """Spacing in mm of a readable grid on this volume: about GRID_LINES lines or more; 1, 2, 5 times 10^n."""
     size = np.array(volume.GetImageData().GetDimensions()) * np.array(volume.GetSpacing())
     wanted = float(np.sort(size)[-2]) / GRID_LINES
     power = 10.0 ** np.floor(np.log10(max(wanted, 1e-3)))
-    return float(min((1, 2, 5, 10), key=lambda step: abs(step * power - wanted)) * power)
+    nearest = float(min((1, 2, 5, 10), key=lambda step: abs(step * power - wanted)) * power)
+    return min(nearest, LARGEST_SPACING_MM)
 
 
 def show(transform, region, mode, spacing, inThreeD=False, largest=10.0):

@@ -198,6 +198,11 @@ def test_niceSpacingFitsTheImage(panel, smallPair):
     assert 8 <= extent / spacing <= 40
 
 
+def test_niceSpacingIsAtMost10Mm(smallPair):
+    smallPair[0].SetSpacing(8.0, 8.0, 10.0)  # 512 mm wide
+    assert deformation.niceSpacing(smallPair[0]) == 10.0
+
+
 def test_fadeBetweenFixedAndMoved(panel, smallPair, shown):
     def difference():
         moved, fixed = picture(layout.MOVED)[60:], picture(layout.FIXED)[60:]
