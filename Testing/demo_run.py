@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -24,7 +25,7 @@ FILES = {
     "snr_weight": "snr_weight.nrrd",
     "moved": "moved.nrrd",
 }
-
+READ_BY_SLICER = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr", ".img", ".img.gz", ".dcm")
 
 WINDOW_PACKAGES = "libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0"
 WINDOW_PACKAGES += " libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0"
@@ -112,6 +113,19 @@ def print_unexpected(kind: type[BaseException], error: BaseException, trace) -> 
         sys.__excepthook__(kind, error, trace)
 
 
+def load_volume(path: Path):
+    """The file's volume node. What the loader does not read (PNG, TIFF) goes through a NRRD file."""
+    import slicer
+
+    from hetreg.image import read_image, write_image
+
+    if path.name.endswith(READ_BY_SLICER):
+        return slicer.util.loadVolume(str(path))
+    with tempfile.TemporaryDirectory() as folder:
+        image = read_image(path)
+        return slicer.util.loadVolume(str(write_image(image, Path(folder) / f"{image.name}.nrrd")))
+
+
 def load_pair(ui, options: argparse.Namespace) -> None:
     """Choose fixed and moving in the panel: the sample pair by its button, or the user's files."""
     import slicer
@@ -121,8 +135,8 @@ def load_pair(ui, options: argparse.Namespace) -> None:
         return
     for path, selector in ((options.fixed, ui.fixedSelector), (options.moving, ui.movingSelector)):
         try:
-            node = slicer.util.loadVolume(str(path))
-        except RuntimeError as error:
+            node = load_volume(path)
+        except (RuntimeError, ValueError, OSError) as error:
             raise BadInput(f"{path.name} could not be loaded as a volume.") from error
         selector.setCurrentNode(node)
     slicer.util.setSliceViewerLayers(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
 
+import demo_run
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
 from hetreg.datasets.phantom import make_pair
+from HetRegUncertaintyLib import volumes
 
 DEMO = Path(__file__).resolve().parents[1] / "demo_run.py"
 FILES = {"scene.mrb", "transform.h5", "inverse_transform.h5", "moved.nrrd", "noise_variance.nrrd"}
@@ -74,6 +77,25 @@ def test_files_of_the_user(pair, tmp_path):
         assert written.GetSize() == reference.GetSize()
         np.testing.assert_allclose(written.GetOrigin(), reference.GetOrigin(), atol=1e-3)
         np.testing.assert_allclose(written.GetDirection(), reference.GetDirection(), atol=1e-5)
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "nrrd"])
+def test_flat_images_are_loaded_without_error_lines(panel, tmp_path, capfd, ending):
+    y, x = np.mgrid[0:40, 0:32]
+    files = {}
+    for name, width in (("fixed", 6.0), ("moving", 8.0)):
+        array = 200 * np.exp(-((x - 16) ** 2 + (y - 20) ** 2) / width**2)
+        files[name] = tmp_path / f"{name}.{ending}"
+        sitk.WriteImage(sitk.GetImageFromArray(array.astype(np.uint8)), str(files[name]))
+    demo_run.load_pair(panel.ui, argparse.Namespace(**files))
+    for name, selector in (("fixed", panel.ui.fixedSelector), ("moving", panel.ui.movingSelector)):
+        node = selector.currentNode()
+        assert node.GetName() == name
+        loaded = volumes.imageFromNode(node).array
+        np.testing.assert_array_equal(loaded[0], sitk.GetArrayFromImage(sitk.ReadImage(str(files[name]))))
+    assert panel.ui.registerButton.enabled
+    said = capfd.readouterr()
+    assert "ERR" not in said.out + said.err
 
 
 @pytest.mark.parametrize(
