@@ -158,7 +158,9 @@ def _why(path: Path, error: RuntimeError) -> str:
         return "the file is empty"
     if "determine ImageIO" in str(error):
         return "its format is unknown: NRRD, NIfTI and MetaImage, among others, are accepted"
-    return "damaged or cut off"
+    if "orthonormal" in str(error):
+        return "its axes are not at right angles"
+    return "damaged, cut off or of a kind that is not supported"
 
 
 def _check_gzip(path: Path) -> None:

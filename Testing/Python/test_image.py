@@ -152,6 +152,17 @@ def test_the_sentence_says_what_is_wrong_with_the_file(tmp_path):
             read_image(tmp_path / name)
 
 
+def test_skewed_axes_are_named(tmp_path):
+    path = write_image(sampled((4, 3, 5)), tmp_path / "skewed.nii")
+    content = bytearray(path.read_bytes())
+    content[252:256] = np.array([0, 1], "<i2").tobytes()  # no qform, an sform
+    content[280:328] = np.array([[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], "<f4").tobytes()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="right angles") as caught:
+        read_image(path)
+    assert_sentence(caught.value)
+
+
 @pytest.mark.parametrize("ending", ["nrrd", "nii.gz"])
 def test_a_truncated_image_is_refused_and_not_filled_with_zeros(tmp_path, ending):
     image = Image(np.random.default_rng(0).random((6, 32, 32)), np.eye(4))
