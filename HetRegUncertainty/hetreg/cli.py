@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from . import __version__, zoo
 from .config import RegisterConfig, TrainConfig
@@ -21,6 +21,7 @@ from .progress import Cancelled, Control, JsonLines, Progress
 from .registry import PHANTOMS
 
 _UNITS = {"_mm": " mm", "_percent": " %", "seconds": " s"}
+_NO_MEMORY = ("DefaultCPUAllocator", "not enough memory")  # torch has no type for it on the CPU
 
 
 def add_flags(parser: argparse.ArgumentParser, config: type, *, skip: Sequence[str] = ()) -> None:
@@ -72,15 +73,10 @@ class _Line:
     def _bar(self, fields: dict[str, Any]) -> None:
         done = fields["step"] / fields["steps"]
         bar = "=" * round(24 * done) + " " * (24 - round(24 * done))
-        names = ("loss", "variance_loss")
-        losses = "  ".join(f"{name} {fields[name]:.4g}" for name in names if name in fields)
+        losses = "  ".join(f"{n} {fields[n]:.4g}" for n in ("loss", "variance_loss") if n in fields)
         left = f"{fields['eta_seconds'] // 60:.0f}:{fields['eta_seconds'] % 60:02.0f}"
         text = f"[{bar}] step {fields['step']} of {fields['steps']}  {losses}  {left} left"
         self.report(min(done, 0.999), text)
-
-
-def _progress(arguments: argparse.Namespace) -> Progress:
-    return JsonLines(sys.stdout).progress() if arguments.json else Progress(_Line().report)
 
 
 def _register(arguments: argparse.Namespace) -> None:
@@ -91,8 +87,9 @@ def _register(arguments: argparse.Namespace) -> None:
     if "fixed_seg" in segs and "moving_seg" not in segs:
         raise ValueError("--fixed-seg is given without --moving-seg: both are needed for the Dice.")
     config = config_from(arguments, RegisterConfig)
+    progress = JsonLines(sys.stdout).progress() if arguments.json else Progress(_Line().report)
     with _output(arguments.output):
-        result = register_pair(arguments.fixed, arguments.moving, None, config, _progress(arguments), **segs)
+        result = register_pair(arguments.fixed, arguments.moving, None, config, progress, **segs)
         files = result.save(arguments.output)
     if not arguments.json:
         print("\n".join(_summary_lines(result.summary)))
@@ -123,23 +120,19 @@ def _output(folder: Path) -> Iterator[None]:
     """The output folder, made if missing and removed again if it stays empty. Raises OSError before the work,
     not after it, if it cannot be written."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
+    probe = folder / f".hetreg-probe-{os.getpid()}"  # several processes may look at once
     try:
-        _writable(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise OSError(f"{folder} cannot be written: {error.strerror}.") from error
         yield
     finally:
         for path in made:
             with suppress(OSError):  # not empty
                 path.rmdir()
-
-
-def _writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".hetreg-probe-{os.getpid()}"  # several processes may look at once
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise OSError(f"{folder} cannot be written: {error.strerror}.") from error
 
 
 def _models(arguments: argparse.Namespace) -> None:
@@ -154,8 +147,6 @@ def _models(arguments: argparse.Namespace) -> None:
 def _phantom(arguments: argparse.Namespace) -> None:
     from .datasets.phantom import make_pair, save_pair
 
-    if arguments.slices < 1 or (arguments.slices > 1 and arguments.kind != "mri2d"):
-        raise ValueError(f"--slices is {arguments.slices}: 1 is accepted, or more for --kind mri2d.")
     if arguments.seed < 0:
         raise ValueError(f"--seed is {arguments.seed}: a whole number from 0 is accepted.")
     with _output(arguments.output):
@@ -176,21 +167,15 @@ def _train(arguments: argparse.Namespace) -> None:
     if folder is None:
         raise ValueError("No run folder is given: --output or --resume is accepted.")
     with _output(folder):
-        _run_training(config, folder, arguments)
+        from .training.accelerate import keep_memory
+        from .training.loop import train
 
-
-def _run_training(config: TrainConfig, folder: Path, arguments: argparse.Namespace) -> None:
-    from .training.accelerate import keep_memory
-    from .training.loop import train
-
-    keep_memory()
-    if arguments.json:
-        emit, control = JsonLines(sys.stdout).event, Control()
-        threading.Thread(target=_listen, args=(control,), daemon=True).start()
-        train(config, folder, Progress(_before_steps(emit)), emit=emit, control=control)
-    else:
-        line = _Line()
-        train(config, folder, Progress(_before_steps(line.loading)), emit=line.event)
+        keep_memory()
+        control, line, lines = Control(), _Line(), JsonLines(sys.stdout)
+        if arguments.json:
+            threading.Thread(target=_listen, args=(control,), daemon=True).start()
+        emit, before = (lines.event, lines.event) if arguments.json else (line.event, line.loading)
+        train(config, folder, Progress(_before_steps(before)), emit=emit, control=control)
 
 
 def _before_steps(report: Callable[..., None]) -> Callable[[float, str], None]:
@@ -204,8 +189,7 @@ def _before_steps(report: Callable[..., None]) -> Callable[[float, str], None]:
 
 
 def _listen(control: Control) -> None:
-    """Hand lines of standard input to the control until it ends. The file itself is read: a reader that is
-    waiting in `sys.stdin` would hold its lock when Python exits."""
+    """Hand lines of standard input to the control. A reader of `sys.stdin` would hold its lock at exit."""
     rest = b""
     while content := os.read(0, 1024):
         *lines, rest = (rest + content).split(b"\n")
@@ -217,50 +201,58 @@ def _dry_run(config: TrainConfig, arguments: argparse.Namespace) -> None:
     from .training.data import dry_run
 
     found = dry_run(config)
-    if arguments.json:
+    if arguments.json and any(found.values()):
         JsonLines(sys.stdout).event("dry_run", **found)
-        return
+    elif any(found.values()):
+        _list(found)
+    if not found["pairs"]:
+        raise ValueError("The run has no pairs: at least one pair is accepted.")
+
+
+def _list(found: dict[str, list[dict[str, Any]]]) -> None:
     for pair in found["pairs"]:
         size, spacing = ("x".join(f"{n:g}" for n in pair[key]) or "-" for key in ("size", "spacing_mm"))
         print(f"{pair['case']:32} {pair['split']:10} {size:>14} {spacing:>20} mm  labels: {pair['labels']}")
     for item in found["rejected"]:
         print(f"rejected  {item['file']}: {item['reason']}")
-    parts = Counter(pair["split"] for pair in found["pairs"])
-    print(
-        f"{len(found['pairs'])} pairs ({', '.join(f'{n} {name}' for name, n in parts.items())}), "
-        f"{len(found['rejected'])} files rejected"
-    )
+    parts = ", ".join(f"{n} {name}" for name, n in Counter(pair["split"] for pair in found["pairs"]).items())
+    print(f"{len(found['pairs'])} pairs ({parts}), {len(found['rejected'])} files rejected")
+
+
+_REGISTER_FILES = {
+    "--fixed": "fixed image (end-systole)",
+    "--moving": "moving image (end-diastole)",
+    "--moving-seg": "labels of the moving image, to carry along",
+    "--fixed-seg": "labels of the fixed image, for the Dice before and after",
+    "--output": "folder for the results",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong flags are bad input as any other: one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message.rstrip('.')}.")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    main = argparse.ArgumentParser(
-        "hetreg", description="Cardiac image registration with predicted noise variance."
-    )
+    """The command line. It raises ValueError on wrong flags."""
+    main = _Parser("hetreg", description="Cardiac image registration with predicted noise variance.")
     main.add_argument("--version", action="version", version=f"hetreg {__version__}")
-    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
-        sub.add_argument(
-            "--json", action="store_true", help="machine-readable output, one JSON object a line"
-        )
+        sub.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
         return sub
 
     sub = command("register", _register, "Register a moving image to a fixed one.")
-    sub.add_argument("--fixed", type=Path, required=True, help="fixed image (end-systole)")
-    sub.add_argument("--moving", type=Path, required=True, help="moving image (end-diastole)")
-    sub.add_argument("--moving-seg", type=Path, help="labels of the moving image, to carry along")
-    sub.add_argument(
-        "--fixed-seg", type=Path, help="labels of the fixed image, for the Dice before and after"
-    )
-    sub.add_argument("--output", type=Path, required=True, help="folder for the results")
+    for flag, text in _REGISTER_FILES.items():
+        sub.add_argument(flag, type=Path, required=not flag.endswith("-seg"), help=text)
     add_flags(sub, RegisterConfig)
     command("models", _models, "List the models.")
-    sub = command(
-        "phantom", _phantom, "Write a simulated pair with its true displacement and noise variance."
-    )
+    sub = command("phantom", _phantom, "Write a simulated pair with its true field and noise variance.")
     sub.add_argument("--kind", choices=PHANTOMS, default="mri2d", help="what to simulate")
     sub.add_argument("--seed", type=int, default=0, help="the same seed gives the same pair")
     sub.add_argument("--size", type=int, help="voxels per side (default: 128 in 2D, 64 in 3D)")
@@ -277,19 +269,30 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 on success, 2 on bad input (one sentence on stderr), 130 when interrupted."""
-    arguments = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = argparse.Namespace(json="--json" in given)
     try:
+        arguments = parser().parse_args(given)
         arguments.run(arguments)
     except (ValueError, OSError) as error:
-        message = " ".join(str(error).split())
-        if arguments.json and arguments.command == "train":
-            JsonLines(sys.stdout).event("error", message=message)
-        print(f"hetreg: {message}", file=sys.stderr)
-        return 2
+        return _failed(arguments, " ".join(str(error).split()))
     except (Cancelled, KeyboardInterrupt):
-        print("hetreg: cancelled", file=sys.stderr)
+        folder = getattr(arguments, "resume", None) or getattr(arguments, "output", None)
+        kept = folder and arguments.command == "train" and (folder / "last.ckpt").is_file()
+        how = f", go on with: hetreg train --resume {folder}" if kept else ""
+        print(f"hetreg: cancelled{how}", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
-        print(f"hetreg: the Python package '{error.name}' is missing: install it first.", file=sys.stderr)
-        return 2
+        return _failed(arguments, f"The Python package '{error.name}' is missing: install it first.")
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+            raise
+        return _failed(arguments, "The memory is not enough: a smaller image, size or batch is accepted.")
     return 0
+
+
+def _failed(arguments: argparse.Namespace, message: str) -> int:
+    if arguments.json:
+        JsonLines(sys.stdout).event("error", message=message)
+    print(f"hetreg: {message}", file=sys.stderr)
+    return 2

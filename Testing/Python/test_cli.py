@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -126,12 +127,49 @@ def test_a_process_of_its_own_exits_with_the_code(pair, tmp_path):
     assert run_python("-m", "hetreg", "--version").stdout == f"hetreg {hetreg.__version__}\n"
 
 
-def test_a_wrong_flag_exits_with_2_and_names_what_is_accepted(pair, capsys):
+def test_a_wrong_flag_is_one_sentence_that_names_what_is_accepted(pair, capsys):
     for wrong in (["--device", "tpu"], ["--weight-mode", "best"], ["--refine", "many"], ["--nonsense"]):
-        with pytest.raises(SystemExit) as caught:
-            cli.main([*pair, *wrong])
-        assert caught.value.code == 2
-        assert wrong[0] in capsys.readouterr().err
+        error_of(capsys, [*pair, *wrong], wrong[0])
+    error_of(capsys, ["register"], "--fixed", "--moving", "--output")
+    error_of(capsys, [], "COMMAND")
+    error_of(capsys, ["regster"], "regster", "register", "phantom")
+
+
+def test_bad_input_is_an_error_event_of_every_command(pair, tmp_path, capsys):
+    out = ["--output", str(tmp_path / "new")]
+    for arguments in (
+        [*pair, "--moving", "absent.nrrd"],
+        ["models", "--nonsense"],
+        ["phantom", *out, "--size", "100000"],
+        ["train", *out, "--phantoms", "0"],
+        ["train", *out, "--phantoms", "0", "--dry-run"],
+        ["train", *out, "--steps", "many"],
+    ):
+        assert cli.main([*arguments, "--json"]) == 2
+        out_text, err = capsys.readouterr()
+        events = [e for e in events_of(out_text) if e["event"] != "progress"]
+        assert [e["event"] for e in events] == ["error"]
+        assert err == f"hetreg: {events[0]['message']}\n"
+        assert_sentence(err)
+
+
+def test_too_little_memory_is_one_sentence_and_other_failures_are_raised(pair, capsys, monkeypatch):
+    def fail_with(error):
+        def fail(*arguments, **options):
+            raise error
+
+        monkeypatch.setattr("hetreg.register.register_pair", fail)
+
+    for error in (
+        MemoryError("Unable to allocate 9 TiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4000 bytes."),
+    ):
+        fail_with(error)
+        error_of(capsys, pair, "memory", "accepted")
+    fail_with(RuntimeError("something else"))
+    with pytest.raises(RuntimeError, match="something else"):
+        cli.main(pair)
 
 
 def test_bad_input_of_register(pair, tmp_path, capsys):
@@ -339,6 +377,22 @@ def test_a_dry_run_lists_the_data_and_stops(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "3 pairs" in out
     assert "notes.txt" in out
+    error_of(capsys, ["train", "--phantoms", "0", "--dry-run"], "no pairs")
+
+
+def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    run, event = tmp_path / "run", cli._Line.event
+
+    def interrupt(line, kind, **fields):
+        if kind == "step":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(cli._Line, "event", interrupt)
+    assert cli.main(train_arguments(run)) == 130
+    assert capsys.readouterr().err == f"hetreg: cancelled, go on with: hetreg train --resume {run}\n"
+    assert (run / "last.ckpt").is_file()
+    monkeypatch.setattr(cli._Line, "event", event)
+    assert cli.main(["train", "--resume", str(run)]) == 0
 
 
 @pytest.mark.slow
