@@ -50,7 +50,7 @@ class DataCheck:
             self._listing = content
 
     def _onEnd(self, _code, problem):
-        if problem or self._listing is None:
+        if self._listing is None:  # with a listing the reason is in it: no pairs, and the files left out
             self.clear(problem or _("The check ended without a result."))
             return
         pairs, rejected = self._listing.get("pairs", []), self._listing.get("rejected", [])

@@ -206,7 +206,7 @@ def _dry_run(config: TrainConfig, arguments: argparse.Namespace) -> None:
     elif any(found.values()):
         _list(found)
     if not found["pairs"]:
-        raise ValueError("The run has no pairs: at least one pair is accepted.")
+        raise ValueError("No pairs were found: at least one pair is accepted.")
 
 
 def _list(found: dict[str, list[dict[str, Any]]]) -> None:

@@ -377,7 +377,7 @@ def test_a_dry_run_lists_the_data_and_stops(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "3 pairs" in out
     assert "notes.txt" in out
-    error_of(capsys, ["train", "--phantoms", "0", "--dry-run"], "no pairs")
+    error_of(capsys, ["train", "--phantoms", "0", "--dry-run"], "No pairs")
 
 
 def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
