@@ -44,7 +44,7 @@ def sample_of(model: RegistrationModel, batch: Batch) -> Tensor | None:
     a variance of z, and outside training."""
     if not (model.network.sigma_z and model.training):
         return None
-    size = [n // model.network.velocity_stride for n in batch.fixed.shape[2:]]
+    size = model.velocity_size(batch.fixed.shape[2:])
     seeds = batch.seeds or range(len(batch.fixed))
     drawn = [
         torch.randn((model.ndim, *size), generator=torch.Generator().manual_seed(int(seed))) for seed in seeds
@@ -91,7 +91,7 @@ def loss_inputs(
         weight,
         batch.mask,
         motion.velocity,
-        getattr(motion, "log_variance_z", None),
+        motion.log_variance_z,
     )
 
 
@@ -103,13 +103,10 @@ def displacement_loss(
     With `bidirectional` each part is the mean over the pair and its inverse: fixed warped by exp(-velocity).
     """
     sample = sample_of(model, batch)
-    given = {} if sample is None else {"sample": sample}
-    motion = model.move(batch.moving, batch.fixed, **given)
+    motion = model.move(batch.moving, batch.fixed, sample=sample)
     ways = [loss_inputs(model, batch, motion, objective, warmup=warmup)]
     if objective.bidirectional:
-        drawn = getattr(motion, "drawn", None)
-        velocity = motion.velocity if drawn is None else drawn
-        back = model.move(batch.fixed, batch.moving, velocity=-velocity)
+        back = model.inverse(motion, batch.fixed)
         ways.append(loss_inputs(model, _turned(batch, back), back, objective, warmup=warmup))
         there = ways[0]  # z is one
         ways[1] = replace(ways[1], velocity=there.velocity, log_variance_z=there.log_variance_z)
