@@ -9,14 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 
 from .image import Image
-from .metrics.deformation import folding_percent, similarity
+from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
 from .preprocess import NetworkPair, resample_like, same_grid
 from .result import RegisterResult, displacement_transform
 from .spatial import disp_to_lps_mm, invert, jacobian_determinant, warp_as_itk
 
 _LITTLE_COVER = 0.5
-_JACOBIAN_FLOOR = 1e-3  # folded voxels show as log of this
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +57,7 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
     moved = fixed.like(array, f"{moving.name} moved")
     length = np.sqrt(np.einsum("...c,...c->...", disp_mm, disp_mm)).astype(np.float32)
     jacobian = pair.samples_to_map(jacobian_determinant(samples))
-    log_jacobian = np.log(np.maximum(jacobian, _JACOBIAN_FLOOR))
+    log_jacobian = np.log(np.maximum(jacobian, JACOBIAN_FLOOR))
     fixed_array = fixed.array.astype(np.float32)
     summary = {
         **_similarity(fixed_array, resample_like(moving, fixed)[0], moved.array),

@@ -20,6 +20,13 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Metric(Entry):
+    """A number of an evaluation; its name begins the column's. better: "high", "low", or "" for neither."""
+
+    better: str = ""
+
+
+@dataclass(frozen=True)
 class Method:
     """How a run trains: what its displacement loss is made of (Zhang et al., MICCAI 2024).
 
@@ -208,12 +215,44 @@ SIZES: dict[str, str] = {
     "tiny": "For tests and quick trials",
 }
 
-METRICS: dict[str, Entry] = {
-    "dice": Entry("metrics.overlap:dice", "Dice", "Overlap of two masks, 0 to 1."),
-    "folding": Entry(
-        "metrics.deformation:folding_percent", "Folding", "Percentage of voxels with det J <= 0."
+_BETTER = {"low": "; lower is better.", "high": "; higher is better.", "": "."}
+
+
+def _metric(target: str, label: str, text: str, better: str = "low") -> Metric:
+    return Metric(f"metrics.{target}", label, text + _BETTER[better], better)
+
+
+_HD, _ASD, _EPE = "surface:hausdorff", "surface:average_surface_distance", "deformation:end_point_error"
+_AUSE, _COVERAGE = "sparsification:ause", "calibration:coverage"
+METRICS: dict[str, Metric] = {
+    "dice": _metric("overlap:dice", "Dice", "Overlap of two masks, 0 to 1", "high"),
+    "hd_mm": _metric(_HD, "HD (mm)", "Largest distance of the surfaces"),
+    "hd_px": _metric(_HD, "HD (px)", "Largest distance of the surfaces"),
+    "hd95_mm": _metric(_HD, "HD95 (mm)", "95th percentile of the distances of the surfaces"),
+    "hd95_px": _metric(_HD, "HD95 (px)", "95th percentile of the distances of the surfaces"),
+    "asd_mm": _metric(_ASD, "ASD (mm)", "Mean distance of the surfaces, both ways"),
+    "asd_px": _metric(_ASD, "ASD (px)", "Mean distance of the surfaces, both ways"),
+    "dice_published": _metric("overlap:dice", "Dice, published", "Any warped weight above 0 counts", "high"),
+    "hd_published_px": _metric(_HD, "HD, published (px)", "Any warped weight above 0 counts, per slice"),
+    "asd_published_px": _metric(_ASD, "ASD, published (px)", "From the true surface only, per slice"),
+    "folding_percent": _metric("deformation:folding_percent", "Folding (%)", "Voxels with det J <= 0"),
+    "sd_log_jacobian": _metric("deformation:sd_log_jacobian", "SD log J", "Spread of the change of volume"),
+    "inverse_consistency_vox": _metric(
+        "deformation:inverse_consistency", "Inverse consistency (vox)", "Mean error of there and back again"
     ),
-    "similarity": Entry("metrics.deformation:similarity", "Similarity", "MSE and correlation of two images."),
+    "epe_vox": _metric(_EPE, "End-point error (vox)", "Mean distance to the true displacement"),
+    "epe_mm": _metric(_EPE, "End-point error (mm)", "Mean distance to the true displacement"),
+    "mse": _metric("deformation:similarity", "MSE", "Of fixed and moved; no measure of accuracy", ""),
+    "ncc": _metric("deformation:similarity", "NCC", "Of fixed and moved; no measure of accuracy", ""),
+    "ause_published": _metric(_AUSE, "AUSE, published", "Whole image, 50 bins, plain"),
+    "ause_whole": _metric(_AUSE, "AUSE, whole image", "Exact, in parts of the MSE"),
+    "ause_mask": _metric(_AUSE, "AUSE in mask", "Exact, plain"),
+    "ause_mask_normalised": _metric(_AUSE, "AUSE in mask, normalised", "Exact, in parts of the MSE"),
+    "nll": _metric("calibration:gaussian_nll", "NLL (nats)", "Gaussian likelihood of the residual"),
+    "coverage68": _metric(_COVERAGE, "Coverage 68 %", "Residuals within 0.99 SD; 68 is right", ""),
+    "coverage95": _metric(_COVERAGE, "Coverage 95 %", "Residuals within 1.96 SD; 95 is right", ""),
+    "ence": _metric("calibration:ence", "ENCE", "Relative error of the promised SD, mean over bins"),
+    "spearman": _metric("calibration:spearman", "Spearman", "Rank correlation with the true noise", "high"),
 }
 
 PHANTOMS: dict[str, str] = {

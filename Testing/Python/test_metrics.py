@@ -7,8 +7,14 @@ import math
 import numpy as np
 import pytest
 
-from hetreg.metrics.deformation import folding_percent, similarity
-from hetreg.metrics.overlap import dice, dice_per_label
+from hetreg.metrics.deformation import (
+    end_point_error,
+    folding_percent,
+    inverse_consistency,
+    sd_log_jacobian,
+    similarity,
+)
+from hetreg.metrics.overlap import binarise, dice, dice_per_label
 
 
 def test_dice_by_hand():
@@ -28,6 +34,15 @@ def test_dice_refuses_two_shapes():
 def test_dice_of_each_label_of_either_image():
     a, b = np.array([0, 1, 1, 2, 2, 5]), np.array([0, 1, 2, 2, 2, 0])
     assert dice_per_label(a, b) == {1: pytest.approx(2 / 3), 2: pytest.approx(0.8), 5: 0.0}
+
+
+def test_masks_of_weights_by_both_policies():
+    weights = np.array([0.0, 0.01, 0.49, 0.5, 1.0])
+    assert binarise(weights, "as_published").tolist() == [False, True, True, True, True]
+    assert binarise(weights).tolist() == [False, False, False, True, True]
+    assert binarise(np.array([True, False])).tolist() == [True, False]
+    with pytest.raises(ValueError, match=r"'soft'.*as_published, corrected"):
+        binarise(weights, "soft")
 
 
 def test_folding_counts_zero_and_negative():
@@ -52,3 +67,45 @@ def test_similarity_of_a_constant_is_nan_and_of_large_images_exact():
     found = similarity(a, b)
     assert found["ncc"] == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1], abs=1e-4)
     assert found["mse"] == pytest.approx(np.mean((a.astype(float) - b) ** 2), rel=1e-4)
+
+
+def test_sd_of_the_log_jacobian():
+    jacobian = np.exp([1.0, -1.0, 3.0, 5.0])
+    assert sd_log_jacobian(jacobian[:2]) == pytest.approx(1.0)
+    assert sd_log_jacobian(jacobian, np.array([False, False, True, True])) == pytest.approx(1.0)
+    assert sd_log_jacobian(np.ones((3, 3))) == 0.0
+    assert sd_log_jacobian(np.array([1.0, -4.0])) == pytest.approx(math.log(1e3) / 2)  # folded: the floor
+    assert math.isnan(sd_log_jacobian(jacobian, np.zeros(4, bool)))
+
+
+def test_end_point_error_in_voxels_and_mm():
+    truth = np.zeros((2, 3, 4), np.float32)
+    disp = truth + np.array([3.0, 4.0]).reshape(2, 1, 1)
+    assert end_point_error(disp, truth) == 5.0
+    assert end_point_error(disp, truth, spacing_mm=(2.0, 0.5)) == pytest.approx(math.hypot(6.0, 2.0))
+    mask = np.zeros((3, 4), bool)
+    assert math.isnan(end_point_error(disp, truth, mask))
+    disp[:, 1, 2] = 0.0
+    mask[1, 2] = True
+    assert end_point_error(disp, truth, mask) == 0.0
+
+
+@pytest.mark.parametrize("shape", [(9, 10), (1, 9, 10), (6, 7, 8)])
+def test_inverse_consistency(shape):
+    ndim = len(shape)
+    shift = np.zeros((ndim, *shape)) + np.array([0.0, 1.25, -0.5][-ndim:]).reshape(-1, *[1] * ndim)
+    assert inverse_consistency(shift, -shift) == pytest.approx(0.0, abs=1e-12)
+    assert inverse_consistency(shift, 0 * shift) == pytest.approx(math.hypot(1.25, 0.5))
+    assert inverse_consistency(0 * shift, shift, spacing_mm=[2.0] * ndim) == pytest.approx(
+        2 * math.hypot(1.25, 0.5)
+    )
+
+
+def test_inverse_consistency_reads_the_field_where_the_inverse_leads():
+    x = np.arange(9.0)
+    disp = np.zeros((2, 3, 9))
+    disp[1] = 0.25 * (x - 4)  # x -> 4 + 1.25 (x - 4)
+    inverse = np.zeros_like(disp)
+    inverse[1] = -0.2 * (x - 4)  # x -> 4 + (x - 4) / 1.25
+    assert inverse_consistency(disp, inverse) == pytest.approx(0.0, abs=1e-12)
+    assert inverse_consistency(disp, -disp) > 0.05

@@ -24,6 +24,16 @@ def test_networks_are_networks(name):
     assert issubclass(registry.resolve(registry.NETWORKS, name), PairNetwork)
 
 
+@pytest.mark.parametrize("name", registry.METRICS)
+def test_metrics_say_which_direction_is_better(name):
+    entry = registry.METRICS[name]
+    words = {"high": "higher is better", "low": "lower is better", "": ""}[entry.better]
+    assert words in entry.help
+    assert ("better" in entry.help) == bool(entry.better)
+    for unit in ("mm", "px", "vox"):
+        assert name.endswith(f"_{unit}") == entry.label.endswith(f"({unit})")
+
+
 def test_an_unknown_name_is_refused_with_the_known():
     with pytest.raises(ValueError, match="'l1'") as caught:
         registry.resolve(registry.LOSSES, "l1")

@@ -2,12 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.ndimage import map_coordinates
+
+JACOBIAN_FLOOR = 1e-3  # folded voxels count as the log of this
 
 
 def folding_percent(jacobian_determinant: np.ndarray) -> float:
     """Percentage of voxels where the field folds (det J <= 0)."""
     return 100.0 * float(np.mean(jacobian_determinant <= 0))
+
+
+def sd_log_jacobian(jacobian_determinant: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Standard deviation of log det J, natural logarithm; det J below JACOBIAN_FLOOR, folded too, is raised
+    to it."""
+    values = jacobian_determinant if mask is None else jacobian_determinant[mask]
+    return float(np.std(np.log(np.maximum(values, JACOBIAN_FLOOR)))) if values.size else float("nan")
+
+
+def end_point_error(
+    disp: np.ndarray,
+    true_disp: np.ndarray,
+    mask: np.ndarray | None = None,
+    spacing_mm: Sequence[float] | None = None,
+) -> float:
+    """Mean length of disp - true_disp, in voxels; in mm with the spacing of the axes, in their order.
+
+    disp, true_disp: (ndim, *spatial), voxels. mask: boolean (*spatial), default everywhere; NaN if empty.
+    """
+    return _mean_length(disp.astype(np.float64) - true_disp, mask, spacing_mm)
+
+
+def inverse_consistency(
+    disp: np.ndarray,
+    inverse: np.ndarray,
+    mask: np.ndarray | None = None,
+    spacing_mm: Sequence[float] | None = None,
+) -> float:
+    """Mean length of inverse(x) + disp(x + inverse(x)), 0 for an exact inverse; units as in
+    `end_point_error`.
+
+    disp, inverse: (ndim, *spatial), voxels. disp is read linearly, outside the grid at its border.
+    """
+    where = np.indices(disp.shape[1:], dtype=np.float64) + inverse
+    there = [map_coordinates(c.astype(np.float64), where, order=1, mode="nearest") for c in disp]
+    return _mean_length(inverse + np.stack(there), mask, spacing_mm)
+
+
+def _mean_length(vectors: np.ndarray, mask: np.ndarray | None, spacing_mm: Sequence[float] | None) -> float:
+    scale = np.ones(len(vectors)) if spacing_mm is None else np.asarray(spacing_mm, float)
+    length = np.sqrt(np.einsum("c...,c->...", np.square(vectors), np.square(scale)))
+    length = length if mask is None else length[mask]
+    return float(length.mean()) if length.size else float("nan")
 
 
 def similarity(fixed: np.ndarray, moved: np.ndarray) -> dict[str, float]:

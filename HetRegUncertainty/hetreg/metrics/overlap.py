@@ -1,8 +1,23 @@
-"""Overlap of label images."""
+"""Masks and their overlap."""
 
 from __future__ import annotations
 
 import numpy as np
+
+POLICIES = {
+    "as_published": "any weight above 0 is foreground, as in the paper's evaluation",
+    "corrected": "foreground from a weight of 0.5",
+}
+
+
+def binarise(weights: np.ndarray, policy: str = "corrected") -> np.ndarray:
+    """Boolean mask of a mask or of linearly interpolated weights 0 to 1, by one of POLICIES.
+
+    Raises ValueError for another policy.
+    """
+    if policy not in POLICIES:
+        raise ValueError(f"Unknown mask policy '{policy}': accepted are {', '.join(POLICIES)}.")
+    return weights > 0 if policy == "as_published" else weights >= 0.5
 
 
 def dice(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,0 +1,109 @@
+"""Is the variance right? The residual is compared with the Gaussian of mean 0 that the variance promises.
+
+All take arrays of one shape, and a boolean mask (default everywhere). A result is NaN if the mask is empty
+or if a value in it is not finite or a variance not positive: it is not passed over in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import spearmanr
+
+NAN = float("nan")
+LEVELS = tuple(np.round(np.arange(0.05, 1.0, 0.05), 2).tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Promised and found SD in bins of equal count, from the smallest to the largest promise.
+
+    predicted_sd: root of the mean variance. observed_sd: root mean square of the residual. count: voxels.
+    Arrays (bins,).
+    """
+
+    predicted_sd: np.ndarray
+    observed_sd: np.ndarray
+    count: np.ndarray
+
+
+def gaussian_nll(residual: np.ndarray, variance: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Mean of (log(2 pi variance) + residual^2 / variance) / 2: nats per voxel, lower is better.
+
+    Half of what the loss of the same name has, plus a constant.
+    """
+    r, v = _chosen(residual, variance, mask)
+    return float(0.5 * np.mean(np.log(2 * np.pi * v) + r**2 / v)) if r.size else NAN
+
+
+def coverage(
+    residual: np.ndarray, variance: np.ndarray, level: float, mask: np.ndarray | None = None
+) -> float:
+    """Percentage of the residuals inside their central interval of that level (0.95: +-1.96 SD).
+
+    Right is 100 level. Raises ValueError for a level that is not between 0 and 1.
+    """
+    return coverage_curve(residual, variance, (level,), mask)[0]
+
+
+def coverage_curve(
+    residual: np.ndarray,
+    variance: np.ndarray,
+    levels: Sequence[float] = LEVELS,
+    mask: np.ndarray | None = None,
+) -> list[float]:
+    """`coverage` at each level."""
+    wrong = [level for level in levels if not 0 < level < 1]
+    if wrong:
+        raise ValueError(f"coverage: level {wrong[0]}; a number between 0 and 1 is accepted.")
+    r, v = _chosen(residual, variance, mask)
+    score = np.abs(r) / np.sqrt(v)
+    widths = ndtri((1 + np.asarray(levels)) / 2)
+    return [100.0 * float(np.mean(score <= width)) if r.size else NAN for width in widths]
+
+
+def reliability(
+    residual: np.ndarray, variance: np.ndarray, bins: int = 20, mask: np.ndarray | None = None
+) -> Reliability:
+    """Voxels sorted by variance and cut into bins of equal count (to one voxel); fewer voxels, fewer bins."""
+    r, v = _chosen(residual, variance, mask)
+    if not r.size:
+        return Reliability(np.full(1, np.nan), np.full(1, np.nan), np.zeros(1, int))
+    parts = np.array_split(np.argsort(v, kind="stable"), min(bins, r.size))
+    return Reliability(
+        np.sqrt([v[p].mean() for p in parts]),
+        np.sqrt([np.mean(r[p] ** 2) for p in parts]),
+        np.array([p.size for p in parts]),
+    )
+
+
+def ence(residual: np.ndarray, variance: np.ndarray, bins: int = 20, mask: np.ndarray | None = None) -> float:
+    """Expected normalised calibration error: mean over the bins of |found SD - promised SD| / promised SD
+    (Levi et al., Sensors 2022); 0 is right."""
+    curve = reliability(residual, variance, bins, mask)
+    return float(np.mean(np.abs(curve.observed_sd - curve.predicted_sd) / curve.predicted_sd))
+
+
+def spearman(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Rank correlation, -1 to 1; NaN if one of them is constant or not finite."""
+    first, second = (x.ravel() if mask is None else x[mask] for x in (a, b))
+    usable = np.isfinite(first).all() and np.isfinite(second).all()
+    if first.size < 2 or not usable or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return NAN
+    return float(spearmanr(first, second).statistic)
+
+
+def _chosen(
+    residual: np.ndarray, variance: np.ndarray, mask: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both (N,) float64, and empty if a value is not usable. Raises ValueError if the shapes differ."""
+    shapes = [a.shape for a in (residual, variance, mask) if a is not None]
+    if len(set(shapes)) > 1:
+        raise ValueError(f"calibration: shapes {', '.join(map(str, shapes))}; the same shape is accepted.")
+    r, v = (np.asarray(x if mask is None else x[mask], np.float64).ravel() for x in (residual, variance))
+    if not (np.isfinite(r).all() and np.isfinite(v).all() and (v > 0).all()):
+        return np.empty(0), np.empty(0)
+    return r, v

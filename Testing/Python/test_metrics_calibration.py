@@ -1,0 +1,95 @@
+"""Calibration: hand numbers, and draws whose variance is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hetreg.metrics.calibration import (
+    coverage,
+    coverage_curve,
+    ence,
+    gaussian_nll,
+    reliability,
+    spearman,
+)
+
+RNG = np.random.default_rng(0)
+VARIANCE = np.exp(RNG.uniform(-6, 0, 200_000))
+DRAWS = RNG.normal(0, np.sqrt(VARIANCE))
+
+
+def test_nll_by_hand():
+    residual, variance = np.array([0.0, 2.0]), np.array([1.0, 4.0])
+    by_hand = (math.log(2 * math.pi) + math.log(2 * math.pi * 4) + 1) / 4
+    assert gaussian_nll(residual, variance) == pytest.approx(by_hand)
+    assert gaussian_nll(residual, variance, np.array([True, False])) == pytest.approx(
+        0.5 * math.log(2 * math.pi)
+    )
+
+
+def test_nll_of_draws_is_the_entropy_and_least_at_the_true_variance():
+    entropy = 0.5 * float(np.mean(np.log(2 * np.pi * math.e * VARIANCE)))
+    assert gaussian_nll(DRAWS, VARIANCE) == pytest.approx(entropy, abs=0.01)
+    for factor in (0.8, 1.25):
+        assert gaussian_nll(DRAWS, factor * VARIANCE) > gaussian_nll(DRAWS, VARIANCE) + 0.005
+
+
+def test_coverage_by_hand():
+    residual = np.array([0.0, 0.5, -0.99, 1.0, 1.95, -1.97])
+    assert coverage(residual, np.ones(6), 0.68) == pytest.approx(100 * 3 / 6)  # 0.994 SD
+    assert coverage(residual, np.ones(6), 0.95) == pytest.approx(100 * 5 / 6)  # 1.960 SD
+    assert coverage(residual, np.ones(6), 0.95, residual < 0) == 50.0
+
+
+def test_coverage_of_draws_is_the_level():
+    levels = (0.5, 0.68, 0.95)
+    assert coverage_curve(DRAWS, VARIANCE, levels) == pytest.approx([50.0, 68.0, 95.0], abs=0.4)
+    assert coverage(DRAWS, VARIANCE / 4, 0.95) == pytest.approx(67.3, abs=0.5)  # 0.98 SD
+
+
+def test_reliability_and_ence_by_hand():
+    residual, variance = np.array([3.0, 1.0, 5.0, -1.0]), np.array([4.0, 1.0, 4.0, 1.0])
+    curve = reliability(residual, variance, bins=2)
+    assert curve.predicted_sd.tolist() == [1.0, 2.0]
+    assert curve.observed_sd.tolist() == [1.0, math.sqrt(17)]
+    assert curve.count.tolist() == [2, 2]
+    assert ence(residual, variance, bins=2) == pytest.approx((math.sqrt(17) - 2) / 2 / 2)
+    assert reliability(residual, variance, bins=99).count.tolist() == [1, 1, 1, 1]
+
+
+def test_ence_of_draws_is_near_0_and_that_of_half_the_sd_near_1():
+    assert ence(DRAWS, VARIANCE) < 0.01
+    assert ence(DRAWS, VARIANCE / 4) == pytest.approx(1.0, abs=0.02)
+
+
+def test_spearman_sees_the_order_alone():
+    a = np.array([1.0, 2.0, 3.0, 4.0])
+    assert spearman(a, np.exp(a)) == pytest.approx(1.0)
+    assert spearman(a, -a) == pytest.approx(-1.0)
+    assert spearman(a, np.array([1.0, 3.0, 2.0, 4.0])) == pytest.approx(1 - 6 * 2 / (4 * 15))
+    assert spearman(a, np.array([4.0, 1.0, 2.0, 3.0]), a > 1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
+def test_an_unusable_variance_gives_nan_and_not_a_number_without_it(bad):
+    residual, variance = np.ones(4), np.array([1.0, 1.0, 1.0, bad])
+    found = [gaussian_nll(residual, variance), coverage(residual, variance, 0.95), ence(residual, variance)]
+    assert np.isnan(found).all()
+    assert np.isfinite(gaussian_nll(residual, variance, np.arange(4) < 3))
+
+
+def test_nothing_to_look_at_is_nan():
+    residual, nothing = np.ones(4), np.zeros(4, bool)
+    found = [f(residual, residual, mask=nothing) for f in (gaussian_nll, ence, spearman)]
+    assert np.isnan([*found, coverage(residual, residual, 0.5, nothing)]).all()
+    assert math.isnan(spearman(residual, np.arange(4.0)))
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match=r"\(4,\), \(3,\)"):
+        gaussian_nll(np.ones(4), np.ones(3))
+    with pytest.raises(ValueError, match="level 95"):
+        coverage(np.ones(4), np.ones(4), 95)

@@ -1,0 +1,115 @@
+"""Tests of paired values: hand numbers, scipy, and slices that are copies of each other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from hetreg.metrics.statistics import (
+    bootstrap_interval,
+    cluster_means,
+    clustered_test,
+    holm,
+    paired_t_test,
+    wilcoxon,
+)
+
+RNG = np.random.default_rng(1)
+A = RNG.normal(0.3, 1.0, 12)
+B = RNG.normal(0.0, 1.0, 12)
+
+
+def test_t_by_hand():
+    found = paired_t_test([2.0, 4.0, 6.0], [1.0, 2.0, 3.0])  # differences 1, 2, 3: mean 2, SD 1
+    assert found.difference == 2.0
+    assert found.statistic == pytest.approx(2 * math.sqrt(3))
+    assert found.p == pytest.approx(0.0742, abs=1e-4)  # two-sided, 2 degrees of freedom
+    assert (found.n, found.skipped) == (3, 0)
+
+
+def test_both_tests_agree_with_scipy():
+    expected = stats.ttest_rel(A, B)
+    assert paired_t_test(A, B).statistic == pytest.approx(expected.statistic)
+    assert paired_t_test(A, B).p == pytest.approx(expected.pvalue)
+    assert wilcoxon(A, B).p == pytest.approx(stats.wilcoxon(A, B).pvalue)
+
+
+def test_wilcoxon_by_hand():
+    assert wilcoxon([1, 2, 3, 4, 5], [0, 0, 0, 0, 0]).p == pytest.approx(2 / 2**5)
+    assert wilcoxon([1, 2, 3, 4, 5], [0, 0, 0, 0, 0]).statistic == 0.0
+
+
+def test_copies_of_slices_make_only_the_unclustered_test_more_certain():
+    patients = [f"p{i}" for i in range(12)]
+    once = clustered_test(A, B, patients)
+    copied = clustered_test(np.repeat(A, 10), np.repeat(B, 10), np.repeat(patients, 10).tolist())
+    assert copied.t.p == pytest.approx(once.t.p)
+    assert copied.wilcoxon.p == pytest.approx(once.wilcoxon.p)
+    assert copied.t.n == 12
+    assert once.t.p == pytest.approx(paired_t_test(A, B).p)
+    assert paired_t_test(np.repeat(A, 10), np.repeat(B, 10)).p < 0.1 * once.t.p
+
+
+def test_each_patient_has_the_same_weight():
+    found = clustered_test([1.0, 1.0, 1.0, 5.0], [0.0] * 4, ["a", "a", "a", "b"])
+    assert found.t.difference == 3.0
+    assert cluster_means([1.0, 3.0, np.nan, np.nan], ["b", "b", "a", "b"]).tolist()[0] == 2.0
+    assert np.isnan(cluster_means([1.0, 3.0, np.nan, np.nan], ["b", "b", "a", "b"])[1])
+
+
+def test_a_nan_is_counted_and_not_tested():
+    found = paired_t_test([*A, np.nan, 1.0], [*B, 1.0, np.nan])
+    assert found.p == pytest.approx(paired_t_test(A, B).p)
+    assert (found.n, found.skipped) == (12, 2)
+    clustered = clustered_test([*A, np.nan], [*B, 0.0], [*range(12), 3])
+    assert (clustered.t.n, clustered.t.skipped) == (12, 1)
+
+
+def test_no_difference_one_difference_and_too_few():
+    assert paired_t_test(A, A).p == wilcoxon(A, A).p == 1.0
+    assert paired_t_test([2.0, 2.0], [1.0, 1.0]).p == 0.0
+    assert math.isnan(paired_t_test([1.0], [2.0]).p)
+    assert math.isnan(wilcoxon([], []).p)
+
+
+def test_bootstrap_covers_the_mean_of_patients_as_often_as_it_says():
+    rng = np.random.default_rng(2)
+    hits = 0
+    for seed in range(200):
+        patient = np.repeat(np.arange(40), 4)
+        values = rng.normal(0, 1, 40)[patient] + rng.normal(0, 0.2, 160)
+        low, high = bootstrap_interval(values, patient, seed=seed, resamples=500)
+        hits += low <= 0 <= high
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+def test_bootstrap_repeats_and_knows_its_limits():
+    assert bootstrap_interval(A, seed=3) == bootstrap_interval(A, seed=3)
+    assert bootstrap_interval([2.0, 2.0, np.nan]) == (2.0, 2.0)
+    assert np.isnan(bootstrap_interval([np.nan])).all()
+    narrow, wide = (np.ptp(bootstrap_interval(A, level=level)) for level in (0.5, 0.95))
+    assert narrow < wide
+    copies = np.ptp(bootstrap_interval(np.repeat(A, 9), np.repeat(np.arange(12), 9)))
+    assert copies == pytest.approx(wide)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    found = holm([0.01, np.nan, 0.02])
+    assert found[0] == 0.02
+    assert math.isnan(found[1])
+    assert found[2] == 0.02
+    assert holm([]) == []
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="2 and 1 values"):
+        paired_t_test([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="2 values and 1 clusters"):
+        cluster_means([1.0, 2.0], ["a"])
+    with pytest.raises(ValueError, match="level 95"):
+        bootstrap_interval([1.0], level=95)
