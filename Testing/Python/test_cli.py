@@ -16,6 +16,8 @@ import SimpleITK as sitk
 import hetreg
 from builders import assert_sentence, pair_2d, resample, sampled, tiny_model
 from hetreg import cli, zoo
+from hetreg.commands import console
+from hetreg.commands.flags import config_from
 from hetreg.config import RegisterConfig, TrainConfig
 from hetreg.image import Image, read_image, write_image
 from hetreg.progress import Cancelled
@@ -112,9 +114,9 @@ def test_register_in_json_lines(pair, capsys):
 def test_the_flags_make_the_configuration(pair):
     flags = ["--dimension", "2d", "--gamma", "0.25", "--no-inverse", "--refine", "3"]
     arguments = cli.parser().parse_args([*pair, *flags])
-    config = cli.config_from(arguments, RegisterConfig)
+    config = config_from(arguments, RegisterConfig)
     assert (config.dimension, config.gamma, config.inverse, config.refine) == ("2d", 0.25, False, 3)
-    assert cli.config_from(cli.parser().parse_args(["train", "--output", "x"]), TrainConfig) == TrainConfig()
+    assert config_from(cli.parser().parse_args(["train", "--output", "x"]), TrainConfig) == TrainConfig()
 
 
 def test_a_process_of_its_own_exits_with_the_code(pair, tmp_path):
@@ -259,7 +261,7 @@ def test_a_missing_package_is_named(pair, capsys, monkeypatch):
     def absent(*arguments, **options):
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(cli, "_register", absent)
+    monkeypatch.setattr(cli.COMMANDS["register"], "run", absent)
     assert cli.main(pair) == 2
     assert_sentence(capsys.readouterr().err, "'torch'")
 
@@ -381,17 +383,17 @@ def test_a_dry_run_lists_the_data_and_stops(tmp_path, capsys):
 
 
 def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    run, event = tmp_path / "run", cli._Line.event
+    run, event = tmp_path / "run", console.Line.event
 
     def interrupt(line, kind, **fields):
         if kind == "step":
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(cli._Line, "event", interrupt)
+    monkeypatch.setattr(console.Line, "event", interrupt)
     assert cli.main(train_arguments(run)) == 130
     assert capsys.readouterr().err == f"hetreg: cancelled, go on with: hetreg train --resume {run}\n"
     assert (run / "last.ckpt").is_file()
-    monkeypatch.setattr(cli._Line, "event", event)
+    monkeypatch.setattr(console.Line, "event", event)
     assert cli.main(["train", "--resume", str(run)]) == 0
 
 

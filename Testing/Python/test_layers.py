@@ -20,7 +20,7 @@ ORDERS = list(permutations(MODULES))
 LAYERS = {
     6: ["HetRegUncertainty", "HetRegTraining"],
     5: ["HetRegUncertaintyLib"],
-    4: ["hetreg.cli", "hetreg.__main__"],
+    4: ["hetreg.cli", "hetreg.commands", "hetreg.__main__"],
     3: ["hetreg.register", "hetreg.assemble", "hetreg.refine", "hetreg.training", "hetreg.evaluate"],
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],

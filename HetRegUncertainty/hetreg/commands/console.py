@@ -1,0 +1,101 @@
+"""What the commands show: a progress line and a summary for people, JSON lines for programs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ..progress import JsonLines, Progress
+
+_UNITS = {"_mm": " mm", "_percent": " %", "seconds": " s"}
+
+
+class Line:
+    """Progress on one line of a terminal; where there is none, only what happens seldom."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+
+    def report(self, fraction: float, message: str) -> None:
+        """A fraction and what is being done."""
+        if self._shown:
+            end = "\n" if fraction >= 1.0 else ""
+            sys.stderr.write(f"\r\033[K{100 * fraction:5.1f} %  {message[:100]}{end}")
+            sys.stderr.flush()
+
+    def loading(self, kind: str, fraction: float, message: str) -> None:
+        """What goes on before the first step of a training."""
+        self.report(min(fraction, 0.99), message)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """An event of a training."""
+        if kind == "step":
+            self._bar(fields)
+        elif kind in ("data", "validation", "stopped", "done"):
+            shown = {k: f"{v:.5g}" if isinstance(v, float) else v for k, v in fields.items() if v is not None}
+            self.say(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in shown.items()))
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self._shown:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+        print(text, flush=True)
+
+    def _bar(self, fields: dict[str, Any]) -> None:
+        done = fields["step"] / fields["steps"]
+        bar = "=" * round(24 * done) + " " * (24 - round(24 * done))
+        losses = "  ".join(f"{n} {fields[n]:.4g}" for n in ("loss", "variance_loss") if n in fields)
+        left = f"{fields['eta_seconds'] // 60:.0f}:{fields['eta_seconds'] % 60:02.0f}"
+        text = f"[{bar}] step {fields['step']} of {fields['steps']}  {losses}  {left} left"
+        self.report(min(done, 0.999), text)
+
+
+def progress_for(arguments: argparse.Namespace) -> Progress:
+    """JSON lines with --json, else a line on the terminal."""
+    return JsonLines(sys.stdout).progress() if arguments.json else Progress(Line().report)
+
+
+def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
+    """The summary for people: a line for each number with its unit, each label's Dice and each note."""
+    for name, value in summary.items():
+        if name == "notes":
+            yield from (f"note: {note}" for note in value)
+        elif isinstance(value, dict):
+            yield from (f"{f'{name} label {label}':22} {dice:.5g}" for label, dice in value.items())
+        else:
+            unit = next((unit for end, unit in _UNITS.items() if name.endswith(end)), "")
+            yield f"{name:22} {value:.5g}{unit}" if isinstance(value, float) else f"{name:22} {value}{unit}"
+
+
+def written(arguments: argparse.Namespace, files: dict[str, Path], **fields: Any) -> None:
+    """Say which files a command has written: the event "result", or their number."""
+    if arguments.json:
+        JsonLines(sys.stdout).event("result", **fields, files={k: str(v) for k, v in files.items()})
+    else:
+        print(f"{len(files)} files in {arguments.output}")
+
+
+@contextmanager
+def output_folder(folder: Path) -> Iterator[None]:
+    """The output folder, made if missing and removed again if it stays empty. Raises OSError before the work,
+    not after it, if it cannot be written."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    probe = folder / f".hetreg-probe-{os.getpid()}"  # several processes may look at once
+    try:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise OSError(f"{folder} cannot be written: {error.strerror}.") from error
+        yield
+    finally:
+        for path in made:
+            with suppress(OSError):  # not empty
+                path.rmdir()

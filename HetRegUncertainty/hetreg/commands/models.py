@@ -1,0 +1,24 @@
+"""`hetreg models`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from .. import zoo
+
+HELP = "List the models."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the list."""
+    cards = zoo.list_models()
+    if arguments.json:
+        print(json.dumps([card.__dict__ for card in cards]))
+        return
+    for card in cards:
+        print(f"{card.name:14} {card.ndim}D  {card.bytes / 1e6:5.2f} MB  {card.description}")

@@ -1,0 +1,43 @@
+"""`hetreg register`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..config import RegisterConfig
+from .console import output_folder, progress_for, summary_lines, written
+from .flags import add_flags, config_from
+
+HELP = "Register a moving image to a fixed one."
+_FILES = {
+    "--fixed": "fixed image (end-systole)",
+    "--moving": "moving image (end-diastole)",
+    "--moving-seg": "labels of the moving image, to carry along",
+    "--fixed-seg": "labels of the fixed image, for the Dice before and after",
+    "--output": "folder for the results",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    for flag, text in _FILES.items():
+        parser.add_argument(flag, type=Path, required=not flag.endswith("-seg"), help=text)
+    add_flags(parser, RegisterConfig)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Register and write the files."""
+    from ..image import read_image
+    from ..register import register_pair
+
+    segs = {n: read_image(p) for n in ("moving_seg", "fixed_seg") if (p := getattr(arguments, n)) is not None}
+    if "fixed_seg" in segs and "moving_seg" not in segs:
+        raise ValueError("--fixed-seg is given without --moving-seg: both are needed for the Dice.")
+    config, progress = config_from(arguments, RegisterConfig), progress_for(arguments)
+    with output_folder(arguments.output):
+        result = register_pair(arguments.fixed, arguments.moving, None, config, progress, **segs)
+        files = result.save(arguments.output)
+    if not arguments.json:
+        print("\n".join(summary_lines(result.summary)))
+    written(arguments, files, summary=result.summary)

@@ -1,0 +1,99 @@
+"""`hetreg train`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..config import TrainConfig
+from ..progress import Control, JsonLines, Progress
+from .console import Line, output_folder
+from .flags import add_flags, config_from
+
+HELP = "Train a displacement and a variance network."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.add_argument("--config", type=Path, help="a TrainConfig as JSON; flags change it")
+    parser.add_argument("--output", type=Path, help="run folder; a run that is there goes on")
+    parser.add_argument("--resume", type=Path, help="run folder to go on in, with its own configuration")
+    parser.add_argument("--dry-run", action="store_true", help="list the data and stop")
+    add_flags(parser, TrainConfig)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Train, or list the data."""
+    folder = arguments.resume or arguments.output
+    if arguments.resume and not (arguments.resume / "config.json").is_file():
+        raise ValueError(f"{arguments.resume} holds no run: a folder with config.json is accepted.")
+    source = arguments.config or (arguments.resume and arguments.resume / "config.json")
+    config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
+    if arguments.dry_run:
+        _dry_run(config, arguments)
+        return
+    if folder is None:
+        raise ValueError("No run folder is given: --output or --resume is accepted.")
+    with output_folder(folder):
+        from ..training.accelerate import keep_memory
+        from ..training.loop import train
+
+        keep_memory()
+        control, line, lines = Control(), Line(), JsonLines(sys.stdout)
+        if arguments.json:
+            threading.Thread(target=_listen, args=(control,), daemon=True).start()
+        emit, before = (lines.event, lines.event) if arguments.json else (line.event, line.loading)
+        train(config, folder, Progress(_before_steps(before)), emit=emit, control=control)
+
+
+def how_to_go_on(arguments: argparse.Namespace) -> str:
+    """The command that goes on with an interrupted run; "" if there is nothing to go on with."""
+    folder = arguments.resume or arguments.output
+    return f"hetreg train --resume {folder}" if folder and (folder / "last.ckpt").is_file() else ""
+
+
+def _before_steps(report: Callable[..., None]) -> Callable[[float, str], None]:
+    """Reports what goes on before the first step; the steps have events of their own."""
+
+    def progress(fraction: float, message: str) -> None:
+        if not message.startswith("Step "):
+            report("progress", fraction=round(fraction, 4), message=message)
+
+    return progress
+
+
+def _listen(control: Control) -> None:
+    """Hand lines of standard input to the control. A reader of `sys.stdin` would hold its lock at exit."""
+    rest = b""
+    while content := os.read(0, 1024):
+        *lines, rest = (rest + content).split(b"\n")
+        for line in lines:
+            control.obey(line.decode("utf-8", "replace"))
+
+
+def _dry_run(config: TrainConfig, arguments: argparse.Namespace) -> None:
+    from ..training.data import dry_run
+
+    found = dry_run(config)
+    if arguments.json and any(found.values()):
+        JsonLines(sys.stdout).event("dry_run", **found)
+    elif any(found.values()):
+        _list(found)
+    if not found["pairs"]:
+        raise ValueError("No pairs were found: at least one pair is accepted.")
+
+
+def _list(found: dict[str, list[dict[str, Any]]]) -> None:
+    for pair in found["pairs"]:
+        size, spacing = ("x".join(f"{n:g}" for n in pair[key]) or "-" for key in ("size", "spacing_mm"))
+        print(f"{pair['case']:32} {pair['split']:10} {size:>14} {spacing:>20} mm  labels: {pair['labels']}")
+    for item in found["rejected"]:
+        print(f"rejected  {item['file']}: {item['reason']}")
+    parts = ", ".join(f"{n} {name}" for name, n in Counter(pair["split"] for pair in found["pairs"]).items())
+    print(f"{len(found['pairs'])} pairs ({parts}), {len(found['rejected'])} files rejected")
