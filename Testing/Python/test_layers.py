@@ -25,7 +25,7 @@ LAYERS = {
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: ["hetreg.spatial", "hetreg.image", "hetreg.preprocess", "hetreg.device", "hetreg.result"],
-    0: ["hetreg", "hetreg.registry", "hetreg.config", "hetreg.progress", "hetreg.zoo"],
+    0: ["hetreg", "hetreg.registry", "hetreg.config", "hetreg.progress", "hetreg.tables", "hetreg.zoo"],
 }
 # Inside layer 3 the runs build on each other in this direction only; training builds on none of them.
 CHAIN = {"evaluate": {"register"}, "register": {"assemble", "refine"}}

@@ -6,10 +6,11 @@ Slices of one patient are not independent; a test that takes them so finds diffe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 NAN = float("nan")
@@ -35,7 +36,7 @@ class ClusteredResult:
     wilcoxon: PairedResult
 
 
-def paired_t_test(a: Sequence[float], b: Sequence[float]) -> PairedResult:
+def paired_t_test(a: ArrayLike, b: ArrayLike) -> PairedResult:
     """Student's paired t-test of a - b, every pair on its own, as in the paper's Table 2.
 
     p is NaN for less than two pairs, 1 if all pairs are equal and 0 if all differ by the same number.
@@ -44,35 +45,35 @@ def paired_t_test(a: Sequence[float], b: Sequence[float]) -> PairedResult:
     return _t_test(difference, skipped)
 
 
-def wilcoxon(a: Sequence[float], b: Sequence[float]) -> PairedResult:
+def wilcoxon(a: ArrayLike, b: ArrayLike) -> PairedResult:
     """Wilcoxon's signed-rank test of a - b; pairs without a difference have no rank (p is 1 if all are
     such)."""
     difference, skipped = _differences(a, b)
     return _signed_rank(difference, skipped)
 
 
-def clustered_test(a: Sequence[float], b: Sequence[float], cluster: Sequence[object]) -> ClusteredResult:
+def clustered_test(a: ArrayLike, b: ArrayLike, cluster: Sequence[Hashable]) -> ClusteredResult:
     """Both tests over one mean difference per cluster (patient), each patient with the same weight."""
     difference, skipped = _differences(a, b)
     means = cluster_means(difference, cluster)
     return ClusteredResult(_t_test(means, skipped), _signed_rank(means, skipped))
 
 
-def cluster_means(values: Sequence[float], cluster: Sequence[object]) -> np.ndarray:
+def cluster_means(values: ArrayLike, cluster: Sequence[Hashable]) -> np.ndarray:
     """Mean of the values of each cluster, NaN passed over, in the order in which they first come; a cluster
     of NaN alone is NaN."""
     values = np.asarray(values, float)
     if len(values) != len(cluster):
         raise ValueError(f"{len(values)} values and {len(cluster)} clusters; as many of both are accepted.")
-    groups: dict[object, list[float]] = {}
+    groups: dict[Hashable, list[float]] = {}
     for value, name in zip(values, cluster, strict=True):
         groups.setdefault(name, []).extend([] if np.isnan(value) else [value])
     return np.array([np.mean(g) if g else NAN for g in groups.values()])
 
 
 def bootstrap_interval(
-    values: Sequence[float],
-    cluster: Sequence[object] | None = None,
+    values: ArrayLike,
+    cluster: Sequence[Hashable] | None = None,
     level: float = 0.95,
     seed: int = 0,
     resamples: int = 10_000,
@@ -90,7 +91,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: ArrayLike) -> list[float]:
     """Holm's adjusted p-values of a family of tests, in the order given; NaN stays NaN and does not count."""
     p = np.asarray(p_values, float)
     known = np.flatnonzero(~np.isnan(p))
@@ -101,11 +102,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def _differences(a: Sequence[float], b: Sequence[float]) -> tuple[np.ndarray, int]:
+def _differences(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, int]:
     """a - b with the NaN in place, and how many there are."""
-    if len(a) != len(b):
-        raise ValueError(f"A paired test of {len(a)} and {len(b)} values; as many of both are accepted.")
-    difference = np.asarray(a, float) - np.asarray(b, float)
+    first, second = np.asarray(a, float), np.asarray(b, float)
+    if len(first) != len(second):
+        raise ValueError(
+            f"A paired test of {len(first)} and {len(second)} values; as many of both are accepted."
+        )
+    difference = first - second
     return difference, int(np.isnan(difference).sum())
 
 

@@ -1,0 +1,261 @@
+"""Tables of numbers as Markdown, CSV, LaTeX and HTML, one content for all four."""
+
+from __future__ import annotations
+
+import csv
+import html
+import io
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .registry import METRICS
+
+ABSENT = "–"
+_MOST_DIGITS = 6  # behind the decimal point; smaller numbers are written with an exponent
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A mean with its standard deviation; a cell, "0.85 ± 0.03". CSV has it in two columns."""
+
+    mean: float
+    sd: float
+
+
+Cell = str | int | float | Spread | None
+
+
+@dataclass(frozen=True)
+class Column:
+    """heading: may hold a unit. digits: behind the decimal point, None for about four significant ones of the
+    column's largest number. better: "high" or "low" prints the best number of the column bold. group: a
+    heading above several columns, next to each other. p: p-values, "< 0.001" where they are small."""
+
+    heading: str
+    digits: int | None = None
+    better: str = ""
+    group: str = ""
+    p: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows of cells; None and NaN are shown as a dash. caption and notes: sentences."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        wrong = [len(row) for row in self.rows if len(row) != len(self.columns)]
+        if wrong:
+            raise ValueError(
+                f"A row of {wrong[0]} cells: {len(self.columns)} are accepted, as many as columns."
+            )
+
+
+def metric_column(name: str, group: str = "") -> Column:
+    """The column of a number of an evaluation: `hd_mm_2_before` is METRICS' "hd_mm" and the rest in words."""
+    stems = [stem for stem in METRICS if name == stem or name.startswith(f"{stem}_")]
+    if not stems:
+        return Column(name.replace("_", " "), group=group)
+    stem = max(stems, key=len)
+    words = [f"label {w}" if w.isdigit() else w for w in name[len(stem) + 1 :].split("_") if w]
+    return Column(", ".join([METRICS[stem].label, *words]), None, METRICS[stem].better, group)
+
+
+def number(value: float, digits: int | None = None) -> str:
+    """The number as a reader wants it: that many digits, or four significant ones; a dash for NaN."""
+    if math.isnan(value):
+        return ABSENT
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if digits is None:
+        digits = _digits([value])
+    return f"{value:.2e}" if digits > _MOST_DIGITS else f"{value:.{digits}f}"
+
+
+def p_value(p: float) -> str:
+    """ "0.034", and "< 0.001" below that."""
+    return "< 0.001" if p < 1e-3 else number(p, 3)
+
+
+def markdown(table: Table) -> str:
+    """A pipe table; the groups are in front of the headings."""
+    heads = [_escape_markdown(f"{c.group} {c.heading}".strip()) for c in table.columns]
+    rules = ["---" if _is_text(table, i) else "---:" for i in range(len(heads))]
+    body = _body(table, _escape_markdown, "**{}**")
+    lines = ["| " + " | ".join(row) + " |" for row in (heads, rules, *body)]
+    words = [f"**{_escape_markdown(table.caption)}**", ""] if table.caption else []
+    notes = [line for note in table.notes for line in ("", _escape_markdown(note))]
+    return "\n".join([*words, *lines, *notes]) + "\n"
+
+
+def csv_text(table: Table) -> str:
+    """Numbers in full; nothing for what is absent; a column of `Spread` is followed by its SD."""
+    spread = [any(isinstance(r[i], Spread) for r in table.rows) for i in range(len(table.columns))]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    heads = [f"{c.group} {c.heading}".strip() for c in table.columns]
+    writer.writerow([h for head, s in zip(heads, spread, strict=True) for h in (head, f"{head} SD")[: 1 + s]])
+    for row in table.rows:
+        pairs = [(c.mean, c.sd) if isinstance(c, Spread) else (c, None) for c in row]
+        cells = [v for pair, s in zip(pairs, spread, strict=True) for v in pair[: 1 + s]]
+        writer.writerow(["" if v is None or (isinstance(v, float) and math.isnan(v)) else v for v in cells])
+    return stream.getvalue()
+
+
+def latex(table: Table, label: str = "") -> str:
+    """A `table` environment in the style of booktabs, for pdfLaTeX too; text is escaped."""
+    body = _body(table, escape_latex, r"\textbf{{{}}}")
+    places = "".join("l" if _is_text(table, i) else "r" for i in range(len(table.columns)))
+    lines = [r"\begin{table}", r"\centering"]
+    lines += [rf"\caption{{{escape_latex(table.caption)}}}"] if table.caption else []
+    lines += [rf"\label{{{label}}}"] if label else []
+    lines += [rf"\begin{{tabular}}{{{places}}}", r"\toprule"]
+    if groups := _groups(table):
+        lines.append(
+            " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(g)}}}" for g, n in groups) + r" \\"
+        )
+    heads = [escape_latex(c.heading) for c in table.columns]
+    lines += [" & ".join(heads) + r" \\", r"\midrule", *(" & ".join(row) + r" \\" for row in body)]
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    lines += [rf"\par\smallskip {escape_latex(note)}" for note in table.notes]
+    return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def html_table(table: Table) -> str:
+    """A <table> in its <figure>; text columns have the class "text"."""
+    classes = [' class="text"' if _is_text(table, i) else "" for i in range(len(table.columns))]
+    parts = ['<figure class="table">']
+    parts += [f"<figcaption>{html.escape(table.caption)}</figcaption>"] if table.caption else []
+    parts.append('<div class="scroll"><table><thead>')
+    if groups := _groups(table):
+        parts.append(
+            "<tr>"
+            + "".join(f'<th colspan="{n}" class="group">{html.escape(g)}</th>' for g, n in groups)
+            + "</tr>"
+        )
+    heads = zip(table.columns, classes, strict=True)
+    parts.append(
+        "<tr>" + "".join(f"<th{k}>{html.escape(c.heading)}</th>" for c, k in heads) + "</tr></thead>"
+    )
+    for row in _body(table, html.escape, "<b>{}</b>"):
+        parts.append(
+            "<tr>" + "".join(f"<td{k}>{c}</td>" for c, k in zip(row, classes, strict=True)) + "</tr>"
+        )
+    notes = [f'<p class="note">{html.escape(note)}</p>' for note in table.notes]
+    return "\n".join([*parts, "</table></div>", *notes, "</figure>"]) + "\n"
+
+
+def write_table(table: Table, stem: Path) -> dict[str, Path]:
+    """Write stem.md, stem.csv and stem.tex; the files by ending. Raises OSError."""
+    texts = {"md": markdown(table), "csv": csv_text(table), "tex": latex(table, f"tab:{stem.name}")}
+    files = {}
+    for ending, text in texts.items():
+        path = files[ending] = stem.with_name(f"{stem.name}.{ending}")
+        try:
+            path.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise OSError(f"{path} could not be written: {error.strerror}.") from error
+    return files
+
+
+def _value(cell: Cell) -> float:
+    """The number of a cell; NaN if it has none."""
+    if isinstance(cell, Spread):
+        return cell.mean
+    return float(cell) if isinstance(cell, int | float) else math.nan
+
+
+def _digits(values: Sequence[float]) -> int:
+    """Behind the decimal point, for four significant ones of the largest; 0 if all are whole."""
+    known = [abs(v) for v in values if math.isfinite(v)]
+    if not known or max(known) == 0 or (all(v == int(v) for v in known) and max(known) < 1e6):
+        return 0
+    return max(0, 3 - math.floor(math.log10(max(known))))
+
+
+def _shown_digits(table: Table, column: int) -> int:
+    cells = [row[column] for row in table.rows]
+    spreads = [c.sd for c in cells if isinstance(c, Spread)]
+    digits = table.columns[column].digits
+    return _digits([*map(_value, cells), *spreads]) if digits is None else digits
+
+
+def _text(cell: Cell, column: Column, digits: int) -> str:
+    if cell is None or isinstance(cell, str):
+        return ABSENT if cell is None else cell
+    if isinstance(cell, Spread):
+        mean, sd = number(cell.mean, digits), number(cell.sd, digits)
+        return mean if sd == ABSENT else f"{mean} ± {sd}"
+    return p_value(cell) if column.p else number(cell, digits)
+
+
+def _is_text(table: Table, column: int) -> bool:
+    return any(isinstance(row[column], str) for row in table.rows)
+
+
+def _groups(table: Table) -> list[tuple[str, int]]:
+    """(heading, columns below it) from left to right; nothing if no column has one."""
+    groups: list[tuple[str, int]] = []
+    for column in table.columns:
+        if groups and groups[-1][0] == column.group:
+            groups[-1] = (column.group, groups[-1][1] + 1)
+        else:
+            groups.append((column.group, 1))
+    return groups if any(name for name, _ in groups) else []
+
+
+def _body(table: Table, escape: Callable[[str], str], bold: str) -> list[list[str]]:
+    """The cells as text; the best of a column, as far as its digits show, in bold."""
+    shown: list[list[str]] = [[] for _ in table.rows]
+    for i, column in enumerate(table.columns):
+        digits = _shown_digits(table, i)
+        best = _best([row[i] for row in table.rows], column, digits)
+        for row, line in zip(table.rows, shown, strict=True):
+            text = _text(row[i], column, digits)
+            line.append(bold.format(escape(text)) if best and text.split(" ± ")[0] == best else escape(text))
+    return shown
+
+
+def _best(cells: Sequence[Cell], column: Column, digits: int) -> str:
+    values = [v for v in map(_value, cells) if not math.isnan(v)]
+    if not column.better or len(values) < 2:
+        return ""
+    return number(max(values) if column.better == "high" else min(values), digits)
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text).replace("\n", " ")
+
+
+_LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "∞": r"$\infty$",
+    "−": r"$-$",
+    "–": "--",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "λ": r"$\lambda$",
+    "σ": r"$\sigma$",
+    "²": r"$^2$",
+    "\n": " ",
+}
+
+
+def escape_latex(text: str) -> str:
+    """The text as LaTeX prints it, with the few signs beyond ASCII that our tables use."""
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -1,0 +1,120 @@
+"""Tables in their four forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from xml.etree import ElementTree
+
+import pytest
+
+from builders import assert_sentence
+from hetreg import tables
+from hetreg.tables import Column, Spread, Table, metric_column, number, p_value
+
+NAN = float("nan")
+TABLE = Table(
+    (
+        Column("Method"),
+        Column("Dice", 2, "high", "MRI"),
+        Column("HD (mm)", 1, "low", "MRI"),
+        Column("p", p=True, group="MRI"),
+    ),
+    (
+        ("ours & more_of", Spread(0.912, 0.034), 4.04, NAN),
+        ("MSE <b>|x|", Spread(0.896, NAN), 3.96, 1.02e-41),
+        ("none", None, NAN, 0.0341),
+    ),
+    "Table 1: 50 % of γ",
+    ("One note.",),
+)
+
+
+def test_markdown():
+    assert tables.markdown(TABLE).splitlines() == [
+        "**Table 1: 50 % of γ**",
+        "",
+        "| Method | MRI Dice | MRI HD (mm) | MRI p |",
+        "| --- | ---: | ---: | ---: |",
+        r"| ours & more\_of | **0.91 ± 0.03** | **4.0** | – |",
+        r"| MSE \<b\>\|x\| | 0.90 | **4.0** | < 0.001 |".replace("< 0", r"\< 0"),
+        "| none | – | – | 0.034 |",
+        "",
+        "One note.",
+    ]
+
+
+def test_csv_holds_the_numbers_in_full():
+    rows = list(csv.reader(io.StringIO(tables.csv_text(TABLE))))
+    assert rows[0] == ["Method", "MRI Dice", "MRI Dice SD", "MRI HD (mm)", "MRI p"]
+    assert rows[1] == ["ours & more_of", "0.912", "0.034", "4.04", ""]
+    assert rows[2] == ["MSE <b>|x|", "0.896", "", "3.96", "1.02e-41"]
+    assert rows[3] == ["none", "", "", "", "0.0341"]
+
+
+def test_latex_is_escaped_and_grouped():
+    text = tables.latex(TABLE, "tab:one")
+    assert r"\caption{Table 1: 50 \% of $\gamma$}" in text
+    assert r"\label{tab:one}" in text
+    assert r"\begin{tabular}{lrrr}" in text
+    assert r"\multicolumn{1}{c}{} & \multicolumn{3}{c}{MRI} \\" in text
+    assert r"ours \& more\_of & \textbf{0.91 $\pm$ 0.03} & \textbf{4.0} & -- \\" in text
+    assert text.count("{") == text.count("}")
+    assert text.isascii()
+
+
+def test_latex_signs():
+    assert tables.escape_latex(r"\a~b^{#}") == r"\textbackslash{}a\textasciitilde{}b\textasciicircum{}\{\#\}"
+
+
+def test_html_is_well_formed_and_escaped():
+    tree = ElementTree.fromstring(tables.html_table(TABLE))
+    cells = ["".join(c.itertext()) for c in tree.iter("td")]
+    assert cells[:4] == ["ours & more_of", "0.91 ± 0.03", "4.0", "–"]
+    assert [b.text for b in tree.iter("b")] == ["0.91 ± 0.03", "4.0", "4.0"]
+    assert cells[4] == "MSE <b>|x|"
+
+
+def test_a_column_has_the_same_digits_all_over():
+    table = Table((Column("x"), Column("n"), Column("small")), ((0.5, 3, 1e-5), (12.3456, 40, 2.5e-5)))
+    assert tables.markdown(table).splitlines()[2:] == [
+        "| 0.50 | 3 | 1.00e-05 |",
+        "| 12.35 | 40 | 2.50e-05 |",
+    ]
+
+
+def test_numbers():
+    assert [number(v) for v in (0.81234, 12.0, 123.46, 0.0, 3e-5, NAN)] == [
+        "0.8123",
+        "12",
+        "123.5",
+        "0",
+        "3.00e-05",
+        "–",
+    ]
+    assert number(-math.inf) == "−∞"
+    assert number(1.26, 1) == "1.3"
+    assert [p_value(p) for p in (0.05, 0.0004, NAN)] == ["0.050", "< 0.001", "–"]
+
+
+def test_headings_come_from_the_registry():
+    assert metric_column("hd95_mm_2_before").heading == "HD95 (mm), label 2, before"
+    assert metric_column("hd95_mm_2_before").better == "low"
+    assert metric_column("dice_published_3").heading == "Dice, published, label 3"
+    assert metric_column("dice_3").better == "high"
+    assert metric_column("peak_memory_mb").heading == "peak memory mb"
+
+
+def test_files(tmp_path):
+    files = tables.write_table(TABLE, tmp_path / "table1")
+    assert {k: f.name for k, f in files.items()} == {k: f"table1.{k}" for k in ("md", "csv", "tex")}
+    assert files["md"].read_text(encoding="utf-8") == tables.markdown(TABLE)
+    with pytest.raises(OSError, match="table1") as caught:
+        tables.write_table(TABLE, tmp_path / "no" / "table1")
+    assert_sentence(caught.value, "table1.md could not be written")
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="1 cells: 2 are accepted"):
+        Table((Column("a"), Column("b")), ((1,),))
