@@ -21,16 +21,30 @@ LAYERS = {
     6: ["HetRegUncertainty", "HetRegTraining"],
     5: ["HetRegUncertaintyLib"],
     4: ["hetreg.cli", "hetreg.commands", "hetreg.__main__"],
-    3: ["hetreg.register", "hetreg.assemble", "hetreg.refine", "hetreg.training", "hetreg.evaluate"],
+    3: [
+        "hetreg.register",
+        "hetreg.assemble",
+        "hetreg.refine",
+        "hetreg.training",
+        "hetreg.evaluate",
+        "hetreg.evaluation",
+        "hetreg.report",
+        "hetreg.report_figures",
+    ],
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: ["hetreg.spatial", "hetreg.image", "hetreg.preprocess", "hetreg.device", "hetreg.result"],
     0: ["hetreg", "hetreg.registry", "hetreg.config", "hetreg.progress", "hetreg.tables", "hetreg.zoo"],
 }
 # Inside layer 3 the runs build on each other in this direction only; training builds on none of them.
-CHAIN = {"evaluate": {"register"}, "register": {"assemble", "refine"}}
+CHAIN = {
+    "evaluate": {"register", "evaluation", "report"},
+    "report": {"evaluation", "report_figures"},
+    "report_figures": {"evaluation"},
+    "register": {"assemble", "refine"},
+}
 SLICER_SIDE = {"slicer", "qt", "ctk", "vtk", "PythonQt"}
-CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy", "monai"}
+CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy", "monai", "matplotlib"}
 PANEL_PACKAGES = SLICER_SIDE | {"numpy", "SimpleITK", "scipy", "hetreg", "HetRegUncertaintyLib"}
 # As if these packages were not installed: no finder knows them.
 HIDE = """
