@@ -10,7 +10,7 @@ import pytest
 from builders import tiny_model
 from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import make_pair
-from hetreg.evaluation import describe, picture
+from hetreg.evaluation.data import describe, picture, primary
 from hetreg.register import register_pair
 
 NAN = float("nan")
@@ -61,3 +61,12 @@ def test_the_picture_shows_the_slice_of_the_largest_label():
     assert np.array_equal(shown.disp, result.disp_vox[1:, 2])
     assert shown.spacing_mm == tuple(pair.fixed.spacing_mm[[1, 0]])
     assert "slice 3 of 4" in picture("x", pair.fixed, pair.moving, result).title  # the middle one
+
+
+def test_cases_are_ranked_by_dice_where_there_is_one():
+    columns = ["seconds", "mse", "hd_mm_2", "dice_3_before", "dice_3", "dice_2", "epe_mm_body"]
+    assert primary(columns) == "dice_2"
+    assert primary(columns, 3) == "dice_3"
+    assert primary(columns, 7) == "dice_2"
+    assert primary(["seconds", "mse", "epe_mm_body"]) == "epe_mm_body"
+    assert primary(["seconds", "mse"]) == ""

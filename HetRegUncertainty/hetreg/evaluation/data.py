@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from .image import Image
-from .metrics.calibration import Reliability
-from .metrics.sparsification import Curve
-from .metrics.statistics import bootstrap_interval, cluster_means
-from .preprocess import resample_like
-from .result import RegisterResult
+from ..image import Image
+from ..metrics.calibration import Reliability
+from ..metrics.sparsification import Curve
+from ..metrics.statistics import bootstrap_interval, cluster_means
+from ..preprocess import resample_like
+from ..registry import METRICS
+from ..result import RegisterResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,3 +142,12 @@ def picture(
         cut(weight),
         np.ascontiguousarray(result.disp_vox[1:, at]),
     )
+
+
+def primary(columns: Sequence[str], label: int | None = None) -> str:
+    """The column that cases are ranked by: the Dice of the label, or of the first; without labels the first
+    of METRICS that has a better direction. "" if there is none."""
+    wanted = [f"dice_{label}"] if label is not None else []
+    dices = sorted(c for c in columns if c.startswith("dice_") and c[5:].isdigit())
+    others = [c for stem, m in METRICS.items() if m.better for c in columns if c.startswith(stem)]
+    return next((c for c in (*wanted, *dices, *others) if c in columns), "")
