@@ -12,7 +12,6 @@ from hetreg.metrics.calibration import (
     coverage_curve,
     ence,
     gaussian_nll,
-    mean_reliability,
     reliability,
     spearman,
 )
@@ -94,13 +93,3 @@ def test_refusals():
         gaussian_nll(np.ones(4), np.ones(3))
     with pytest.raises(ValueError, match="level 95"):
         coverage(np.ones(4), np.ones(4), 95)
-
-
-def test_mean_reliability_is_of_squares():
-    first = reliability(np.array([1.0, 7.0]), np.array([1.0, 49.0]), bins=2)
-    second = reliability(np.array([7.0, 1.0]), np.array([1.0, 1.0]), bins=2)
-    mean = mean_reliability([first, second, reliability(np.ones(1), np.ones(1), bins=2)])
-    assert mean.predicted_sd.tolist() == [1.0, 5.0]
-    assert mean.observed_sd.tolist() == [5.0, 5.0]
-    assert mean.count.tolist() == [2, 2]
-    assert mean_reliability([]).count.size == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hetreg.metrics.sparsification import PUBLISHED_BINS, ause, ause_numbers, mean_curve, sparsification
+from hetreg.metrics.sparsification import PUBLISHED_BINS, ause, ause_numbers, sparsification
 
 ERROR = np.array([1.0, 4.0, 2.0, 3.0])
 
@@ -79,12 +79,3 @@ def test_what_is_not_finite_is_not_passed_over():
 def test_two_shapes_are_refused():
     with pytest.raises(ValueError, match=r"\(4,\), \(3,\)"):
         sparsification(ERROR, ERROR[:3])
-
-
-def test_mean_curve_of_images_of_different_size():
-    first, second = sparsification(ERROR, -ERROR), sparsification(np.full(2, 0.5), np.arange(2.0))
-    mean = mean_curve([first, second, sparsification(ERROR, ERROR, ERROR > 9)], bins=2)
-    assert mean.fraction.tolist() == [0.0, 0.5]
-    assert mean.by_uncertainty.tolist() == [1.5, 2.0]
-    assert mean.oracle.tolist() == [1.5, 1.0]
-    assert mean_curve([]).fraction.size == 0

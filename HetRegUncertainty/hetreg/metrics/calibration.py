@@ -80,20 +80,6 @@ def reliability(
     )
 
 
-def mean_reliability(curves: Sequence[Reliability]) -> Reliability:
-    """Bin by bin over the images: roots of the mean squares, counts added. Those of fewer bins than the most
-    are left out."""
-    bins = max((c.count.size for c in curves), default=0)
-    known = [c for c in curves if c.count.size == bins and np.isfinite(c.predicted_sd).all()]
-    if not known:
-        return Reliability(np.empty(0), np.empty(0), np.empty(0, int))
-    predicted, observed = (
-        np.sqrt(np.mean([np.square(getattr(c, name)) for c in known], axis=0))
-        for name in ("predicted_sd", "observed_sd")
-    )
-    return Reliability(predicted, observed, np.sum([c.count for c in known], axis=0))
-
-
 def ence(residual: np.ndarray, variance: np.ndarray, bins: int = 20, mask: np.ndarray | None = None) -> float:
     """Expected normalised calibration error: mean over the bins of |found SD - promised SD| / promised SD
     (Levi et al., Sensors 2022); 0 is right."""

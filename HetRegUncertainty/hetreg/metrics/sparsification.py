@@ -8,7 +8,6 @@ that is not finite makes every number NaN: it is not passed over in silence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,15 +72,6 @@ def sparsification(
     size = np.bincount(group)
     shared = np.repeat(np.bincount(group, error) / size, size) if error.size else error
     return Curve(fraction, _mean_of_rest(shared), _mean_of_rest(np.sort(error)))
-
-
-def mean_curve(curves: Sequence[Curve], bins: int = 100) -> Curve:
-    """Mean over the images of their curves at bins fractions; those that are empty or NaN are left out."""
-    known = [c.sampled(bins) for c in curves if c.fraction.size and np.isfinite(c.oracle[0])]
-    if not known:
-        return Curve(np.empty(0), np.empty(0), np.empty(0))
-    means = (np.mean([getattr(c, name) for c in known], axis=0) for name in ("by_uncertainty", "oracle"))
-    return Curve(known[0].fraction, *means)
 
 
 def _mean_of_rest(ascending: np.ndarray) -> np.ndarray:

@@ -1,1 +1,0 @@
-"""What an evaluation is made of: cases, the paper's preparation, scores, means, files."""
