@@ -12,9 +12,9 @@ from monai.networks.nets.swin_unetr import SwinTransformerBlock, compute_mask, w
 from builders import TINY, assert_sentence, points_of, sampled, scene
 from hetreg.config import NetworkConfig, TrainConfig, network_config
 from hetreg.model import RegistrationModel
-from hetreg.networks.base import PairNetwork
+from hetreg.networks.base import CONV, PairNetwork
 from hetreg.networks.transmorph import WINDOWS, Stage, attention_mask
-from hetreg.networks.unet import UNet
+from hetreg.networks.unet import UNet, joined_conv
 from hetreg.networks.variance import LOG_VARIANCE_RANGE, VarianceNet, soft_clamp
 from hetreg.register import register_pair
 from hetreg.registry import NETWORKS, resolve
@@ -227,3 +227,19 @@ def test_soft_clamp_is_the_identity_in_the_middle_and_never_flat_inside():
     assert (y - x).abs().max() < 0.1
     y.sum().backward()
     assert (x.grad > 0.9).all()
+
+
+@pytest.mark.parametrize("size", [(3, 5), (1, 4), (2, 3, 4)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_joined_convolution_is_upsampling_joining_and_convolving(size, dtype):
+    torch.manual_seed(0)
+    conv = CONV[len(size)](5, 4, 3, padding=1).to(dtype)
+    x = torch.randn(2, 3, *size, dtype=dtype, requires_grad=True)
+    skip = torch.randn(2, 2, *(2 * n for n in size), dtype=dtype, requires_grad=True)
+    given = [x, skip, *conv.parameters()]
+    plain = conv(torch.cat((torch.nn.functional.interpolate(x, scale_factor=2.0), skip), 1))
+    joined = joined_conv(conv, x, skip)
+    precision = {"rtol": 0, "atol": 1e-12 if dtype is torch.float64 else 2e-4}
+    torch.testing.assert_close(joined, plain, **precision)
+    for a, b in zip(*(torch.autograd.grad(y.sin().sum(), given) for y in (joined, plain)), strict=True):
+        torch.testing.assert_close(a, b, **precision)

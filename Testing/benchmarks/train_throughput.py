@@ -7,6 +7,7 @@ The plain step is what a first implementation does with the same networks, losse
 128 x 128, batch 8, method `ours`): each pair is read, cropped and augmented on its own before the step, the
 weights have torch's default layout, and what a loss needs is computed where it is needed, so that the
 displacement network runs once for the weight, once for the displacement loss and once for the variance loss.
+Its U-Nets upsample, join and convolve as they are drawn; ours merge these (`networks.unet.joined_conv`).
 Each side has its own process, as `hetreg train` has; they take turns, so that other work on the machine slows
 both alike, and the median of the rounds is reported.
 """
@@ -18,10 +19,12 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from hetreg.config import GridConfig, TrainConfig, network_config
 from hetreg.datasets.base import PairSample, augment_pair, stack
@@ -30,6 +33,7 @@ from hetreg.losses.nll import gaussian_nll
 from hetreg.losses.smoothness import mean_squared_gradient
 from hetreg.losses.snr_weighted import data_weight
 from hetreg.model import RegistrationModel
+from hetreg.networks.unet import UNet
 from hetreg.training.accelerate import keep_memory
 from hetreg.training.data import batches
 from hetreg.training.distributed import Ranks
@@ -38,12 +42,25 @@ from hetreg.training.trainer import Trainer
 CONFIG = TrainConfig(batch=8, crop=128, warmup=0, steps=1_000_000, device="cpu")
 
 
+def plain_unet(net: UNet, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """What `UNet.forward` computes, layer by layer."""
+    x, skips = torch.cat((first, second), dim=1), []
+    for block in net.encoder:
+        skips.append(block(x))
+        x = net.pool(skips[-1])
+    for block in net.decoder:
+        x = torch.cat((F.interpolate(block(x), scale_factor=2.0), skips.pop()), dim=1)
+    return net.head(net.tail(x))
+
+
 class Plain:
     """The same step written plainly."""
 
     def __init__(self, samples: list[PairSample]) -> None:
         torch.manual_seed(0)
         self.samples, self.model = samples, RegistrationModel(network_config(CONFIG, 2)).train()
+        for net in (self.model.displacement_net, self.model.variance_net.unet):
+            net.forward = partial(plain_unet, net)
         self.first = torch.optim.Adam(self.model.displacement_net.parameters(), CONFIG.learning_rate)
         self.second = torch.optim.Adam(self.model.variance_net.parameters(), CONFIG.learning_rate)
         self.generator = torch.Generator().manual_seed(0)

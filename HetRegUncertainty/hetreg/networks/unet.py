@@ -11,12 +11,36 @@ from torch import Tensor, nn
 from ..config import NetworkConfig
 from .base import CONV, POOL, PairNetwork, fill_bias
 
+_CONV = {2: F.conv2d, 3: F.conv3d}
+_TRANSPOSED = {2: F.conv_transpose2d, 3: F.conv_transpose3d}
+_SUM = {2: F.avg_pool2d, 3: F.avg_pool3d}  # with a divisor of 1
+
+
+def joined_conv(conv: nn.Conv2d | nn.Conv3d, x: Tensor, skip: Tensor) -> Tensor:
+    """conv(cat(x upsampled by 2, skip)) of a 3-wide convolution, with neither the upsampled x nor the join.
+
+    Upsampling (nearest) and convolving is one transposed convolution by a 4-wide kernel, whose weights are
+    sums of neighbouring weights: 4 products instead of 9 for a pixel in 2D, 8 instead of 27 in 3D.
+    x: (B, C, *spatial / 2). skip: (B, C', *spatial). Returns (B, out, *spatial).
+    """
+    ndim, (first, second) = x.dim() - 2, conv.weight.split([x.shape[1], skip.shape[1]], dim=1)
+    kernel = _SUM[ndim](first, 2, stride=1, padding=1, divisor_override=1)
+    kernel = kernel.flip(*range(2, ndim + 2)).transpose(0, 1)
+    out = _TRANSPOSED[ndim](x, kernel, conv.bias, stride=2, padding=1)
+    return out.add_(_CONV[ndim](skip, second, padding=1))
+
 
 class _ConvBlock(nn.Sequential):
     """3-wide convolution and LeakyReLU(0.2), without normalisation."""
 
     def __init__(self, ndim: int, channels_in: int, channels_out: int) -> None:
         super().__init__(CONV[ndim](channels_in, channels_out, 3, padding=1), nn.LeakyReLU(0.2, inplace=True))
+
+    def join(self, x: Tensor, skip: Tensor) -> Tensor:
+        """The block of x, upsampled by 2 (nearest), and the skip; `joined_conv` was measured on the CPU."""
+        if x.device.type == "cpu":
+            return self[1](joined_conv(self[0], x, skip))
+        return self(torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1))
 
 
 class UNet(PairNetwork):
@@ -84,8 +108,9 @@ class UNet(PairNetwork):
             skips.append(block(x))
             x = self.pool(skips[-1])
         for level, block in enumerate(self.decoder):
+            x = block.join(x, skips.pop()) if level else block(x)
+        first, *rest = self.tail
+        x = first.join(x, skips.pop()) if self.output_stride == 1 else first(x)
+        for block in rest:
             x = block(x)
-            if self.output_stride == 2 and level == len(self.decoder) - 1:
-                break
-            x = torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()), dim=1)
-        return self.head(self.tail(x))
+        return self.head(x)
