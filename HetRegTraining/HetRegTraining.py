@@ -17,18 +17,15 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from hetreg.registry import METHODS
-from HetRegUncertaintyLib import install, modelmenu, reload, traininglayout, trainingsection
+from HetRegUncertaintyLib import install, modelmenu, packages, reload, traininglayout, trainingsection
 from HetRegUncertaintyLib.dependencies import DependencyCard
-from HetRegUncertaintyLib.parameters import outputParameter
 from HetRegUncertaintyLib.trainingdata import DataCheck
+from HetRegUncertaintyLib.trainingform import TrainingForm
 from HetRegUncertaintyLib.trainingparameters import (
-    OPTIONS,
     PHANTOM,
     HetRegTrainingParameterNode,
-    reasonMissing,
+    neededPackages,
     trainConfig,
-    usedOptions,
 )
 from HetRegUncertaintyLib.trainingrun import canContinue, nextFolder
 from HetRegUncertaintyLib.trainingsection import TrainingSection
@@ -84,8 +81,10 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.checkButton.connect("clicked(bool)", self.onCheck)
         self.ui.newFolderButton.connect("clicked(bool)", self.onNewFolder)
         self.ui.useButton.connect("clicked(bool)", self.onUse)
-        self.ui.folderEdit.connect("currentPathChanged(QString)", self._onFolder)
-        self.ui.outputFolderEdit.connect("currentPathChanged(QString)", self._onOutputFolder)
+        self.form = TrainingForm(self.ui, lambda: self.section.running)
+        self.packageButton = packages.PackageButton(
+            self.ui.packageButton, self._onParameters, self.section.say
+        )
         self.dependencyCard = DependencyCard(self.ui, self._onParameters)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -152,11 +151,10 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onParameters(self, caller=None, event=None):
         """Bring the panel in line with the parameters and with the run."""
         p = self._parameterNode
+        self.form.show(p)
         if p is None:
             return
-        _setPath(self.ui.folderEdit, p.folder)
-        _setPath(self.ui.outputFolderEdit, p.outputFolder)
-        self._showRows(p)
+        self.packageButton.show(neededPackages(p))
         if self._source not in (None, self._dataSource(p)):
             self._source = None
             self.dataCheck.clear()
@@ -177,17 +175,6 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.useButton.enabled = bool(model)
         self.ui.modelFileLabel.text = model or _("No trained model in the output folder yet.")
 
-    def _showRows(self, p):
-        """Show the rows that the chosen data and method need, and no others."""
-        isPhantom, used = p.dataset.value == PHANTOM, usedOptions(p)
-        for name in ("phantomKindLabel", "phantomKindComboBox", "phantomsLabel", "phantomsSpinBox"):
-            getattr(self.ui, name).visible = isPhantom
-        self.ui.folderLabel.visible = self.ui.folderEdit.visible = not isPhantom
-        for name in OPTIONS:
-            for kind in ("Label", "Widget"):
-                getattr(self.ui, outputParameter(name) + kind).visible = name in used
-        self.ui.methodHelpLabel.text = METHODS[p.method.value].help
-
     def _missing(self, p):
         """Why Start cannot be clicked, "" if it can."""
         if p.dataset.value != PHANTOM and not p.folder:
@@ -198,20 +185,16 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             trainConfig(p)
         except ValueError as error:
             return str(error)
-        return install.reasonMissing() or reasonMissing(p)
+        reason = install.reasonMissing()
+        if not reason and self.packageButton.missing:
+            needed = packages.labels(self.packageButton.missing)
+            reason = _("This choice needs {packages}: click Install below.").format(packages=needed)
+        return reason
 
     @staticmethod
     def _dataSource(p):
         """What the check depends on."""
-        return (p.dataset, p.folder, p.phantomKind, p.phantoms, p.seed)
-
-    def _onFolder(self, path):
-        if self._parameterNode and not self.section.running:
-            self._parameterNode.folder = path.strip()
-
-    def _onOutputFolder(self, path):
-        if self._parameterNode and not self.section.running:
-            self._parameterNode.outputFolder = path.strip()
+        return (p.dataset, p.folder, p.addPhantoms, p.phantomKind, p.phantoms, p.seed, p.splitFile)
 
     def onNewFolder(self, _checked=False):
         """Take the next free name for a new run."""
@@ -268,11 +251,3 @@ class HetRegTrainingTest(ScriptedLoadableModuleTest, SelfTest):
     def setUp(self):
         """Every test starts from an empty scene."""
         slicer.mrmlScene.Clear()
-
-
-def _setPath(widget, path):
-    """Show a path without telling the widget's listeners."""
-    if widget.currentPath.strip() != path:
-        widget.blockSignals(True)
-        widget.currentPath = path
-        widget.blockSignals(False)

@@ -1,21 +1,33 @@
 """The training panel's parameter node, its menus out of the core's tables, and the way to TrainConfig."""
 
-import importlib.util
+from dataclasses import fields
 from enum import Enum
 from typing import Annotated
 
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange, parameterNodeWrapper
 
-from hetreg.config import TrainConfig
+from hetreg.config import DECAYS, TrainConfig
 from hetreg.registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES
 
+from . import gpu
 from .parameters import Device, WeightMode, outputParameter
 
-PHANTOM = "phantom"
+PHANTOM, PAIRS = "phantom", "pairs"
 DEFAULTS = TrainConfig()
 # Fields of TrainConfig that not every run uses; the panel has a row for each, shown where it is used.
 OPTIONS = ("weight_mode", "gamma", "beta", "smoothness", "alpha", "bidirectional", "collaborative_grad")
+GPU_OPTIONS = ("amp", "compile")
+# Fields that have another name in the panel. dataset is also made of addPhantoms, length of its unit.
+RENAMED = {
+    "root": "folder",
+    "kind": "phantomKind",
+    "size": "networkSize",
+    "steps": "length",
+    "epochs": "length",
+    "split": "splitFile",
+}
+ABSENT = {}  # fields that the panel leaves at their default, each with the reason
 MONAI_NETWORKS, MONAI_LOSSES = ("transmorph",), ("ncc", "mutual_information")  # built on that package
 NOT_INTEGRATED = ("transmorph",)  # gives the displacement itself: there is no inverse warp
 
@@ -39,12 +51,14 @@ _TABLES = {
     "Network": NETWORKS,
     "NetworkSize": SIZES,
     "Method": METHODS,
+    "Decay": DECAYS,
 }
 Dataset = _choices("Dataset", DATASETS)
 PhantomKind = _choices("PhantomKind", PHANTOMS)
 Network = _choices("Network", NETWORKS)
 NetworkSize = _choices("NetworkSize", SIZES)
 Method = _choices("Method", METHODS)
+Decay = _choices("Decay", DECAYS)
 
 
 class LengthUnit(Enum):
@@ -55,7 +69,7 @@ class LengthUnit(Enum):
 
     def label(self):
         """Text in the menu."""
-        return {"epochs": _("epochs of 100 batches"), "steps": _("batches")}[self.value]
+        return {"epochs": _("epochs"), "steps": _("batches")}[self.value]
 
 
 @parameterNodeWrapper
@@ -64,6 +78,7 @@ class HetRegTrainingParameterNode:
 
     dataset: Dataset = Dataset(PHANTOM)
     folder: str = ""
+    addPhantoms: bool = False
     phantomKind: PhantomKind = PhantomKind(DEFAULTS.kind)
     phantoms: Annotated[int, WithinRange(2, 100000)] = DEFAULTS.phantoms
 
@@ -90,8 +105,17 @@ class HetRegTrainingParameterNode:
     device: Device = Device.AUTO
     crop: Annotated[int, WithinRange(16, 1024)] = DEFAULTS.crop
     warmup: Annotated[int, WithinRange(0, 1000000)] = DEFAULTS.warmup
+    varianceWarmup: Annotated[int, WithinRange(0, 1000000)] = DEFAULTS.variance_warmup
     validateEvery: Annotated[int, WithinRange(1, 1000000)] = DEFAULTS.validate_every
+    stepsPerEpoch: Annotated[int, WithinRange(1, 1000000)] = DEFAULTS.steps_per_epoch
+    decay: Decay = Decay(DEFAULTS.decay)
+    clip: Annotated[float, WithinRange(0.0, 1000000.0), Decimals(3), SingleStep(0.5)] = DEFAULTS.clip
+    accumulate: Annotated[int, WithinRange(1, 1024)] = DEFAULTS.accumulate
     augment: bool = DEFAULTS.augment
+    cache: bool = DEFAULTS.cache
+    amp: bool = DEFAULTS.amp
+    compile: bool = DEFAULTS.compile
+    splitFile: str = ""
 
     outputFolder: str = ""
     trainingLayout: bool = True
@@ -106,43 +130,41 @@ def usedOptions(parameters):
     return [name for name in OPTIONS if name in used]
 
 
-def reasonMissing(parameters):
-    """Which Python package the choice needs and does not find, "" if all is there."""
+def parameterOf(field):
+    """Name of the parameter that holds a field of TrainConfig: learning_rate -> learningRate."""
+    return RENAMED.get(field, outputParameter(field))
+
+
+def usesPhantoms(parameters):
+    """True if simulated pairs are trained on, alone or beside others."""
+    return parameters.dataset.value == PHANTOM or parameters.addPhantoms
+
+
+def unusedFields(parameters):
+    """The fields of TrainConfig that this choice does not use: they keep their default."""
+    p = parameters
+    unused = {name for name in OPTIONS if name not in usedOptions(p)} | set(ABSENT)
+    unused |= {"steps"} if p.lengthUnit is LengthUnit.EPOCHS else {"epochs", "steps_per_epoch"}
+    unused |= set() if usesPhantoms(p) else {"kind", "phantoms"}
+    unused |= {"root"} if p.dataset.value == PHANTOM else set()
+    return unused | (set(GPU_OPTIONS) if gpu.reasonWithout(p.device.value) else set())
+
+
+def neededPackages(parameters):
+    """Names of the Python packages that the choice needs beside PyTorch."""
     p = parameters
     needed = p.network.value in MONAI_NETWORKS or METHODS[p.method.value].data_loss in MONAI_LOSSES
-    if not needed or importlib.util.find_spec("monai") is not None:
-        return ""
-    return _(
-        "This choice needs the Python package monai: run slicer.util.pip_install('monai') in the Python "
-        "console, or choose VoxelMorph and another method."
-    )
+    return ["monai"] if needed else []
 
 
 def trainConfig(parameters):
     """The core's configuration from a parameter node. Raises ValueError with one sentence on bad values."""
-    p = parameters
-    values = {name: _plain(getattr(p, outputParameter(name))) for name in usedOptions(p)}
-    counted = {"epochs": p.length} if p.lengthUnit is LengthUnit.EPOCHS else {"epochs": 0, "steps": p.length}
-    source = {"kind": p.phantomKind.value, "phantoms": p.phantoms}
-    if p.dataset.value != PHANTOM:
-        source = {"root": p.folder}
-    return TrainConfig(
-        dataset=p.dataset.value,
-        network=p.network.value,
-        size=p.networkSize.value,
-        method=p.method.value,
-        learning_rate=p.learningRate,
-        batch=p.batch,
-        seed=p.seed,
-        device=p.device.value,
-        crop=p.crop,
-        warmup=p.warmup,
-        validate_every=p.validateEvery,
-        augment=p.augment,
-        **source,
-        **counted,
-        **values,
-    )
+    p, unused = parameters, unusedFields(parameters)
+    names = [f.name for f in fields(TrainConfig) if f.name not in unused]
+    values = {name: _plain(getattr(p, parameterOf(name))) for name in names}
+    if p.addPhantoms and p.dataset.value != PHANTOM:
+        values["dataset"] += f"+{PHANTOM}"
+    return TrainConfig(**values)
 
 
 def _plain(value):

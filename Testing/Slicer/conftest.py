@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import runtime
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+FAKE_TRAINER = Path(__file__).with_name("fake_trainer.py")
 runtime.start()
 
 
@@ -47,6 +48,45 @@ def smallPair(panel):
     parameters = panel.logic.getParameterNode()
     parameters.fixedVolume, parameters.movingVolume = fixed, moving
     return fixed, moving
+
+
+@pytest.fixture
+def training(panel, tmp_path):
+    """The panel of HetRegTraining, selected, its run folder in tmp_path; afterwards nothing runs."""
+    import qt
+    import slicer
+
+    from HetRegUncertaintyLib import modelmenu
+
+    if not hasattr(slicer.modules, "hetregtraining"):
+        runtime.load_module(REPOSITORY / "HetRegTraining" / "HetRegTraining.py")
+    slicer.util.selectModule("HetRegTraining")
+    widget = slicer.modules.HetRegTrainingWidget
+    widget.logic.getParameterNode().outputFolder = str(tmp_path / "run-1")
+    yield widget
+    widget.section.run.stopAndWait(0.0)
+    widget.section.wanted = False
+    widget.section.run.outcome = ""
+    slicer.util.selectModule("HetRegUncertainty")
+    qt.QSettings().remove(modelmenu.USER_MODELS_KEY)
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """fake(mode): from now on the panel starts the fake trainer."""
+    from HetRegUncertaintyLib import process
+
+    def install(mode=""):
+        program = tmp_path / "python"
+        program.write_text(
+            f"#!{sys.executable}\n{FAKE_TRAINER.read_text(encoding='utf-8')}", encoding="utf-8"
+        )
+        program.chmod(0o755)
+        monkeypatch.setattr(process, "python", lambda: str(program))
+        monkeypatch.setenv("FAKE_TRAINER", mode)
+
+    install()
+    return install
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """The panel of HetRegTraining: real buttons, a trainer in its own process, then nodes and files are read."""
 
-import importlib.util
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import qt
 import slicer
 
 import runtime
@@ -25,48 +22,7 @@ from HetRegUncertaintyLib import (
 from HetRegUncertaintyLib.parameters import outputParameter
 from HetRegUncertaintyLib.trainingparameters import Dataset, LengthUnit, Method, Network, trainConfig
 from HetRegUncertaintyLib.trainingrun import State, TrainingRun, nextFolder
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-FAKE = Path(__file__).with_name("fake_trainer.py")
-
-
-@pytest.fixture
-def training(panel, tmp_path):
-    """The panel of HetRegTraining, selected, its run folder in tmp_path; afterwards nothing runs."""
-    if not hasattr(slicer.modules, "hetregtraining"):
-        runtime.load_module(REPOSITORY / "HetRegTraining" / "HetRegTraining.py")
-    slicer.util.selectModule("HetRegTraining")
-    widget = slicer.modules.HetRegTrainingWidget
-    widget.logic.getParameterNode().outputFolder = str(tmp_path / "run-1")
-    yield widget
-    widget.section.run.stopAndWait(0.0)
-    widget.section.wanted = False
-    widget.section.run.outcome = ""
-    slicer.util.selectModule("HetRegUncertainty")
-    qt.QSettings().remove(modelmenu.USER_MODELS_KEY)
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """fake(mode): from now on the panel starts the fake trainer."""
-
-    def install(mode=""):
-        program = tmp_path / "python"
-        program.write_text(f"#!{sys.executable}\n{FAKE.read_text(encoding='utf-8')}", encoding="utf-8")
-        program.chmod(0o755)
-        monkeypatch.setattr(process, "python", lambda: str(program))
-        monkeypatch.setenv("FAKE_TRAINER", mode)
-
-    install()
-    return install
-
-
-def wait(condition, seconds=60.0):
-    """Let Qt work until something is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        runtime.process_events(0.02)
+from runtime import wait
 
 
 def steps(training):
@@ -148,19 +104,6 @@ def test_whatIsMissingIsSaid(training):
     p.dataset, p.outputFolder = Dataset("phantom"), ""
     assert "output folder" in training.ui.startButton.toolTip
     p.outputFolder = "/somewhere"
-    assert training.ui.startButton.enabled
-
-
-def test_packageThatTheChoiceNeeds(training, monkeypatch):
-    p = training.logic.getParameterNode()
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *a: None if name == "monai" else find(name, *a)
-    )
-    p.method = Method("ncc")
-    assert not training.ui.startButton.enabled
-    assert "monai" in training.ui.startButton.toolTip
-    p.method = Method("mse")
     assert training.ui.startButton.enabled
 
 

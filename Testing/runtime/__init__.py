@@ -1,6 +1,17 @@
 """A stand-in for Slicer's Qt layer over real MRML. Green here is not "runs in Slicer": see README.md."""
 
-from .bring_up import errors, grab, load_module, load_modules, process_events, reset, run, screenshot, start
+from .bring_up import (
+    errors,
+    grab,
+    load_module,
+    load_modules,
+    process_events,
+    reset,
+    run,
+    screenshot,
+    start,
+    wait,
+)
 from .dialogs import answer
 
 __all__ = [
@@ -14,4 +25,5 @@ __all__ = [
     "run",
     "screenshot",
     "start",
+    "wait",
 ]

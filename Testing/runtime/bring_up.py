@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import sys
+import time
 import types
 
 state = types.SimpleNamespace(started=False, show=False, errors=[])
@@ -120,6 +121,15 @@ def load_modules(paths):
     return modules
 
 
+def wait(condition, seconds=60.0):
+    """Let Qt work until something is so; AssertionError after too long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds} s in vain")
+        process_events(0.02)
+
+
 def reset():
     """Between tests: close the scene, forget answers and errors, restore the four-up layout."""
     import slicer
@@ -169,8 +179,6 @@ def grab(name):
 
 def process_events(seconds=0.0):
     """Let Qt work; with seconds, for so long."""
-    import time
-
     import slicer
 
     slicer.app.processEvents()

@@ -1,0 +1,93 @@
+"""Python packages that some choices need beside PyTorch: what is missing, and installing it, with consent.
+
+Slicer's own packages stay as they are: pip is told the version of everything that is installed, and may add
+to it but change nothing.
+"""
+
+import importlib
+import importlib.metadata
+import os
+
+import slicer
+from slicer.i18n import tr as _
+
+REQUIREMENTS = {"monai": "monai>=1.4,<2", "matplotlib": "matplotlib>=3.8,<4"}
+LABELS = {"monai": "MONAI", "matplotlib": "Matplotlib"}
+REQUESTER = "HetReg Training"
+
+
+def missing(names):
+    """Those of the packages that are not installed in an accepted version. Reads metadata only."""
+    import slicer.packaging
+
+    return [name for name in names if not slicer.packaging.pip_check(REQUIREMENTS[name])]
+
+
+def labels(names):
+    """The packages' names for people."""
+    return ", ".join(LABELS[name] for name in names)
+
+
+def install(names):
+    """Install packages with pip, after asking. Returns why not, "" if they are there.
+
+    Raises subprocess.CalledProcessError if pip fails; nothing that was installed before is changed by it.
+    """
+    import slicer.packaging
+
+    question = _(
+        "{packages} will be downloaded and installed into Slicer's Python ({requirements}). The packages "
+        "that are there stay as they are. Install now?"
+    ).format(packages=labels(names), requirements=", ".join(REQUIREMENTS[name] for name in names))
+    if not slicer.util.confirmOkCancelDisplay(
+        question, _("Install {packages}").format(packages=labels(names))
+    ):
+        return _("Nothing was installed.")
+    slicer.packaging.pip_ensure(
+        [REQUIREMENTS[name] for name in names],
+        constraints=_constraints(names),
+        prompt_install=False,
+        requester=REQUESTER,
+    )
+    importlib.invalidate_caches()
+    return _("{packages} could not be installed.").format(packages=labels(names)) if missing(names) else ""
+
+
+def _constraints(names):
+    """A file that holds every installed package, apart from these, at its version."""
+    path = os.path.join(slicer.app.temporaryPath, "HetReg-constraints.txt")
+    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+    lines = [f"{n}=={v}\n" for n, v in sorted(found.items()) if n and v and n.lower() not in names]
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    return path
+
+
+class PackageButton:
+    """A button that installs what is missing of the packages of a choice; hidden where nothing is.
+
+    onChanged() is called after an installation, and onSaid(text) with why nothing was installed.
+    """
+
+    def __init__(self, button, onChanged, onSaid):
+        self._button, self._onChanged, self._onSaid = button, onChanged, onSaid
+        self.missing = []
+        button.connect("clicked(bool)", self._onClicked)
+        self.show([])
+
+    def show(self, names):
+        """The packages that the choice needs."""
+        self.missing = missing(names)
+        self._button.visible = bool(self.missing)
+        self._button.text = _("Install {packages}...").format(packages=labels(self.missing))
+        self._button.toolTip = _(
+            "Install {packages}. You are asked before anything is downloaded, and no package that is there "
+            "is replaced."
+        ).format(packages=labels(self.missing))
+
+    def _onClicked(self, _checked=False):
+        with slicer.util.tryWithErrorDisplay(_("The installation failed."), waitCursor=False):
+            reason = install(self.missing)
+            self._onChanged()
+            if reason:
+                self._onSaid(reason)

@@ -1,0 +1,82 @@
+"""The form of the training panel: the rows that a choice needs, what is enabled, and the paths."""
+
+import qt
+from slicer.i18n import tr as _
+
+from hetreg.registry import METHODS
+
+from . import gpu
+from .parameters import outputParameter
+from .trainingparameters import (
+    GPU_OPTIONS,
+    OPTIONS,
+    PAIRS,
+    PHANTOM,
+    LengthUnit,
+    usedOptions,
+    usesPhantoms,
+)
+
+PATHS = {"folderEdit": "folder", "outputFolderEdit": "outputFolder", "splitFileEdit": "splitFile"}
+
+
+class TrainingForm:
+    """Shows a parameter node's state; what it takes back are the paths, which connectGui does not know.
+
+    locked() says whether the parameters are not to be changed now.
+    """
+
+    def __init__(self, ui, locked):
+        self.ui, self._locked, self._parameters = ui, locked, None
+        self._tips = {name: getattr(ui, f"{name}CheckBox").toolTip for name in GPU_OPTIONS}
+        for widget, parameter in PATHS.items():
+            edited = lambda path, parameter=parameter: self._onPath(parameter, path)  # noqa: E731
+            getattr(ui, widget).connect("currentPathChanged(QString)", edited)
+        ui.listButton.connect("clicked(bool)", self._onList)
+
+    def show(self, parameters):
+        """Bring the form in line with the parameters; None: nothing is to be shown."""
+        self._parameters = p = parameters
+        if p is None:
+            return
+        for widget, parameter in PATHS.items():
+            _setPath(getattr(self.ui, widget), getattr(p, parameter))
+        self._showData(p)
+        used = usedOptions(p)
+        for name in OPTIONS:
+            self._row(name in used, outputParameter(name), "Widget")
+        self.ui.methodHelpLabel.text = METHODS[p.method.value].help
+        self._row(p.lengthUnit is LengthUnit.EPOCHS, "stepsPerEpoch", "SpinBox")
+        reason = gpu.reasonWithout(p.device.value)
+        for name in GPU_OPTIONS:
+            box = getattr(self.ui, f"{name}CheckBox")
+            box.enabled, box.toolTip = not reason, reason or self._tips[name]
+
+    def _showData(self, p):
+        isPhantom = p.dataset.value == PHANTOM
+        self._row(not isPhantom, "folder", "Edit")
+        self.ui.listButton.visible = p.dataset.value == PAIRS
+        self._row(not isPhantom, "addPhantoms", "CheckBox")
+        self._row(usesPhantoms(p), "phantomKind", "ComboBox")
+        self._row(usesPhantoms(p), "phantoms", "SpinBox")
+
+    def _row(self, visible, name, kind):
+        for part in ("Label", kind):
+            getattr(self.ui, name + part).visible = visible
+
+    def _onPath(self, parameter, path):
+        if self._parameters and not self._locked():
+            setattr(self._parameters, parameter, path.strip())
+
+    def _onList(self, _checked=False):
+        path = qt.QFileDialog.getOpenFileName(None, _("List of pairs"), "", _("List of pairs (*.csv)"))
+        if path and self._parameters:
+            self._parameters.folder = path
+
+
+def _setPath(widget, path):
+    """Show a path without telling the widget's listeners."""
+    if widget.currentPath.strip() != path:
+        widget.blockSignals(True)
+        widget.currentPath = path
+        widget.blockSignals(False)

@@ -1,0 +1,130 @@
+"""MONAI and Matplotlib: the panel says what a choice needs and installs it after asking; nothing is replaced."""
+
+import importlib.metadata
+import subprocess
+
+import pytest
+import slicer
+
+from HetRegUncertaintyLib import packages
+from HetRegUncertaintyLib.trainingparameters import Method, Network
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """{name: version} that importlib.metadata tells of; what is not in it is as it is."""
+    found, version = {}, importlib.metadata.version
+
+    def tell(name):
+        if name not in found:
+            return version(name)
+        if found[name] is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", tell)
+    return found
+
+
+@pytest.fixture
+def pip(monkeypatch, installed):
+    """Calls of pip_ensure, which now installs at once; confirmed is what the user answers."""
+
+    class Pip:
+        calls, asked, confirmed = (), (), True
+
+    def ensure(requirements, **options):
+        Pip.calls.append((requirements, options))
+        installed.update(monai="1.5.0", matplotlib="3.10.0")
+
+    def confirm(text, *_arguments, **_keywords):
+        Pip.asked.append(text)
+        return Pip.confirmed
+
+    Pip.calls, Pip.asked = [], []
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", ensure)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", confirm)
+    return Pip
+
+
+def test_nothingIsSaidWhereNothingIsNeeded(training, installed):
+    installed["monai"] = None
+    training._onParameters()
+    assert training.ui.startButton.enabled
+    assert not training.ui.packageButton.visible
+
+
+@pytest.mark.parametrize("choice", [Method("ncc"), Method("mi"), Network("transmorph")])
+def test_choiceThatNeedsMonai(training, installed, choice):
+    installed["monai"] = None
+    p = training.logic.getParameterNode()
+    setattr(p, "network" if isinstance(choice, Network) else "method", choice)
+    assert not training.ui.startButton.enabled
+    assert "needs MONAI" in training.ui.statusLabel.text
+    assert training.ui.packageButton.visible
+    assert training.ui.packageButton.text == "Install MONAI..."
+    p.method, p.network = Method("mse"), Network("voxelmorph")
+    assert training.ui.startButton.enabled
+    assert not training.ui.packageButton.visible
+
+
+@pytest.mark.parametrize(("version", "isMissing"), [("1.3.2", True), ("1.4.0", False), ("2.0.0", True)])
+def test_versionsThatAreAccepted(installed, version, isMissing):
+    installed["monai"] = version
+    assert packages.missing(["monai"]) == (["monai"] if isMissing else [])
+
+
+def test_installedByOneClick(training, installed, pip):
+    installed["monai"] = None
+    training.logic.getParameterNode().method = Method("ncc")
+    training.ui.packageButton.click()
+    assert len(pip.asked) == 1
+    assert "MONAI" in pip.asked[0]
+    (requirements, options), *rest = pip.calls
+    assert rest == []
+    assert requirements == ["monai>=1.4,<2"]
+    assert not options["prompt_install"]  # it was asked already
+    assert training.ui.startButton.enabled
+    assert not training.ui.packageButton.visible
+
+
+def test_whatIsThereIsNotReplaced(installed, pip):
+    """Every installed package is held at its version, torch and SimpleITK too; the wanted one is free."""
+    installed["monai"] = None
+    assert packages.install(["monai"]) == ""
+    with open(pip.calls[0][1]["constraints"], encoding="utf-8") as file:
+        held = dict(line.strip().lower().split("==") for line in file)
+    for name in ("torch", "numpy", "simpleitk"):
+        assert held[name] == importlib.metadata.version(name)
+    assert "monai" not in held
+
+
+def test_declined(training, installed, pip):
+    installed["monai"], pip.confirmed = None, False
+    training.logic.getParameterNode().method = Method("ncc")
+    training.ui.packageButton.click()
+    assert pip.calls == []
+    assert training.ui.statusLabel.text == "Nothing was installed."
+    assert not training.ui.startButton.enabled
+
+
+def test_pipFails(training, installed, pip, monkeypatch, raisesInSlot):
+    def fail(*_arguments, **_options):
+        raise subprocess.CalledProcessError(1, "pip")
+
+    installed["monai"] = None
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", fail)
+    training.logic.getParameterNode().method = Method("ncc")
+    with raisesInSlot(subprocess.CalledProcessError, "pip"):
+        training.ui.packageButton.click()
+    assert training.ui.packageButton.visible
+
+
+def test_skippedInstallationIsNotTakenForDone(training, installed, pip, monkeypatch):
+    """pip_ensure does nothing when Slicer is in testing mode."""
+    installed["monai"] = None
+    monkeypatch.setattr(slicer.packaging, "pip_ensure", lambda *_, **__: None)
+    training.logic.getParameterNode().method = Method("ncc")
+    training.ui.packageButton.click()
+    assert "could not be installed" in training.ui.statusLabel.text
+    assert not training.ui.startButton.enabled

@@ -1,0 +1,179 @@
+"""The form of HetRegTraining: every option of the core is in it, and what it says is true."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import runtime
+from hetreg.config import TrainConfig
+from HetRegUncertaintyLib import gpu, trainingform, trainingparameters
+from HetRegUncertaintyLib.trainingparameters import (
+    ABSENT,
+    RENAMED,
+    Dataset,
+    Decay,
+    LengthUnit,
+    Method,
+    Network,
+    parameterOf,
+    trainConfig,
+)
+
+FORM = Path(__file__).resolve().parents[2] / "HetRegTraining" / "Resources" / "UI" / "HetRegTraining.ui"
+WITHOUT_TOOLTIP = {"QLabel", "QWidget", "qMRMLWidget", "ctkCollapsibleButton"}
+
+
+@pytest.fixture
+def nvidia(monkeypatch):
+    """nvidia(found): whether this computer seems to have an NVIDIA GPU; at first it has none."""
+
+    def say(found):
+        monkeypatch.setattr(gpu, "hasNvidia", lambda: found)
+
+    say(False)
+    return say
+
+
+@pytest.fixture(scope="module")
+def widgets():
+    """{name: element} of the form."""
+    return {w.get("name"): w for w in ET.parse(FORM).iter("widget")}
+
+
+def propertyOf(widget, name):
+    """Text of a property, "" where the form does not set it."""
+    found = [p for p in widget.findall("property") if p.get("name") == name]
+    return "".join(found[0].itertext()).strip() if found else ""
+
+
+def test_everyFieldOfTheCoreIsReachable(widgets):
+    bound = {propertyOf(w, "SlicerParameterName") for w in widgets.values()}
+    bound |= set(trainingform.PATHS.values())
+    names = [f.name for f in fields(TrainConfig)]
+    assert [n for n in names if n not in ABSENT and parameterOf(n) not in bound] == []
+    assert all(name in names and len(reason) > 20 for name, reason in ABSENT.items())
+    assert set(RENAMED) <= set(names)
+
+
+def test_everyParameterIsOfAFieldOrOfThePanel(widgets):
+    """No row is left over that changes nothing."""
+    known = {parameterOf(f.name) for f in fields(TrainConfig)}
+    known |= {"addPhantoms", "lengthUnit", "trainingLayout", ""}
+    assert {propertyOf(w, "SlicerParameterName") for w in widgets.values()} <= known
+
+
+def test_everyWidgetHasATooltip(widgets):
+    bare = [n for n, w in widgets.items() if w.get("class") not in WITHOUT_TOOLTIP]
+    assert [n for n in bare if not propertyOf(widgets[n], "toolTip")] == []
+
+
+def test_seldomOptionsReachTheCore(training):
+    ui, p = training.ui, training.logic.getParameterNode()
+    ui.warmupSpinBox.value, ui.varianceWarmupSpinBox.value = 7, 9
+    ui.stepsPerEpochSpinBox.value, ui.accumulateSpinBox.value = 30, 4
+    ui.clipSpinBox.value = 1.5
+    ui.decayComboBox.setCurrentIndex(list(Decay).index(Decay("poly")))
+    ui.splitFileEdit.currentPath = "/data/split.json"
+    ui.cacheCheckBox.checked = ui.bidirectionalWidget.checked = True
+    expected = {
+        "warmup": 7,
+        "variance_warmup": 9,
+        "steps_per_epoch": 30,
+        "accumulate": 4,
+        "clip": 1.5,
+        "decay": "poly",
+        "split": "/data/split.json",
+        "cache": True,
+        "bidirectional": True,
+    }
+    assert trainConfig(p) == TrainConfig(epochs=20, **expected)
+    assert trainConfig(p).total_steps == 600
+    p.lengthUnit = LengthUnit.STEPS
+    assert not ui.stepsPerEpochSpinBox.visible
+    assert (trainConfig(p).total_steps, trainConfig(p).steps_per_epoch) == (20, 100)
+
+
+def test_folderAndPhantomInOneRun(training):
+    ui, p = training.ui, training.logic.getParameterNode()
+    assert not ui.addPhantomsCheckBox.visible
+    ui.datasetComboBox.setCurrentIndex(list(Dataset).index(Dataset("acdc")))
+    ui.folderEdit.currentPath = "/data/acdc"
+    assert ui.addPhantomsCheckBox.visible
+    assert not ui.phantomsSpinBox.visible
+    ui.addPhantomsCheckBox.checked = True
+    assert ui.phantomsSpinBox.visible
+    assert ui.phantomKindComboBox.visible
+    ui.phantomsSpinBox.value = 50
+    config = trainConfig(p)
+    assert (config.dataset, config.root, config.phantoms) == ("acdc+phantom", "/data/acdc", 50)
+    p.dataset = Dataset("phantom")
+    assert (trainConfig(p).dataset, trainConfig(p).root) == ("phantom", "")
+
+
+def test_listOfPairsInPlaceOfAFolder(training):
+    ui, p = training.ui, training.logic.getParameterNode()
+    p.dataset = Dataset("camus")
+    assert not ui.listButton.visible
+    p.dataset = Dataset("pairs")
+    assert ui.listButton.visible
+    runtime.answer("file", "/data/pairs.csv")
+    ui.listButton.click()
+    assert ui.folderEdit.currentPath == "/data/pairs.csv"
+    assert trainConfig(p).root == "/data/pairs.csv"
+    runtime.answer("file", "")
+    ui.listButton.click()
+    assert ui.folderEdit.currentPath == "/data/pairs.csv"
+
+
+def test_checkIsForgottenWhenTheSplitChanges(training, fake):
+    ui = training.ui
+    ui.checkButton.click()
+    runtime.wait(lambda: ui.checkButton.enabled)
+    assert ui.pairsTable.visible
+    ui.splitFileEdit.currentPath = "/data/other.json"
+    assert not ui.pairsTable.visible
+
+
+@pytest.mark.parametrize("name", trainingparameters.GPU_OPTIONS)
+def test_optionsOfAnNvidiaGpu(training, nvidia, name):
+    p, box = training.logic.getParameterNode(), getattr(training.ui, f"{name}CheckBox")
+    training._onParameters()
+    assert not box.enabled
+    assert "none was found" in box.toolTip
+    setattr(p, name, True)
+    assert not getattr(trainConfig(p), name)
+    p.device = trainingparameters.Device.CUDA
+    assert box.enabled
+    assert "NVIDIA" not in box.toolTip
+    assert getattr(trainConfig(p), name)
+    p.device = trainingparameters.Device.CPU
+    assert "choose it at Compute on" in box.toolTip
+    nvidia(True)
+    p.device = trainingparameters.Device.AUTO
+    assert box.enabled
+
+
+def test_badCombinationIsSaidBeforeStart(training):
+    training.ui.batchSpinBox.value, training.ui.accumulateSpinBox.value = 6, 4
+    assert not training.ui.startButton.enabled
+    assert "divisor of the batch" in training.ui.statusLabel.text
+    training.ui.accumulateSpinBox.value = 3
+    assert training.ui.startButton.enabled
+
+
+def test_oracleWeightNeedsAugmentationOff(training):
+    p = training.logic.getParameterNode()
+    p.method = Method("oracle_weight")
+    assert "augment" in training.ui.startButton.toolTip
+    training.ui.augmentCheckBox.checked = False
+    assert training.ui.startButton.enabled
+
+
+def test_bidirectionalIsHiddenWhereThereIsNoInverse(training):
+    p = training.logic.getParameterNode()
+    training.ui.bidirectionalWidget.checked = True
+    p.network = Network("transmorph")
+    assert not training.ui.bidirectionalWidget.visible
+    assert not trainConfig(p).bidirectional
