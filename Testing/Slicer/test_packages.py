@@ -1,4 +1,4 @@
-"""MONAI and Matplotlib: the panel says what a choice needs and installs it after asking; nothing is replaced."""
+"""MONAI and Matplotlib: the panel says what a choice needs and installs it after asking, changing nothing."""
 
 import importlib.metadata
 import subprocess
