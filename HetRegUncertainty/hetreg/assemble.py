@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from .config import GridConfig
 from .image import Image
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
-from .preprocess import NetworkPair, resample_like, same_grid
+from .preprocess import NetworkPair, choose_dimension, resample_like, same_grid, to_network_grid
 from .result import RegisterResult, displacement_transform
 from .spatial import disp_to_lps_mm, invert, jacobian_determinant, warp_as_itk
 
@@ -84,6 +85,37 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
         summary=summary,
     )
     return result if maps.disp_sd is None else _add_displacement_sd(result, maps.disp_sd, fixed)
+
+
+def result_from_field(
+    fixed: Image,
+    moving: Image,
+    disp_vox: np.ndarray,
+    *,
+    inverse_vox: np.ndarray | None = None,
+    name: str = "",
+    seconds: float | None = None,
+) -> RegisterResult:
+    """The result of a tool that gives a field alone, for `evaluation.scores.score`: the variance and the
+    weight are NaN.
+
+    disp_vox, inverse_vox: (3, K, J, I) voxels of the fixed image, components k, j, i; pull-back. A field with
+    nothing along the slices' axis counts as registered slice by slice. name: of the tool. Raises ValueError
+    if the images are no pair, or if the field does not lie on the fixed grid or is not finite.
+    """
+    if disp_vox.shape != (3, *fixed.array.shape) or not np.isfinite(disp_vox).all():
+        raise ValueError(
+            f"The field has shape {disp_vox.shape}: finite numbers of shape "
+            f"{(3, *fixed.array.shape)}, on the grid of the fixed image, are accepted."
+        )
+    ndim, axis = choose_dimension(fixed)
+    flat = axis is not None and not disp_vox[axis].any()
+    pair = to_network_grid(fixed, moving, GridConfig(), ndim=ndim if flat else 3, multiple=1)
+    nothing = np.full(fixed.array.shape, np.nan, np.float32)
+    inverse = None if inverse_vox is None else inverse_vox.astype(np.float32)
+    result = assemble(fixed, moving, pair, Maps(disp_vox.astype(np.float32), inverse, nothing, nothing))
+    about = {"model": name or "unnamed"} | ({} if seconds is None else {"seconds": seconds})
+    return replace(result, summary=result.summary | about)
 
 
 def displacement_sd_mm(disp_sd: np.ndarray, fixed: Image) -> np.ndarray:

@@ -1,85 +1,21 @@
-"""Configuration as frozen dataclasses: checked when made, saved as JSON, and the source of the CLI's flags.
-
-Torch-free. Each field's metadata has `help` and, where the values are few, `choices`.
-"""
+"""The configurations: networks, grid, registration, training, evaluation. Torch-free."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from .registry import DATASETS, METHODS, NETWORKS, SIZES, WEIGHT_MODES, method_options
+from .configbase import Config, option
+from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES, method_options
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
 DIMENSIONS = ("auto", "2d", "3d")
-T = TypeVar("T", bound="_Config")
-
-
-def option(default: Any, help_text: str, choices: Iterable[str] | None = None) -> Any:
-    """A dataclass field with its help and accepted values."""
-    return field(
-        default=default, metadata={"help": help_text, "choices": tuple(choices) if choices else None}
-    )
-
-
-class _Config:
-    """Checks, JSON and dictionary conversion shared by the configurations."""
-
-    def _check_choices(self) -> None:
-        for f in fields(self):  # type: ignore[arg-type]
-            choices, value = f.metadata.get("choices"), getattr(self, f.name)
-            if choices and value not in choices:
-                raise ValueError(f"{f.name} is '{value}': accepted are {', '.join(choices)}.")
-
-    def _check_min(self, **minimum: float) -> None:
-        for name, low in minimum.items():
-            value = getattr(self, name)
-            default = next(f.default for f in fields(self) if f.name == name)  # type: ignore[arg-type]
-            whole = isinstance(default, int)
-            kind = int if whole else int | float
-            if not isinstance(value, kind) or isinstance(value, bool) or not low <= value < math.inf:
-                number = "whole number" if whole else "number"
-                raise ValueError(f"{name} is {value!r}: a {number} of at least {low} is accepted.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionary, ready for JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[call-overload]
-
-    @classmethod
-    def from_dict(cls: type[T], values: dict[str, Any]) -> T:
-        """The configuration in a dictionary. Raises ValueError on a name that it does not have."""
-        known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise ValueError(f"{cls.__name__} has no {', '.join(unknown)}: accepted are {', '.join(known)}.")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-
-    def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls: type[T], path: str | Path) -> T:
-        """Read from JSON. Raises FileNotFoundError, or ValueError if the file is not such a configuration."""
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no configuration file {path}.")
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path.name} is not a JSON file ({error}).") from error
-        if not isinstance(values, dict):
-            raise ValueError(f"{path.name} holds a {type(values).__name__}: a JSON object is accepted.")
-        return cls.from_dict(values)
 
 
 @dataclass(frozen=True)
-class NetworkConfig(_Config):
+class NetworkConfig(Config):
     """Both networks of a model and how the displacement is made from the first one's output.
 
     The defaults are the VoxelMorph configuration of Zhang et al., MICCAI 2024: 109,170 / 109,025 parameters
@@ -115,7 +51,7 @@ class NetworkConfig(_Config):
 
 
 @dataclass(frozen=True)
-class GridConfig(_Config):
+class GridConfig(Config):
     """The grid and the intensities that a model works on."""
 
     min_spacing_mm: float = option(0.0, "finer images are resampled to this voxel size (0: no limit)")
@@ -132,7 +68,7 @@ class GridConfig(_Config):
 
 
 @dataclass(frozen=True)
-class RegisterConfig(_Config):
+class RegisterConfig(Config):
     """One registration."""
 
     model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by dimension")
@@ -151,7 +87,7 @@ class RegisterConfig(_Config):
 
 
 @dataclass(frozen=True)
-class TrainConfig(_Config):
+class TrainConfig(Config):
     """One training run. Options that the method does not use keep their default (`for_method` sees to it)."""
 
     dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
@@ -262,3 +198,45 @@ def network_config(config: TrainConfig, ndim: int) -> NetworkConfig:
         sigma_z=METHODS[config.method].sigma_z,
         **shape,
     )
+
+
+SPLITS = {"test": "test", "train": "training", "val": "validation", "all": ""}
+PROTOCOLS = {"native": "files as they are", "published": "prepared as in the paper"}
+
+
+@dataclass(frozen=True)
+class EvaluateConfig(RegisterConfig):
+    """One evaluation: which pairs, prepared how, and how they are registered (`registration`)."""
+
+    dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
+    root: str = option("", "folder of the data, or a CSV list of pairs")
+    kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
+    phantoms: int = option(20, "phantom pairs that are made, unless the split file names some")
+    first_seed: int = option(50_000, "seed of the first phantom; training draws its own from 100000 on")
+    phantom_size: int = option(0, "voxels per side of a phantom (0: 128 in 2D, 64 in 3D)")
+    split: str = option("test", "patients that are evaluated; phantoms count as test patients", SPLITS)
+    split_file: str = option("", "JSON file of the patients in each part: split.json of a training run")
+    seed: int = option(0, "seed that drew the patients, where neither data nor file name them")
+    protocol: str = option("native", "published: 128 x 128 and min-max intensities, per slice", PROTOCOLS)
+    labels: str = option("", "labels to measure, the main one first, joined by + (empty: all, 2 first)")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_min(phantoms=0, first_seed=0, phantom_size=0, seed=0)
+        for name, table in (("dataset", DATASETS), ("kind", PHANTOMS)):
+            if unknown := [n for n in getattr(self, name).split("+") if n not in table]:
+                raise ValueError(
+                    f"{name} is '{unknown[0]}': accepted are {', '.join(table)}, or several joined by +."
+                )
+        if not all(n.isdecimal() and 0 < int(n) < 256 for n in self.labels.split("+") if self.labels):
+            raise ValueError(f"labels is '{self.labels}': numbers from 1 to 255 joined by + are accepted.")
+
+    @property
+    def chosen_labels(self) -> tuple[int, ...]:
+        """The labels to measure, () for all."""
+        return tuple(int(n) for n in self.labels.split("+")) if self.labels else ()
+
+    @property
+    def registration(self) -> RegisterConfig:
+        """How each pair is registered."""
+        return RegisterConfig(**{f.name: getattr(self, f.name) for f in fields(RegisterConfig)})

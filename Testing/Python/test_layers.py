@@ -34,13 +34,22 @@ LAYERS = {
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: ["hetreg.spatial", "hetreg.image", "hetreg.preprocess", "hetreg.device", "hetreg.result"],
-    0: ["hetreg", "hetreg.registry", "hetreg.config", "hetreg.progress", "hetreg.tables", "hetreg.zoo"],
+    0: [
+        "hetreg",
+        "hetreg.registry",
+        "hetreg.config",
+        "hetreg.configbase",
+        "hetreg.progress",
+        "hetreg.tables",
+        "hetreg.zoo",
+    ],
 }
 # Inside layer 3 the runs build on each other in this direction only; training builds on none of them.
 CHAIN = {
     "evaluate": {"register", "evaluation", "report"},
     "report": {"evaluation", "report_figures"},
     "report_figures": {"evaluation"},
+    "evaluation": {"assemble"},
     "register": {"assemble", "refine"},
 }
 SLICER_SIDE = {"slicer", "qt", "ctk", "vtk", "PythonQt"}

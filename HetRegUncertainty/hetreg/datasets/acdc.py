@@ -73,11 +73,12 @@ def _scan_patient(folder: Path, listing: Listing) -> None:
             frames.setdefault((int(match[1]), bool(match[2])), []).append(path)
         elif not (ending(path) and stem(path).lower().endswith("_4d")):
             listing.reject(path, stray_reason(path, "Info.cfg, ..._frameFF and ..._frameFF_gt images"))
+    of = (folder.name, folder.name, _SPLITS.get(folder.parent.name.lower(), ""))
     info = next((p for p in folder.iterdir() if p.name.lower() == "info.cfg"), folder / "Info.cfg")
     try:
         numbers = phases(info)
     except ValueError as error:
-        listing.reject(info if info.is_file() else folder, str(error))
+        listing.reject(info if info.is_file() else folder, str(error), *of)
         return
     found = Found()
     for (number, is_label), paths in sorted(frames.items()):
@@ -93,7 +94,7 @@ def _scan_patient(folder: Path, listing: Listing) -> None:
             listing.reject(
                 folder,
                 f"{folder.name} has no image of frame {number}, which Info.cfg names as {_KEYS[role]}.",
+                *of,
             )
             return
-    split = _SPLITS.get(folder.parent.name.lower(), "")
-    add_pair(listing, found, folder.name, folder.name, split=split)
+    add_pair(listing, found, *of[:2], split=of[2])

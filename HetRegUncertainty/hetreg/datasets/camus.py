@@ -59,7 +59,8 @@ def _scan_patient(folder: Path, listing: Listing, split: str) -> None:
         found = views.setdefault(view, Found())
         place(found, f"{role}_label" if match[3] else role, path, f"{folder.name}_{view}", listing)
     if not views:
-        listing.reject(folder, f"{folder.name} has no images named ..._2CH_ED or ..._4CH_ED.")
+        reason = f"{folder.name} has no images named ..._2CH_ED or ..._4CH_ED."
+        listing.reject(folder, reason, folder.name, folder.name, split)
     for view, found in sorted(views.items()):
         note = _frame_note(folder / f"Info_{view}.cfg")
         add_pair(

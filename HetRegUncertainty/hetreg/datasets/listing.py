@@ -58,10 +58,16 @@ class PairFiles:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A file (or a folder) that is not used, and why, in one sentence."""
+    """A file (or a folder) that is not used, and why, in one sentence.
+
+    case, patient, split: of the pair that is lost by it, or lacks labels by it; "" for a file of no pair.
+    """
 
     file: Path
     reason: str
+    case: str = ""
+    patient: str = ""
+    split: str = ""
 
     def row(self) -> dict[str, str]:
         """The file as a dry run lists it."""
@@ -75,9 +81,9 @@ class Listing:
     pairs: list[PairFiles] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
-    def reject(self, file: Path, reason: str) -> None:
-        """Add a refused file."""
-        self.rejected.append(Rejected(file, reason))
+    def reject(self, file: Path, reason: str, *of: str) -> None:
+        """Add a refused file. of: case, patient and split of the pair that suffers by it."""
+        self.rejected.append(Rejected(file, reason, *of))
 
     def __add__(self, other: Listing) -> Listing:
         return Listing(self.pairs + other.pairs, self.rejected + other.rejected)

@@ -34,7 +34,8 @@ def read_manifest(path: Path) -> Listing:
     for line, row in _rows(path):
         where = f"Line {line} of {path.name}"
         if not (row["fixed"] and row["moving"]):
-            listing.reject(path, f"{where} names no fixed or no moving image: both are needed.")
+            reason = f"{where} names no fixed or no moving image: both are needed."
+            listing.reject(path, reason, row.get("case") or f"line {line}", row.get("patient", ""))
             continue
         if row.get("split", "") not in ("", *SPLITS):
             listing.reject(

@@ -40,28 +40,28 @@ def place(found: Found, role: str, path: Path, case: str, listing: Listing) -> N
 
 def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: str = "", **more: Any) -> None:
     """Check the headers of a case's files; append the pair to the listing, or refuse its files."""
-    headers = {}
+    headers, of = {}, (case, patient, more.get("split", ""))
     for role in ("fixed", "moving"):
         path, other = getattr(found, role), getattr(found, "moving" if role == "fixed" else "fixed")
         if path is None:
-            _refuse(listing, found, f"{case} has no image of {ROLES[role]}: both phases are needed.")
+            _refuse(listing, found, f"{case} has no image of {ROLES[role]}: both phases are needed.", of)
             return
         try:
             headers[role] = read_header(path)
         except ValueError as error:
-            listing.reject(path, str(error))
-            listing.reject(other, f"{other.name} is not used because {path.name}, its pair, cannot be.")
+            listing.reject(path, str(error), *of)
+            listing.reject(other, f"{other.name} is not used because {path.name}, its pair, cannot be.", *of)
             return
     fixed, moving = headers["fixed"], headers["moving"]
     if problem := _mismatch(fixed, moving):
-        listing.reject(moving.path, problem)
+        listing.reject(moving.path, problem, *of)
         return
     notes = [note] if note else []
     if fixed.size != moving.size:
         notes.append(f"ED has size {_size(moving)}, it is resampled to that of ES")
     labels: dict[str, Path | None] = {}
     for role, image in (("fixed_label", fixed), ("moving_label", moving)):
-        labels[role] = _checked_label(listing, getattr(found, role), image)
+        labels[role] = _checked_label(listing, getattr(found, role), image, of)
     if found.fixed_label or found.moving_label:
         notes += [f"no usable {ROLES[r]}" for r, path in labels.items() if path is None]
     pair = PairFiles(
@@ -79,12 +79,12 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: s
     listing.pairs.append(pair)
 
 
-def _refuse(listing: Listing, found: Found, reason: str) -> None:
+def _refuse(listing: Listing, found: Found, reason: str, of: tuple[str, ...]) -> None:
     """Refuse all images of a case, or its labels if they are all there is."""
     images = [p for p in (found.fixed, found.moving) if p]
     labels = [p for p in (found.fixed_label, found.moving_label) if p]
     for path in images or labels:
-        listing.reject(path, reason)
+        listing.reject(path, reason, *of)
 
 
 def _mismatch(fixed: Header, moving: Header) -> str:
@@ -105,7 +105,7 @@ def _mismatch(fixed: Header, moving: Header) -> str:
     return ""
 
 
-def _checked_label(listing: Listing, path: Path | None, image: Header) -> Path | None:
+def _checked_label(listing: Listing, path: Path | None, image: Header, of: tuple[str, ...]) -> Path | None:
     """The label file if it can belong to the image; otherwise it is refused and the pair goes without."""
     if path is None:
         return None
@@ -117,7 +117,7 @@ def _checked_label(listing: Listing, path: Path | None, image: Header) -> Path |
                 f"{_size(image)}): labels of that image are accepted."
             )
     except ValueError as error:
-        listing.reject(path, str(error))
+        listing.reject(path, str(error), *of)
         return None
     return path
 

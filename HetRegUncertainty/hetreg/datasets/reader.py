@@ -154,17 +154,24 @@ def _spacing(fixed: Image, laid: NetworkPair) -> tuple[float, ...]:
     return tuple(float(s * old / new) for s, old, new in sizes)
 
 
+def label_image(path: Path, label_map: Sequence[tuple[int, int]] = ()) -> Image:
+    """A label file on its own grid, uint8, translated by `PairFiles.label_map`. Raises ValueError."""
+    image = read_voxels(path)
+    values = np.rint(image.array.astype(np.float32))
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
+        raise ValueError(f"{path.name} has values beyond 0 to 255: labels are accepted.")
+    table = np.arange(256, dtype=np.uint8)
+    for old, new in label_map:
+        table[old] = new
+    return image.like(table[values.astype(np.uint8)], image.name)
+
+
 def read_label(path: Path | None, fixed: Image, laid: NetworkPair, pair: PairFiles) -> np.ndarray | None:
     """(B, *network_size) uint8, or None where there is no label file. Raises ValueError."""
     if path is None:
         return None
-    values = np.rint(resample_like(read_voxels(path), fixed, nearest=True)[0])
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
-        raise ValueError(f"{path.name} has values beyond 0 to 255: labels are accepted.")
-    table = np.arange(256, dtype=np.uint8)
-    for old, new in pair.label_map:
-        table[old] = new
-    samples = laid.map_samples(table[values.astype(np.uint8)])
+    labels = label_image(path, pair.label_map)
+    samples = laid.map_samples(resample_like(labels, fixed, nearest=True)[0])
     if tuple(samples.shape[2:]) != laid.plan.network_size:
         samples = F.interpolate(samples, size=laid.plan.network_size, mode="nearest-exact")
     return samples[:, 0].to(torch.uint8).numpy()

@@ -49,7 +49,7 @@ def split(
     """
     part_of = _by_file(items, Path(config.split)) if config.split else {}
     if not config.split:
-        part_of = _by_seed(items, config.seed, {"validation": validation, "test": test})
+        part_of = parts_by_seed(items, config.seed, validation=validation, test=test)
     parts: dict[str, list[int]] = {name: [] for name in PARTS}
     for n, item in enumerate(items):
         parts[part_of.get(item.patient, "training")].append(n)
@@ -65,12 +65,16 @@ def patients(items: Sequence[Item], parts: dict[str, list[int]]) -> dict[str, li
     return {name: sorted({items[i].patient for i in parts[name]}) for name in PARTS}
 
 
-def _by_seed(items: Sequence[Item], seed: int, fractions: dict[str, float]) -> dict[str, str]:
-    """Parts that the data set fixes stay; of the other patients a fraction is drawn for each missing part.
+def parts_by_seed(
+    items: Sequence[Item], seed: int, *, validation: float = 0.15, test: float = 0.15
+) -> dict[str, str]:
+    """{patient: part}, patients for training may lack. Parts that the data set fixes stay; of the other
+    patients a fraction is drawn for each missing part.
 
     A patient's place in the draw depends on the seed and the name alone, so that one patient more or less
-    changes little.
+    changes little. Raises ValueError if the data set has a patient in two parts.
     """
+    fractions = {"validation": validation, "test": test}
     fixed: dict[str, str] = {}
     for item in items:
         if item.split and fixed.setdefault(item.patient, item.split) != item.split:
@@ -96,7 +100,7 @@ def _draw(seed: int, name: str) -> str:
 
 def _by_file(items: Sequence[Item], path: Path) -> dict[str, str]:
     """The parts in a JSON file; phantoms that it does not name are for training."""
-    content = _read(path)
+    content = read_split(path)
     part_of: dict[str, str] = {}
     for name, members in content.items():
         for patient in members:
@@ -118,8 +122,8 @@ def _by_file(items: Sequence[Item], path: Path) -> dict[str, str]:
     return part_of
 
 
-def _read(path: Path) -> dict[str, list[str]]:
-    """The file's lists. Raises ValueError, FileNotFoundError."""
+def read_split(path: Path) -> dict[str, list[str]]:
+    """{part: patients} of a split file. Raises ValueError, FileNotFoundError."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no split file {path}.")
     try:

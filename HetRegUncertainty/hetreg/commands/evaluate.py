@@ -1,0 +1,69 @@
+"""`hetreg evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..config import EvaluateConfig
+from ..progress import JsonLines
+from ..tables import metric_column, number
+from .console import Line, output_folder, progress_for, written
+from .flags import add_flags, config_from
+
+HELP = "Register every pair of a data set and measure the results."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    add_flags(parser, EvaluateConfig)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate and write the files. Raises ValueError, after that, if every case failed."""
+    config = config_from(arguments, EvaluateConfig)
+    with output_folder(arguments.output):
+        from ..evaluate import evaluate, write
+
+        emit = JsonLines(sys.stdout).event if arguments.json else _failures(Line())
+        evaluation = evaluate(config, progress_for(arguments), emit=emit)
+        files = write(evaluation, arguments.output)
+    summary = evaluation.summary
+    if not arguments.json:
+        print("\n".join(_lines(summary)))
+    written(arguments, files, summary=summary)
+    counts = summary["counts"]
+    if counts["failed"] == counts["cases"]:
+        first = next(iter(summary["failed"].values()))
+        raise ValueError(f"None of the {counts['cases']} cases could be measured; the first: {first}")
+
+
+def _failures(line: Line) -> Any:
+    """Says at once which case failed and why."""
+
+    def emit(kind: str, **row: Any) -> None:
+        if row.get("error"):
+            line.say(f"failed  {row['case']}: {row['error']}")
+
+    return emit
+
+
+def _lines(summary: dict[str, Any]) -> Iterator[str]:
+    """The means over the cases for people; of labels beside the main one only their Dice."""
+    counts, label = summary["counts"], f"_{summary['label']}"
+    yield (
+        f"{counts['cases']} cases of {counts['patients']} patients, {counts['failed']} failed, "
+        f"{counts['refused']} files refused"
+    )
+    yield f"{'':44} {'mean':>10} {'SD':>10} {'median':>10} {'cases':>6}"
+    for name, found in summary["cases"].items():
+        of = [part for part in name.split("_") if part.isdecimal()]
+        if of and f"_{of[0]}" != label and not name.startswith("dice"):
+            continue
+        numbers = " ".join(f"{number(found[n]):>10}" for n in ("mean", "sd", "median"))
+        yield f"{metric_column(name).heading:44} {numbers} {found['n']:6}"
+    yield from (f"note: {note}" for note in summary["notes"])

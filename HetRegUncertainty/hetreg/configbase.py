@@ -1,0 +1,74 @@
+"""What every configuration can: it is checked when made, saved as JSON, and the source of the CLI's flags.
+
+Torch-free. Each field's metadata has `help` and, where the values are few, `choices`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound="Config")
+
+
+def option(default: Any, help_text: str, choices: Iterable[str] | None = None) -> Any:
+    """A dataclass field with its help and accepted values."""
+    return field(
+        default=default, metadata={"help": help_text, "choices": tuple(choices) if choices else None}
+    )
+
+
+class Config:
+    """Checks, JSON and dictionary conversion shared by the configurations, which are frozen dataclasses."""
+
+    def _check_choices(self) -> None:
+        for f in fields(self):  # type: ignore[arg-type]
+            choices, value = f.metadata.get("choices"), getattr(self, f.name)
+            values = value if isinstance(value, tuple) else (value,)
+            if choices and (wrong := [v for v in values if v not in choices]):
+                raise ValueError(f"{f.name} is '{wrong[0]}': accepted are {', '.join(choices)}.")
+
+    def _check_min(self, **minimum: float) -> None:
+        for name, low in minimum.items():
+            value = getattr(self, name)
+            default = next(f.default for f in fields(self) if f.name == name)  # type: ignore[arg-type]
+            whole = isinstance(default, int)
+            kind = int if whole else int | float
+            if not isinstance(value, kind) or isinstance(value, bool) or not low <= value < math.inf:
+                number = "whole number" if whole else "number"
+                raise ValueError(f"{name} is {value!r}: a {number} of at least {low} is accepted.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, ready for JSON."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls: type[T], values: dict[str, Any]) -> T:
+        """The configuration in a dictionary. Raises ValueError on a name that it does not have."""
+        known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"{cls.__name__} has no {', '.join(unknown)}: accepted are {', '.join(known)}.")
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls: type[T], path: str | Path) -> T:
+        """Read from JSON. Raises FileNotFoundError, or ValueError if the file is not such a configuration."""
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no configuration file {path}.")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path.name} is not a JSON file ({error}).") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"{path.name} holds a {type(values).__name__}: a JSON object is accepted.")
+        return cls.from_dict(values)

@@ -1,0 +1,203 @@
+"""`evaluate`: every pair of a data set registered and measured, each a row, the failed ones too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .config import EvaluateConfig
+from .device import peak_memory_mb, reset_peak_memory
+from .evaluation.case import Case, main_label
+from .evaluation.cases import Source, list_cases
+from .evaluation.results import Evaluation, Picture
+from .evaluation.results import write as write
+from .evaluation.scores import Row, Score
+from .evaluation.scores import score as score
+from .evaluation.summary import mean_curves, patient_rows, statistics, values, versions
+from .model import RegistrationModel
+from .progress import Cancelled, Progress
+from .register import register_pair
+from .result import RegisterResult
+from .zoo import locate
+
+Register = Callable[[Case], RegisterResult]
+Emit = Callable[..., None]
+
+
+def evaluate(
+    config: EvaluateConfig,
+    progress: Progress | None = None,
+    *,
+    model: RegistrationModel | None = None,
+    register: Register | None = None,
+    emit: Emit | None = None,
+    pictures: bool = True,
+) -> Evaluation:
+    """Register and measure every case of `config`.
+
+    model: a loaded model in place of `config.model`. register: any other tool in place of `register_pair`; it
+    is given a `Case` and gives a `RegisterResult` (`assemble.result_from_field` makes one of a field), with
+    summary["seconds"] if the time of the call is not that of the tool. emit: called as emit("case", **row)
+    after each case. pictures: register the best, the median and the worst case once more and keep the images.
+
+    A case that cannot be read, or whose registration or measurement raises, is a row with its "error". The
+    summary has "config", "versions", "models", "device", "notes"; "counts" (cases, failed, patients, files
+    refused); "failed" and "refused", with reasons; and for "cases", "slices" and "patients" the statistics of
+    each number (`summary.statistics`).
+
+    Raises ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
+    """
+    progress = progress or Progress()
+    sources, refused = list_cases(config)
+    if register is None:
+        register = _registration(config, model)
+    run = _Run(config, register, emit or (lambda *_, **__: None))
+    for n, source in enumerate(sources):
+        progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
+        run.add(source)
+    label = _label(config, run.rows)
+    ranked_by = f"dice_{label}" if label else "ncc_after"
+    shown = list(_pictures(run, sources, ranked_by, progress)) if pictures else []
+    patients = patient_rows(run.rows)
+    curves = mean_curves([s.curves for s in run.scores])
+    summary = _summary(config, run, patients, [r.row() for r in refused], label)
+    progress.step(1.0, "Done")
+    return Evaluation(config, run.rows, run.slices, patients, summary, curves, shown, label, ranked_by)
+
+
+def _registration(config: EvaluateConfig, model: RegistrationModel | None) -> Register:
+    """`register_pair` with the model, which is loaded once."""
+    how = config.registration
+    if model is None and config.model != "auto":
+        model = RegistrationModel.load(locate(config.model))
+    return lambda case: register_pair(case.fixed, case.moving, model, how)
+
+
+class _Run:
+    """The cases that were done."""
+
+    def __init__(self, config: EvaluateConfig, register: Register, emit: Emit) -> None:
+        self.config, self.register, self.emit = config, register, emit
+        self.rows: list[Row] = []
+        self.slices: list[Row] = []
+        self.scores: list[Score] = []
+        self.about: dict[str, list[Any]] = {"models": [], "device": [], "notes": []}
+
+    def add(self, source: Source) -> None:
+        """Register and measure the cases of a source; each is a row, also if it fails."""
+        try:
+            cases = source.read()
+        except Exception as error:  # whatever is wrong with one case must not end the others
+            self._failed(source.name, source.patient, source.split, "", error)
+            return
+        for case in cases:
+            try:
+                self._add(case)
+            except Cancelled:
+                raise
+            except Exception as error:
+                self._failed(case.name, case.patient, case.split, case.note, error)
+
+    def _add(self, case: Case) -> None:
+        reset_peak_memory()
+        started = time.perf_counter()
+        result = self.register(case)
+        seconds, memory = time.perf_counter() - started, peak_memory_mb()
+        found = score(case, result, self.config.chosen_labels)
+        cost = {"seconds": result.summary.get("seconds", round(seconds, 3)), "peak_memory_mb": memory}
+        about = {n: found.row[n] for n in ("case", "patient", "split")} | {"error": "", "note": case.note}
+        self._done(about | found.row | cost)
+        self.slices += found.slices
+        self.scores.append(found)
+        for name, key in (("models", "model"), ("device", "device")):
+            self._note(name, [result.summary[key]] if key in result.summary else [])
+        self._note("notes", result.summary.get("notes", []))
+
+    def _note(self, name: str, found: Sequence[Any]) -> None:
+        self.about[name] += [value for value in found if value not in self.about[name]]
+
+    def _failed(self, case: str, patient: str, split: str, note: str, error: Exception) -> None:
+        reason = sentence(error)
+        self._done({"case": case, "patient": patient, "split": split, "error": reason, "note": note})
+
+    def _done(self, row: Row) -> None:
+        self.rows.append(row)
+        self.emit("case", **row)
+
+
+def sentence(error: Exception) -> str:
+    """An error in one line; with its type where it is none of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return "The memory is not enough for this case."
+    return text if text and isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
+
+
+def _label(config: EvaluateConfig, rows: Sequence[Row]) -> int:
+    """The label that leads: the first chosen one, else the main one that was measured; 0 without labels."""
+    if config.chosen_labels:
+        return config.chosen_labels[0]
+    found = {
+        int(name[5:]) for row in rows for name in row if name.startswith("dice_") and name[5:].isdecimal()
+    }
+    return main_label(sorted(found)) if found else 0
+
+
+def _pictures(run: _Run, sources: Sequence[Source], by: str, progress: Progress) -> Iterator[Picture]:
+    """The best, the median and the worst case, registered once more; one that now fails is left out."""
+    ranks = values(run.rows, by)
+    order = [int(n) for n in np.argsort(-ranks) if np.isfinite(ranks[n])]
+    chosen = {"best": order[:1], "median": order[len(order) // 2 :][:1], "worst": order[-1:]}
+    seen: set[int] = set()
+    for role, places in chosen.items():
+        for n in places:
+            if n in seen:
+                continue
+            seen.add(n)
+            name = run.rows[n]["case"]
+            progress.step(0.96, f"The {role} case: {name}")
+            picture = _again(run, sources, role, n)
+            if picture is not None:
+                yield picture
+
+
+def _again(run: _Run, sources: Sequence[Source], role: str, n: int) -> Picture | None:
+    row = run.rows[n]
+    for source in sources:
+        if not row["case"].startswith(source.name):
+            continue
+        try:
+            for case in source.read():
+                if case.name == row["case"]:
+                    return Picture(role, row, case, run.register(case))
+        except Cancelled:
+            raise
+        except Exception:
+            return None
+    return None
+
+
+def _summary(
+    config: EvaluateConfig, run: _Run, patients: Sequence[Row], refused: list[dict[str, str]], label: int
+) -> dict[str, Any]:
+    failed = {row["case"]: row["error"] for row in run.rows if row["error"]}
+    tables = {"cases": run.rows, "slices": run.slices, "patients": list(patients)}
+    return {
+        "config": config.to_dict(),
+        "versions": versions(),
+        **run.about,
+        "label": label,
+        "counts": {
+            "cases": len(run.rows),
+            "failed": len(failed),
+            "patients": len(patients),
+            "slices": len(run.slices),
+            "refused": len(refused),
+        },
+        "failed": failed,
+        "refused": refused,
+        **{name: statistics(rows, [row["patient"] for row in rows]) for name, rows in tables.items()},
+    }

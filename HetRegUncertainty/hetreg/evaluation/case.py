@@ -1,0 +1,46 @@
+"""One pair of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..datasets.phantom import PhantomPair
+from ..image import Image
+
+MYOCARDIUM = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One pair as it is registered: the moving image to the fixed one.
+
+    patient: cases of one patient belong together. fixed_label, moving_label: uint8 on grids of their own; 1
+    RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium where the data set says so. truth: the phantom that
+    the images are of. note: what the user should know; "" if nothing.
+    """
+
+    name: str
+    patient: str
+    fixed: Image
+    moving: Image
+    fixed_label: Image | None = None
+    moving_label: Image | None = None
+    truth: PhantomPair | None = None
+    split: str = ""
+    note: str = ""
+
+
+def main_label(found: Sequence[int]) -> int:
+    """The label that matters most: the myocardium where there is one, else the first."""
+    return MYOCARDIUM if MYOCARDIUM in found else min(found)
+
+
+def labels_of(case: Case) -> list[int]:
+    """The labels, without 0, in either of the case's label images; [] unless it has both."""
+    if case.fixed_label is None or case.moving_label is None:
+        return []
+    found = {int(v) for label in (case.fixed_label, case.moving_label) for v in np.unique(label.array)}
+    return sorted(found - {0})

@@ -1,0 +1,134 @@
+"""The pairs of an evaluation: listed by headers, read one by one, never dropped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ..config import SPLITS, EvaluateConfig
+from ..datasets.headers import read_voxels
+from ..datasets.listing import Listing, PairFiles, Rejected
+from ..datasets.phantom import make_pair
+from ..datasets.reader import label_image
+from ..datasets.split import parts_by_seed, read_split
+from ..preprocess import check_labels
+from ..registry import DATASETS, PHANTOMS, resolve
+from .case import Case
+from .published import prepare
+
+_PHANTOM = re.compile(rf"({'|'.join(PHANTOMS)})-(\d+)$")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is known of a case before it is read. read: its cases, several if the protocol takes it apart by
+    slices; raises ValueError, OSError or MemoryError if it cannot be used. split: its part, "" if unknown."""
+
+    name: str
+    patient: str
+    read: Callable[[], list[Case]]
+    split: str = ""
+    simulated: bool = False
+
+
+def list_cases(config: EvaluateConfig) -> tuple[list[Source], list[Rejected]]:
+    """The cases of the chosen part, and all files that are refused, those that cost no case too.
+
+    A pair that the headers show to be unusable, or to have a wrong label, is listed too; its `read` raises
+    why. Raises ValueError or OSError if the data or the split file cannot be used, or if no case is in the
+    part.
+    """
+    sources: list[Source] = []
+    refused: list[Rejected] = []
+    names = config.dataset.split("+")
+    named = read_split(Path(config.split_file)) if config.split_file else None
+    for name in (n for n in names if n != "phantom"):
+        listing: Listing = resolve(DATASETS, name)(config.root).scan()
+        found = _of_listing(listing, config)
+        sources += found if config.split == "all" else _part(found, config, named)
+        refused += listing.rejected
+    if "phantom" in names:
+        sources += _phantoms(config, named)
+    if not sources:
+        raise ValueError(_nothing(config, refused))
+    return sources, refused
+
+
+def _nothing(config: EvaluateConfig, refused: Sequence[Rejected]) -> str:
+    where = f" of {Path(config.root).name}" if config.root else ""
+    why = f" First of {len(refused)} rejected files: {refused[0].reason}" if refused else ""
+    return f"No case{where} is in split '{config.split}': at least one is accepted.{why}"
+
+
+def _of_listing(listing: Listing, config: EvaluateConfig) -> list[Source]:
+    """A source for each pair and for each case that is lost by its files."""
+    faults: dict[str, Rejected] = {}
+    for item in listing.rejected:
+        if item.case:
+            faults.setdefault(item.case, item)
+    sources = []
+    for pair in listing.pairs:
+        fault = faults.pop(pair.case, None)
+        read = partial(_read, pair, config, fault.reason if fault else "")
+        sources.append(Source(pair.case, pair.patient, read, pair.split))
+    for case, item in faults.items():
+        sources.append(Source(case, item.patient, partial(_refuse, item.reason), item.split))
+    return sources
+
+
+def _refuse(reason: str) -> list[Case]:
+    raise ValueError(reason)
+
+
+def _part(sources: list[Source], config: EvaluateConfig, named: dict[str, list[str]] | None) -> list[Source]:
+    """The sources in the chosen part: by the split file, else as in a training with this seed."""
+    part = SPLITS[config.split]
+    if named is None:
+        part_of = parts_by_seed(sources, config.seed)
+        return [s for s in sources if part_of.get(s.patient, "training") == part]
+    patients = {p for p in named.get(part, []) if not _PHANTOM.match(p)}
+    if missing := sorted(patients - {s.patient for s in sources}):
+        raise ValueError(
+            f"{Path(config.split_file).name} names {len(missing)} {part} patients that the data do not have "
+            f"({', '.join(missing[:5])}): the split of these data is accepted."
+        )
+    return [s for s in sources if s.patient in patients]
+
+
+def _phantoms(config: EvaluateConfig, named: dict[str, list[str]] | None) -> list[Source]:
+    """The phantoms that the split file names; otherwise new ones, which are all for testing."""
+    parts = [SPLITS[config.split]] if SPLITS[config.split] else list(named or {})
+    wanted = [m for part in parts for p in (named or {}).get(part, []) if (m := _PHANTOM.match(p))]
+    drawn = [(m[1], int(m[2])) for m in wanted]
+    if not drawn and config.split in ("test", "all"):
+        kinds = config.kind.split("+")
+        drawn = [(kinds[n % len(kinds)], config.first_seed + n) for n in range(config.phantoms)]
+    return [_phantom(kind, seed, config.phantom_size or None) for kind, seed in drawn]
+
+
+def _phantom(kind: str, seed: int, size: int | None) -> Source:
+    name = f"{kind}-{seed}"
+
+    def read() -> list[Case]:
+        pair = make_pair(kind, seed, size=size)
+        images = (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label)
+        return [Case(name, name, *images, truth=pair, split="test")]
+
+    return Source(name, name, read, "test", simulated=True)
+
+
+def _read(pair: PairFiles, config: EvaluateConfig, fault: str) -> list[Case]:
+    """The case of a pair of files, or its slices. Raises ValueError or OSError."""
+    if fault or pair.fixed is None or pair.moving is None:
+        raise ValueError(fault or f"{pair.case} has no files: a pair of image files is accepted.")
+    fixed, moving = read_voxels(pair.fixed), read_voxels(pair.moving)
+    labels = []
+    for path, image, role in ((pair.fixed_label, fixed, "fixed"), (pair.moving_label, moving, "moving")):
+        labels.append(None if path is None else label_image(path, pair.label_map))
+        if labels[-1] is not None:
+            check_labels(labels[-1], image, role)
+    case = Case(pair.case, pair.patient, fixed, moving, *labels, split=pair.split, note=pair.note)
+    return [case] if config.protocol == "native" else prepare(case, config.chosen_labels)

@@ -1,0 +1,116 @@
+"""How well the warped labels lie on those of the fixed image: overlap and surface distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..assemble import apply_displacement
+from ..image import Image
+from ..metrics.overlap import binarise, dice
+from ..metrics.surface import surface_distances
+from ..preprocess import choose_dimension, resample_like
+from ..result import RegisterResult
+from .case import Case, labels_of
+
+MOST_LABELS = 32
+_NO_WEIGHT = 1e-5  # a mask that does not move must not grow by rounding
+_BEFORE = ("hd95_mm", "asd_mm")
+
+Masks = tuple[np.ndarray, np.ndarray, np.ndarray]  # truth (boolean), weights when warped, weights before
+
+
+def label_numbers(
+    case: Case, result: RegisterResult, labels: Sequence[int] = ()
+) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """(numbers of the whole case, a row for each slice), with keys such as dice_2 and hd95_mm_2_before.
+
+    A label's mask is warped linearly and made a mask by both policies of `metrics.overlap.POLICIES`. A plane
+    or a resolved volume is one slice. Of a stack the case's Dice and distances in mm are those of the volume;
+    px, and the published numbers, are taken slice by slice where both frames have the label. The case has the
+    published ones' mean, slices_2 and slices_left_out_2, where one frame lacks the label. No labels: {}, [].
+    Raises ValueError if there are more than MOST_LABELS and none are chosen.
+    """
+    there = labels_of(case)
+    if not there or case.fixed_label is None or case.moving_label is None:
+        return {}, []
+    if not labels and len(there) > MOST_LABELS:
+        raise ValueError(
+            f"{case.name} has {len(there)} labels: at most {MOST_LABELS}, or a choice, are accepted."
+        )
+    axis, spacing = choose_dimension(case.fixed)[1], case.fixed.spacing_mm[::-1]
+    truth = resample_like(case.fixed_label, case.fixed, nearest=True)[0]
+    whole: dict[str, float] = {}
+    rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]
+    for label in labels or there:
+        masks = (truth == label, *_weights(case, case.moving_label, result, label))
+        if len(rows) == 1:
+            numbers = _keyed(_numbers(masks, spacing) | _published(masks), label)
+            rows[0] |= numbers
+            whole |= numbers
+        else:
+            whole |= _of_stack(masks, spacing, int(axis or 0), label, rows)
+    return whole, [row for row in rows if len(row) > 1]
+
+
+def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> tuple[np.ndarray, np.ndarray]:
+    """A moving label's mask on the fixed grid, linearly interpolated: warped, and as it was."""
+    mask = labels.like((labels.array == label).astype(np.float32), "mask")
+    moved = apply_displacement(mask, case.fixed, result.disp_lps_mm)
+    return np.where(moved < _NO_WEIGHT, 0.0, moved), resample_like(mask, case.fixed)[0]
+
+
+def _of_stack(
+    masks: Masks, spacing: np.ndarray, axis: int, label: int, rows: list[dict[str, Any]]
+) -> dict[str, float]:
+    """The numbers of a stack's volume; those of its slices are added to their rows."""
+    made, left_out = [], 0
+    for k, row in enumerate(rows):
+        cut: Masks = tuple(m.take([k], axis) for m in masks)  # type: ignore[assignment]
+        both = cut[0].any() and (cut[2] > 0).any()
+        left_out += not both and any((m > 0).any() for m in cut)
+        if both:
+            made.append(_published(cut))
+            row |= _keyed(_numbers(cut, spacing) | made[-1], label)
+    volume = {n: v for n, v in _numbers(masks, spacing).items() if "_px" not in n}
+    means = {n: mean_of([m[n] for m in made]) for n in _published(masks)} if made else {}
+    return _keyed(volume | means | {"slices": len(made), "slices_left_out": left_out}, label)
+
+
+def _numbers(masks: Masks, spacing: np.ndarray) -> dict[str, float]:
+    """By the corrected policy; distances before only those that a report shows."""
+    truth, moved, before = masks
+    distances = surface_distances(truth, moved, spacing)
+    was = surface_distances(truth, before, spacing)
+    return {
+        "dice": dice(truth, binarise(moved)),
+        "dice_before": dice(truth, binarise(before)),
+        **distances,
+        **{f"{n}_before": was[n] for n in _BEFORE},
+    }
+
+
+def _published(masks: Masks) -> dict[str, float]:
+    truth, moved, _ = masks
+    distances = surface_distances(truth, moved, (1.0,) * truth.ndim, "as_published")
+    return {
+        "dice_published": dice(truth, binarise(moved, "as_published")),
+        "hd_published_px": distances["hd_px"],
+        "asd_published_px": distances["asd_px"],
+    }
+
+
+def _keyed(numbers: dict[str, float], label: int) -> dict[str, float]:
+    """dice -> dice_2, dice_before -> dice_2_before."""
+    return {
+        f"{n.removesuffix('_before')}_{label}{'_before' if n.endswith('_before') else ''}": v
+        for n, v in numbers.items()
+    }
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """The mean without NaN; NaN of nothing."""
+    known = [v for v in values if not np.isnan(v)]
+    return float(np.mean(known)) if known else float("nan")

@@ -1,0 +1,129 @@
+"""How good the predicted noise variance is.
+
+Intensities are in parts of the images' range (`intensity_range`), so that cases of different units can be
+averaged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_closing, binary_fill_holes
+
+from ..config import GridConfig
+from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, reliability, spearman
+from ..metrics.deformation import similarity
+from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers, sparsification
+from ..preprocess import choose_dimension, intensity_range, resample_like
+from ..result import RegisterResult
+from .case import Case
+
+CURVE_STEPS, RELIABILITY_BINS = 100, 20
+_DARK = 0.05  # of the range; darker voxels are content only where they lie inside it
+_GAP = 5  # voxels, of dark gaps that are closed
+
+Curves = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One registered case, intensities divided by `scale`. before: fixed - moving; residual: fixed - moved;
+    variance: the predicted one of the residual, None if there is none; mask: where the images show something.
+    All (K, J, I)."""
+
+    scale: float
+    fixed: np.ndarray
+    before: np.ndarray
+    residual: np.ndarray
+    variance: np.ndarray | None
+    mask: np.ndarray
+
+
+def frame(case: Case, result: RegisterResult) -> Frame:
+    """The arrays that the numbers are made of. mask: a phantom's body; else `content`."""
+    fixed = case.fixed.array.astype(np.float32)
+    moving = resample_like(case.moving, case.fixed)[0]
+    low, high = intensity_range(fixed, moving, GridConfig())
+    scale = high - low
+    variance = result.noise_variance.array / scale**2
+    if case.truth is not None:
+        mask = case.truth.body.array > 0
+    else:
+        mask = content((np.maximum(fixed, moving) - low) / scale, choose_dimension(case.fixed)[1])
+    return Frame(
+        scale,
+        fixed / scale,
+        (fixed - moving) / scale,
+        (fixed - result.moved.array) / scale,
+        variance if np.isfinite(variance).all() else None,
+        mask,
+    )
+
+
+def content(image: np.ndarray, slice_axis: int | None) -> np.ndarray:
+    """Boolean (K, J, I): the body, or the sector of an echocardiogram. Voxels above 5 % of the range, with
+    holes and gaps of up to 5 voxels closed, slice by slice where there are slices.
+    """
+    mask = image > _DARK
+    planes = [mask] if slice_axis is None else list(np.moveaxis(mask, slice_axis, 0))
+    ball = np.ones((_GAP,) * planes[0].ndim, bool)
+    closed = [
+        binary_fill_holes(binary_closing(np.pad(p, _GAP), ball))[(slice(_GAP, -_GAP),) * p.ndim]
+        for p in planes
+    ]
+    return closed[0] if slice_axis is None else np.stack(closed, axis=slice_axis)
+
+
+def image_numbers(f: Frame) -> dict[str, float]:
+    """mse and ncc of fixed and moving (_before), fixed and moved (_after), over the whole image."""
+    numbers: dict[str, float] = {}
+    for when, difference in (("before", f.before), ("after", f.residual)):
+        numbers |= {f"{n}_{when}": v for n, v in similarity(f.fixed, f.fixed - difference).items()}
+    return numbers
+
+
+def noise_numbers(f: Frame) -> tuple[dict[str, float], Curves]:
+    """AUSE in its forms; NLL, coverage and ENCE of the residual, and the rank correlation of its square with
+    the variance, in the mask; and the curves that a report draws. Nothing without a variance."""
+    if f.variance is None:
+        return {}, {}
+    squares = f.residual.astype(np.float64) ** 2
+    numbers, inside = ause_numbers(squares, f.variance, f.mask)
+    numbers |= calibration_numbers(f.residual, f.variance, f.mask)
+    numbers["spearman_residual"] = spearman(squares, f.variance, f.mask)
+    numbers["noise_sd_median"] = (
+        float(np.sqrt(np.median(f.variance[f.mask]))) if f.mask.any() else float("nan")
+    )
+    whole = sparsification(squares, f.variance).sampled(PUBLISHED_BINS)
+    inside = inside.sampled(CURVE_STEPS)
+    curves = {
+        "sparsification": inside.by_uncertainty,
+        "oracle": inside.oracle,
+        "sparsification_published": whole.by_uncertainty,
+        "oracle_published": whole.oracle,
+        **calibration_curves(f.residual, f.variance, f.mask),
+    }
+    return numbers, curves
+
+
+def calibration_numbers(
+    residual: np.ndarray, variance: np.ndarray, mask: np.ndarray, of: str = ""
+) -> dict[str, float]:
+    """nll, coverage68, coverage95 and ence, with a suffix for what they are of."""
+    return {
+        f"nll{of}": gaussian_nll(residual, variance, mask),
+        f"coverage68{of}": coverage(residual, variance, 0.68, mask),
+        f"coverage95{of}": coverage(residual, variance, 0.95, mask),
+        f"ence{of}": ence(residual, variance, RELIABILITY_BINS, mask),
+    }
+
+
+def calibration_curves(residual: np.ndarray, variance: np.ndarray, mask: np.ndarray, of: str = "") -> Curves:
+    """predicted_sd and observed_sd in bins of equal count, and coverage at `calibration.LEVELS`."""
+    found = reliability(residual, variance, RELIABILITY_BINS, mask)
+    return {
+        f"predicted_sd{of}": found.predicted_sd,
+        f"observed_sd{of}": found.observed_sd,
+        f"coverage{of}": np.array(coverage_curve(residual, variance, mask=mask)),
+    }

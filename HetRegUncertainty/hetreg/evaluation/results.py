@@ -1,0 +1,111 @@
+"""`Evaluation`: what one evaluation gives, and its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import EvaluateConfig
+from ..progress import plain
+from ..result import RegisterResult
+from .case import Case
+from .scores import Row
+from .summary import ABOUT, numbers_of
+
+FILES = ("metrics.csv", "slices.csv", "patients.csv", "summary.json", "report.html")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A case to be drawn. role: "best", "median" or "worst" by `Evaluation.ranked_by`; row: its numbers."""
+
+    role: str
+    row: Row
+    case: Case
+    result: RegisterResult
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """rows: one for each case, with "case", "patient", "split", "error" ("" or the reason why it failed),
+    "note", and numbers (see `scores.score`; what does not apply to a case is left out). slices: one for each
+    slice with labels. patients: means of each patient's cases. summary: see `evaluate`. curves: see
+    `summary.mean_curves`. label: the main label, 0 without labels. ranked_by: number that orders the
+    pictures."""
+
+    config: EvaluateConfig
+    rows: list[Row]
+    slices: list[Row]
+    patients: list[Row]
+    summary: dict[str, Any]
+    curves: dict[str, dict[str, Any]]
+    pictures: list[Picture]
+    label: int
+    ranked_by: str
+
+
+def write(
+    evaluation: Evaluation,
+    folder: str | Path,
+    report: Callable[[Evaluation, Path], Any] | None = None,
+) -> dict[str, Path]:
+    """Write metrics.csv, slices.csv, patients.csv, summary.json, and report.html if `report` is given.
+
+    All or nothing, and in place of all files of a former evaluation in that folder. Returns the files by
+    name. Raises OSError if the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    except OSError as error:
+        raise OSError(f"{folder} could not be written: {error.strerror}.") from error
+    try:
+        _write_rows(evaluation.rows, partial / "metrics.csv")
+        _write_rows(evaluation.patients, partial / "patients.csv")
+        if evaluation.slices:
+            _write_rows(evaluation.slices, partial / "slices.csv")
+        content = evaluation.summary | {"curves": evaluation.curves}
+        text = json.dumps(plain(_lists(content)), indent=1, allow_nan=False)
+        (partial / "summary.json").write_text(text + "\n", encoding="utf-8")
+        if report is not None:
+            report(evaluation, partial / "report.html")
+        written = [name for name in FILES if (partial / name).is_file()]
+        for name in FILES:
+            (folder / name).unlink(missing_ok=True)
+        return {Path(n).stem: (partial / n).replace(folder / n) for n in written}
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(f"{folder} could not be written: {reason.rstrip('.')}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_rows(rows: Sequence[Row], path: Path) -> None:
+    """A CSV file; a cell is empty where the row has no such number or it is not defined."""
+    about = [name for name in ABOUT if any(name in row for row in rows)]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [*about, *numbers_of(rows)], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.7g}" if np.isfinite(value) else ""
+    return value
+
+
+def _lists(value: Any) -> Any:
+    """Arrays as lists, for JSON."""
+    if isinstance(value, dict):
+        return {k: _lists(v) for k, v in value.items()}
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -1,0 +1,111 @@
+"""From the rows of an evaluation to its means, over cases, over slices and over patients."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy
+import SimpleITK as sitk
+import torch
+
+from .. import __version__
+from ..metrics.calibration import LEVELS
+from ..metrics.sparsification import PUBLISHED_BINS
+from ..metrics.statistics import bootstrap_interval, cluster_means
+from .noise import CURVE_STEPS, Curves
+from .scores import Row
+
+ABOUT = ("case", "patient", "split", "slice", "error", "note")
+_TEXT = frozenset(ABOUT)
+
+
+def numbers_of(rows: Iterable[Row]) -> list[str]:
+    """The names of the numbers in the rows, in the order in which they first come."""
+    return list(dict.fromkeys(name for row in rows for name in row if name not in _TEXT))
+
+
+def values(rows: Sequence[Row], name: str) -> np.ndarray:
+    """One number of each row (N,), NaN where a row lacks it."""
+    return np.array([row.get(name, np.nan) for row in rows], float)
+
+
+def statistics(rows: Sequence[Row], patients: Sequence[str]) -> dict[str, dict[str, float]]:
+    """{name: mean, sd, median, n, missing, low, high} of each number.
+
+    missing: rows without it, failed ones too. low, high: 95 % bootstrap interval of the mean over patients.
+    """
+    found = {}
+    for name in numbers_of(rows):
+        all_values = values(rows, name)
+        known = all_values[np.isfinite(all_values)]
+        low, high = bootstrap_interval(np.where(np.isfinite(all_values), all_values, np.nan), patients)
+        found[name] = {
+            "mean": float(known.mean()) if known.size else float("nan"),
+            "sd": float(known.std(ddof=1)) if known.size > 1 else float("nan"),
+            "median": float(np.median(known)) if known.size else float("nan"),
+            "n": int(known.size),
+            "missing": int(all_values.size - known.size),
+            "low": low,
+            "high": high,
+        }
+    return found
+
+
+def patient_rows(rows: Sequence[Row]) -> list[Row]:
+    """One row for each patient: the number of cases and of failed ones, and the means of the numbers."""
+    patients = [row["patient"] for row in rows]
+    made: dict[str, Row] = {}
+    for patient in dict.fromkeys(patients):
+        own = [row for row in rows if row["patient"] == patient]
+        failed = sum(bool(row.get("error")) for row in own)
+        made[patient] = {"patient": patient, "cases": len(own), "failed": failed}
+    for name in numbers_of(rows):
+        for patient, mean in zip(made, cluster_means(values(rows, name), patients), strict=True):
+            made[patient][name] = float(mean)
+    return list(made.values())
+
+
+def mean_curves(curves: Sequence[Curves]) -> dict[str, dict[str, Any]]:
+    """The means over the cases, as a report draws them.
+
+    {"sparsification": {"fraction", "by_uncertainty", "oracle", "cases"}, "sparsification_published": same,
+    "reliability": {"predicted_sd", "observed_sd", "cases"}, "coverage": {"level", "found", "cases"}}, and on
+    phantoms "reliability_truth" and "coverage_truth". SD and MSE are in parts of the intensity range, what
+    coverage found in percent.
+    """
+    made: dict[str, dict[str, Any]] = {}
+    for end, steps in (("", CURVE_STEPS), ("_published", PUBLISHED_BINS)):
+        names = {"by_uncertainty": f"sparsification{end}", "oracle": f"oracle{end}"}
+        made[f"sparsification{end}"] = {"fraction": np.arange(steps) / steps, **_means(curves, names)}
+    for end in ("", "_truth"):
+        names = {n: f"{n}{end}" for n in ("predicted_sd", "observed_sd")}
+        made[f"reliability{end}"] = _means(curves, names)
+        made[f"coverage{end}"] = {"level": np.array(LEVELS), **_means(curves, {"found": f"coverage{end}"})}
+    return {name: curve for name, curve in made.items() if curve["cases"]}
+
+
+def _means(curves: Sequence[Curves], names: dict[str, str]) -> dict[str, Any]:
+    """Means over the cases whose curves are finite and as long as the longest."""
+    longest = max((len(c[n]) for c in curves for n in names.values() if n in c), default=0)
+    usable = [
+        c
+        for c in curves
+        if all(n in c and len(c[n]) == longest and np.isfinite(c[n]).all() for n in names.values())
+    ]
+    means = {name: np.mean([c[source] for c in usable], axis=0) for name, source in names.items() if usable}
+    return {**means, "cases": len(usable)}
+
+
+def versions() -> dict[str, str]:
+    """What the numbers were made with."""
+    return {
+        "hetreg": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "SimpleITK": sitk.Version_VersionString(),
+    }
