@@ -206,7 +206,10 @@ PROTOCOLS = {"native": "files as they are", "published": "prepared as in the pap
 
 @dataclass(frozen=True)
 class EvaluateConfig(RegisterConfig):
-    """One evaluation: which pairs, prepared how, and how they are registered (`registration`)."""
+    """One evaluation: which pairs, prepared how, and how they are registered (`registration`).
+
+    Phantoms are as they are made in both protocols.
+    """
 
     dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
     root: str = option("", "folder of the data, or a CSV list of pairs")

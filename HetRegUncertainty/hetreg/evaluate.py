@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,37 +43,34 @@ def evaluate(
     summary["seconds"] if the time of the call is not that of the tool. emit: called as emit("case", **row)
     after each case. pictures: register the best, the median and the worst case once more and keep the images.
 
-    A case that cannot be read, or whose registration or measurement raises, is a row with its "error". The
-    summary has "config", "versions", "models", "device", "notes"; "counts" (cases, failed, patients, files
-    refused); "failed" and "refused", with reasons; and for "cases", "slices" and "patients" the statistics of
-    each number (`summary.statistics`).
-
-    Raises ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
+    A case that cannot be read, or whose registration or measurement raises, is a row with its "error". Raises
+    ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
     """
     progress = progress or Progress()
     sources, refused = list_cases(config)
     if register is None:
-        register = _registration(config, model)
+        register = _registration(config, model, progress)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     for n, source in enumerate(sources):
         progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
         run.add(source)
     label = _label(config, run.rows)
     ranked_by = f"dice_{label}" if label else "ncc_after"
-    shown = list(_pictures(run, sources, ranked_by, progress)) if pictures else []
+    shown = _pictures(run, ranked_by, progress) if pictures else []
     patients = patient_rows(run.rows)
     curves = mean_curves([s.curves for s in run.scores])
+    run.note_missing_labels()
     summary = _summary(config, run, patients, [r.row() for r in refused], label)
     progress.step(1.0, "Done")
     return Evaluation(config, run.rows, run.slices, patients, summary, curves, shown, label, ranked_by)
 
 
-def _registration(config: EvaluateConfig, model: RegistrationModel | None) -> Register:
-    """`register_pair` with the model, which is loaded once."""
-    how = config.registration
+def _registration(config: EvaluateConfig, model: RegistrationModel | None, progress: Progress) -> Register:
+    """`register_pair` with the model, which is loaded once; it can be cancelled and reports nothing."""
+    how, quiet = config.registration, Progress(cancelled=progress.cancelled)
     if model is None and config.model != "auto":
         model = RegistrationModel.load(locate(config.model))
-    return lambda case: register_pair(case.fixed, case.moving, model, how)
+    return lambda case: register_pair(case.fixed, case.moving, model, how, quiet)
 
 
 class _Run:
@@ -82,6 +79,7 @@ class _Run:
     def __init__(self, config: EvaluateConfig, register: Register, emit: Emit) -> None:
         self.config, self.register, self.emit = config, register, emit
         self.rows: list[Row] = []
+        self.sources: list[Source] = []  # of each row
         self.slices: list[Row] = []
         self.scores: list[Score] = []
         self.about: dict[str, list[Any]] = {"models": [], "device": [], "notes": []}
@@ -91,47 +89,59 @@ class _Run:
         try:
             cases = source.read()
         except Exception as error:  # whatever is wrong with one case must not end the others
-            self._failed(source.name, source.patient, source.split, "", error)
+            self._done(source, _failed(source, error))
             return
         for case in cases:
             try:
-                self._add(case)
+                row = self._measured(case)
             except Cancelled:
                 raise
             except Exception as error:
-                self._failed(case.name, case.patient, case.split, case.note, error)
+                row = _failed(case, error)
+            self._done(source, row)
 
-    def _add(self, case: Case) -> None:
+    def _measured(self, case: Case) -> Row:
         reset_peak_memory()
         started = time.perf_counter()
         result = self.register(case)
         seconds, memory = time.perf_counter() - started, peak_memory_mb()
         found = score(case, result, self.config.chosen_labels)
         cost = {"seconds": result.summary.get("seconds", round(seconds, 3)), "peak_memory_mb": memory}
-        about = {n: found.row[n] for n in ("case", "patient", "split")} | {"error": "", "note": case.note}
-        self._done(about | found.row | cost)
         self.slices += found.slices
         self.scores.append(found)
         for name, key in (("models", "model"), ("device", "device")):
             self._note(name, [result.summary[key]] if key in result.summary else [])
         self._note("notes", result.summary.get("notes", []))
+        return _about(case) | found.row | cost
+
+    def note_missing_labels(self) -> None:
+        """A note for each chosen label that no case has."""
+        for label in self.config.chosen_labels:
+            if self.rows and not np.isfinite(values(self.rows, f"dice_{label}")).any():
+                self._note("notes", [f"No case has label {label}: its numbers are empty."])
 
     def _note(self, name: str, found: Sequence[Any]) -> None:
         self.about[name] += [value for value in found if value not in self.about[name]]
 
-    def _failed(self, case: str, patient: str, split: str, note: str, error: Exception) -> None:
-        reason = sentence(error)
-        self._done({"case": case, "patient": patient, "split": split, "error": reason, "note": note})
-
-    def _done(self, row: Row) -> None:
+    def _done(self, source: Source, row: Row) -> None:
         self.rows.append(row)
+        self.sources.append(source)
         self.emit("case", **row)
+
+
+def _about(of: Case | Source) -> Row:
+    note = of.note if isinstance(of, Case) else ""
+    return {"case": of.name, "patient": of.patient, "split": of.split, "error": "", "note": note}
+
+
+def _failed(of: Case | Source, error: Exception) -> Row:
+    return _about(of) | {"error": sentence(error)}
 
 
 def sentence(error: Exception) -> str:
     """An error in one line; with its type where it is none of ours."""
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in text.lower()):
         return "The memory is not enough for this case."
     return text if text and isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 
@@ -146,44 +156,37 @@ def _label(config: EvaluateConfig, rows: Sequence[Row]) -> int:
     return main_label(sorted(found)) if found else 0
 
 
-def _pictures(run: _Run, sources: Sequence[Source], by: str, progress: Progress) -> Iterator[Picture]:
+def _pictures(run: _Run, by: str, progress: Progress) -> list[Picture]:
     """The best, the median and the worst case, registered once more; one that now fails is left out."""
     ranks = values(run.rows, by)
     order = [int(n) for n in np.argsort(-ranks) if np.isfinite(ranks[n])]
-    chosen = {"best": order[:1], "median": order[len(order) // 2 :][:1], "worst": order[-1:]}
-    seen: set[int] = set()
-    for role, places in chosen.items():
-        for n in places:
-            if n in seen:
-                continue
-            seen.add(n)
-            name = run.rows[n]["case"]
-            progress.step(0.96, f"The {role} case: {name}")
-            picture = _again(run, sources, role, n)
-            if picture is not None:
-                yield picture
+    if not order:
+        return []
+    ends = {"best": order[0], "worst": order[-1], "median": order[len(order) // 2]}
+    roles = {n: role for role, n in reversed(ends.items())}  # of few cases, an end goes before the middle
+    made = []
+    for n in sorted(roles, key=order.index):
+        progress.step(0.96, f"The {roles[n]} case: {run.rows[n]['case']}")
+        picture = _again(run, n, roles[n])
+        made += [] if picture is None else [picture]
+    return made
 
 
-def _again(run: _Run, sources: Sequence[Source], role: str, n: int) -> Picture | None:
+def _again(run: _Run, n: int, role: str) -> Picture | None:
     row = run.rows[n]
-    for source in sources:
-        if not row["case"].startswith(source.name):
-            continue
-        try:
-            for case in source.read():
-                if case.name == row["case"]:
-                    return Picture(role, row, case, run.register(case))
-        except Cancelled:
-            raise
-        except Exception:
-            return None
-    return None
+    try:
+        case = next(c for c in run.sources[n].read() if c.name == row["case"])
+        return Picture(role, row, case, run.register(case))
+    except Cancelled:
+        raise
+    except Exception:  # its numbers are there; a picture is no reason to lose the others
+        return None
 
 
 def _summary(
     config: EvaluateConfig, run: _Run, patients: Sequence[Row], refused: list[dict[str, str]], label: int
 ) -> dict[str, Any]:
-    failed = {row["case"]: row["error"] for row in run.rows if row["error"]}
+    failed = [{"case": row["case"], "error": row["error"]} for row in run.rows if row["error"]]
     tables = {"cases": run.rows, "slices": run.slices, "patients": list(patients)}
     return {
         "config": config.to_dict(),

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     written(arguments, files, summary=summary)
     counts = summary["counts"]
     if counts["failed"] == counts["cases"]:
-        first = next(iter(summary["failed"].values()))
+        first = summary["failed"][0]["error"]
         raise ValueError(f"None of the {counts['cases']} cases could be measured; the first: {first}")
 
 
