@@ -12,6 +12,8 @@ from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
 DIMENSIONS = ("auto", "2d", "3d")
+SPREADS = ("velocity", "displacement")
+SMOOTH = ("displacement", "velocity")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,10 @@ class NetworkConfig(Config):
     integration_steps: int = option(7, "scaling-and-squaring steps; 0: the output is the displacement itself")
     size: str = option("paper", "size of a transformer; a U-Net's are its channels", SIZES)
     sigma_z: bool = option(False, "the displacement network also gives the log-variance of its output")
+    spread: str = option("velocity", "what that log-variance is of", SPREADS)
+    variance_encoder: tuple[int, ...] = option((), "encoder of the variance network (none: the same)")
+    variance_decoder: tuple[int, ...] = option((), "decoder of the variance network")
+    variance_tail: tuple[int, ...] = option((), "last convolutions of the variance network")
 
     def __post_init__(self) -> None:
         self._check_choices()
@@ -100,7 +106,11 @@ class TrainConfig(Config):
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     beta: float = option(0.5, "beta of the variance network's loss")
     smoothness: float = option(0.01, "lambda, coefficient of the smoothness term")
+    smoothness_on: str = option("displacement", "the field that the smoothness term is of", SMOOTH)
     alpha: float = option(0.001, "coefficient of the prior on the displacement's variance")
+    displacement_error: float = option(0.02, "coefficient of the distance to the known displacement")
+    label_overlap: float = option(0.05, "coefficient of 1 - Dice of the labels")
+    displacement_nll: float = option(0.002, "coefficient of the likelihood of the displacement's error")
     collaborative_grad: bool = option(False, "keep the release's gradient leak from variance to displacement")
     bidirectional: bool = option(False, "average the loss with that of the inverse warp")
     steps: int = option(2000, "number of steps, unless epochs are given")
@@ -115,6 +125,9 @@ class TrainConfig(Config):
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
     decay: str = option("cosine", "fall of the learning rate", DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
+    extra_noise: float = option(0.0, "largest SD of noise added by the augmentation, intensities in [0, 1]")
+    real_share: float = option(0.0, "share of real pairs in a batch beside phantoms (0: by their number)")
+    start: str = option("", "weight file to start from (empty: random weights)")
     phantoms: int = option(400, "phantom pairs made for the run")
     validate_every: int = option(250, "steps between validations")
     seed: int = option(0, "seed of everything random")
@@ -128,6 +141,8 @@ class TrainConfig(Config):
         self._check_choices()
         self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
+        self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)
+        self._check_min(extra_noise=0.0, real_share=0.0)
         self._check_min(accumulate=1, crop=16, phantoms=0, validate_every=1, seed=0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate!r}: a positive number is accepted.")
@@ -196,6 +211,7 @@ def network_config(config: TrainConfig, ndim: int) -> NetworkConfig:
         ndim=ndim,
         size=config.size,
         sigma_z=METHODS[config.method].sigma_z,
+        spread="displacement" if METHODS[config.method].extra else "velocity",
         **shape,
     )
 

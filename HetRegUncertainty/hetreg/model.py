@@ -22,7 +22,7 @@ from .spatial import integrate, resize, resize_disp, warp
 
 FORMAT = 1
 LOG_VARIANCE_Z_RANGE = (-20.0, 4.0)  # of z in voxels squared: SD 5e-5 to 7 voxels
-START_LOG_VARIANCE_Z = -10.0  # SD 0.007 voxels, as in VoxelMorph-diff (Dalca 2019)
+_START_LOG_VARIANCE = {"velocity": -10.0, "displacement": 0.0}  # SD 0.007 (VoxelMorph-diff, Dalca 2019); 1
 SD_SAMPLES = 32  # the SD of a component is known to 1 / sqrt(2 * 31), 13 %
 
 
@@ -61,8 +61,11 @@ class RegistrationModel(nn.Module):
         channels = 2 * self.ndim if self.network.sigma_z else self.ndim
         self.displacement_net = resolve(NETWORKS, self.network.architecture).build(self.network, channels)
         if self.network.sigma_z:
-            start = before_clamp(START_LOG_VARIANCE_Z, *LOG_VARIANCE_Z_RANGE)
+            start = before_clamp(_START_LOG_VARIANCE[self.network.spread], *LOG_VARIANCE_Z_RANGE)
             nn.init.constant_(self.displacement_net.head.bias[self.ndim :], start)
+        own = {k: getattr(self.network, f"variance_{k}") for k in ("encoder", "decoder", "tail")}
+        if any(own.values()):
+            sizes = own  # a network of its own size works at full resolution
         self.variance_net = VarianceNet(ndim=self.ndim, **sizes)
         self.checksum = ""
 
@@ -107,6 +110,13 @@ class RegistrationModel(nn.Module):
     def displacement(self, velocity: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
         """exp(velocity) on the full grid: (B, ndim, *size), voxels."""
         return resize_disp(integrate(velocity, self.network.integration_steps), size)
+
+    def disp_log_variance(self, motion: Motion) -> Tensor | None:
+        """Log-variance of the displacement on the full grid, voxels squared: (B, ndim, *spatial); None if the
+        network gives none, or that of a velocity."""
+        if motion.log_variance_z is None or self.network.spread != "displacement":
+            return None
+        return 2 * resize_disp((0.5 * motion.log_variance_z).exp(), motion.disp.shape[2:]).log()
 
     def noise(self, moving: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Standard normal numbers of z's shape, for `move(..., sample=...)`; the generator is on the CPU."""
@@ -153,7 +163,8 @@ class RegistrationModel(nn.Module):
     ) -> Tensor | None:
         """SD of each component of the displacement when z ~ N(velocity, sigma_z^2): (B, ndim, *spatial).
 
-        In voxels; None without sigma_z. Where z is the displacement itself it is sigma_z. Otherwise it is the
+        In voxels; None without sigma_z. Where z is the displacement itself, or the log-variance is the
+        displacement's (`NetworkConfig.spread`), it is sigma_z. Otherwise it is the
         SD over drawn velocities, each integrated and resized; every pair of the batch is given the same
         noise, from the seed, so that the result does not depend on the batch or the device.
         """
@@ -162,6 +173,8 @@ class RegistrationModel(nn.Module):
         sigma, size = (0.5 * motion.log_variance_z).exp(), motion.disp.shape[2:]
         if self.network.integration_steps == 0 and sigma.shape == motion.disp.shape:
             return sigma
+        if self.network.spread == "displacement":
+            return (0.5 * self.disp_log_variance(motion)).exp()
         generator, progress = torch.Generator().manual_seed(seed), progress or Progress()
         mean, squares = torch.zeros_like(motion.disp), torch.zeros_like(motion.disp)
         for n in range(samples):

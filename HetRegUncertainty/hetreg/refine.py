@@ -17,6 +17,7 @@ from .progress import Progress
 from .spatial import resize
 
 SMOOTHNESS = 0.02
+ANCHOR = 3e-5  # the prior's weight beside the data term, chosen on phantoms that no benchmark uses
 LEARNING_RATE = 0.1
 KERNEL_SIGMA_VOX = 1.5
 REWEIGHT_EVERY = 10
@@ -24,12 +25,14 @@ REWEIGHT_EVERY = 10
 
 @dataclass(frozen=True)
 class RefineOptions:
-    """iterations of Adam; weight_mode and gamma of the data term's weight; smoothness: lambda."""
+    """iterations of Adam; weight_mode and gamma of the data term's weight; smoothness: lambda; anchor: weight
+    of the network's own displacement and its variance as a prior, where the network gives that variance."""
 
     iterations: int
     weight_mode: str = "robust"
     gamma: float = 0.5
     smoothness: float = SMOOTHNESS
+    anchor: float = ANCHOR
 
 
 def gaussian_smooth(field: Tensor, sigma_vox: float) -> Tensor:
@@ -75,7 +78,7 @@ def optimise(
     model: RegistrationModel,
     moving: Tensor,
     fixed: Tensor,
-    start: Tensor,
+    start: Motion,
     options: RefineOptions,
     *,
     window: Tensor | None = None,
@@ -84,19 +87,22 @@ def optimise(
 ) -> Motion:
     """Refined motion of a batch of pairs; each pair is optimised on its own.
 
-    moving, fixed: (B, 1, *spatial) in [0, 1]. start: velocity (B, ndim, *spatial / stride). window, mask:
-    (1, 1, *spatial). The model is only read: no gradient ever reaches its weights. The noise variance is
-    estimated again every few iterations, from the images as they are moved by then.
+    moving, fixed: (B, 1, *spatial) in [0, 1]. start: what the network gave. window, mask: (1, 1, *spatial).
+    The model is only read: no gradient ever reaches its weights. The noise variance is estimated again every
+    few iterations, from the images as they are moved by then. Where the network gives the variance of its own
+    displacement, that displacement and variance are the prior of the refined one.
     """
     progress = progress or Progress()
-    start = start.detach().clone()
-    update = torch.zeros_like(start, requires_grad=True)
-    small = None if window is None else resize(window, start.shape[2:])
-    descend, loss, weight = AdamStep(start), SNRWeightedMSE(), None
+    velocity = start.velocity.detach().clone()
+    update = torch.zeros_like(velocity, requires_grad=True)
+    small = None if window is None else resize(window, velocity.shape[2:])
+    descend, loss, weight = AdamStep(velocity), SNRWeightedMSE(), None
+    log_variance = model.disp_log_variance(start)
+    trust = None if log_variance is None else options.anchor * (-log_variance).exp()
 
     def current() -> Motion:
         step = gaussian_smooth(update, KERNEL_SIGMA_VOX)
-        return model.move(moving, fixed, velocity=start + (step if small is None else step * small))
+        return model.move(moving, fixed, velocity=velocity + (step if small is None else step * small))
 
     with torch.enable_grad():
         for n in range(options.iterations):
@@ -106,6 +112,8 @@ def optimise(
                 weight = _weight(model, motion, fixed, options, mask)
             data = loss(LossInputs(fixed, motion.moved, motion.disp, weight=weight))
             total = data + options.smoothness * mean_squared_gradient(motion.disp)
+            if trust is not None:
+                total = total + (trust * (motion.disp - start.disp).square()).mean()
             (gradient,) = torch.autograd.grad(total * fixed.shape[0], update)
             with torch.no_grad():
                 update -= descend(gradient)

@@ -202,7 +202,7 @@ def _forward(
             model,
             moving,
             fixed,
-            motion.velocity,
+            motion,
             options,
             window=window,
             mask=mask,

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from .methods import METHODS as METHODS
+from .methods import Method as Method
+from .methods import method_options as method_options
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -26,31 +30,13 @@ class Metric(Entry):
     better: str = ""
 
 
-@dataclass(frozen=True)
-class Method:
-    """How a run trains: what its displacement loss is made of (Zhang et al., MICCAI 2024).
-
-    data_loss, regulariser: names in LOSSES; prior: a further term, or "". joint: one loss steps both
-    networks; otherwise a displacement step is followed by a variance step. weight: a name in WEIGHTS, or ""
-    for none. sigma_z: the displacement network also gives the log-variance of z. options: the fields of
-    TrainConfig that this method uses, of those that not every method uses (`method_options`).
-    """
-
-    label: str
-    help: str
-    data_loss: str
-    joint: bool = False
-    weight: str = ""
-    sigma_z: bool = False
-    options: tuple[str, ...] = ()
-    regulariser: str = "smoothness"
-    prior: str = ""
-
-
 NETWORKS: dict[str, Entry] = {
     "voxelmorph": Entry("networks.unet:UNet", "VoxelMorph", "Convolutional U-Net, fast and small."),
     "transmorph": Entry(
         "networks.transmorph:TransMorph", "TransMorph", "Swin transformer, large and slow; needs MONAI."
+    ),
+    "pyramid": Entry(
+        "networks.pyramid:Pyramid", "Pyramid", "Coarse to fine: features warped and compared at each scale."
     ),
 }
 
@@ -86,6 +72,17 @@ LOSSES: dict[str, Entry] = {
         "Displacement prior",
         "Prior of the displacement's variance, least at one voxel.",
     ),
+    "displacement_error": Entry(
+        "losses.supervised:DisplacementError", "End-point error", "Distance to the known displacement."
+    ),
+    "label_overlap": Entry(
+        "losses.supervised:LabelOverlap", "Label overlap", "1 - Dice of the warped labels."
+    ),
+    "displacement_nll": Entry(
+        "losses.supervised:DisplacementNLL",
+        "Displacement NLL",
+        "Likelihood of the displacement's error under its predicted variance.",
+    ),
     "voxelmorph_kl": Entry(
         "losses.displacement_prior:VoxelMorphKL", "VoxelMorph-diff KL", "KL divergence to a smooth prior."
     ),
@@ -107,105 +104,6 @@ DATASETS: dict[str, Entry] = {
     "camus": Entry("datasets.camus:CAMUSDataset", "CAMUS", "Echocardiograms in folders patientNNNN."),
     "pairs": Entry(
         "datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images, or a CSV manifest."
-    ),
-}
-
-_PLAIN = ("smoothness", "beta", "collaborative_grad")
-_WEIGHTED = (*_PLAIN, "weight_mode", "gamma")
-
-METHODS: dict[str, Method] = {
-    "ours": Method(
-        "Ours (SNR-weighted)",
-        "Squared difference weighted by the relative signal-to-noise ratio; the variance by beta-NLL.",
-        "snr_weighted",
-        weight="snr",
-        options=_WEIGHTED,
-    ),
-    "ours_sigma_z": Method(
-        "Ours + displacement uncertainty",
-        "The SNR-weighted method with a displacement network that also gives its own variance.",
-        "snr_weighted",
-        weight="snr",
-        sigma_z=True,
-        options=(*_WEIGHTED, "alpha"),
-        regulariser="velocity_smoothness",
-        prior="displacement_prior",
-    ),
-    "mse": Method("MSE", "Mean squared difference, every voxel alike.", "mse", options=_PLAIN),
-    "ncc": Method("NCC", "Local normalised cross-correlation in 9-wide windows.", "ncc", options=_PLAIN),
-    "mi": Method(
-        "Mutual information", "Mutual information with 32 Parzen bins.", "mutual_information", options=_PLAIN
-    ),
-    "nll": Method(
-        "NLL",
-        "Gaussian likelihood of the residual, both networks at once.",
-        "nll",
-        True,
-        "",
-        False,
-        ("smoothness",),
-    ),
-    "beta_nll": Method(
-        "beta-NLL",
-        "NLL times the detached variance^beta, both networks at once.",
-        "beta_nll",
-        True,
-        "",
-        False,
-        ("smoothness", "beta"),
-    ),
-    "adareg": Method(
-        "AdaReg",
-        "MSE with a smoothness that yields where the residual is large (Wong and Soatto 2019).",
-        "mse",
-        options=_PLAIN,
-        regulariser="adareg",
-    ),
-    "adaframe": Method(
-        "AdaFrame (our reading)",
-        "Weight and smoothness both follow the residual; our reading of Wong et al. 2021.",
-        "snr_weighted",
-        weight="adaframe",
-        options=_PLAIN,
-        regulariser="adaframe_smoothness",
-    ),
-    "sigma_z": Method(
-        "Displacement uncertainty alone",
-        "MSE with a displacement network that also gives its own variance.",
-        "mse",
-        sigma_z=True,
-        options=(*_PLAIN, "alpha"),
-        regulariser="velocity_smoothness",
-        prior="displacement_prior",
-    ),
-    "voxelmorph_diff": Method(
-        "VoxelMorph-diff",
-        "Probabilistic diffeomorphic VoxelMorph (Dalca 2019): MSE and a KL divergence.",
-        "mse",
-        sigma_z=True,
-        options=("beta", "collaborative_grad"),
-        regulariser="voxelmorph_kl",
-    ),
-    "constant_weight": Method(
-        "Control: constant weight",
-        "MSE times the mean of the SNR weight of each image.",
-        "snr_weighted",
-        weight="constant",
-        options=_WEIGHTED,
-    ),
-    "oracle_weight": Method(
-        "Control: oracle weight",
-        "The SNR weight from the phantom's true noise variance.",
-        "snr_weighted",
-        weight="oracle",
-        options=_WEIGHTED,
-    ),
-    "shuffled_weight": Method(
-        "Control: shuffled weight",
-        "The SNR weight with its voxels in random order.",
-        "snr_weighted",
-        weight="shuffled",
-        options=_WEIGHTED,
     ),
 }
 
@@ -267,11 +165,6 @@ WEIGHT_MODES: dict[str, str] = {
     "paper": "As printed in the paper (eq. 4)",
     "released": "As in the paper's released code (min-max over the batch)",
 }
-
-
-def method_options() -> tuple[str, ...]:
-    """The fields of TrainConfig that some methods use and others do not."""
-    return tuple(dict.fromkeys(name for method in METHODS.values() for name in method.options))
 
 
 def resolve(table: dict[str, Entry], name: str) -> Any:

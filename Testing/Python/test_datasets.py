@@ -8,7 +8,8 @@ import torch
 
 from builders import FULL_RANGE, OBLIQUE, assert_sentence, sampled, train_samples
 from hetreg.config import GridConfig
-from hetreg.datasets.base import PairSample, augment_pair, crop_or_pad, stack
+from hetreg.datasets.augment import augment_pair
+from hetreg.datasets.base import PairSample, crop_or_pad, stack
 from hetreg.datasets.pairs import PairsDataset, find_pairs
 from hetreg.datasets.phantom import make_pair
 from hetreg.datasets.simulated import PhantomDataset, to_sample

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
@@ -27,7 +29,7 @@ def refined(model: RegistrationModel, moving, fixed, iterations: int, **options)
     """(motion at the start, motion after the iterations)."""
     with torch.no_grad():
         start = model.move(moving, fixed)
-    return start, optimise(model, moving, fixed, start.velocity, RefineOptions(iterations), **options)
+    return start, optimise(model, moving, fixed, start, RefineOptions(iterations), **options)
 
 
 def loss(model: RegistrationModel, motion: Motion, fixed: torch.Tensor, weight: torch.Tensor) -> float:
@@ -43,7 +45,7 @@ def test_the_loss_and_the_difference_fall(ndim, mode):
     with torch.no_grad():
         start = model.move(moving, fixed)
         weight = data_weight(fixed, model.log_variance(start.moved, fixed), mode=mode)
-        end = optimise(model, moving, fixed, start.velocity, RefineOptions(20, mode))
+        end = optimise(model, moving, fixed, start, RefineOptions(20, mode))
     assert loss(model, end, fixed, weight) < 0.6 * loss(model, start, fixed, weight)
     assert (fixed - end.moved).square().mean() < 0.5 * (fixed - start.moved).square().mean()
 
@@ -56,6 +58,18 @@ def test_the_known_shift_is_found():
     assert middle[0].abs() < 0.3
 
 
+def test_a_network_that_is_sure_of_its_displacement_is_left_less():
+    moving, fixed = tensors()
+    torch.manual_seed(0)
+    model = RegistrationModel(replace(tiny_model().network, sigma_z=True, spread="displacement")).eval()
+    moved = {}
+    for log_variance in (-16.0, 4.0):  # SD 0.0003 and 7 voxels
+        torch.nn.init.constant_(model.displacement_net.head.bias[2:], log_variance)
+        start, end = refined(model, moving, fixed, 10)
+        moved[log_variance] = (end.disp - start.disp).abs().max().item()
+    assert moved[-16.0] < 0.1 * moved[4.0]
+
+
 def test_no_iterations_give_the_start():
     moving, fixed = tensors()
     start, end = refined(tiny_model(rough=1.0), moving, fixed, 0)
@@ -65,9 +79,10 @@ def test_no_iterations_give_the_start():
 
 def test_the_model_and_the_start_are_only_read():
     model, (moving, fixed) = tiny_model(rough=1.0), tensors()
-    velocity = model.move(moving, fixed).velocity.detach()
+    motion = model.move(moving, fixed)
+    velocity = motion.velocity.detach()
     before, start = {k: v.clone() for k, v in model.state_dict().items()}, velocity.clone()
-    end = optimise(model, moving, fixed, velocity, RefineOptions(5))
+    end = optimise(model, moving, fixed, motion, RefineOptions(5))
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert all(p.grad is None for p in model.parameters())
     assert torch.equal(velocity, start)

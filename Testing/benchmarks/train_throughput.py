@@ -27,7 +27,8 @@ import torch
 import torch.nn.functional as F
 
 from hetreg.config import GridConfig, TrainConfig, network_config
-from hetreg.datasets.base import PairSample, augment_pair, stack
+from hetreg.datasets.augment import augment_pair
+from hetreg.datasets.base import PairSample, stack
 from hetreg.datasets.simulated import PhantomDataset
 from hetreg.losses.nll import gaussian_nll
 from hetreg.losses.smoothness import mean_squared_gradient

@@ -18,8 +18,8 @@ from .base import PairSample
 from .reader import FolderDataset
 from .simulated import PhantomDataset
 
-_VERSION = 1
-_ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance")
+_VERSION = 2
+_ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance", "true_disp")
 _FACTS = ("patient", "spacing_mm", "case", "split", "simulated")
 
 

@@ -19,6 +19,7 @@ def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
     scale = high - low
     plane = (lambda a: a[0]) if fixed.shape[0] == 1 else (lambda a: a)
     truth = None if pair.residual_variance is None else plane(pair.residual_variance.array / scale**2)
+    disp = pair.disp_vox[1:, 0] if fixed.shape[0] == 1 else pair.disp_vox
     name = f"{pair.kind}-{pair.seed}"
     return PairSample(
         plane(np.clip((fixed - low) / scale, 0, 1)),
@@ -27,6 +28,7 @@ def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
         plane(pair.moving_label.array),
         name,
         truth,
+        disp,
         tuple(pair.fixed.spacing_mm[::-1][fixed.shape[0] == 1 :].tolist()),
         name,
         simulated=True,

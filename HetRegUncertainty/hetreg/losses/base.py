@@ -16,7 +16,8 @@ class LossInputs:
 
     log_variance: log of the noise variance. weight: weight map of the data term, detached. mask: 1 where
     voxels count; None: everywhere. velocity: mean of z, log_variance_z: its log-variance, both (B, ndim,
-    *spatial / stride) in voxels of that grid.
+    *spatial / stride) in voxels of that grid. true_disp: as disp, NaN where not known; disp_log_variance:
+    log-variance of disp, likewise. fixed_label, moving_label: (B, 1, *spatial), 0 where there are none.
     """
 
     fixed: Tensor
@@ -27,6 +28,10 @@ class LossInputs:
     mask: Tensor | None = None
     velocity: Tensor | None = None
     log_variance_z: Tensor | None = None
+    true_disp: Tensor | None = None
+    disp_log_variance: Tensor | None = None
+    fixed_label: Tensor | None = None
+    moving_label: Tensor | None = None
 
     def need(self, name: str) -> Tensor:
         """The optional input of that name. Raises ValueError if the run did not give it."""

@@ -15,10 +15,13 @@ def gaussian_nll(
     beta = 0: the joint NLL (paper, eq. 3). beta > 0: beta-NLL (Seitzer 2022; paper, eq. 5 when moved is
     detached).
     """
-    nll = (fixed - moved).square() * (-log_variance).exp() + log_variance
-    if beta:
-        nll = nll * (beta * log_variance.detach()).exp()
-    return masked_mean(nll, mask)
+    return masked_mean(beta_nll((fixed - moved).square(), log_variance, beta), mask)
+
+
+def beta_nll(squared: Tensor, log_variance: Tensor, beta: float = 0.0) -> Tensor:
+    """stop(sigma^(2 beta)) (squared / sigma^2 + log sigma^2) at every voxel; all (B, 1, *spatial)."""
+    nll = squared * (-log_variance).exp() + log_variance
+    return nll * (beta * log_variance.detach()).exp() if beta else nll
 
 
 class GaussianNLL(Loss):

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..config import GridConfig, TrainConfig
-from ..datasets.base import PairSample, augment_pair, stack, stack_arrays
+from ..datasets.augment import Pairs, augment
+from ..datasets.base import PairSample, stack, stack_arrays, stack_known
 from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing
 from ..datasets.reader import fitting_grid
@@ -20,6 +22,7 @@ from ..progress import Progress
 from ..registry import DATASETS, METHODS, resolve
 from .objective import Batch
 
+_KNOWN = {"fixed_label": 0.0, "moving_label": 0.0, "true_disp": np.nan, "true_variance": np.nan}
 _BATCH, _AUGMENTATION = 1_000_003, 7  # factors that keep the random numbers of steps and pairs apart
 
 
@@ -38,7 +41,7 @@ def _phantom(name: str, config: TrainConfig) -> Any:
         config.phantoms,
         seed=100_000 * (config.seed + 1),
         size=config.crop if config.kind.endswith("3d") else None,
-        truth=METHODS[config.method].weight == "oracle",
+        truth=bool(METHODS[config.method].weight == "oracle" or METHODS[config.method].extra),
     )
 
 
@@ -80,23 +83,36 @@ def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
 def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) -> Batch:
     """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
     generator = torch.Generator().manual_seed(config.seed * _BATCH + step)
-    chosen = torch.randint(len(samples), (config.batch,), generator=generator).tolist()
-    picked = [samples[i] for i in chosen]
+    picked = _choose(samples, config, generator)
     reach, ndim = config.crop // 8, picked[0].fixed.ndim
     offsets = torch.randint(-reach, reach + 1, (config.batch, ndim), generator=generator).tolist()
-    fixed = stack_arrays([s.fixed for s in picked], config.crop, offsets)
-    moving = stack_arrays([s.moving for s in picked], config.crop, offsets)
-    truth = stack(picked, "true_variance", config.crop, offsets)
+    names = ("fixed", "moving")
+    images = (stack_arrays([getattr(s, n) for s in picked], config.crop, offsets) for n in names)
+    known: dict[str, Tensor | None] = {}
+    if METHODS[config.method].extra:
+        known = {n: stack_known(picked, n, config.crop, offsets, v) for n, v in _KNOWN.items()}
+    elif METHODS[config.method].weight == "oracle":
+        known = {"true_variance": stack(picked, "true_variance", config.crop, offsets)}
+    pairs = Pairs(*images, **known)
     if config.augment:
-        fixed, moving = augment_pair(fixed, moving, generator)
+        pairs = augment(pairs, generator, extra_noise=config.extra_noise)
     first = (config.seed * _BATCH + step) * _AUGMENTATION * config.batch
     seeds = tuple(first + n for n in range(config.batch))
-    return Batch(
-        fixed.contiguous(),
-        moving.contiguous(),
-        true_variance=None if truth is None or config.augment else truth.float(),
-        seeds=seeds,
-    )
+    fields = {n: v.contiguous().float() for n, v in vars(pairs).items() if v is not None}
+    return Batch(**fields, seeds=seeds)
+
+
+def _choose(
+    samples: Sequence[PairSample], config: TrainConfig, generator: torch.Generator
+) -> list[PairSample]:
+    """The pairs of a batch: all alike, or the wanted share of real ones where there are both kinds."""
+    real, simulated = ([s for s in samples if s.simulated == kind] for kind in (False, True))
+    if not config.real_share or not real or not simulated:
+        chosen = torch.randint(len(samples), (config.batch,), generator=generator).tolist()
+        return [samples[i] for i in chosen]
+    draws = torch.rand((config.batch, 2), generator=generator, dtype=torch.float64).tolist()
+    pools = [real if kind < config.real_share else simulated for kind, _ in draws]
+    return [pool[int(place * len(pool))] for pool, (_, place) in zip(pools, draws, strict=True)]
 
 
 def batches(samples: Sequence[PairSample], config: TrainConfig, start: int) -> Iterator[Batch]:
@@ -124,9 +140,8 @@ def dimension_of(samples: Sequence[PairSample]) -> int:
 def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.ndarray | None]:
     """A batch of one pair around its centre, and its labels (1, 1, *spatial) or None."""
     zero = [[0] * sample.fixed.ndim]
-    fixed, moving = (stack_arrays([image], crop, zero) for image in (sample.fixed, sample.moving))
-    truth = stack([sample], "true_variance", crop, zero)
-    batch = Batch(fixed, moving, true_variance=None if truth is None else truth.float())
-    labels = (stack([sample], n, crop, zero) for n in ("fixed_label", "moving_label"))
-    fixed_label, moving_label = (None if label is None else label.numpy() for label in labels)
-    return batch, fixed_label, moving_label
+    images = (stack_arrays([image], crop, zero) for image in (sample.fixed, sample.moving))
+    known = {n: stack_known([sample], n, crop, zero, v) for n, v in _KNOWN.items()}
+    labels = (None if known[n] is None else known[n].numpy() for n in ("fixed_label", "moving_label"))
+    fixed_label, moving_label = labels
+    return Batch(*images, **known), fixed_label, moving_label

@@ -77,7 +77,7 @@ class Run:
         )
         if trainer.step - config.validate_every < config.warmup + config.variance_warmup <= trainer.step:
             trainer.best = -math.inf  # what came before was half a model
-        if score(found) > trainer.best:
+        if score(found) >= trainer.best:  # a later model of the same score has seen more
             trainer.best = score(found)
             self._keep_best(found)
         trainer.save(self.folder.last)

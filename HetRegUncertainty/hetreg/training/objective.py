@@ -18,8 +18,9 @@ _FIXED_COEFFICIENTS = {"voxelmorph_kl": KL_WEIGHT}
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """fixed, moving: (B, 1, *spatial) in [0, 1]. mask, true_variance: (B, 1, *spatial) or None. Labels:
-    integer, or None. seeds: one number per pair, for everything random that belongs to it."""
+    """fixed, moving: (B, 1, *spatial) in [0, 1]. mask: (B, 1, *spatial) or None. Labels: (B, 1, *spatial), 0
+    where there are none, or None. true_variance (B, 1, *spatial), true_disp (B, ndim, *spatial), voxels: NaN
+    where not known, or None. seeds: one number per pair, for everything random that belongs to it."""
 
     fixed: Tensor
     moving: Tensor
@@ -27,6 +28,7 @@ class Batch:
     fixed_label: Tensor | None = None
     moving_label: Tensor | None = None
     true_variance: Tensor | None = None
+    true_disp: Tensor | None = None
     seeds: tuple[int, ...] = ()
 
     def _map(self, change: Any) -> Batch:
@@ -45,7 +47,8 @@ class Batch:
 @dataclass(frozen=True)
 class Objective:
     """The displacement network's loss: {loss name: coefficient}, the data term first, and how the weight map
-    is made. weight: a name in WEIGHTS, or "" for none. joint: the loss steps the variance network too."""
+    is made. weight: a name in WEIGHTS, or "" for none. joint: the loss steps the variance network too.
+    spare: no image term for pairs whose displacement is known."""
 
     terms: dict[str, float]
     weight_mode: str = "robust"
@@ -54,17 +57,22 @@ class Objective:
     beta: float = 0.5
     joint: bool = False
     bidirectional: bool = False
+    spare: bool = False
 
     @classmethod
     def from_config(cls, config: TrainConfig) -> Objective:
         """The objective of a run."""
         method = METHODS[config.method]
+        regulariser = method.regulariser
+        if regulariser == "smoothness" and config.smoothness_on == "velocity":
+            regulariser = "velocity_smoothness"
         terms = {
             method.data_loss: 1.0,
-            method.regulariser: _FIXED_COEFFICIENTS.get(method.regulariser, config.smoothness),
+            regulariser: _FIXED_COEFFICIENTS.get(regulariser, config.smoothness),
         }
         if method.prior:
             terms[method.prior] = config.alpha
+        terms |= {name: getattr(config, name) for name in method.extra}
         return cls(
             terms,
             config.weight_mode,
@@ -73,6 +81,7 @@ class Objective:
             config.beta if "beta" in method.options else 0.0,
             method.joint,
             config.bidirectional,
+            bool(method.extra),
         )
 
     def losses(self) -> dict[str, Loss]:

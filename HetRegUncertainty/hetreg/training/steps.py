@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..losses.base import LossInputs
-from ..losses.nll import BetaNLL
+from ..losses.base import LossInputs, masked_mean
+from ..losses.nll import beta_nll
+from ..losses.supervised import image_term_needed, known
 from ..losses.weights import WeightInputs
 from ..model import Motion, RegistrationModel
 from ..registry import WEIGHTS, resolve
@@ -42,14 +43,15 @@ class Update:
 def sample_of(model: RegistrationModel, batch: Batch) -> Tensor | None:
     """Standard normal numbers for z, drawn per pair from its seed: (B, ndim, *spatial / stride); None without
     a variance of z, and outside training."""
-    if not (model.network.sigma_z and model.training):
+    drawn = model.network.sigma_z and model.network.spread == "velocity"
+    if not (drawn and model.training):
         return None
     size = model.velocity_size(batch.fixed.shape[2:])
     seeds = batch.seeds or range(len(batch.fixed))
-    drawn = [
+    noise = [
         torch.randn((model.ndim, *size), generator=torch.Generator().manual_seed(int(seed))) for seed in seeds
     ]
-    return torch.stack(drawn).to(batch.fixed.device)
+    return torch.stack(noise).to(batch.fixed.device)
 
 
 def weight_map(
@@ -83,6 +85,8 @@ def loss_inputs(
         log_variance = model.log_variance(motion.moved, batch.fixed)
     elif objective.weight:
         weight, log_variance = weight_map(model, batch, motion.moved, objective)
+    if objective.spare and weight is not None and batch.true_disp is not None:
+        weight = weight * image_term_needed(batch.true_disp)
     return LossInputs(
         batch.fixed,
         motion.moved,
@@ -92,6 +96,10 @@ def loss_inputs(
         batch.mask,
         motion.velocity,
         motion.log_variance_z,
+        batch.true_disp,
+        model.disp_log_variance(motion),
+        batch.fixed_label,
+        batch.moving_label,
     )
 
 
@@ -135,9 +143,24 @@ def variance_loss(
     with torch.set_grad_enabled(collaborative_grad):
         moved = model.move(batch.moving, batch.fixed).moved
     log_variance = model.log_variance(moved if collaborative_grad else moved.detach(), batch.fixed)
-    inputs = LossInputs(batch.fixed, moved.detach(), moved.new_zeros(()), log_variance, mask=batch.mask)
-    loss = BetaNLL(beta)(inputs)
+    squared = noise_squared(batch, moved.detach())
+    loss = masked_mean(beta_nll(squared, log_variance, beta), batch.mask)
     return loss, {"variance_loss": loss.detach(), "mean_variance": log_variance.detach().exp().mean()}
+
+
+def noise_squared(batch: Batch, moved: Tensor) -> Tensor:
+    """The squared residual that the variance is to explain: (B, 1, *spatial).
+
+    Where more is known it is free of misregistration: what the true displacement leaves, or the expectation
+    of that, the true variance itself.
+    """
+    squared = (batch.fixed - moved).square()
+    if batch.true_disp is not None:
+        true_moved = warp(batch.moving, batch.true_disp.nan_to_num(0.0))
+        squared = torch.where(known(batch.true_disp), (batch.fixed - true_moved).square(), squared)
+    if batch.true_variance is not None and batch.true_disp is not None:
+        squared = torch.where(batch.true_variance.isfinite(), batch.true_variance, squared)
+    return squared
 
 
 def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:

@@ -23,7 +23,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, network: NetworkConfig, grid: GridConfig, ranks: Ranks) -> None:
         self.config, self.ranks, self.step, self.best, self.seconds = config, ranks, 0, -math.inf, 0.0
         torch.manual_seed(config.seed)
-        self.model = accelerate(RegistrationModel(network, grid).to(ranks.device), config)
+        self.model = accelerate(_start(RegistrationModel(network, grid), config).to(ranks.device), config)
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "displacement": torch.optim.Adam(self.model.displacement_net.parameters(), config.learning_rate),
             "variance": torch.optim.Adam(self.model.variance_net.parameters(), config.learning_rate),
@@ -50,7 +50,7 @@ class Trainer:
             for group in optimiser.param_groups:
                 group["lr"] = schedule.learning_rate(config, step)
         batch = batch.part(self.ranks.rank, self.ranks.world).to(self.ranks.device)
-        if step == config.warmup:
+        if step == config.warmup and not config.start:
             self._start_variance(batch)
         row = self.ranks.mean(_PHASES[schedule.phase(config, step)](self, batch))
         bad = [name for name, value in row.items() if not math.isfinite(value)]
@@ -99,3 +99,16 @@ class Trainer:
 
 
 _PHASES = {"displacement": Trainer.displacement, "variance": Trainer.variance, "both": Trainer.both}
+
+
+def _start(model: RegistrationModel, config: TrainConfig) -> RegistrationModel:
+    """The model with the weights that the run starts from. Raises ValueError if they do not fit it."""
+    if config.start:
+        found = RegistrationModel.load(config.start)
+        if found.network != model.network:
+            raise ValueError(
+                f"{Path(config.start).name} holds another network than this run's: one of the same "
+                f"architecture, dimension, size and method is accepted."
+            )
+        model.load_state_dict(found.state_dict())
+    return model

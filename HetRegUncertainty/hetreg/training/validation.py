@@ -30,8 +30,8 @@ def validate(
     device: torch.device,
     objective: Objective | None = None,
 ) -> dict[str, float]:
-    """Mean over the pairs: mse, folding (%), loss (with an objective), and Dice of LV cavity and myocardium
-    where there are labels."""
+    """Mean over the pairs: mse, folding (%), loss (with an objective), Dice of LV cavity and myocardium where
+    there are labels, and epe, the end-point error in the heart (voxels), where the displacement is known."""
     was_training = model.training
     model.eval()
     rows = [_scores(model, sample, crop, device, objective) for sample in samples]
@@ -56,6 +56,11 @@ def _scores(
     }
     if objective is not None:
         row["loss"] = float(displacement_loss(model, batch, objective)[0])
+    if batch.true_disp is not None and truth is not None:
+        heart = torch.from_numpy(truth).to(device) > 0
+        off = (motion.disp - batch.true_disp).square().sum(1, keepdim=True).sqrt()[heart]
+        if off.numel():
+            row["epe"] = float(off.mean())
     if truth is not None and label is not None:
         carried = torch.from_numpy(label).float().to(device)
         moved = warp(carried, motion.disp, mode="nearest").cpu().numpy()

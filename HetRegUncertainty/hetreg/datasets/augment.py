@@ -1,0 +1,156 @@
+"""Random changes of a batch of pairs; what is known about a pair is carried along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..spatial import ALIGN_CORNERS, invert
+
+SWAP, STRETCH, JITTER = 0.3, 0.2, 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """A batch: images (B, 1, *spatial) in [0, 1]; labels (B, 1, *spatial), 0 where there are none, or None;
+    true_disp (B, ndim, *spatial) voxels and true_variance (B, 1, *spatial), NaN where not known, or None."""
+
+    fixed: Tensor
+    moving: Tensor
+    fixed_label: Tensor | None = None
+    moving_label: Tensor | None = None
+    true_disp: Tensor | None = None
+    true_variance: Tensor | None = None
+
+
+def augment(
+    pairs: Pairs, generator: torch.Generator, *, swap: float = SWAP, extra_noise: float = 0.0
+) -> Pairs:
+    """The same random flip, rotation, scaling, stretch, shift and gamma on both images, a little gain on
+    each, extra noise of up to that SD; sometimes the two change places.
+
+    Half of the pairs with a known variance are only flipped and turned by right angles, which keeps it true;
+    of the others it is no longer known.
+    """
+    batch, ndim = len(pairs.fixed), pairs.fixed.dim() - 2
+    exact = _exact(batch, pairs.true_variance, generator)
+    theta = torch.stack(
+        [_right_angles(ndim, generator) if e else _random_affine(ndim, generator) for e in exact.tolist()]
+    )
+    grid = F.affine_grid(theta, [batch, 1, *pairs.fixed.shape[2:]], align_corners=ALIGN_CORNERS)
+    turned = _turn(pairs, theta, grid)
+    free = ~exact.view(-1, *[1] * (ndim + 1))
+    images = _intensities(turned.fixed, turned.moving, free, generator, extra_noise)
+    exchange = (torch.rand(batch, generator=generator) < swap) & ~exact
+    turned = replace(turned, fixed=images[0], moving=images[1])
+    if turned.true_variance is not None:
+        turned = replace(turned, true_variance=turned.true_variance.masked_fill(free, torch.nan))
+    return _exchange(turned, exchange)
+
+
+def augment_pair(
+    fixed: Tensor, moving: Tensor, generator: torch.Generator, *, swap: float = SWAP
+) -> tuple[Tensor, Tensor]:
+    """`augment` of images about which nothing else is known."""
+    both = augment(Pairs(fixed, moving), generator, swap=swap)
+    return both.fixed, both.moving
+
+
+def _exact(count: int, true_variance: Tensor | None, generator: torch.Generator) -> Tensor:
+    """Which pairs keep their voxels: (B,) booleans."""
+    if true_variance is None:
+        return torch.zeros(count, dtype=torch.bool)
+    drawn = torch.rand(count, generator=generator) < 0.5
+    return drawn & true_variance.flatten(1).isfinite().all(1)
+
+
+def _turn(pairs: Pairs, theta: Tensor, grid: Tensor) -> Pairs:
+    """Everything at the places of the grid; a field's values turn with it."""
+    images = torch.cat((pairs.fixed, pairs.moving), 1)
+    fixed, moving = F.grid_sample(images, grid, align_corners=ALIGN_CORNERS).chunk(2, 1)
+
+    def nearest(image: Tensor | None) -> Tensor | None:
+        if image is None:
+            return None
+        return F.grid_sample(image.float(), grid, mode="nearest", align_corners=ALIGN_CORNERS)
+
+    disp = None if pairs.true_disp is None else _turn_field(pairs.true_disp, theta, grid)
+    labels = (nearest(pairs.fixed_label), nearest(pairs.moving_label))
+    return Pairs(fixed, moving, *labels, disp, nearest(pairs.true_variance))
+
+
+def _turn_field(disp: Tensor, theta: Tensor, grid: Tensor) -> Tensor:
+    """The field of images that are sampled at A p + b: A^-1 disp(A p + b), in normalised coordinates."""
+    sizes = disp.shape[2:]
+    scale = torch.tensor([2.0 / n for n in sizes]).view(1, -1, *[1] * len(sizes))
+    sampled = F.grid_sample(disp * scale, grid, padding_mode="border", align_corners=ALIGN_CORNERS)
+    inverse = torch.linalg.inv(theta[:, :, :-1]).flip(1, 2)  # x, y, z -> array order
+    return torch.einsum("bij,bj...->bi...", inverse, sampled) / scale
+
+
+def _intensities(
+    fixed: Tensor, moving: Tensor, free: Tensor, generator: torch.Generator, extra_noise: float
+) -> list[Tensor]:
+    """Gamma of both, gain of each, noise of each, where `free`."""
+    shape = (len(fixed), *[1] * (fixed.dim() - 1))
+
+    def uniform(reach: float) -> Tensor:
+        return torch.empty(shape).uniform_(-reach, reach, generator=generator)
+
+    gamma, changed = uniform(0.4), []
+    level = extra_noise * torch.rand(shape, generator=generator)
+    for image in (fixed, moving):
+        image = image.clamp(0.0, 1.0)
+        new = image ** (gamma + uniform(JITTER)).exp() * uniform(JITTER).exp()
+        if extra_noise:
+            new = new + level * torch.randn(image.shape, generator=generator)
+        changed.append(torch.where(free, new.clamp(0.0, 1.0), image))
+    return changed
+
+
+def _exchange(pairs: Pairs, chosen: Tensor) -> Pairs:
+    """Fixed and moving change places in the chosen pairs; the known field becomes its inverse."""
+    if not bool(chosen.any()):
+        return pairs
+    where = chosen.view(-1, *[1] * (pairs.fixed.dim() - 1))
+    both = torch.where(where, pairs.moving, pairs.fixed), torch.where(where, pairs.fixed, pairs.moving)
+    labels = pairs.fixed_label, pairs.moving_label
+    if labels[0] is not None and labels[1] is not None:
+        labels = torch.where(where, labels[1], labels[0]), torch.where(where, labels[0], labels[1])
+    disp = pairs.true_disp
+    if disp is not None:
+        disp = disp.clone()
+        inverse, _ = invert(disp[chosen].nan_to_num(0.0), tolerance=0.01, iterations=6)
+        disp[chosen] = torch.where(disp[chosen].isfinite(), inverse, torch.nan)
+    return Pairs(*both, *labels, disp, pairs.true_variance)
+
+
+def _right_angles(ndim: int, generator: torch.Generator) -> Tensor:
+    """(ndim, ndim + 1) matrix for `affine_grid` that permutes and flips the axes; in 3D the first axis is
+    only flipped."""
+    orders = list(permutations(range(ndim))) if ndim == 2 else [(0, 1, 2), (1, 0, 2)]
+    order = orders[int(torch.randint(len(orders), (1,), generator=generator))]
+    signs = torch.where(torch.rand(ndim, generator=generator) < 0.5, -1.0, 1.0)
+    matrix = torch.zeros(ndim, ndim + 1)
+    for row, column in enumerate(order):
+        matrix[row, column] = signs[row]
+    return matrix
+
+
+def _random_affine(ndim: int, generator: torch.Generator) -> Tensor:
+    """(ndim, ndim + 1) matrix for `affine_grid`: rotation in the last two axes, flips, scaling, stretch,
+    shift."""
+    draw = torch.rand(8 + ndim, generator=generator)
+    angle = (draw[0] * 2 - 1) * torch.pi
+    rotation = torch.eye(ndim)
+    rotation[0, 0] = rotation[1, 1] = torch.cos(angle)
+    rotation[0, 1], rotation[1, 0] = -torch.sin(angle), torch.sin(angle)
+    flips = torch.where(draw[1 : 1 + ndim] < 0.5, -1.0, 1.0)
+    stretch = torch.exp((draw[8:] * 2 - 1) * STRETCH)
+    scale = torch.exp((draw[4] * 2 - 1) * 0.25) * stretch
+    shift = (draw[5 : 5 + ndim] * 2 - 1) * 0.1
+    return torch.cat((rotation * flips * scale[:, None], shift[:, None]), dim=1)

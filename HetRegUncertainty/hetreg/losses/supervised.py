@@ -1,0 +1,90 @@
+"""Losses from what is known at training time: a phantom's displacement, and labels of both images.
+
+Each is 0 for a batch that has none of it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..spatial import warp
+from .base import Loss, LossInputs
+
+HEART = 3.0  # how much more a voxel of the heart counts than one beside it
+LABELS = 4
+
+
+def known(truth: Tensor) -> Tensor:
+    """Where every component is known, that is, no NaN: (B, C, *spatial) -> (B, 1, *spatial)."""
+    return truth.isfinite().all(dim=1, keepdim=True)
+
+
+def image_term_needed(true_disp: Tensor) -> Tensor:
+    """1 for each pair whose displacement is not known, 0 for the others: (B, 1, 1, ...)."""
+    given = true_disp.flatten(1).isfinite().any(dim=1)
+    return (~given).to(true_disp.dtype).view(-1, *[1] * (true_disp.dim() - 1))
+
+
+def displacement_error(disp: Tensor, true_disp: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean length of disp - true_disp in voxels, where it is known; 0 if it is nowhere.
+
+    disp, true_disp: (B, ndim, *spatial), NaN where not known. weight: (B, 1, *spatial).
+    """
+    inside = known(true_disp)
+    off = torch.where(inside, disp - true_disp.nan_to_num(0.0), 0.0)
+    length = (off.square().sum(1, keepdim=True) + 1e-4).sqrt()
+    share = inside.to(disp.dtype) if weight is None else inside * weight
+    return (length * share).sum() / share.sum().clamp(min=1.0)
+
+
+def label_overlap(fixed_label: Tensor, moving_label: Tensor, disp: Tensor) -> Tensor:
+    """1 - Dice of the fixed labels and the linearly warped moving ones; mean over the labels 1 to 4 that both
+    images of a pair have, 0 if there is none. Labels (B, 1, *spatial), disp (B, ndim, *spatial)."""
+    values = torch.arange(1, LABELS + 1, device=disp.device).view(1, -1, *[1] * (disp.dim() - 2))
+    fixed, moving = ((label == values).to(disp.dtype) for label in (fixed_label, moving_label))
+    dims = tuple(range(2, disp.dim()))
+    both = (fixed.sum(dims) > 0) & (moving.sum(dims) > 0)
+    moved = warp(moving, disp)
+    dice = 2 * (fixed * moved).sum(dims) / (fixed.sum(dims) + moved.sum(dims)).clamp(min=1e-3)
+    return ((1 - dice) * both).sum() / both.sum().clamp(min=1)
+
+
+def displacement_nll(disp: Tensor, true_disp: Tensor, log_variance: Tensor) -> Tensor:
+    """Gaussian negative log-likelihood of each component's error, without gradient to disp; 0 if it is not
+    known. All (B, ndim, *spatial); log_variance: of the displacement, voxels squared."""
+    inside = known(true_disp)
+    squared = (disp.detach() - true_disp.nan_to_num(0.0)).square()
+    nll = torch.where(inside, squared * (-log_variance).exp() + log_variance, 0.0)
+    return nll.sum() / (inside.sum() * disp.shape[1]).clamp(min=1)
+
+
+class DisplacementError(Loss):
+    """Mean end-point error where the true displacement is known; the heart counts more."""
+
+    def forward(self, x: LossInputs) -> Tensor:
+        """x -> scalar."""
+        if x.true_disp is None:
+            return x.disp.sum() * 0.0
+        weight = None if x.fixed_label is None else 1.0 + HEART * (x.fixed_label > 0)
+        return displacement_error(x.disp, x.true_disp, weight)
+
+
+class LabelOverlap(Loss):
+    """1 - Dice of the labels that both images have."""
+
+    def forward(self, x: LossInputs) -> Tensor:
+        """x -> scalar."""
+        if x.fixed_label is None or x.moving_label is None:
+            return x.disp.sum() * 0.0
+        return label_overlap(x.fixed_label, x.moving_label, x.disp)
+
+
+class DisplacementNLL(Loss):
+    """Likelihood of the displacement's error; trains only the network's variance of the displacement."""
+
+    def forward(self, x: LossInputs) -> Tensor:
+        """x -> scalar."""
+        log_variance = x.need("disp_log_variance")
+        if x.true_disp is None:
+            return log_variance.sum() * 0.0
+        return displacement_nll(x.disp, x.true_disp, log_variance)

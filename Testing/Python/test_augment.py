@@ -1,0 +1,106 @@
+"""Augmentation: what is known of a pair stays true of the changed one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hetreg.datasets.augment import Pairs, _turn_field, augment
+from hetreg.spatial import ALIGN_CORNERS, warp
+
+
+def smooth(seed: int, channels: int, ndim: int, reach: float) -> torch.Tensor:
+    """(2, channels, 24, ...) smooth random values in +-reach."""
+    coarse = torch.rand((2, channels, *[4] * ndim), generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return reach * F.interpolate(coarse, [24] * ndim, mode={2: "bicubic", 3: "trilinear"}[ndim])
+
+
+def pairs(ndim: int, *, variance: bool = False) -> Pairs:
+    """Two pairs whose fixed image is the moving one warped by the known field."""
+    moving, disp = 0.5 + smooth(0, 1, ndim, 0.4), smooth(1, ndim, ndim, 1.5)
+    fixed = warp(moving, disp, padding="border")
+    labels = (fixed > 0.6).float(), (moving > 0.6).float()
+    return Pairs(fixed, moving, *labels, disp, torch.full_like(fixed, 0.01) if variance else None)
+
+
+def inside(image: torch.Tensor) -> torch.Tensor:
+    """The middle third, which rotations keep."""
+    return image[(..., *[slice(8, 16)] * (image.dim() - 2))]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("swap", [0.0, 1.0])
+def test_the_known_field_still_moves_the_one_onto_the_other(ndim, swap, monkeypatch):
+    monkeypatch.setattr("hetreg.datasets.augment.JITTER", 0.0)
+    for seed in range(6):
+        made = augment(pairs(ndim), torch.Generator().manual_seed(seed), swap=swap)
+        moved = warp(made.moving, made.true_disp, padding="border")
+        before = inside(made.fixed - made.moving).abs().mean()
+        assert inside(made.fixed - moved).abs().mean() < 0.35 * before  # two interpolations when exchanged
+
+
+def test_a_quarter_turn_turns_the_field_by_hand():
+    disp = torch.zeros(1, 2, 5, 5)
+    disp[:, 1] = 2.0  # 2 voxels along i
+    theta = torch.tensor([[[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]])  # x' = y, y' = -x
+    grid = F.affine_grid(theta, [1, 1, 5, 5], align_corners=ALIGN_CORNERS)
+    turned = _turn_field(disp, theta, grid)
+    torch.testing.assert_close(turned[:, 0], torch.full((1, 5, 5), 2.0))
+    torch.testing.assert_close(turned[:, 1], torch.zeros(1, 5, 5), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_known_variance_is_kept_by_exact_changes_and_forgotten_by_others(ndim):
+    kept = 0
+    for seed in range(10):
+        given = pairs(ndim, variance=True)
+        made = augment(given, torch.Generator().manual_seed(seed), extra_noise=0.1, swap=1.0)
+        known = made.true_variance.flatten(1).isfinite()
+        assert (known.all(1) | ~known.any(1)).all()
+        for n in known.all(1).nonzero().flatten().tolist():
+            kept += 1
+            for name in ("fixed", "moving"):  # the same voxels in other places
+                before, after = (getattr(p, name)[n].flatten().sort().values for p in (given, made))
+                torch.testing.assert_close(before, after, atol=1e-4, rtol=0)
+    assert 4 <= kept <= 16
+
+
+def test_labels_follow_their_images_and_stay_whole():
+    made = augment(pairs(2), torch.Generator().manual_seed(3), swap=0.0)
+    assert set(made.fixed_label.unique().tolist()) <= {0.0, 1.0}
+    bright = made.fixed[made.fixed_label == 1].mean()
+    assert bright > made.fixed[(made.fixed_label == 0) & (made.fixed > 0)].mean() + 0.1
+
+
+def test_exchanged_labels_are_exchanged():
+    given = Pairs(*(torch.full((3, 1, 8, 8), v) for v in (0.2, 0.8, 1.0, 2.0)))
+    made = augment(given, torch.Generator().manual_seed(0), swap=1.0)
+    middle = (slice(None), 0, 4, 4)
+    assert (made.fixed_label[middle] == 2).all()
+    assert (made.moving_label[middle] == 1).all()
+
+
+def test_extra_noise_has_the_deviation_that_it_says(monkeypatch):
+    monkeypatch.setattr("hetreg.datasets.augment.JITTER", 0.0)
+    grey = torch.full((64, 1, 16, 16), 0.5)
+    generator = torch.Generator().manual_seed(0)
+    made = augment(Pairs(grey, grey), generator, extra_noise=0.05, swap=0.0)
+    off = (made.fixed - made.moving)[..., 6:10, 6:10].flatten(1).std(1)
+    assert off.max() < 1.5 * math.sqrt(2) * 0.05
+    assert 0.4 < off.mean() / (math.sqrt(2) * 0.025) < 1.6
+    plain = augment(Pairs(grey, grey), torch.Generator().manual_seed(0), swap=0.0)
+    assert torch.equal(plain.fixed, plain.moving)
+
+
+def test_unknown_places_stay_unknown():
+    given = pairs(2)
+    field = given.true_disp.clone()
+    field[0] = math.nan
+    made = augment(
+        Pairs(given.fixed, given.moving, true_disp=field), torch.Generator().manual_seed(0), swap=1.0
+    )
+    assert made.true_disp[0].isnan().all()
+    assert made.true_disp[1].isfinite().all()
