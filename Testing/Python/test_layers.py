@@ -37,6 +37,7 @@ LAYERS = {
     0: [
         "hetreg",
         "hetreg.registry",
+        "hetreg.methods",
         "hetreg.config",
         "hetreg.configbase",
         "hetreg.progress",

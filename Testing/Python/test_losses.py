@@ -37,6 +37,7 @@ NEEDS = {
     "velocity_smoothness": "velocity",
     "displacement_prior": "log_variance_z",
     "voxelmorph_kl": "velocity",
+    "displacement_nll": "disp_log_variance",
 }
 
 
@@ -59,11 +60,13 @@ def inputs(ndim: int, *, constant: bool = False) -> LossInputs:
     )
     log_variance = torch.full(shape, -5.0)
     velocity, log_variance_z = disp.clone(), torch.full_like(disp, -2.0)
-    for tensor in (moved, disp, log_variance, velocity, log_variance_z):
+    disp_log_variance = torch.full_like(disp, -1.0)
+    for tensor in (moved, disp, log_variance, velocity, log_variance_z, disp_log_variance):
         tensor.requires_grad_()
+    known = (torch.full_like(disp, 0.5), disp_log_variance, (fixed > 0.5).float(), (fixed > 0.4).float())
     weight = data_weight(fixed, log_variance)
     mask = torch.ones(shape)
-    return LossInputs(fixed, moved, disp, log_variance, weight, mask, velocity, log_variance_z)
+    return LossInputs(fixed, moved, disp, log_variance, weight, mask, velocity, log_variance_z, *known)
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -75,7 +78,7 @@ def test_every_loss_is_scalar_finite_and_differentiable(name, ndim, constant):
     assert value.shape == ()
     assert value.isfinite()
     value.backward()
-    asked = (x.moved, x.disp, x.log_variance, x.velocity, x.log_variance_z)
+    asked = (x.moved, x.disp, x.log_variance, x.velocity, x.log_variance_z, x.disp_log_variance)
     gradients = [t.grad for t in asked if t.grad is not None]
     assert gradients
     assert all(g.isfinite().all() for g in gradients)
