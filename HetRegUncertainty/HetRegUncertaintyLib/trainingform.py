@@ -17,7 +17,12 @@ from .trainingparameters import (
     usesPhantoms,
 )
 
-PATHS = {"folderEdit": "folder", "outputFolderEdit": "outputFolder", "splitFileEdit": "splitFile"}
+PATHS = {
+    "folderEdit": "folder",
+    "outputFolderEdit": "outputFolder",
+    "splitFileEdit": "splitFile",
+    "startFileEdit": "startFile",
+}
 
 
 class TrainingForm:

@@ -7,7 +7,7 @@ from typing import Annotated
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange, parameterNodeWrapper
 
-from hetreg.config import DECAYS, TrainConfig
+from hetreg.config import DECAYS, SMOOTH, TrainConfig
 from hetreg.registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES
 
 from . import gpu
@@ -17,6 +17,7 @@ PHANTOM, PAIRS = "phantom", "pairs"
 DEFAULTS = TrainConfig()
 # Fields of TrainConfig that not every run uses; the panel has a row for each, shown where it is used.
 OPTIONS = ("weight_mode", "gamma", "beta", "smoothness", "alpha", "bidirectional", "collaborative_grad")
+OPTIONS += ("displacement_error", "label_overlap", "displacement_nll")
 GPU_OPTIONS = ("amp", "compile")
 # Fields that have another name in the panel. dataset is also made of addPhantoms, length of its unit.
 RENAMED = {
@@ -26,6 +27,7 @@ RENAMED = {
     "steps": "length",
     "epochs": "length",
     "split": "splitFile",
+    "start": "startFile",
 }
 ABSENT = {}  # fields that the panel leaves at their default, each with the reason
 MONAI_NETWORKS, MONAI_LOSSES = ("transmorph",), ("ncc", "mutual_information")  # built on that package
@@ -52,6 +54,7 @@ _TABLES = {
     "NetworkSize": SIZES,
     "Method": METHODS,
     "Decay": DECAYS,
+    "SmoothnessOn": SMOOTH,
 }
 Dataset = _choices("Dataset", DATASETS)
 PhantomKind = _choices("PhantomKind", PHANTOMS)
@@ -59,6 +62,7 @@ Network = _choices("Network", NETWORKS)
 NetworkSize = _choices("NetworkSize", SIZES)
 Method = _choices("Method", METHODS)
 Decay = _choices("Decay", DECAYS)
+SmoothnessOn = _choices("SmoothnessOn", SMOOTH)
 
 
 class LengthUnit(Enum):
@@ -92,6 +96,15 @@ class HetRegTrainingParameterNode:
         DEFAULTS.smoothness
     )
     alpha: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = DEFAULTS.alpha
+    displacementError: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = (
+        DEFAULTS.displacement_error
+    )
+    labelOverlap: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = (
+        DEFAULTS.label_overlap
+    )
+    displacementNll: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.001)] = (
+        DEFAULTS.displacement_nll
+    )
     bidirectional: bool = DEFAULTS.bidirectional
     collaborativeGrad: bool = DEFAULTS.collaborative_grad
 
@@ -116,6 +129,10 @@ class HetRegTrainingParameterNode:
     amp: bool = DEFAULTS.amp
     compile: bool = DEFAULTS.compile
     splitFile: str = ""
+    startFile: str = ""
+    smoothnessOn: SmoothnessOn = SmoothnessOn(DEFAULTS.smoothness_on)
+    extraNoise: Annotated[float, WithinRange(0.0, 1.0), Decimals(3), SingleStep(0.01)] = DEFAULTS.extra_noise
+    realShare: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = DEFAULTS.real_share
 
     outputFolder: str = ""
     trainingLayout: bool = True

@@ -13,7 +13,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
 DIMENSIONS = ("auto", "2d", "3d")
 SPREADS = ("velocity", "displacement")
-SMOOTH = ("displacement", "velocity")
+SMOOTH = {"displacement": "the displacement", "velocity": "the velocity on its own grid"}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from dataclasses import replace
@@ -197,7 +198,9 @@ def _forward(
     motion = model.move(moving, fixed, window=window)
     if config.refine:
         options = RefineOptions(config.refine, config.weight_mode, config.gamma)
-        spread = motion.log_variance_z  # the network's, kept around the refined velocity
+        spread = motion.log_variance_z  # the network's, kept around the refined velocity, as measured for it
+        if spread is not None:
+            spread = spread + 2 * math.log(float(model.card.get("refined_sd", 1.0)))
         motion = optimise(
             model,
             moving,
