@@ -7,11 +7,18 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import evaluate, models, phantom, register, train
+from .commands import evaluate, models, phantom, register, reproduce, train
 from .commands.flags import Parser
 from .progress import Cancelled, JsonLines
 
-COMMANDS = {"register": register, "models": models, "phantom": phantom, "train": train, "evaluate": evaluate}
+COMMANDS = {
+    "register": register,
+    "models": models,
+    "phantom": phantom,
+    "train": train,
+    "evaluate": evaluate,
+    "reproduce": reproduce,
+}
 _NO_MEMORY = ("DefaultCPUAllocator", "not enough memory")  # torch has no type for it on the CPU
 
 

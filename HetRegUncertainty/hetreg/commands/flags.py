@@ -26,11 +26,16 @@ def add_flags(parser: argparse.ArgumentParser, config: type, *, skip: Sequence[s
         if isinstance(f.default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=text)
         else:
-            kind = type(f.default)
-            parser.add_argument(flag, type=kind, default=SUPPRESS, choices=f.metadata["choices"], help=text)
+            several = isinstance(f.default, tuple)
+            kind = type(f.default[0] if several else f.default)
+            shown = " ".join(map(str, f.default)) if several else f.default
+            text = f"{f.metadata['help']} (default: {shown})".replace("%", "%%")
+            choices, count = f.metadata["choices"], "+" if several else None
+            parser.add_argument(flag, type=kind, nargs=count, default=SUPPRESS, choices=choices, help=text)
 
 
 def config_from(arguments: argparse.Namespace, config: type, base: Any = None) -> Any:
     """The configuration that the given flags make of a configuration; of the defaults if there is none."""
     given = {f.name: getattr(arguments, f.name) for f in fields(config) if hasattr(arguments, f.name)}
-    return replace(base or config(), **given)
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    return replace(base or config(), **values)

@@ -1,0 +1,72 @@
+"""`hetreg reproduce`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..progress import JsonLines, Progress
+from ..reproduce.config import ReproduceConfig
+from ..reproduce.plan import duration
+from .console import Line, output_folder, written
+from .flags import add_flags, config_from
+
+HELP = "Train and test all methods, and write the paper's tables and figures with the statistics."
+SETTINGS = "reproduce.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.add_argument("--config", type=Path, help="a ReproduceConfig as JSON; flags change it")
+    parser.add_argument("--output", type=Path, required=True, help="folder; what is finished there is kept")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs with their time and stop")
+    add_flags(parser, ReproduceConfig)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Reproduce, or list the runs."""
+    base = ReproduceConfig.load(arguments.config) if arguments.config else None
+    config = config_from(arguments, ReproduceConfig, base)
+    with output_folder(arguments.output):
+        from ..reproduce.run import estimate, reproduce
+        from ..training.accelerate import keep_memory
+
+        keep_memory()
+        lines, line = JsonLines(sys.stdout), Line()
+        progress = lines.progress() if arguments.json else Progress(line.report)
+        if arguments.dry_run:
+            _list(estimate(config, arguments.output, progress), arguments)
+            return
+        config.save(arguments.output / SETTINGS)
+        files = reproduce(
+            config, arguments.output, progress, emit=lines.event if arguments.json else _said(line)
+        )
+    written(arguments, files)
+
+
+def how_to_go_on(arguments: argparse.Namespace) -> str:
+    """The command that goes on with an interrupted reproduction; "" if there is nothing to go on with."""
+    settings = arguments.output / SETTINGS
+    return f"hetreg reproduce --config {settings} --output {arguments.output}" if settings.is_file() else ""
+
+
+def _said(line: Line) -> Any:
+    """What happens seldom, as lines for people."""
+
+    def emit(kind: str, **fields: Any) -> None:
+        line.say(f"{kind}: " + ", ".join(f"{k} {v}" for k, v in fields.items() if v not in ("", None)))
+
+    return emit
+
+
+def _list(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    total = sum(row["seconds"] or 0.0 for row in rows)
+    if arguments.json:
+        JsonLines(sys.stdout).event("dry_run", runs=rows, seconds=round(total, 1))
+        return
+    for row in rows:
+        time = "unknown" if row["seconds"] is None else duration(row["seconds"])
+        print(f"{row['run']:52} {row['steps']:>7} steps  {time:>9}  {row['state']}")
+    print(f"{len(rows)} runs, {duration(total)} to train; the evaluation comes on top")

@@ -1,0 +1,1 @@
+"""All methods and networks on one data set, beside the paper's tables and figures."""

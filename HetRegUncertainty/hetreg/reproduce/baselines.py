@@ -1,0 +1,108 @@
+"""The two baselines that train nothing: no displacement at all, and elastix."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import torch
+
+from ..assemble import result_from_field
+from ..config import GridConfig
+from ..evaluate import Case
+from ..image import Image
+from ..preprocess import choose_dimension, to_network_grid
+from ..result import RegisterResult
+
+_ANSWER = "hetreg "
+
+
+def undeformed(case: Case) -> RegisterResult:
+    """The moving image where it is."""
+    shape = (3, *case.fixed.array.shape)
+    return result_from_field(case.fixed, case.moving, np.zeros(shape, np.float32))
+
+
+class Elastix:
+    """Registers cases with elastix in a process of its own, slice by slice or as a volume as the networks do.
+
+    python: an interpreter that has itk-elastix; "" is this one. A context manager; the process ends with it.
+    """
+
+    def __init__(self, python: str = "") -> None:
+        self._command = [python or sys.executable, str(Path(__file__).with_name("elastix_worker.py"))]
+        self._process: subprocess.Popen[str] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Elastix:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __call__(self, case: Case) -> RegisterResult:
+        """Raises ValueError in one sentence if elastix fails, OSError if it cannot be started."""
+        return result_from_field(case.fixed, case.moving, self.field(case.fixed, case.moving))
+
+    def field(self, fixed: Image, moving: Image) -> np.ndarray:
+        """(3, K, J, I) displacement in voxels on the fixed grid."""
+        pair = to_network_grid(fixed, moving, GridConfig(), ndim=choose_dimension(fixed)[0], multiple=1)
+        images = zip(pair.fixed[:, 0].numpy(), pair.moving[:, 0].numpy(), strict=True)
+        return pair.field_to_image(torch.from_numpy(np.stack([self._one(*images_) for images_ in images])))
+
+    def _one(self, fixed: np.ndarray, moving: np.ndarray) -> np.ndarray:
+        """(ndim, *spatial) of one sample; zero where an image has no content."""
+        if np.ptp(fixed) == 0 or np.ptp(moving) == 0:
+            return np.zeros((fixed.ndim, *fixed.shape), np.float32)
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="hetreg-elastix-")
+        folder = Path(self._folder.name)
+        np.savez(folder / "pair.npz", fixed=fixed, moving=moving)
+        task = {"pair": str(folder / "pair.npz"), "disp": str(folder / "disp.npy")}
+        answer = self._ask(json.dumps(task))
+        if answer != "ok":
+            raise ValueError(f"elastix failed: {answer.removeprefix('error ').rstrip('.')}.")
+        return np.load(folder / "disp.npy")
+
+    def _ask(self, line: str) -> str:
+        """The answer of the process to a line; it is started anew if it has died."""
+        if self._process is None or self._process.poll() is not None:
+            try:
+                self._process = subprocess.Popen(
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+                )
+            except OSError as error:
+                raise OSError(f"{self._command[0]} could not be started: {error.strerror}.") from error
+        process = self._process
+        if process.stdin is None or process.stdout is None:
+            raise OSError("The process of elastix has no pipes.")
+        try:
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return "error its process ended"
+        for answer in process.stdout:
+            if answer.startswith(_ANSWER):
+                return answer.removeprefix(_ANSWER).strip()
+        return "error its process ended"
+
+    def _end(self) -> None:
+        if self._process is not None:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            try:
+                self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()

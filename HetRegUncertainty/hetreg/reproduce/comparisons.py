@@ -1,0 +1,137 @@
+"""Does the paper's ordering hold? Every comparison of its tables, tested on the pairs that both methods have.
+
+p as published: Student's paired t-test over all units. The verdict does not use it but the test over
+patients, adjusted by Holm within its family: slices of a patient are not independent, and many methods are
+compared at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ..metrics.statistics import bootstrap_interval, clustered_test, holm, paired_t_test
+from .scores import Measure, Series
+
+LEVEL = 0.05
+HOLDS, FAILS, OPEN = "holds", "does not hold", "not significant"
+EQUAL, UNTESTED = "equal in the paper", "not tested"
+BETTER, WORSE = "better", "worse"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """first against second in one measure. paper: the paper's difference first - second, NaN if it has none.
+    family: the tests that are adjusted together."""
+
+    table: str
+    source: str
+    network: str
+    measure: str
+    first: str
+    second: str
+    paper: float
+    family: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A claim and what was found: the mean difference over patients with its 95 % interval, four p-values,
+    the number of units and patients, and the verdict."""
+
+    claim: Claim
+    difference: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    p_published: float = math.nan
+    p_patients: float = math.nan
+    p_wilcoxon: float = math.nan
+    p_holm: float = math.nan
+    units: int = 0
+    patients: int = 0
+    verdict: str = UNTESTED
+
+
+def verdict(paper: float, difference: float, p: float, *, higher: bool) -> str:
+    """One of the words above; without a number of the paper it is whether `first` is better than `second`."""
+    if math.isnan(p) or math.isnan(difference):
+        return UNTESTED
+    if paper == 0:
+        return EQUAL
+    if p >= LEVEL:
+        return OPEN
+    if math.isnan(paper):
+        return BETTER if (difference > 0) == higher else WORSE
+    return HOLDS if (difference > 0) == (paper > 0) else FAILS
+
+
+def ordering(
+    table: str, source: str, network: str, measure: str, paper: dict[str, float], champion: str
+) -> list[Claim]:
+    """All pairs of a table's methods. Those of the champion are one family, all others a second one."""
+    claims = []
+    names = [champion, *(n for n in paper if n != champion)] if champion in paper else list(paper)
+    for first, second in combinations(names, 2):
+        kind = champion if first == champion else "others"
+        difference = round(paper[first] - paper[second], 10)
+        family = f"{table}/{source}/{network}/{measure}/{kind}"
+        claims.append(Claim(table, source, network, measure, first, second, difference, family))
+    return claims
+
+
+def compare(
+    claims: Sequence[Claim], found: Callable[[Claim, str], Series | None], measures: dict[str, Measure]
+) -> list[Comparison]:
+    """Test all claims. found(claim, variant): the series of one of its two methods, None if it was not run.
+
+    A claim whose methods were not both run is left out of its family.
+    """
+    tested = []
+    for claim in claims:
+        first, second = found(claim, claim.first), found(claim, claim.second)
+        if first is not None and second is not None:
+            tested.append(_test(claim, first, second))
+    families: dict[str, list[int]] = {}
+    for n, item in enumerate(tested):
+        families.setdefault(item.claim.family, []).append(n)
+    for members in families.values():
+        adjusted = holm([tested[n].p_patients for n in members])
+        for n, p in zip(members, adjusted, strict=True):
+            tested[n] = _judged(tested[n], p, bool(measures[tested[n].claim.measure].higher))
+    return tested
+
+
+def _test(claim: Claim, first: Series, second: Series) -> Comparison:
+    """All tests on the units that both have."""
+    values = [dict(zip(s.units, s.over_seeds, strict=True)) for s in (first, second)]
+    units = [u for u in first.units if u in values[1]]
+    a, b = (np.array([v[u] for u in units], float) for v in values)
+    patients = [patient for patient, _ in units]
+    plain, clustered = paired_t_test(a, b), clustered_test(a, b, patients)
+    low, high = bootstrap_interval(a - b, patients)
+    return Comparison(
+        claim,
+        clustered.t.difference,
+        low,
+        high,
+        plain.p,
+        clustered.t.p,
+        clustered.wilcoxon.p,
+        units=plain.n,
+        patients=clustered.t.n,
+    )
+
+
+def _judged(item: Comparison, p: float, higher: bool) -> Comparison:
+    words = verdict(item.claim.paper, item.difference, p, higher=higher)
+    return Comparison(**{**item.__dict__, "p_holm": p, "verdict": words})
+
+
+def tally(comparisons: Sequence[Comparison]) -> dict[str, int]:
+    """How many comparisons of the paper have each verdict."""
+    words = (HOLDS, FAILS, OPEN, EQUAL, UNTESTED)
+    return {w: sum(c.verdict == w for c in comparisons if not math.isnan(c.claim.paper)) for w in words}

@@ -1,0 +1,78 @@
+"""`ReproduceConfig`: what is trained, for how long, and on what it is compared. Torch-free."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..config import DECAYS, DEVICES, TrainConfig
+from ..configbase import Config, option
+from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
+from .variants import VARIANTS
+
+ALL = "all"
+PROTOCOLS = {"native": "files as they are", "published": "prepared as in the paper: 128 x 128, no spacing"}
+
+
+@dataclass(frozen=True)
+class ReproduceConfig(Config):
+    """All runs of one reproduction. The defaults are the paper's where it states a value and time allows."""
+
+    dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
+    root: str = option("", "folder of the data, or a CSV list of pairs")
+    kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
+    split: str = option("", "JSON file of the patients in training, validation and test (empty: 60/20/20)")
+    protocol: str = option("native", "how the test pairs are prepared", PROTOCOLS)
+    networks: tuple[str, ...] = option(("voxelmorph",), "network architectures", NETWORKS)
+    methods: tuple[str, ...] = option((ALL,), "methods, variants and baselines", (ALL, *VARIANTS))
+    seeds: int = option(3, "runs of each method, with seeds 0, 1, 2, ...")
+    budget: int = option(2000, "training steps of each run (paper: 30000)")
+    size: str = option("paper", "size of the networks", SIZES)
+    batch: int = option(8, "pairs per step")
+    crop: int = option(128, "pixels per side of a training crop")
+    learning_rate: float = option(1e-4, "Adam learning rate of both networks")
+    decay: str = option("cosine", "fall of the learning rate", DECAYS)
+    smoothness: float = option(0.01, "lambda, coefficient of the smoothness term, where it is not swept")
+    sweep_lambda: bool = option(False, "choose lambda for each method by the Dice of validation pairs")
+    lambdas: tuple[float, ...] = option((0.001, 0.003, 0.01, 0.03, 0.1), "values of lambda that are tried")
+    weight_mode: str = option("paper", "form of the signal-to-noise weight of ours", WEIGHT_MODES)
+    augment: bool = option(True, "flips, small affine, intensity changes")
+    phantoms: int = option(400, "phantom pairs made for each seed's runs")
+    test_phantoms: int = option(40, "phantom pairs of each kind that are tested on")
+    device: str = option("auto", "where to compute", DEVICES)
+    elastix_python: str = option("", "Python that has itk-elastix (empty: this one)")
+
+    def __post_init__(self) -> None:
+        self._check_choices()
+        self._check_lists()
+        self._check_min(seeds=1, budget=1, smoothness=0.0, phantoms=0, test_phantoms=0)
+        if unknown := [kind for kind in self.kind.split("+") if kind not in PHANTOMS]:
+            raise ValueError(f"kind is '{unknown[0]}': accepted are {', '.join(PHANTOMS)}, joined by +.")
+        TrainConfig(  # checks the rest
+            dataset=self.dataset, batch=self.batch, crop=self.crop, learning_rate=self.learning_rate
+        )
+        if not all(isinstance(v, int | float) and 0 <= v < math.inf for v in self.lambdas):
+            raise ValueError(f"lambdas are {self.lambdas}: numbers of at least 0 are accepted.")
+
+    def _check_lists(self) -> None:
+        """Raises ValueError if a list is empty or has a value twice."""
+        for name in ("networks", "methods", "lambdas"):
+            values = getattr(self, name)
+            if not values or len(set(values)) < len(values):
+                raise ValueError(
+                    f"{name} are {', '.join(map(str, values)) or 'none'}: each once is accepted."
+                )
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The data sets that are tested one by one; each phantom kind is one: "phantom:mri2d"."""
+        names: list[str] = []
+        for name in self.dataset.split("+"):
+            names += [f"phantom:{k}" for k in self.kind.split("+")] if name == "phantom" else [name]
+        return tuple(names)
+
+
+def source_label(source: str) -> str:
+    """A source for people."""
+    name, _, kind = source.partition(":")
+    return f"{DATASETS[name].label}, {PHANTOMS[kind]}" if kind else DATASETS[name].label

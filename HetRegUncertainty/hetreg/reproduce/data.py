@@ -1,0 +1,143 @@
+"""The pairs of a reproduction: one split of the patients for all runs, samples made once per seed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..config import EvaluateConfig, GridConfig, TrainConfig
+from ..datasets.base import PairSample
+from ..datasets.listing import PairFiles
+from ..datasets.split import patients, split
+from ..evaluation.case import Case
+from ..evaluation.cases import list_cases
+from ..preprocess import choose_dimension
+from ..progress import Progress
+from ..registry import METHODS
+from ..training.data import load_samples, open_datasets
+from .config import ReproduceConfig
+from .plan import Job, split_file
+
+VALIDATION, TEST = 0.2, 0.2  # of the patients (paper: 60/20/20)
+
+
+def write_splits(config: ReproduceConfig, folder: Path) -> None:
+    """split.json (the real patients) and split-seedN.json (the same and that seed's phantoms).
+
+    A split.json that is there stays, so that a reproduction goes on with the same patients. Raises ValueError
+    if there is nothing to train on or to test.
+    """
+    parts: dict[str, list[str]] = {"training": [], "validation": [], "test": []}
+    if dataset := _real(config):
+        parts = _real_parts(config, dataset, split_file(folder))
+        _write(split_file(folder), parts)
+    for seed in range(config.seeds):
+        simulated = _phantom_parts(config, seed)
+        _write(split_file(folder, seed), {name: parts[name] + simulated.get(name, []) for name in parts})
+
+
+def _real(config: ReproduceConfig) -> str:
+    return "+".join(name for name in config.dataset.split("+") if name != "phantom")
+
+
+def _real_parts(config: ReproduceConfig, dataset: str, kept: Path) -> dict[str, list[str]]:
+    file = str(kept) if kept.is_file() else config.split
+    training = TrainConfig(dataset=dataset, root=config.root, seed=0, split=file)
+    pairs: list[PairFiles] = [pair for source in open_datasets(training) for pair in source.scan().pairs]
+    if not pairs:
+        raise ValueError(f"{Path(config.root).name} has no pairs: at least one pair is accepted.")
+    parts = patients(pairs, split(pairs, training, validation=VALIDATION, test=TEST))
+    if not parts["test"]:
+        raise ValueError(
+            f"The {len(parts['training'])} patients of {Path(config.root).name} leave none to test on: three "
+            "or more, or a split file with a test part, are accepted."
+        )
+    return parts
+
+
+def _phantom_parts(config: ReproduceConfig, seed: int) -> dict[str, list[str]]:
+    """Training and validation phantoms of a seed; those that are tested on are made apart."""
+    if "phantom" not in config.dataset.split("+"):
+        return {}
+    training = TrainConfig(dataset="phantom", kind=config.kind, phantoms=config.phantoms, seed=seed)
+    pairs = [pair for source in open_datasets(training) for pair in source.scan().pairs]
+    return patients(pairs, split(pairs, training, validation=VALIDATION, test=0.0)) if pairs else {}
+
+
+def _write(path: Path, parts: dict[str, list[str]]) -> None:
+    path.write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
+
+
+class Samples:
+    """The training samples of the last seed that was asked for, prepared as the test pairs are."""
+
+    def __init__(self, config: ReproduceConfig) -> None:
+        self._config = config
+        self._key: tuple[int, bool] | None = None
+        self._made: tuple[list[PairSample], GridConfig] = ([], GridConfig())
+
+    def of(self, job: Job, progress: Progress) -> tuple[list[PairSample], GridConfig]:
+        """The samples of a run and their grid. Raises ValueError if there are no usable pairs."""
+        if job.config is None:
+            raise ValueError(f"{job.name} trains nothing.")
+        key = (job.seed, METHODS[job.config.method].weight == "oracle")
+        if key != self._key:
+            self._key, self._made = None, ([], GridConfig())  # not two sets at once in memory
+            published = self._config.protocol == "published" and _real(self._config)
+            load = _load_published if published else load_samples
+            self._made = load(job.config, None, progress)
+            _only_known(Path(job.config.split), self._made[0])
+            self._key = key
+        return self._made
+
+
+def _only_known(path: Path, samples: list[PairSample]) -> None:
+    """Take the patients out of a split file whose files turned out unusable."""
+    known = {sample.patient for sample in samples}
+    parts = json.loads(path.read_text(encoding="utf-8"))
+    _write(path, {name: [p for p in members if p in known] for name, members in parts.items()})
+
+
+def _load_published(
+    config: TrainConfig, grid: GridConfig | None, progress: Progress
+) -> tuple[list[PairSample], GridConfig]:
+    """The samples as the paper prepares them (`evaluation.published`); phantoms as they are.
+
+    The images are in [0, 1] already: the grid takes them as they are. Raises ValueError.
+    """
+    grid = grid or GridConfig(low_percentile=0.0, high_percentile=100.0)
+    names = config.dataset.split("+")
+    dataset = "+".join(name for name in names if name != "phantom")
+    settings = EvaluateConfig(dataset=dataset, root=config.root, split="all", protocol="published")
+    sources, _ = list_cases(settings)
+    samples: list[PairSample] = []
+    for n, source in enumerate(sources):
+        progress.step(n / len(sources), f"Reading {source.name}")
+        try:
+            samples += [_sample(case) for case in source.read()]
+        except (ValueError, OSError) as error:
+            progress.report(n / len(sources), f"{source.name} is left out: {error}")
+    if "phantom" in names:
+        samples += load_samples(replace(config, dataset="phantom"), grid, progress)[0]
+    if not samples:
+        raise ValueError(f"{Path(config.root).name} has no usable pair: at least one pair is accepted.")
+    return samples, grid
+
+
+def _sample(case: Case) -> PairSample:
+    """A prepared case as a training sample: a plane, or a volume."""
+    axis = choose_dimension(case.fixed)[1]
+
+    def cut(array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(array if axis is None else array.take(0, axis))
+
+    spacing = [float(s) for d, s in enumerate(case.fixed.spacing_mm[::-1]) if d != axis]
+    labels = [
+        None if s is None else cut(s.array.astype(np.uint8)) for s in (case.fixed_label, case.moving_label)
+    ]
+    images = [cut(i.array.astype(np.float32)) for i in (case.fixed, case.moving)]
+    about = {"patient": case.patient, "case": case.name, "split": case.split}
+    return PairSample(*images, *labels, spacing_mm=tuple(spacing), **about)

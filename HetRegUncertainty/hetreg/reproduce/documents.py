@@ -1,0 +1,111 @@
+"""What a reproduction leaves behind: tables, figures, and one README.md that says what holds."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..device import describe_device, resolve_device
+from ..tables import Table, markdown, write_table
+from ..training.folder import code_version
+from .book import Book
+from .comparisons import Comparison
+from .config import ReproduceConfig
+from .gallery import draw_all
+from .plan import Job, Lambdas, duration, left_out
+from .runs import done
+from .scoring import Scorer
+from .sheets import lambda_table, tables
+from .verdicts import verdict_lines
+
+Tried = Mapping[tuple[str, str], Mapping[float, float]]
+
+
+def write_all(
+    book: Book, scorer: Scorer, planned: Sequence[Job], tried: Tried, lambdas: Lambdas
+) -> dict[str, Path]:
+    """Write tables/, figures/ and README.md into the scorer's folder; the files by name. Raises OSError."""
+    folder, compared = scorer.folder, book.comparisons()
+    made = tables(book, compared)
+    if tried:
+        made["lambda"] = lambda_table(tried, lambdas)
+    (folder / "tables").mkdir(exist_ok=True)
+    files = {}
+    for name, table in made.items():
+        for ending, path in write_table(table, folder / "tables" / name).items():
+            files[f"{name}.{ending}"] = path
+    drawn, notes = draw_all(book, scorer, planned)
+    text = readme(book, compared, made, drawn, notes, _cost(folder, planned))
+    path = folder / "README.md"
+    path.write_text(text, encoding="utf-8")
+    return {**files, **{p.name: p for p in drawn}, "README": path}
+
+
+def _cost(folder: Path, planned: Sequence[Job]) -> str:
+    finished = [found for job in planned if (found := done(folder, job))]
+    seconds = sum(found["seconds"] for found in finished)
+    return f"{len(finished)} finished runs, {duration(seconds)} of training."
+
+
+def readme(
+    book: Book,
+    compared: Sequence[Comparison],
+    made: Mapping[str, Table],
+    drawn: Mapping[Path, str],
+    notes: Sequence[str],
+    cost: str,
+) -> str:
+    """README.md: how it was made, what holds, the tables, the figures."""
+    config = book.config
+    lines = ["# Reproduction of Zhang et al., MICCAI 2024", "", *_made_how(config, cost), ""]
+    lines += ["## Does the paper's ordering hold?", ""]
+    lines += [
+        "A comparison of two methods *holds* if it has the paper's sign and p < 0.05 over patients (paired "
+        "t, Holm), *does not hold* if it has the other sign and p < 0.05, *not significant* otherwise.",
+        "",
+        *(verdict_lines(compared) or ["Nothing could be compared."]),
+        "",
+    ]
+    failed = [s for s in book.scores if s.error]
+    if failed or notes or left_out(config):
+        lines += ["## What failed or was left out", ""]
+        lines += [
+            f"- {s.network or 'baseline'} {s.variant}, seed {s.seed}, {s.source}: {s.error}" for s in failed
+        ]
+        lines += [f"- {variant}: {reason}." for variant, reason in left_out(config).items()]
+        lines += [*(f"- {note}" for note in notes), ""]
+    lines += [
+        "## Tables",
+        "",
+        "Each is in `tables/` as Markdown, CSV and LaTeX, and all comparisons too.",
+        "",
+    ]
+    lines += [text for name, table in made.items() if name != "comparisons" for text in (markdown(table), "")]
+    lines += ["## Figures", ""] if drawn else []
+    for path, caption in drawn.items():
+        lines += [f"![{caption}](figures/{path.name})", "", f"*{caption}*", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
+    threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
+    device = describe_device(resolve_device(config.device))
+    given = config.to_dict() | {"root": Path(config.root).name, "elastix_python": ""}
+    default = ReproduceConfig().to_dict()
+    flags = [f"--{name.replace('_', '-')} {_flag(v)}" for name, v in given.items() if v != default[name]]
+    return [
+        "```",
+        f"hetreg reproduce {' '.join(flags)}",
+        "```",
+        "",
+        f"hetreg {__version__} (code {code_version()}), Python {platform.python_version()}, {device}, "
+        f"{threads} threads. Seeds 0 to {config.seeds - 1}. {cost}",
+    ]
+
+
+def _flag(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

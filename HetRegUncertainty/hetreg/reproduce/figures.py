@@ -1,0 +1,194 @@
+"""The paper's figures from this reproduction's runs, as PNG. matplotlib is imported where it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_TRUTH, _FOUND = "#ffd400", "#00c8ff"
+_MARGIN = 0.6  # of the structure's size, shown around it
+_DPI, _CELL = 130, 1.5  # inches per picture
+_COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#8e5ea2", "#e08e0b", "#4d4d4d", "#00a6a6", "#b0757c")
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One registration in one slice, (J, I) arrays. truth, found: masks of the structure in the fixed and in
+    the moved image. noise_sd in intensities of [0, 1], weight in [0, 1], displacement_sd in mm; None where
+    the method gives none. aspect: height of a pixel over its width."""
+
+    title: str
+    fixed: np.ndarray
+    moving: np.ndarray
+    moved: np.ndarray
+    truth: np.ndarray
+    found: np.ndarray
+    noise_sd: np.ndarray | None = None
+    weight: np.ndarray | None = None
+    displacement_sd: np.ndarray | None = None
+    aspect: float = 1.0
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A line of a plot. dashed: an oracle's, of the colour of the line before it."""
+
+    label: str
+    x: np.ndarray
+    y: np.ndarray
+    dashed: bool = False
+
+
+def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
+    """The moved image of each method with both contours, a row for each network or data set."""
+    columns = max(len(row) for row in rows.values())
+    figure, axes = _grid(len(rows), columns, title=0.24)
+    for line, (label, pictures) in zip(axes, rows.items(), strict=True):
+        for axis in line:
+            axis.set_axis_off()
+        for axis, picture in zip(line, pictures, strict=False):
+            box = _around([p.truth for p in pictures] + [p.found for p in pictures])
+            _show(axis, picture.moved[box], picture.aspect, limits=_limits(picture.fixed))
+            _outline(axis, picture.found[box], _FOUND)
+            _outline(axis, picture.truth[box], _TRUTH)
+            axis.set_title(f"{picture.title}\n{picture.note}".strip(), fontsize=6.5, pad=3)
+        _row_label(line[0], label)
+    _legend(figure, {"structure in the fixed image": _TRUTH, "moved structure": _FOUND})
+    return _save(figure, path)
+
+
+def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Path:
+    """Fixed, moved, noise SD, weight, and the sparsification of each data set (Fig. 3, 6)."""
+    figure, axes = _grid(len(rows), 5, title=0.3, widths=(1, 1, 1.25, 1.25, 1.5))
+    for line, (label, (picture, curves)) in zip(axes, rows.items(), strict=True):
+        limits = _limits(picture.fixed)
+        _show(line[0], picture.fixed, picture.aspect, limits=limits)
+        _show(line[1], picture.moved, picture.aspect, limits=limits)
+        _map(line[2], picture.noise_sd, picture.aspect, "magma")
+        _map(line[3], picture.weight, picture.aspect, "viridis")
+        names = ("fixed", "moved", "noise SD (of 0 to 1)", "SNR weight")
+        for axis, name in zip(line[:4], names, strict=True):
+            axis.set_axis_off()
+            axis.set_title(name, fontsize=7, pad=3)
+        _row_label(line[0], label)
+        _lines(line[4], curves, "fraction of pixels removed", "mean squared error of the rest")
+        line[4].set_title("sparsification", fontsize=7, pad=3)
+    return _save(figure, path)
+
+
+def displacement_sd(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
+    """Fixed, moving, then the displacement's SD of each method in one scale per row (Fig. 4)."""
+    columns = 2 + max(len(row) for row in rows.values())
+    figure, axes = _grid(len(rows), columns, title=0.3, widths=(1, 1, *[1.25] * (columns - 2)))
+    for line, (label, pictures) in zip(axes, rows.items(), strict=True):
+        for axis in line:
+            axis.set_axis_off()
+        first = pictures[0]
+        for axis, name, image in zip(line, ("fixed", "moving"), (first.fixed, first.moving), strict=False):
+            _show(axis, image, first.aspect, limits=_limits(first.fixed))
+            axis.set_title(name, fontsize=7, pad=3)
+        for axis, picture in zip(line[2:], pictures, strict=False):
+            _map(axis, picture.displacement_sd, picture.aspect, "magma")
+            axis.set_title(f"{picture.title}\nSD (mm)", fontsize=6.5, pad=3)
+        _row_label(line[0], label)
+    return _save(figure, path)
+
+
+def training(panels: Mapping[str, Sequence[Curve]], path: Path, ylabel: str) -> Path:
+    """Validation against steps, a panel for each network."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * len(panels), 3.4), dpi=_DPI, layout="constrained")
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axis, (label, curves) in zip(axes, panels.items(), strict=True):
+        _lines(axis, curves, "step", ylabel)
+        axis.set_title(label, fontsize=8)
+    return _save(figure, path)
+
+
+def _grid(rows: int, columns: int, title: float, widths: Sequence[float] = ()) -> tuple[Any, np.ndarray]:
+    from matplotlib.figure import Figure
+
+    widths = tuple(widths) or (1,) * columns
+    size = (_CELL * sum(widths) + 0.3, (_CELL + title) * rows + 0.25)
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.02)
+    return figure, figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
+
+
+def _limits(image: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(image, (0.5, 99.5))
+    return float(low), float(max(high, low + 1e-6))
+
+
+def _show(axis: Any, image: np.ndarray, aspect: float, *, limits: tuple[float, float]) -> None:
+    axis.imshow(image, cmap="gray", vmin=limits[0], vmax=limits[1], aspect=aspect, interpolation="nearest")
+
+
+def _map(axis: Any, values: np.ndarray | None, aspect: float, colours: str) -> None:
+    if values is None:
+        axis.text(0.5, 0.5, "none", ha="center", va="center", fontsize=7, transform=axis.transAxes)
+        return
+    high = float(np.percentile(values, 99.5))
+    low = float(values.min())
+    shown = axis.imshow(values, cmap=colours, vmin=low, vmax=max(high, low + 1e-9), aspect=aspect)
+    bar = axis.figure.colorbar(shown, cax=axis.inset_axes([1.03, 0.0, 0.045, 1.0]))
+    bar.ax.tick_params(labelsize=5, length=2, pad=1)
+    bar.formatter.set_useOffset(False)
+
+
+def _outline(axis: Any, mask: np.ndarray, colour: str) -> None:
+    if mask.any() and not mask.all():
+        axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linewidths=0.9)
+
+
+def _row_label(axis: Any, text: str) -> None:
+    axis.text(-0.06, 0.5, text, rotation=90, ha="right", va="center", fontsize=7, transform=axis.transAxes)
+
+
+def _legend(figure: Any, colours: Mapping[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color=colour, label=label) for label, colour in colours.items()]
+    figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=7, frameon=False)
+
+
+def _lines(axis: Any, curves: Sequence[Curve], xlabel: str, ylabel: str) -> None:
+    number = -1
+    for curve in curves:
+        number += not curve.dashed
+        colour = _COLOURS[number % len(_COLOURS)]
+        # solid, then dotted, once the colours are used up
+        style = "--" if curve.dashed else ("-", ":", "-.")[number // len(_COLOURS) % 3]
+        axis.plot(curve.x, curve.y, style, color=colour, lw=1.1, label=curve.label or None)
+    axis.set_xlabel(xlabel, fontsize=7)
+    axis.set_ylabel(ylabel, fontsize=7)
+    axis.tick_params(labelsize=6)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(fontsize=5.5, frameon=False)
+
+
+def _around(masks: Sequence[np.ndarray]) -> tuple[slice, slice]:
+    """The box of all masks and a margin, square; everything where they are empty."""
+    found = np.any(np.stack(masks), axis=0)
+    if not found.any():
+        return slice(None), slice(None)
+    spans = [np.flatnonzero(found.any(axis=1 - d)) for d in range(2)]
+    side = int(max(s[-1] - s[0] + 1 for s in spans) * (1 + _MARGIN))
+    box = []
+    for d, span in enumerate(spans):
+        middle = (span[0] + span[-1]) // 2
+        start = max(0, min(middle - side // 2, found.shape[d] - side))
+        box.append(slice(start, min(start + side, found.shape[d])))
+    return box[0], box[1]
+
+
+def _save(figure: Any, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, bbox_inches="tight", pad_inches=0.04)
+    return path

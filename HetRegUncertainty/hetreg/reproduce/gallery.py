@@ -1,0 +1,174 @@
+"""The paper's figures 2 to 7 and the training curves, of the runs of a reproduction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..registry import NETWORKS
+from . import figures
+from .book import Book
+from .config import source_label
+from .paper import paper_set, printed
+from .pictures import draw, middling, read_case, worst
+from .plan import OURS, Job
+from .runs import FAILURES, done, log_rows, run_folder, sentence
+from .scores import nanmean
+from .scoring import Scorer
+from .variants import VARIANTS
+
+NOISE, SPREADS = ("nll", "beta_nll", OURS), ("ours_sigma_z", "sigma_z", "voxelmorph_diff")
+Ready = dict[tuple[str, str], Job]  # (network, variant) -> its run with seed 0, finished
+
+
+def draw_all(book: Book, scorer: Scorer, planned: Sequence[Job]) -> tuple[dict[Path, str], list[str]]:
+    """({figure: caption}, notes): the paper's figures 2 to 7 as far as their runs are there, training curves.
+
+    A figure that cannot be drawn is a note.
+    """
+    if find_spec("matplotlib") is None:
+        return {}, ["The figures need matplotlib, which is not installed."]
+    trained = {(j.network, j.variant): j for j in planned if j.seed == 0 and _is_ready(j, scorer.folder)}
+    makers: tuple[Callable[[Book, Scorer, Ready], dict[Path, str]], ...]
+    makers = (_training, _contours, _noise, _spread, _failure)
+    drawn: dict[Path, str] = {}
+    notes = []
+    for maker in makers:
+        try:
+            drawn |= maker(book, scorer, trained)
+        except FAILURES as error:
+            notes.append(f"A figure was not drawn: {sentence(error)}")
+    return drawn, notes
+
+
+def _is_ready(job: Job, folder: Path) -> bool:
+    return job.config is None or done(folder, job) is not None
+
+
+def _path(scorer: Scorer, name: str) -> Path:
+    return scorer.folder / "figures" / f"{name}.png"
+
+
+def _table_variants(network: str, ready: Ready) -> list[str]:
+    """The methods of Table 1 that have a model, in its order."""
+    return [v for v in printed("1", "acdc", network) if (network, v) in ready]
+
+
+def _training(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
+    panels: dict[str, list[figures.Curve]] = {}
+    for network in book.config.networks:
+        curves = []
+        for variant in _table_variants(network, ready):
+            rows = log_rows(run_folder(scorer.folder, ready[network, variant]), "validation")
+            points = [(row["step"], row["dice"]) for row in rows if row.get("dice") is not None]
+            if points:
+                x, y = np.array(points, float).T
+                curves.append(figures.Curve(VARIANTS[variant].label, x, 100 * y))
+        if curves:
+            panels[NETWORKS[network].label] = curves
+    if not panels:
+        return {}
+    path = figures.training(panels, _path(scorer, "training"), "validation Dice (%)")
+    return {path: "Dice of the validation pairs during training, seed 0."}
+
+
+def _contours(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
+    """Figure 2; Figure 5 for 3D echo."""
+    return _methods(book, scorer, ready, {"echo3d": "figure5"}, "figure2", middling, "a middling test case")
+
+
+def _failure(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
+    """Figure 7."""
+
+    def choose(book: Book, source: str, network: str) -> str:
+        return worst(book, source, network, _table_variants(network, ready))
+
+    return _methods(
+        book, scorer, ready, {}, "figure7", choose, "the test case on which all methods fail most"
+    )
+
+
+def _methods(
+    book: Book,
+    scorer: Scorer,
+    ready: Ready,
+    names: Mapping[str, str],
+    otherwise: str,
+    choose: Callable[[Book, str, str], str],
+    what: str,
+) -> dict[Path, str]:
+    """One figure per source: a row for each network, a column for each method of Table 1."""
+    drawn = {}
+    for source in book.config.sources:
+        rows: dict[str, list[figures.Picture]] = {}
+        for network in book.config.networks:
+            case = _case(book, scorer, source, choose(book, source, network))
+            if case is not None:
+                variants = [("", "undeformed"), *((network, v) for v in _table_variants(network, ready))]
+                jobs = [ready[key] for key in variants if key in ready]
+                rows[NETWORKS[network].label] = [draw(case, j, scorer, book.label(source)) for j in jobs]
+        if rows:
+            name = names.get(paper_set(source, book.config), otherwise)
+            path = figures.contours(rows, _path(scorer, f"{name}-{source.replace(':', '-')}"))
+            drawn[path] = (
+                f"Figure {name[-1]}: moved images of {what}, {source_label(source)}, seed 0. Yellow: the "
+                "structure in the fixed image; blue: the moved one."
+            )
+    return drawn
+
+
+def _noise(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
+    """Figure 3; Figure 6 for 3D echo."""
+    parts: dict[str, dict[str, Any]] = {}
+    for source in book.config.sources:
+        network = next((n for n in book.config.networks if (n, OURS) in ready), "")
+        case = _case(book, scorer, source, middling(book, source, network)) if network else None
+        if case is not None:
+            name = "figure6" if paper_set(source, book.config) == "echo3d" else "figure3"
+            picture = draw(case, ready[network, OURS], scorer, book.label(source))
+            label = source_label(source).replace(", ", "\n")
+            parts.setdefault(name, {})[label] = (picture, _sparsification(book, source, network))
+    return {
+        figures.noise(rows, _path(scorer, name)): (
+            f"Figure {name[-1]}: noise SD and weight of ours on a middling test case, seed 0, and the mean "
+            "sparsification curves of all test cases and seeds; dashed: the best that is possible."
+        )
+        for name, rows in parts.items()
+    }
+
+
+def _sparsification(book: Book, source: str, network: str) -> list[figures.Curve]:
+    lines = []
+    for variant in NOISE:
+        found = [s.curves["sparsification_published"] for s in book.of(source, network, variant) if s.curves]
+        if found:
+            x = np.array(found[0]["fraction"])
+            for name, label, dashed in (("by_uncertainty", variant, False), ("oracle", "", True)):
+                y = nanmean(np.array([f[name] for f in found]), axis=0)
+                lines.append(figures.Curve(label and VARIANTS[label].label, x, y, dashed))
+    return lines
+
+
+def _spread(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
+    """Figure 4."""
+    rows: dict[str, list[figures.Picture]] = {}
+    network = book.config.networks[0]
+    variants = [v for v in SPREADS if (network, v) in ready]
+    for source in book.config.sources if variants else ():
+        name = middling(book, source, network) or worst(book, source, network, variants)
+        case = _case(book, scorer, source, name)
+        if case is not None:
+            pictures = [draw(case, ready[network, v], scorer, book.label(source)) for v in variants]
+            rows[source_label(source).replace(", ", "\n")] = pictures
+    if not rows:
+        return {}
+    path = figures.displacement_sd(rows, _path(scorer, "figure4"))
+    return {path: "Figure 4: SD of the displacement, seed 0; each map has its own scale."}
+
+
+def _case(book: Book, scorer: Scorer, source: str, name: str) -> Any:
+    return read_case(book, scorer, source, name) if name else None

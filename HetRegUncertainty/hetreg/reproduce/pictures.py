@@ -1,0 +1,100 @@
+"""Cases to be drawn: which ones, registered once more by the methods that a figure compares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..assemble import add_segmentation
+from ..evaluation.case import Case
+from ..evaluation.cases import list_cases
+from ..preprocess import resample_like
+from ..result import RegisterResult
+from .book import Book
+from .figures import Picture
+from .paper import PUBLISHED
+from .plan import OURS, Job
+from .scores import nanmean, series
+from .scoring import Scorer, evaluate_config
+from .variants import VARIANTS
+
+
+def middling(book: Book, source: str, network: str) -> str:
+    """The case whose DSC by ours lies in the middle; "" if ours was not run."""
+    means = _means(book, source, network, (OURS,))
+    ranked = sorted(means, key=means.__getitem__)
+    return ranked[len(ranked) // 2] if ranked else ""
+
+
+def worst(book: Book, source: str, network: str, variants: Sequence[str]) -> str:
+    """The case whose best DSC by any of the methods is lowest: all of them fail on it."""
+    means = {v: _means(book, source, network, (v,)) for v in variants}
+    cases = dict.fromkeys(case for found in means.values() for case in found)
+    best = {case: max(found.get(case, -math.inf) for found in means.values()) for case in cases}
+    return min(best, key=best.__getitem__) if best else ""
+
+
+def _means(book: Book, source: str, network: str, variants: Sequence[str]) -> dict[str, float]:
+    """{case: mean DSC over its slices and the seeds}."""
+    means: dict[str, list[float]] = {}
+    for variant in variants:
+        scores = [s for s in book.of(source, network, variant) if s.rows]
+        found = series(scores, PUBLISHED["dice"], book.label(source)) if scores else None
+        for (_, name), value in zip(found.units, found.over_seeds, strict=True) if found else ():
+            means.setdefault(name.rpartition("/")[0], []).append(float(value))
+    averaged = {case: float(nanmean(np.array(values))) for case, values in means.items()}
+    return {case: value for case, value in averaged.items() if not math.isnan(value)}
+
+
+def read_case(book: Book, scorer: Scorer, source: str, name: str) -> Case | None:
+    """A test case by its name."""
+    sources, _ = list_cases(evaluate_config(book.config, scorer.folder, source))
+    for item in sources:
+        if item.name == name or name.startswith(f"{item.name}_"):
+            found = [case for case in item.read() if case.name == name]
+            if found:
+                return found[0]
+    return None
+
+
+def draw(case: Case, job: Job, scorer: Scorer, label: int) -> Picture:
+    """The slice of a case with most of the label, registered by a job. Raises ValueError or OSError."""
+    result, fixed = scorer.register(job)(case), case.fixed
+    if result.moved_seg is None and case.moving_label is not None:
+        result = add_segmentation(result, fixed, case.moving_label, None)
+    truth = _mask(case, label)
+    carried = np.zeros_like(truth) if result.moved_seg is None else result.moved_seg.array == label
+    at = int(truth.sum(axis=(1, 2)).argmax()) if truth.any() else len(truth) // 2
+    moving = resample_like(case.moving, fixed)[0]
+    low, high = float(fixed.array.min()), float(fixed.array.max())
+    noise = None if job.config is None else result.noise_sd.array[at] / max(high - low, 1e-9)
+    return Picture(
+        VARIANTS[job.variant].label,
+        fixed.array[at],
+        moving[at],
+        result.moved.array[at],
+        truth[at],
+        carried[at],
+        noise,
+        None if job.config is None else result.snr_weight.array[at],
+        _spread(result, at),
+        float(fixed.spacing_mm[1] / fixed.spacing_mm[0]),
+        _dice(truth[at], carried[at]),
+    )
+
+
+def _mask(case: Case, label: int) -> np.ndarray:
+    if case.fixed_label is None:
+        return np.zeros(case.fixed.array.shape, bool)
+    return resample_like(case.fixed_label, case.fixed, nearest=True)[0] == label
+
+
+def _spread(result: RegisterResult, at: int) -> np.ndarray | None:
+    return None if result.displacement_sd_mm is None else result.displacement_sd_mm.array[at]
+
+
+def _dice(truth: np.ndarray, found: np.ndarray) -> str:
+    total = int(truth.sum()) + int(found.sum())
+    return f"DSC {200 * int((truth & found).sum()) / total:.1f} %" if total else ""

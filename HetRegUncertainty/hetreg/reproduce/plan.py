@@ -1,0 +1,153 @@
+"""The runs of a reproduction: which variant, network, seed and lambda, and in which folder. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..config import TrainConfig
+from ..registry import METHODS
+from .config import ALL, ReproduceConfig
+from .variants import VARIANTS
+
+OURS = "ours"
+_CONTROLS = ("constant", "oracle", "shuffled")
+_VALIDATIONS = 8  # of a run
+_SHORT_WARMUP = 10  # a run warms up for at most 1 / 10 of its steps
+Lambdas = Mapping[tuple[str, str], float]  # (network, variant that was swept) -> lambda
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run, or one baseline (network "", config None). name: its folder's, unique."""
+
+    name: str
+    network: str
+    variant: str
+    seed: int
+    config: TrainConfig | None
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        if self.config is None:
+            return VARIANTS[self.variant].label
+        return f"{self.network}, {self.variant}, lambda {self.config.smoothness:g}, seed {self.seed}"
+
+
+def split_file(folder: Path, seed: int | None = None) -> Path:
+    """The split that the runs with a seed train by; None: the real patients' alone, for the evaluation."""
+    return folder / ("split.json" if seed is None else f"split-seed{seed}.json")
+
+
+def chosen(config: ReproduceConfig, network: str) -> dict[str, str]:
+    """{variant: "" or why it is left out} of a network; of the baselines for network ""."""
+    found: dict[str, str] = {}
+    for name, variant in VARIANTS.items():
+        named = name in config.methods
+        fits = ALL in config.methods and (not variant.networks or network in variant.networks)
+        if bool(variant.method) != bool(network) or not (named or fits):
+            continue
+        oracle = bool(variant.method) and METHODS[variant.method].weight == "oracle"
+        found[name] = ""
+        if oracle and config.dataset != "phantom":
+            found[name] = "the true noise variance is known for the phantom alone"
+        if name == "unaugmented" and not named and config.dataset != "phantom":
+            del found[name]  # it is there to be compared with the oracle
+    return found
+
+
+def leader(variant: str) -> str:
+    """The variant whose lambda a variant takes: ablations and controls stay with ours."""
+    row = VARIANTS[variant]
+    controls = METHODS[row.method].weight in _CONTROLS
+    return OURS if row.options or controls else variant
+
+
+def swept(config: ReproduceConfig) -> list[tuple[str, str]]:
+    """(network, variant) for which lambda is chosen."""
+    if not config.sweep_lambda:
+        return []
+    pairs: list[tuple[str, str]] = []
+    for network in config.networks:
+        names = dict.fromkeys(leader(v) for v, reason in chosen(config, network).items() if not reason)
+        pairs += [(network, v) for v in names if "smoothness" in METHODS[VARIANTS[v].method].options]
+    return pairs
+
+
+def train_config(
+    config: ReproduceConfig, folder: Path, network: str, variant: str, seed: int, smoothness: float
+) -> TrainConfig:
+    """The training of one run."""
+    row = VARIANTS[variant]
+    base = TrainConfig(
+        dataset=config.dataset,
+        root=config.root,
+        kind=config.kind,
+        network=network,
+        size=config.size,
+        weight_mode=config.weight_mode,
+        smoothness=smoothness,
+        steps=config.budget,
+        warmup=min(TrainConfig.warmup, config.budget // _SHORT_WARMUP),
+        batch=config.batch,
+        crop=config.crop,
+        learning_rate=config.learning_rate,
+        decay=config.decay,
+        augment=config.augment,
+        phantoms=config.phantoms,
+        validate_every=max(1, config.budget // _VALIDATIONS),
+        seed=seed,
+        device=config.device,
+        split=str(split_file(folder, seed).absolute()),
+    )
+    return replace(base.for_method(row.method), **dict(row.options))
+
+
+def job(
+    config: ReproduceConfig, folder: Path, network: str, variant: str, seed: int, smoothness: float
+) -> Job:
+    """One run. Its name has the lambda, so that a run of the sweep is also the run of its seed."""
+    training = train_config(config, folder, network, variant, seed, smoothness)
+    named = "smoothness" in METHODS[VARIANTS[variant].method].options
+    text = f"-lambda{training.smoothness:g}" if named else ""
+    return Job(f"{network}-{variant}{text}-seed{seed}", network, variant, seed, training)
+
+
+def sweep_jobs(config: ReproduceConfig, folder: Path) -> list[Job]:
+    """The runs that lambda is chosen by, with seed 0."""
+    return [job(config, folder, n, v, 0, value) for n, v in swept(config) for value in config.lambdas]
+
+
+def jobs(config: ReproduceConfig, folder: Path, lambdas: Lambdas | None = None) -> list[Job]:
+    """Baselines first, then all runs of seed 0, of seed 1 ...; a variant that equals one before is left out.
+
+    lambdas: what a sweep chose; for the others it is `config.smoothness`.
+    """
+    found = [Job(name, "", name, 0, None) for name in chosen(config, "")]
+    for seed in range(config.seeds):
+        for network in config.networks:
+            made: dict[str, TrainConfig] = {}
+            for variant, reason in chosen(config, network).items():
+                if reason:
+                    continue
+                smoothness = (lambdas or {}).get((network, leader(variant)), config.smoothness)
+                run = job(config, folder, network, variant, seed, smoothness)
+                if run.config is not None and run.config not in made.values():
+                    made[variant] = run.config
+                    found.append(run)
+    return found
+
+
+def left_out(config: ReproduceConfig) -> dict[str, str]:
+    """{variant: reason} of those that cannot be run on this data."""
+    return {v: why for network in config.networks for v, why in chosen(config, network).items() if why}
+
+
+def duration(seconds: float) -> str:
+    """ "1 h 02 min", "3 min", "40 s"."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min" if seconds >= 60 else f"{seconds:.0f} s"

@@ -1,0 +1,123 @@
+"""What the runs scored, unit by unit (a test pair, or a slice of it), and the means over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Unit = tuple[str, str]  # (patient, name of the pair or slice)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of the tables. key: in a row of the evaluation, {label} for the structure's number; scale:
+    the row's value times this is shown; higher: True if more is better, None if
+    neither is; slices: a stack's slices are the
+    units, as published, otherwise the cases."""
+
+    label: str
+    key: str
+    higher: bool | None = False
+    scale: float = 1.0
+    digits: int = 2
+    slices: bool = False
+
+
+@dataclass(frozen=True)
+class Score:
+    """One run (or baseline: network "") on one source. rows: one per case, with "patient", "case" and
+    numbers; a case that failed has an "error". slices: the same for each slice of the cases that did not.
+    error: why there are no rows at all."""
+
+    network: str
+    variant: str
+    seed: int
+    source: str
+    rows: Sequence[dict[str, Any]] = ()
+    slices: Sequence[dict[str, Any]] = ()
+    error: str = ""
+    smoothness: float = math.nan
+    curves: dict[str, Any] = field(default_factory=dict)
+
+    def units(self, measure: Measure) -> list[dict[str, Any]]:
+        """The rows that have the measure; of a case that failed its own, so that it is counted."""
+        if not measure.slices:
+            return list(self.rows)
+        return [*self.slices, *(row for row in self.rows if row.get("error"))]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One measure of one method: units in a fixed order, their patients, and values (seeds, units)."""
+
+    units: list[Unit]
+    values: np.ndarray
+
+    @property
+    def patients(self) -> list[str]:
+        """The patient of each unit."""
+        return [patient for patient, _ in self.units]
+
+    @property
+    def over_seeds(self) -> np.ndarray:
+        """The mean over the seeds of each unit; NaN where no seed has a value."""
+        return nanmean(self.values, axis=0)
+
+    @property
+    def mean(self) -> float:
+        """The plain mean over all units, as published."""
+        return float(nanmean(self.over_seeds))
+
+    @property
+    def seed_sd(self) -> float:
+        """SD over the seeds of their means; NaN for one seed."""
+        means = nanmean(self.values, axis=1)
+        means = means[~np.isnan(means)]
+        return float(np.std(means, ddof=1)) if means.size > 1 else math.nan
+
+    @property
+    def missing(self) -> int:
+        """Units and seeds without a value: failed, or nothing to measure."""
+        return int(np.isnan(self.values).sum())
+
+
+def nanmean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
+    """The mean without NaN; NaN, and no warning, where there is nothing else."""
+    values = np.asarray(values, float)
+    known = ~np.isnan(values)
+    count = known.sum(axis=axis)
+    total = np.where(known, values, 0.0).sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def series(scores: Iterable[Score], measure: Measure, label: int) -> Series:
+    """The measure over the units of some scores of one method, one score per seed."""
+    key = measure.key.format(label=label)
+    tables = [
+        {_unit(row): measure.scale * _number(row.get(key)) for row in score.units(measure)}
+        for score in scores
+    ]
+    units = list(dict.fromkeys(unit for table in tables for unit in table))
+    values = [[table.get(unit, math.nan) for unit in units] for table in tables]
+    return Series(units, np.array(values, float).reshape(len(tables), len(units)))
+
+
+def _unit(row: dict[str, Any]) -> Unit:
+    return str(row.get("patient") or row["case"]), f"{row['case']}/{row.get('slice', '')}"
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+
+
+def label_of(scores: Iterable[Score], measure: Measure, labels: Sequence[int] = (2, 3)) -> int:
+    """The first of the labels (myocardium, cavity) that the rows have the measure of; the first if none."""
+    rows = [row for score in scores for row in score.units(measure)]
+    for label in labels:
+        if any(not math.isnan(_number(row.get(measure.key.format(label=label)))) for row in rows):
+            return label
+    return labels[0]

@@ -1,0 +1,146 @@
+"""One run or baseline measured on one source, by `evaluate`; what was measured is kept as rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..config import EvaluateConfig
+from ..evaluate import evaluate
+from ..evaluation.case import Case
+from ..model import RegistrationModel, sha256
+from ..progress import Progress, plain
+from ..register import register_pair
+from ..result import RegisterResult
+from .baselines import Elastix, undeformed
+from .config import ReproduceConfig
+from .elastix_worker import SETTINGS
+from .plan import Job, split_file
+from .runs import run_folder
+from .scores import Score
+
+Register = Callable[[Case], RegisterResult]
+
+
+def evaluate_config(config: ReproduceConfig, folder: Path, source: str) -> EvaluateConfig:
+    """The test pairs of a source: the real patients of split.json, or phantoms that no run trains on."""
+    name, _, kind = source.partition(":")
+    real = {"root": config.root, "split_file": str(split_file(folder))}
+    return EvaluateConfig(
+        dataset=name,
+        kind=kind or EvaluateConfig.kind,
+        phantoms=config.test_phantoms,
+        protocol=config.protocol,
+        device=config.device,
+        inverse=False,
+        **({} if kind else real),
+    )
+
+
+class Scorer:
+    """Measures jobs; a context manager, since elastix runs in a process that has to end."""
+
+    def __init__(self, config: ReproduceConfig, folder: Path) -> None:
+        self.config, self.folder = config, folder
+        self._elastix = Elastix(config.elastix_python)
+
+    def __enter__(self) -> Scorer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._elastix.__exit__(kind, error, trace)
+
+    def score(self, job: Job, source: str, error: str, progress: Progress) -> Score:
+        """The rows of a job on a source, from before or made now. error: why its training failed."""
+        smoothness = float("nan") if job.config is None else job.config.smoothness
+        empty = Score(job.network, job.variant, job.seed, source, error=error, smoothness=smoothness)
+        if error:
+            return empty
+        path = self.folder / "scores" / f"{job.name}--{source.replace(':', '-')}.json"
+        key = self._key(job, source)
+        kept = _load(path, key)
+        if kept is None:
+            told = Progress(lambda f, m: progress.report(f, f"{job.label}: {m}"), progress.cancelled)
+            kept = self._measure(job, source, told)
+            reasons = {row["error"] for row in kept["rows"]}
+            if "" not in reasons:  # nothing was measured: not kept, so that it is tried again
+                return replace(empty, rows=kept["rows"], error=" ".join(sorted(reasons)[:1]))
+            _save(path, {"key": key, **kept})
+        return replace(empty, rows=kept["rows"], slices=kept["slices"], curves=kept["curves"])
+
+    def register(self, job: Job) -> Register:
+        """How a job registers a case."""
+        if job.config is None:
+            return {"undeformed": undeformed, "elastix": self._elastix}[job.variant]
+        model = RegistrationModel.load(run_folder(self.folder, job) / "best.pt")
+        how = replace(
+            evaluate_config(self.config, self.folder, self.config.sources[0]).registration,
+            weight_mode=job.config.weight_mode,
+            gamma=job.config.gamma,
+        )
+
+        def register(case: Case) -> RegisterResult:
+            return register_pair(case.fixed, case.moving, model, how)
+
+        return register
+
+    def _key(self, job: Job, source: str) -> dict[str, Any]:
+        """What the rows depend on."""
+        settings = evaluate_config(self.config, self.folder, source).to_dict()
+        settings = {k: v for k, v in settings.items() if k not in ("device", "split_file")}
+        if job.config is not None:
+            return {"hetreg": __version__, "evaluate": settings} | {
+                "model": sha256(run_folder(self.folder, job) / "best.pt"),
+                "weight": [job.config.weight_mode, job.config.gamma],
+            }
+        return {"hetreg": __version__, "evaluate": settings} | (
+            {"elastix": SETTINGS} if job.variant == "elastix" else {}
+        )
+
+    def _measure(self, job: Job, source: str, progress: Progress) -> dict[str, Any]:
+        settings = evaluate_config(self.config, self.folder, source)
+        found = evaluate(settings, progress, register=self.register(job), pictures=False)
+        content = {"rows": found.rows, "slices": found.slices, "curves": found.curves}
+        return json.loads(json.dumps(plain(_lists(content))))
+
+
+def _lists(value: Any) -> Any:
+    """Arrays and numpy's numbers as plain ones, for JSON."""
+    if isinstance(value, dict):
+        return {k: _lists(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_lists(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return value
+
+
+def _load(path: Path, key: dict[str, Any]) -> dict[str, Any] | None:
+    """What was kept, if it was made of the same."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    same = isinstance(content, dict) and content.get("key") == json.loads(json.dumps(key))
+    return content if same else None
+
+
+def _save(path: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        partial.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: {error.strerror}.") from error

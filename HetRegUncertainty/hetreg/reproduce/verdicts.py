@@ -1,0 +1,130 @@
+"""The tests as tables and in words: Table 2, the controls, and every comparison of the paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..registry import NETWORKS
+from ..tables import Cell, Column, Table, number, p_value
+from .book import CONTROL, FIGURE3, MEASURES, Book
+from .comparisons import Comparison, tally
+from .config import source_label
+from .paper import main_table, paper_set, printed_p
+from .plan import OURS
+from .variants import VARIANTS
+
+LABELS = {2: "left-ventricular myocardium", 3: "left-ventricular cavity"}
+_TESTS = (
+    Column("Difference"),
+    Column("95 % interval"),
+    Column("p, published way"),
+    Column("p, patients (t)"),
+    Column("p, patients (Wilcoxon)"),
+    Column("p, Holm"),
+    Column("Units"),
+    Column("Patients"),
+    Column("Verdict"),
+)
+_RAW = ("Table", "Source", "Network", "Measure", "First", "Second", "Difference, paper", "Difference", "Low")
+_RAW += ("High", "p, published way", "p, patients (t)", "p, patients (Wilcoxon)", "p, Holm", "Units")
+_RAW += ("Patients", "Verdict")
+_HOW = (
+    "Differences are first minus second; interval and p (patients) are over patients, adjusted by Holm among "
+    "the comparisons of one network and measure. p, published way, takes every slice on its own."
+)
+
+
+def paired_tests(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
+    """Table 2: ours against MSE in DSC."""
+    data, rows = paper_set(source, book.config), []
+    for c in comparisons:
+        wanted = (source, "dice", OURS, "mse", main_table(data))
+        if (c.claim.source, c.claim.measure, c.claim.first, c.claim.second, c.claim.table) == wanted:
+            paper = _p(printed_p(data, c.claim.network))
+            rows.append((NETWORKS[c.claim.network].label, *_tests(c), paper))
+    columns = (Column("Network"), *_TESTS, Column("p, paper"))
+    return Table(columns, tuple(rows), f"Table 2: ours against MSE in DSC, {where(book, source)}", (_HOW,))
+
+
+def controls(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
+    """Does the weight help by its places, or as a constant would? Ours against its controls."""
+    found = [c for c in comparisons if c.claim.table == CONTROL and c.claim.source == source]
+    rows = [(*_pair(c), *_tests(c)) for c in found]
+    columns = (Column("Network"), Column("Pair"), Column("Measure"), *_TESTS)
+    return Table(columns, tuple(rows), f"Controls that the paper lacks, {where(book, source)}", (_HOW,))
+
+
+def claims(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
+    """The paper's own claims: ours against each other method, and all pairs of its Table 5."""
+    rows = []
+    for c in comparisons:
+        claimed = c.claim.first == OURS or c.claim.table == "5"
+        if c.claim.source == source and c.claim.table != CONTROL and claimed:
+            digits = MEASURES[c.claim.measure].digits
+            paper, here = (number(v, digits) for v in (c.claim.paper, c.difference))
+            cells = (paper, here, bounds(c.low, c.high, digits), _p(c.p_holm), c.verdict)
+            rows.append((c.claim.table, *_pair(c), *cells))
+    heads = ("Table", "Network", "Pair", "Measure", "Paper", "Here", "95 % interval", "p, Holm", "Verdict")
+    caption = f"Does the paper's ordering hold? {where(book, source)}"
+    return Table(tuple(Column(h) for h in heads), tuple(rows), caption, (_HOW,))
+
+
+def every_comparison(comparisons: Sequence[Comparison]) -> Table:
+    """All comparisons of the paper, with their tests and verdicts, as plain numbers."""
+    rows = []
+    for c in comparisons:
+        if c.claim.table != CONTROL:
+            names = (c.claim.table, c.claim.source, c.claim.network, c.claim.measure)
+            pair = (c.claim.first, c.claim.second, c.claim.paper, c.difference, c.low, c.high)
+            tests = (c.p_published, c.p_patients, c.p_wilcoxon, c.p_holm, c.units, c.patients, c.verdict)
+            rows.append((*names, *pair, *tests))
+    return Table(tuple(Column(h) for h in _RAW), tuple(rows), "Every comparison of the paper", (_HOW,))
+
+
+def verdict_lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """How many comparisons of each table and network hold, one line each; then those of ours alone."""
+    lines = []
+    keys = dict.fromkeys((c.claim.source, c.claim.table, c.claim.network) for c in comparisons)
+    for source, table, network in keys:
+        if table == CONTROL:
+            continue
+        key = (source, table, network)
+        found = [c for c in comparisons if (c.claim.source, c.claim.table, c.claim.network) == key]
+        name = f"Table {table}" if table != FIGURE3 else "Figure 3"
+        line = f"- {name}, {source_label(source)}, {NETWORKS[network].label}: {_counts(found)}"
+        mine = [c for c in found if c.claim.first == OURS and table != "5"]
+        lines.append(line + (f" Of ours alone: {_counts(mine)}" if 0 < len(mine) < len(found) else ""))
+    return lines
+
+
+def _counts(comparisons: Sequence[Comparison]) -> str:
+    counts = tally(comparisons)
+    parts = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
+    return f"of {sum(counts.values())} comparisons {parts}."
+
+
+def _pair(c: Comparison) -> tuple[str, str, str]:
+    pair = f"{VARIANTS[c.claim.first].label} - {VARIANTS[c.claim.second].label}"
+    return NETWORKS[c.claim.network].label, pair, MEASURES[c.claim.measure].label
+
+
+def _tests(c: Comparison) -> tuple[Cell, ...]:
+    digits = MEASURES[c.claim.measure].digits + 1
+    tests = [_p(p) for p in (c.p_published, c.p_patients, c.p_wilcoxon, c.p_holm)]
+    difference = number(c.difference, digits)
+    return (difference, bounds(c.low, c.high, digits), *tests, c.units, c.patients, c.verdict)
+
+
+def _p(p: float) -> str | None:
+    return None if math.isnan(p) else p_value(p)
+
+
+def bounds(low: float, high: float, digits: int) -> str:
+    """An interval in words; "" if there is none."""
+    return "" if math.isnan(low) else f"{number(low, digits)} to {number(high, digits)}"
+
+
+def where(book: Book, source: str) -> str:
+    """The data and the structure that a table is about."""
+    return f"{source_label(source)}, {LABELS[book.label(source)]}"
