@@ -30,6 +30,7 @@ LAYERS = {
         "hetreg.evaluation",
         "hetreg.report",
         "hetreg.report_figures",
+        "hetreg.reproduce",
     ],
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
@@ -47,6 +48,7 @@ LAYERS = {
 }
 # Inside layer 3 the runs build on each other in this direction only; training builds on none of them.
 CHAIN = {
+    "reproduce": {"evaluate", "evaluation", "register", "assemble", "training"},
     "evaluate": {"register", "evaluation", "report"},
     "report": {"evaluation", "report_figures"},
     "report_figures": {"evaluation"},
@@ -54,7 +56,7 @@ CHAIN = {
     "register": {"assemble", "refine"},
 }
 SLICER_SIDE = {"slicer", "qt", "ctk", "vtk", "PythonQt"}
-CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy", "monai", "matplotlib"}
+CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy", "monai", "matplotlib", "itk"}
 PANEL_PACKAGES = SLICER_SIDE | {"numpy", "SimpleITK", "scipy", "hetreg", "HetRegUncertaintyLib"}
 # As if these packages were not installed: no finder knows them.
 HIDE = """

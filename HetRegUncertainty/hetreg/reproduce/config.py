@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..config import DECAYS, DEVICES, TrainConfig
+from ..config import DECAYS, DEVICES, PROTOCOLS, TrainConfig
 from ..configbase import Config, option
 from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 from .variants import VARIANTS
 
 ALL = "all"
-PROTOCOLS = {"native": "files as they are", "published": "prepared as in the paper: 128 x 128, no spacing"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class ReproduceConfig(Config):
     root: str = option("", "folder of the data, or a CSV list of pairs")
     kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
     split: str = option("", "JSON file of the patients in training, validation and test (empty: 60/20/20)")
-    protocol: str = option("native", "how the test pairs are prepared", PROTOCOLS)
+    protocol: str = option("native", "published: 128 x 128 and min-max intensities, per slice", PROTOCOLS)
     networks: tuple[str, ...] = option(("voxelmorph",), "network architectures", NETWORKS)
     methods: tuple[str, ...] = option((ALL,), "methods, variants and baselines", (ALL, *VARIANTS))
     seeds: int = option(3, "runs of each method, with seeds 0, 1, 2, ...")

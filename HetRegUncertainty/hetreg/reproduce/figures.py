@@ -11,7 +11,7 @@ import numpy as np
 
 _TRUTH, _FOUND = "#ffd400", "#00c8ff"
 _MARGIN = 0.6  # of the structure's size, shown around it
-_DPI, _CELL = 130, 1.5  # inches per picture
+_DPI, _CELL, _BAR = 130, 1.6, 0.3  # inches per picture, share of one that a colour bar takes
 _COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#8e5ea2", "#e08e0b", "#4d4d4d", "#00a6a6", "#b0757c")
 
 
@@ -64,7 +64,7 @@ def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
 
 def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Path:
     """Fixed, moved, noise SD, weight, and the sparsification of each data set (Fig. 3, 6)."""
-    figure, axes = _grid(len(rows), 5, title=0.3, widths=(1, 1, 1.25, 1.25, 1.5))
+    figure, axes = _grid(len(rows), 5, title=0.3, widths=(1, 1, 1, 1, 1.3), bars=2)
     for line, (label, (picture, curves)) in zip(axes, rows.items(), strict=True):
         limits = _limits(picture.fixed)
         _show(line[0], picture.fixed, picture.aspect, limits=limits)
@@ -84,7 +84,7 @@ def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Pa
 def displacement_sd(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
     """Fixed, moving, then the displacement's SD of each method in one scale per row (Fig. 4)."""
     columns = 2 + max(len(row) for row in rows.values())
-    figure, axes = _grid(len(rows), columns, title=0.3, widths=(1, 1, *[1.25] * (columns - 2)))
+    figure, axes = _grid(len(rows), columns, title=0.3, bars=columns - 2)
     for line, (label, pictures) in zip(axes, rows.items(), strict=True):
         for axis in line:
             axis.set_axis_off()
@@ -111,11 +111,14 @@ def training(panels: Mapping[str, Sequence[Curve]], path: Path, ylabel: str) -> 
     return _save(figure, path)
 
 
-def _grid(rows: int, columns: int, title: float, widths: Sequence[float] = ()) -> tuple[Any, np.ndarray]:
+def _grid(
+    rows: int, columns: int, title: float, widths: Sequence[float] = (), bars: int = 0
+) -> tuple[Any, np.ndarray]:
+    """A figure and its axes (rows, columns). bars: columns that have a colour bar beside them."""
     from matplotlib.figure import Figure
 
     widths = tuple(widths) or (1,) * columns
-    size = (_CELL * sum(widths) + 0.3, (_CELL + title) * rows + 0.25)
+    size = (_CELL * (sum(widths) + _BAR * bars) + 0.5, (_CELL + title) * rows + 0.3)
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.02)
     return figure, figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
@@ -131,6 +134,8 @@ def _show(axis: Any, image: np.ndarray, aspect: float, *, limits: tuple[float, f
 
 
 def _map(axis: Any, values: np.ndarray | None, aspect: float, colours: str) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     if values is None:
         axis.text(0.5, 0.5, "none", ha="center", va="center", fontsize=7, transform=axis.transAxes)
         return
@@ -138,8 +143,10 @@ def _map(axis: Any, values: np.ndarray | None, aspect: float, colours: str) -> N
     low = float(values.min())
     shown = axis.imshow(values, cmap=colours, vmin=low, vmax=max(high, low + 1e-9), aspect=aspect)
     bar = axis.figure.colorbar(shown, cax=axis.inset_axes([1.03, 0.0, 0.045, 1.0]))
-    bar.ax.tick_params(labelsize=5, length=2, pad=1)
-    bar.formatter.set_useOffset(False)
+    bar.ax.tick_params(labelsize=5.5, length=2, pad=1)
+    bar.locator = MaxNLocator(5)
+    bar.formatter = FuncFormatter(lambda value, _: f"{value:.3g}")
+    bar.update_ticks()
 
 
 def _outline(axis: Any, mask: np.ndarray, colour: str) -> None:
