@@ -17,7 +17,7 @@ from hetreg import cli
 from hetreg.evaluation.case import Case
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
-from hetreg.reproduce import run, runs, scoring
+from hetreg.reproduce import documents, run, runs, scoring
 from hetreg.reproduce.baselines import Elastix, undeformed
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.plan import jobs
@@ -52,6 +52,12 @@ def made(tmp_path_factory) -> tuple[Path, dict[str, Path], list[tuple]]:
     folder, events = tmp_path_factory.mktemp("reproduced"), []
     files = reproduce(TINY, folder, emit=lambda kind, **fields: events.append((kind, fields)))
     return folder, files, events
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Without the figures, which take longer than such small runs."""
+    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
 
 
 def test_it_trains_tests_and_writes_tables_figures_and_a_readme(made):
@@ -98,10 +104,12 @@ def test_what_is_finished_is_not_made_again(made, monkeypatch):
     monkeypatch.setattr(scoring, "evaluate", refuse)
     again = reproduce(TINY, folder)
     assert again["README"].read_text(encoding="utf-8") == text
+    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
     more = replace(TINY, methods=("undeformed", "ours"))
     assert "MSE" not in reproduce(more, folder)["table1-phantom-mri2d.md"].read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_killed_reproduction_goes_on_and_ends_with_the_same_models(made, tmp_path):
     whole, _, _ = made
     with pytest.raises(Cancelled):
@@ -117,6 +125,7 @@ def test_a_killed_reproduction_goes_on_and_ends_with_the_same_models(made, tmp_p
         assert all(torch.equal(a, b) for a, b in zip(*(s.values() for s in states), strict=True))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_fails_is_a_row_with_its_error(tmp_path, monkeypatch):
     train = runs.train
 
@@ -137,6 +146,7 @@ def test_a_run_that_fails_is_a_row_with_its_error(tmp_path, monkeypatch):
     assert "out of memory" not in reproduce(TINY, tmp_path)["README"].read_text()  # tried again
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_loss_that_is_no_number_is_a_failed_run(tmp_path):
     files = reproduce(replace(TINY, methods=("mse",), learning_rate=1e30), tmp_path)
     assert "is not a finite number" in files["table1-phantom-mri2d.md"].read_text()
@@ -178,6 +188,7 @@ def test_it_runs_unattended_on_the_official_layouts(tmp_path, dataset, protocol)
     assert not set(trained["test"]) & set(trained["training"] + trained["validation"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_phantom_and_pairs_are_tested_apart_and_the_cavity_where_there_is_no_myocardium(tmp_path):
     for n in range(4):
         layouts.plain_pair(tmp_path / "pairs", f"p{n}", n)
@@ -200,6 +211,7 @@ def only_cavity(folder: Path) -> None:
         write_image(label.like(np.where(label.array == 3, 3, 0).astype(np.uint8), "seg"), path)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_sweep_takes_the_lambda_of_the_best_validation_score(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "best_score", lambda path: 0.9 if "lambda0.1-" in path.name else 0.8)
     config = replace(TINY, methods=("mse",), sweep_lambda=True, lambdas=(0.1, 0.5), budget=1, seeds=2)
@@ -224,7 +236,7 @@ def test_the_validation_score_is_the_best_dice_that_does_not_fold(tmp_path):
 
 
 def test_a_dry_run_lists_every_run_with_a_measured_time(tmp_path):
-    config = replace(TINY, budget=300, seeds=2)
+    config = replace(TINY, budget=300, seeds=2, batch=1)
     rows = estimate(config, tmp_path, Progress())
     assert [row["run"] for row in rows[:2]] == ["undeformed", RUNS[0]]
     assert len(rows) == 5
