@@ -34,7 +34,9 @@ def test_all_methods_are_every_row_of_the_papers_tables_and_the_controls():
     assert variants(found, "transmorph") == both
     assert variants(found, "voxelmorph") == both | SIGMA_Z | GAMMA
     assert variants(found, "") == {"undeformed", "elastix"}
-    assert set(METHODS) <= variants(found, "voxelmorph")
+    unsupervised = {name for name, method in METHODS.items() if not method.extra}
+    assert unsupervised <= variants(found, "voxelmorph")
+    assert "supervised" in variants(plan(methods=("all", "supervised")), "voxelmorph")
     assert len(found) == 2 + 2 * (len(both) * 2 + len(SIGMA_Z) + len(GAMMA))
     assert len({j.name for j in found}) == len(found)
 

@@ -46,7 +46,7 @@ def chosen(config: ReproduceConfig, network: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, variant in VARIANTS.items():
         named = name in config.methods
-        fits = ALL in config.methods and (not variant.networks or network in variant.networks)
+        fits = ALL in config.methods and _is_of_all(name, network)
         if bool(variant.method) != bool(network) or not (named or fits):
             continue
         oracle = bool(variant.method) and METHODS[variant.method].weight == "oracle"
@@ -56,6 +56,14 @@ def chosen(config: ReproduceConfig, network: str) -> dict[str, str]:
         if name == "unaugmented" and not named and config.dataset != "phantom":
             del found[name]  # it is there to be compared with the oracle
     return found
+
+
+def _is_of_all(name: str, network: str) -> bool:
+    """True if "all methods" has the variant with this network; not what learns from labels and truth."""
+    variant = VARIANTS[name]
+    if variant.method and METHODS[variant.method].extra:
+        return False
+    return not variant.networks or network in variant.networks
 
 
 def leader(variant: str) -> str:
