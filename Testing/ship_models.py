@@ -132,7 +132,7 @@ RECIPES = {
         (
             (
                 "paper",
-                TrainConfig(weight_mode="paper", learning_rate=5e-4, steps=2000, **REAL),
+                TrainConfig(weight_mode="paper", learning_rate=5e-4, steps=900, **REAL),
             ),
         ),
     ),

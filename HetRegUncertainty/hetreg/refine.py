@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .losses.base import LossInputs
+from .losses.base import LossInputs, image_mean
 from .losses.smoothness import mean_squared_gradient
 from .losses.snr_weighted import SNRWeightedMSE, data_weight
 from .model import Motion, RegistrationModel
@@ -17,7 +17,7 @@ from .progress import Progress
 from .spatial import resize
 
 SMOOTHNESS = 0.02
-ANCHOR = 3e-5  # the prior's weight beside the data term, chosen on phantoms that no benchmark uses
+ANCHOR = 1.0  # prior and data count alike at every voxel
 LEARNING_RATE = 0.1
 KERNEL_SIGMA_VOX = 1.5
 REWEIGHT_EVERY = 10
@@ -99,6 +99,7 @@ def optimise(
     descend, loss, weight = AdamStep(velocity), SNRWeightedMSE(), None
     log_variance = model.disp_log_variance(start)
     trust = None if log_variance is None else options.anchor * (-log_variance).exp()
+    noise = torch.zeros(())
 
     def current() -> Motion:
         step = gaussian_smooth(update, KERNEL_SIGMA_VOX)
@@ -109,11 +110,11 @@ def optimise(
             progress.step(n / options.iterations, f"Refining: iteration {n + 1} of {options.iterations}")
             motion = current()
             if weight is None or n % REWEIGHT_EVERY == 0:
-                weight = _weight(model, motion, fixed, options, mask)
+                weight, noise = _weight(model, motion, fixed, options, mask)
             data = loss(LossInputs(fixed, motion.moved, motion.disp, weight=weight))
             total = data + options.smoothness * mean_squared_gradient(motion.disp)
             if trust is not None:
-                total = total + (trust * (motion.disp - start.disp).square()).mean()
+                total = total + (noise * trust * (motion.disp - start.disp).square()).mean()
             (gradient,) = torch.autograd.grad(total * fixed.shape[0], update)
             with torch.no_grad():
                 update -= descend(gradient)
@@ -123,9 +124,11 @@ def optimise(
 
 def _weight(
     model: RegistrationModel, motion: Motion, fixed: Tensor, options: RefineOptions, mask: Tensor | None
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
+    """The data term's weight, and the mean noise variance of each image, which makes both terms alike."""
     with torch.no_grad():
         log_variance = model.log_variance(motion.moved, fixed)
         mask = None if mask is None else mask.expand_as(fixed)
         weight = data_weight(fixed, log_variance, mode=options.weight_mode, gamma=options.gamma, mask=mask)
-        return weight.nan_to_num(1.0)  # mode "released" has no value for gamma 0 or a constant ratio
+        noise = image_mean(log_variance.exp(), mask)
+        return weight.nan_to_num(1.0), noise  # mode "released" has no value for gamma 0 or a constant ratio
