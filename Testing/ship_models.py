@@ -51,6 +51,7 @@ class Recipe:
     network: NetworkConfig
     grid: GridConfig
     stages: tuple[tuple[str, TrainConfig], ...]
+    note: str = ""
 
 
 FOLDS, VALIDATION = 3, 4
@@ -88,6 +89,8 @@ ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=64, phantoms=120, validate_every=100)
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
 
+SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
+
 RECIPES = {
     "cine-mri-2d": Recipe(
         "Cine MRI, 2D (short axis)",
@@ -100,6 +103,7 @@ RECIPES = {
             ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
             ("noise", replace(NOISE, kind="mri2d", **REAL | {"real_share": 0.25, "phantoms": 1000})),
         ),
+        SHORTENED,
     ),
     "echo-2d": Recipe(
         "Echocardiography, 2D",
@@ -111,6 +115,7 @@ RECIPES = {
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
             ("noise", replace(NOISE, kind=ECHO.kind)),
         ),
+        SHORTENED,
     ),
     "echo-3d": Recipe(
         "Echocardiography, 3D",
@@ -129,12 +134,7 @@ RECIPES = {
         "Sunnybrook Cardiac Data, end-diastole and end-systole (CC0), and simulated short-axis MRI",
         NetworkConfig(),
         GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2),
-        (
-            (
-                "paper",
-                TrainConfig(weight_mode="paper", learning_rate=5e-4, steps=900, **REAL),
-            ),
-        ),
+        (("paper", TrainConfig(weight_mode="paper", learning_rate=5e-4, steps=900, **REAL)),),
     ),
 }
 
@@ -221,6 +221,8 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
         f"- Scores on the last stage's validation split: {scores}.",
         f"- SHA-256: `{card['sha256']}`",
     ]
+    if recipe.note:
+        lines.append(f"- Note: {recipe.note}")
     return "\n".join(lines) + "\n"
 
 
