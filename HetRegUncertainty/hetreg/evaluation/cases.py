@@ -14,6 +14,7 @@ from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.phantom import make_pair
 from ..datasets.reader import label_image
 from ..datasets.split import parts_by_seed, read_split
+from ..image import Image
 from ..preprocess import check_labels
 from ..registry import DATASETS, PHANTOMS, resolve
 from .case import Case
@@ -125,10 +126,24 @@ def _read(pair: PairFiles, config: EvaluateConfig, fault: str) -> list[Case]:
     if fault or pair.fixed is None or pair.moving is None:
         raise ValueError(fault or f"{pair.case} has no files: a pair of image files is accepted.")
     fixed, moving = read_voxels(pair.fixed), read_voxels(pair.moving)
-    labels = []
-    for path, image, role in ((pair.fixed_label, fixed, "fixed"), (pair.moving_label, moving, "moving")):
-        labels.append(None if path is None else label_image(path, pair.label_map))
-        if labels[-1] is not None:
-            check_labels(labels[-1], image, role)
-    case = Case(pair.case, pair.patient, fixed, moving, *labels, split=pair.split, note=pair.note)
+    fixed_label = _labels(pair.fixed_label, pair, fixed, "fixed")
+    moving_label = _labels(pair.moving_label, pair, moving, "moving")
+    case = Case(
+        pair.case,
+        pair.patient,
+        fixed,
+        moving,
+        fixed_label,
+        moving_label,
+        split=pair.split,
+        note=pair.note,
+    )
     return [case] if config.protocol == "native" else prepare(case, config.chosen_labels)
+
+
+def _labels(path: Path | None, pair: PairFiles, image: Image, role: str) -> Image | None:
+    if path is None:
+        return None
+    labels = label_image(path, pair.label_map)
+    check_labels(labels, image, role)
+    return labels

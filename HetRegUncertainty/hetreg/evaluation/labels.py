@@ -40,7 +40,7 @@ def label_numbers(
         raise ValueError(
             f"{case.name} has {len(there)} labels: at most {MOST_LABELS}, or a choice, are accepted."
         )
-    axis, spacing = choose_dimension(case.fixed)[1], case.fixed.spacing_mm[::-1]
+    axis, spacing = choose_dimension(case.fixed)[1], case.fixed.spacing_mm[::-1].tolist()
     truth = resample_like(case.fixed_label, case.fixed, nearest=True)[0]
     whole: dict[str, float] = {}
     rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]
@@ -63,7 +63,7 @@ def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> t
 
 
 def _of_stack(
-    masks: Masks, spacing: np.ndarray, axis: int, label: int, rows: list[dict[str, Any]]
+    masks: Masks, spacing: Sequence[float], axis: int, label: int, rows: list[dict[str, Any]]
 ) -> dict[str, float]:
     """The numbers of a stack's volume; those of its slices are added to their rows."""
     made, left_out = [], 0
@@ -79,7 +79,7 @@ def _of_stack(
     return _keyed(volume | means | {"slices": len(made), "slices_left_out": left_out}, label)
 
 
-def _numbers(masks: Masks, spacing: np.ndarray) -> dict[str, float]:
+def _numbers(masks: Masks, spacing: Sequence[float]) -> dict[str, float]:
     """By the corrected policy; distances before only those that a report shows."""
     truth, moved, before = masks
     distances = surface_distances(truth, moved, spacing)

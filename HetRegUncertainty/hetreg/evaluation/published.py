@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +43,7 @@ def prepare(case: Case, labels: Sequence[int] = ()) -> list[Case]:
 
 def _on_one_grid(case: Case) -> Case:
     """Everything on the grid of the fixed image."""
-    made = {}
+    made: dict[str, Any] = {}
     for name in ("moving", *_LABELS):
         image = getattr(case, name)
         if image is not None:
@@ -53,7 +55,8 @@ def _on_one_grid(case: Case) -> Case:
 def _change(case: Case, change: Callable[[Image, bool], Image]) -> Case:
     """Every image of the case changed; the second argument is True for labels."""
     images = {n: getattr(case, n) for n in (*_IMAGES, *_LABELS)}
-    return replace(case, **{n: change(i, n in _LABELS) for n, i in images.items() if i is not None})
+    changed: dict[str, Any] = {n: change(i, n in _LABELS) for n, i in images.items() if i is not None}
+    return replace(case, **changed)
 
 
 def _slices(case: Case, axis: int, labels: Sequence[int]) -> list[Case]:
@@ -65,7 +68,7 @@ def _slices(case: Case, axis: int, labels: Sequence[int]) -> list[Case]:
     for k in range(case.fixed.array.shape[axis]):
         at = _centre(case, axis, k, wanted)
         if at is not None:
-            cut = _change(case, lambda image, _, k=k, at=at: _window(image, axis, k, at))
+            cut = _change(case, partial(_window, axis, k, at))
             made.append(replace(cut, name=f"{case.name}_slice{k:02d}"))
     if not made:
         raise ValueError(f"{case.name} has no slice with label {wanted} in both frames: one is accepted.")
@@ -84,7 +87,7 @@ def _centre(case: Case, axis: int, k: int, label: int | None) -> tuple[int, ...]
     return tuple(round(float(v)) for v in where)
 
 
-def _window(image: Image, axis: int, k: int, centre: Sequence[int]) -> Image:
+def _window(axis: int, k: int, centre: Sequence[int], image: Image, is_label: bool) -> Image:
     """SIDE x SIDE pixels of one slice around the centre, inside the image where it is large enough, else with
     zeros around it."""
     array, start = image.array, np.zeros(3, int)

@@ -48,7 +48,7 @@ def _regions(truth: PhantomPair) -> dict[str, np.ndarray]:
 
 def _end_point_errors(truth: PhantomPair, result: RegisterResult) -> dict[str, float]:
     """epe_vox_myocardium, epe_mm_body, .. and the same _before, of no displacement."""
-    spacing, still = truth.fixed.spacing_mm[::-1], np.zeros_like(truth.disp_vox)
+    spacing, still = truth.fixed.spacing_mm[::-1].tolist(), np.zeros_like(truth.disp_vox)
     numbers = {}
     for region, mask in _regions(truth).items():
         for when, disp in (("", result.disp_vox), ("_before", still)):
