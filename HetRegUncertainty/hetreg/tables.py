@@ -25,7 +25,15 @@ class Spread:
     sd: float
 
 
-Cell = str | int | float | Spread | None
+@dataclass(frozen=True)
+class Interval:
+    """A cell, "0.80 to 0.88". CSV has it in two columns."""
+
+    low: float
+    high: float
+
+
+Cell = str | int | float | Spread | Interval | None
 
 
 @dataclass(frozen=True)
@@ -43,12 +51,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns and rows of cells; None and NaN are shown as a dash. caption and notes: sentences."""
+    """Columns and rows of cells; None and NaN are shown as a dash. caption and notes: sentences. by_row: each
+    row is of one quantity and its numbers have the same digits; whole ones are counts."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     caption: str = ""
     notes: tuple[str, ...] = ()
+    by_row: bool = False
 
     def __post_init__(self) -> None:
         wrong = [len(row) for row in self.rows if len(row) != len(self.columns)]
@@ -60,12 +70,17 @@ class Table:
 
 def metric_column(name: str, group: str = "") -> Column:
     """The column of a number of an evaluation: `hd_mm_2_before` is METRICS' "hd_mm" and the rest in words."""
-    stems = [stem for stem in METRICS if name == stem or name.startswith(f"{stem}_")]
-    if not stems:
-        return Column(name.replace("_", " "), group=group)
-    stem = max(stems, key=len)
-    words = [f"label {w}" if w.isdigit() else w for w in name[len(stem) + 1 :].split("_") if w]
+    stem, words = split_name(name)
+    if not stem:
+        return Column(" ".join(words), group=group)
+    words = [f"label {w}" if w.isdigit() else w for w in words]
     return Column(", ".join([METRICS[stem].label, *words]), None, METRICS[stem].better, group)
+
+
+def split_name(name: str) -> tuple[str, list[str]]:
+    """The name in METRICS that it begins with, "" if none, and the words after that."""
+    stem = max((s for s in METRICS if f"{name}_".startswith(f"{s}_")), key=len, default="")
+    return stem, [word for word in name[len(stem) :].split("_") if word]
 
 
 def number(value: float, digits: int | None = None) -> str:
@@ -96,17 +111,28 @@ def markdown(table: Table) -> str:
 
 
 def csv_text(table: Table) -> str:
-    """Numbers in full; nothing for what is absent; a column of `Spread` is followed by its SD."""
-    spread = [any(isinstance(r[i], Spread) for r in table.rows) for i in range(len(table.columns))]
+    """Numbers in full; nothing for what is absent; a column of `Spread` or `Interval` makes two."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    heads = [f"{c.group} {c.heading}".strip() for c in table.columns]
-    writer.writerow([h for head, s in zip(heads, spread, strict=True) for h in (head, f"{head} SD")[: 1 + s]])
-    for row in table.rows:
-        pairs = [(c.mean, c.sd) if isinstance(c, Spread) else (c, None) for c in row]
-        cells = [v for pair, s in zip(pairs, spread, strict=True) for v in pair[: 1 + s]]
-        writer.writerow(["" if v is None or (isinstance(v, float) and math.isnan(v)) else v for v in cells])
+    columns = [
+        _csv_column(f"{c.group} {c.heading}".strip(), [row[i] for row in table.rows])
+        for i, c in enumerate(table.columns)
+    ]
+    writer.writerow([head for heads, _ in columns for head in heads])
+    for cells in zip(*(cells for _, cells in columns), strict=True):
+        writer.writerow(["" if v is None or v != v else v for parts in cells for v in parts])
     return stream.getvalue()
+
+
+def _csv_column(heading: str, cells: Sequence[Cell]) -> tuple[list[str], list[tuple]]:
+    """Its headings and, for each row, as many values."""
+    if any(isinstance(c, Spread) for c in cells):
+        pairs = [(c.mean, c.sd) if isinstance(c, Spread) else (c, None) for c in cells]
+        return [heading, f"{heading} SD"], pairs
+    if any(isinstance(c, Interval) for c in cells):
+        pairs = [(c.low, c.high) if isinstance(c, Interval) else (c, None) for c in cells]
+        return [f"{heading} low", f"{heading} high"], pairs
+    return [heading], [(c,) for c in cells]
 
 
 def latex(table: Table, label: str = "") -> str:
@@ -166,10 +192,17 @@ def write_table(table: Table, stem: Path) -> dict[str, Path]:
 
 
 def _value(cell: Cell) -> float:
-    """The number of a cell; NaN if it has none."""
+    """The number that a cell is compared by; NaN if it has none."""
     if isinstance(cell, Spread):
         return cell.mean
     return float(cell) if isinstance(cell, int | float) else math.nan
+
+
+def _numbers(cell: Cell) -> tuple[float, ...]:
+    """All numbers of a cell."""
+    if isinstance(cell, Interval):
+        return cell.low, cell.high
+    return (cell.mean, cell.sd) if isinstance(cell, Spread) else (_value(cell),)
 
 
 def _digits(values: Sequence[float]) -> int:
@@ -180,19 +213,17 @@ def _digits(values: Sequence[float]) -> int:
     return max(0, 3 - math.floor(math.log10(max(known))))
 
 
-def _shown_digits(table: Table, column: int) -> int:
-    cells = [row[column] for row in table.rows]
-    spreads = [c.sd for c in cells if isinstance(c, Spread)]
-    digits = table.columns[column].digits
-    return _digits([*map(_value, cells), *spreads]) if digits is None else digits
+def _shown_digits(cells: Sequence[Cell], digits: int | None) -> int:
+    return _digits([v for c in cells for v in _numbers(c)]) if digits is None else digits
 
 
 def _text(cell: Cell, column: Column, digits: int) -> str:
     if cell is None or isinstance(cell, str):
         return ABSENT if cell is None else cell
-    if isinstance(cell, Spread):
-        mean, sd = number(cell.mean, digits), number(cell.sd, digits)
-        return mean if sd == ABSENT else f"{mean} ± {sd}"
+    if isinstance(cell, Spread | Interval):
+        first, second = (number(v, digits) for v in _numbers(cell))
+        sign = "±" if isinstance(cell, Spread) else "to"
+        return first if second == ABSENT else f"{first} {sign} {second}"
     return p_value(cell) if column.p else number(cell, digits)
 
 
@@ -215,12 +246,21 @@ def _body(table: Table, escape: Callable[[str], str], bold: str) -> list[list[st
     """The cells as text; the best of a column, as far as its digits show, in bold."""
     shown: list[list[str]] = [[] for _ in table.rows]
     for i, column in enumerate(table.columns):
-        digits = _shown_digits(table, i)
-        best = _best([row[i] for row in table.rows], column, digits)
+        cells = [row[i] for row in table.rows]
+        digits = _shown_digits(cells, column.digits)
+        best = "" if table.by_row else _best(cells, column, digits)
         for row, line in zip(table.rows, shown, strict=True):
-            text = _text(row[i], column, digits)
+            text = _by_row(row, i) if table.by_row else _text(row[i], column, digits)
             line.append(bold.format(escape(text)) if best and text.split(" ± ")[0] == best else escape(text))
     return shown
+
+
+def _by_row(row: Sequence[Cell], i: int) -> str:
+    """A cell with the digits that suit its row."""
+    if isinstance(row[i], int):
+        return str(row[i])
+    measured = [c for c in row if not isinstance(c, int)]
+    return _text(row[i], Column(""), _shown_digits(measured, None))
 
 
 def _best(cells: Sequence[Cell], column: Column, digits: int) -> str:

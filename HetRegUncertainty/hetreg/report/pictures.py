@@ -1,0 +1,198 @@
+"""A case drawn: one slice of its images, contours, noise SD, weight and deformation, as PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..assemble import apply_displacement
+from ..evaluation.case import Case
+from ..image import Image
+from ..preprocess import choose_dimension, resample_like
+from ..result import RegisterResult
+from .plots import ORANGE, WIDTH, drawn, figure_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FIXED, BEFORE, MOVED = "#35d0ff", "#ffb000", "#ff5fd2"  # contours, on grey
+_GRID_LINES = 24  # of the deformation grid, along the longer side
+_MARGIN = 0.9  # around the labels, in parts of their size
+Draw = Callable[["Axes"], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """One slice on the fixed grid: arrays (rows, columns), or None for what the case has not.
+
+    place: "slice 3 of 10", or "". moving, moving_label: before registration. noise_sd: units of fixed. disp:
+    (2, rows, columns), in the slice, voxels. spacing_mm: of a row and of a column.
+    """
+
+    place: str
+    fixed: np.ndarray
+    moving: np.ndarray
+    moved: np.ndarray
+    fixed_label: np.ndarray | None
+    moving_label: np.ndarray | None
+    moved_label: np.ndarray | None
+    noise_sd: np.ndarray | None
+    weight: np.ndarray | None
+    disp: np.ndarray
+    spacing_mm: tuple[float, float]
+
+
+def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
+    """The slice in which the label (0: all of them) of the fixed image is largest; without one, the middle."""
+    fixed, axis = case.fixed, choose_dimension(case.fixed)[1] or 0
+    truth, before = (_on_grid(i, fixed) for i in (case.fixed_label, case.moving_label))
+    moved = None
+    if case.moving_label is not None:
+        moved = apply_displacement(case.moving_label, fixed, result.disp_lps_mm, nearest=True)
+    count = fixed.array.shape[axis]
+    mask = np.zeros_like(fixed.array, bool) if truth is None else truth == label if label else truth > 0
+    area = mask.sum(axis=tuple(d for d in range(3) if d != axis))
+    at = int(area.argmax()) if area.any() else count // 2
+
+    def plane(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None or not np.isfinite(array).all() else array.take(at, axis)
+
+    rest = [d for d in range(3) if d != axis]
+    rows_mm, columns_mm = fixed.spacing_mm[::-1][rest]
+    return Cut(
+        f"slice {at + 1} of {count}" if count > 1 else "",
+        fixed.array.take(at, axis),
+        resample_like(case.moving, fixed)[0].take(at, axis),
+        result.moved.array.take(at, axis),
+        plane(truth),
+        plane(before),
+        plane(moved),
+        plane(result.noise_sd.array),
+        plane(result.snr_weight.array),
+        result.disp_vox[rest].take(at, axis + 1),
+        (float(rows_mm), float(columns_mm)),
+    )
+
+
+def _on_grid(label: Image | None, fixed: Image) -> np.ndarray | None:
+    return None if label is None else resample_like(label, fixed, nearest=True)[0]
+
+
+def case_picture(shown: Cut) -> bytes:
+    """Moving, fixed and moved with contours, noise SD, weight, and the deformation as a grid."""
+    box = _box(shown)
+    panels = [p for p in _panels(shown, box) if p is not None]
+    aspect = shown.spacing_mm[0] / shown.spacing_mm[1]
+    rows, (high, wide) = -(-len(panels) // 3), _size(box)
+    height = rows * (WIDTH / 3.3 * min(high * aspect / wide, 1.6) + 0.35) + 0.35
+    with figure_of(rows, 3, height, dpi=150) as (figure, axes):
+        for ax in axes:
+            ax.set_axis_off()
+        for ax, draw in zip(axes, panels, strict=False):
+            draw(ax)
+            ax.set(xlim=(box[1].start - 0.5, box[1].stop - 0.5), ylim=(box[0].stop - 0.5, box[0].start - 0.5))
+            ax.set_aspect(aspect)
+        _scale_bar(axes[0], shown, box)
+        _legend(figure, shown)
+        return drawn(figure, "png")
+
+
+def _box(shown: Cut) -> tuple[slice, slice]:
+    """Rows and columns around the labels, or the whole slice."""
+    shape = shown.fixed.shape
+    masks = [m > 0 for m in (shown.fixed_label, shown.moving_label) if m is not None and (m > 0).any()]
+    if not masks:
+        return slice(0, shape[0]), slice(0, shape[1])
+    where = np.argwhere(np.any(masks, axis=0)) * shown.spacing_mm  # a square in mm
+    low, high = where.min(axis=0), where.max(axis=0) + shown.spacing_mm
+    side, middle = (high - low).max() * (0.5 + _MARGIN), (low + high) / 2
+    start = np.maximum((middle - side) / shown.spacing_mm, 0).astype(int)
+    stop = np.minimum(np.ceil((middle + side) / shown.spacing_mm), shape).astype(int)
+    return slice(int(start[0]), int(stop[0])), slice(int(start[1]), int(stop[1]))
+
+
+def _size(box: tuple[slice, slice]) -> tuple[int, int]:
+    return box[0].stop - box[0].start, box[1].stop - box[1].start
+
+
+def _panels(s: Cut, box: tuple[slice, slice]) -> list[Draw | None]:
+    """How each panel is drawn; None for what the case has not."""
+    fixed_line, before_line = (s.fixed_label, FIXED, "-"), (s.moving_label, BEFORE, "-")
+    return [
+        _grey("Moving, before registration", s.moving, s.moving, fixed_line, before_line),
+        _grey("Fixed", s.fixed, s.fixed, fixed_line),
+        _grey("Moved", s.moved, s.moving, fixed_line, (s.moved_label, MOVED, "--")),
+        _map("Noise SD (intensity)", s.noise_sd, "inferno", None),
+        _map("SNR weight (0 to 1)", s.weight, "viridis", (0.0, 1.0)),
+        _deformation(s, box),
+    ]
+
+
+def _grey(title: str, image: np.ndarray, window: np.ndarray, *contours: tuple) -> Draw:
+    def draw(ax: Axes) -> None:
+        low, high = np.percentile(window, (1, 99.5))
+        ax.imshow(image, cmap="gray", vmin=low, vmax=high if high > low else low + 1)
+        for label, colour, style in contours:
+            for value in () if label is None else np.unique(label[label > 0]):
+                if not (label == value).all():
+                    ax.contour(label == value, [0.5], colors=colour, linestyles=style, linewidths=1.3)
+        ax.set_title(title)
+
+    return draw
+
+
+def _map(
+    title: str, image: np.ndarray | None, colours: str, window: tuple[float, float] | None
+) -> Draw | None:
+    if image is None:
+        return None
+
+    def draw(ax: Axes) -> None:
+        low, high = window or (0.0, float(np.percentile(image, 99.5)) or 1.0)
+        content = ax.imshow(image, cmap=colours, vmin=low, vmax=high)
+        ax.figure.colorbar(content, ax=ax, fraction=0.046, pad=0.03, extend="neither" if window else "max")
+        ax.set_title(title)
+
+    return draw
+
+
+def _deformation(s: Cut, box: tuple[slice, slice]) -> Draw:
+    def draw(ax: Axes) -> None:
+        step = max(1, max(_size(box)) // _GRID_LINES)
+        rows, columns = np.indices(s.fixed.shape) + s.disp
+        ax.imshow(s.moving, cmap="gray", alpha=0.6)
+        ax.plot(columns[::step].T, rows[::step].T, color=ORANGE, linewidth=0.7)
+        ax.plot(columns[:, ::step], rows[:, ::step], color=ORANGE, linewidth=0.7)
+        ax.set_title(f"Fixed grid as it lies in moving, every {step} voxels")
+
+    return draw
+
+
+def _legend(figure: Figure, s: Cut) -> None:
+    from matplotlib.lines import Line2D
+
+    kinds = (
+        (s.fixed_label, FIXED, "-", "labels of fixed"),
+        (s.moving_label, BEFORE, "-", "labels of moving, before"),
+        (s.moved_label, MOVED, "--", "labels of moving, moved"),
+    )
+    lines = [Line2D([], [], color=c, linestyle=d, label=t) for label, c, d, t in kinds if label is not None]
+    if lines:
+        legend = figure.legend(handles=lines, loc="outside lower center", ncols=3, frameon=True)
+        legend.get_frame().set(facecolor="#444444", edgecolor="none")
+        for text in legend.get_texts():
+            text.set_color("white")
+
+
+def _scale_bar(ax: Axes, s: Cut, box: tuple[slice, slice]) -> None:
+    """A round length of at most a quarter of the width, at the lower left."""
+    high, wide = _size(box)
+    longest = wide * s.spacing_mm[1] / 4
+    length_mm = max((n for n in (1, 2, 5, 10, 20, 50, 100) if n <= longest), default=1)
+    start, row = box[1].start + 0.05 * wide, box[0].stop - 0.06 * high
+    ax.plot([start, start + length_mm / s.spacing_mm[1]], [row, row], color="white", linewidth=2)
+    ax.text(start, row - 0.02 * high, f"{length_mm} mm", color="white", fontsize=8, va="bottom")
