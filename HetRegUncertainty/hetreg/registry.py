@@ -138,6 +138,9 @@ METRICS: dict[str, Metric] = {
     "inverse_consistency_vox": _metric(
         "deformation:inverse_consistency", "Inverse consistency (vox)", "Mean error of there and back again"
     ),
+    "inverse_consistency_mm": _metric(
+        "deformation:inverse_consistency", "Inverse consistency (mm)", "Mean error of there and back again"
+    ),
     "epe_vox": _metric(_EPE, "End-point error (vox)", "Mean distance to the true displacement"),
     "epe_mm": _metric(_EPE, "End-point error (mm)", "Mean distance to the true displacement"),
     "mse": _metric("deformation:similarity", "MSE", "Of fixed and moved; no measure of accuracy", ""),
@@ -150,7 +153,9 @@ METRICS: dict[str, Metric] = {
     "coverage68": _metric(_COVERAGE, "Coverage 68 %", "Residuals within 0.99 SD; 68 is right", ""),
     "coverage95": _metric(_COVERAGE, "Coverage 95 %", "Residuals within 1.96 SD; 95 is right", ""),
     "ence": _metric("calibration:ence", "ENCE", "Relative error of the promised SD, mean over bins"),
-    "spearman": _metric("calibration:spearman", "Spearman", "Rank correlation with the true noise", "high"),
+    "spearman": _metric(
+        "calibration:spearman", "Spearman", "Rank correlation of true and found variance", "high"
+    ),
 }
 
 PHANTOMS: dict[str, str] = {

@@ -1,9 +1,8 @@
-"""Tables of numbers as Markdown, CSV, LaTeX and HTML, one content for all four."""
+"""Tables of numbers as Markdown, CSV and LaTeX, and as text for other forms; names of the numbers."""
 
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 import re
@@ -15,6 +14,20 @@ from .registry import METRICS
 
 ABSENT = "–"
 _MOST_DIGITS = 6  # behind the decimal point; smaller numbers are written with an exponent
+OTHERS = {  # numbers of an evaluation that are no metrics
+    "displacement_mean_mm": "Mean displacement (mm)",
+    "displacement_max_mm": "Largest displacement (mm)",
+    "displacement_sd_mm": "Displacement SD (mm)",
+    "displacement_coverage68": "Displacement, coverage 68 %",
+    "displacement_coverage95": "Displacement, coverage 95 %",
+    "displacement_spearman": "Displacement, Spearman of SD and error",
+    "noise_sd_median": "Median noise SD",
+    "slices": "Slices",
+    "slices_left_out": "Slices left out",
+    "seconds": "Time (s)",
+    "peak_memory_mb": "Memory (MB)",
+}
+_PHRASES = {"true_variance": "true variance", "truth": "simulated noise"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,8 @@ class Column:
 @dataclass(frozen=True)
 class Table:
     """Columns and rows of cells; None and NaN are shown as a dash. caption and notes: sentences. by_row: each
-    row is of one quantity and its numbers have the same digits; whole ones are counts."""
+    row is of one quantity and its numbers have the same digits, for three significant ones; whole ones are
+    counts."""
 
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -71,15 +85,19 @@ class Table:
 def metric_column(name: str, group: str = "") -> Column:
     """The column of a number of an evaluation: `hd_mm_2_before` is METRICS' "hd_mm" and the rest in words."""
     stem, words = split_name(name)
-    if not stem:
-        return Column(" ".join(words), group=group)
-    words = [f"label {w}" if w.isdigit() else w for w in words]
-    return Column(", ".join([METRICS[stem].label, *words]), None, METRICS[stem].better, group)
+    rest = "_".join(words)
+    for key, phrase in _PHRASES.items():
+        rest = rest.replace(key, phrase)
+    parts = [f"label {part}" if part.isdigit() else part for part in rest.split("_") if part]
+    if stem in METRICS:
+        return Column(", ".join([METRICS[stem].label, *parts]), None, METRICS[stem].better, group)
+    return Column(", ".join([OTHERS[stem], *parts]) if stem else " ".join(words), group=group)
 
 
 def split_name(name: str) -> tuple[str, list[str]]:
-    """The name in METRICS that it begins with, "" if none, and the words after that."""
-    stem = max((s for s in METRICS if f"{name}_".startswith(f"{s}_")), key=len, default="")
+    """The name in METRICS or OTHERS that it begins with, "" if none, and the words after that."""
+    known = (stem for stem in (*METRICS, *OTHERS) if f"{name}_".startswith(f"{stem}_"))
+    stem = max(known, key=len, default="")
     return stem, [word for word in name[len(stem) :].split("_") if word]
 
 
@@ -90,7 +108,7 @@ def number(value: float, digits: int | None = None) -> str:
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if digits is None:
-        digits = _digits([value])
+        digits = _digits([value], 4)
     return f"{value:.2e}" if digits > _MOST_DIGITS else f"{value:.{digits}f}"
 
 
@@ -102,8 +120,8 @@ def p_value(p: float) -> str:
 def markdown(table: Table) -> str:
     """A pipe table; the groups are in front of the headings."""
     heads = [_escape_markdown(f"{c.group} {c.heading}".strip()) for c in table.columns]
-    rules = ["---" if _is_text(table, i) else "---:" for i in range(len(heads))]
-    body = _body(table, _escape_markdown, "**{}**")
+    rules = ["---" if is_text(table, i) else "---:" for i in range(len(heads))]
+    body = text_rows(table, _escape_markdown, "**{}**")
     lines = ["| " + " | ".join(row) + " |" for row in (heads, rules, *body)]
     words = [f"**{_escape_markdown(table.caption)}**", ""] if table.caption else []
     notes = [line for note in table.notes for line in ("", _escape_markdown(note))]
@@ -137,45 +155,19 @@ def _csv_column(heading: str, cells: Sequence[Cell]) -> tuple[list[str], list[tu
 
 def latex(table: Table, label: str = "") -> str:
     """A `table` environment in the style of booktabs, for pdfLaTeX too; text is escaped."""
-    body = _body(table, escape_latex, r"\textbf{{{}}}")
-    places = "".join("l" if _is_text(table, i) else "r" for i in range(len(table.columns)))
+    body = text_rows(table, escape_latex, r"\textbf{{{}}}")
+    places = "".join("l" if is_text(table, i) else "r" for i in range(len(table.columns)))
     lines = [r"\begin{table}", r"\centering"]
     lines += [rf"\caption{{{escape_latex(table.caption)}}}"] if table.caption else []
     lines += [rf"\label{{{label}}}"] if label else []
     lines += [rf"\begin{{tabular}}{{{places}}}", r"\toprule"]
-    if groups := _groups(table):
-        lines.append(
-            " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(g)}}}" for g, n in groups) + r" \\"
-        )
+    if above := group_spans(table):
+        lines.append(" & ".join(rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(g)}}}" for g, n in above) + r" \\")
     heads = [escape_latex(c.heading) for c in table.columns]
     lines += [" & ".join(heads) + r" \\", r"\midrule", *(" & ".join(row) + r" \\" for row in body)]
     lines += [r"\bottomrule", r"\end{tabular}"]
     lines += [rf"\par\smallskip {escape_latex(note)}" for note in table.notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
-
-
-def html_table(table: Table) -> str:
-    """A <table> in its <figure>; text columns have the class "text"."""
-    classes = [' class="text"' if _is_text(table, i) else "" for i in range(len(table.columns))]
-    parts = ['<figure class="table">']
-    parts += [f"<figcaption>{html.escape(table.caption)}</figcaption>"] if table.caption else []
-    parts.append('<div class="scroll"><table><thead>')
-    if groups := _groups(table):
-        parts.append(
-            "<tr>"
-            + "".join(f'<th colspan="{n}" class="group">{html.escape(g)}</th>' for g, n in groups)
-            + "</tr>"
-        )
-    heads = zip(table.columns, classes, strict=True)
-    parts.append(
-        "<tr>" + "".join(f"<th{k}>{html.escape(c.heading)}</th>" for c, k in heads) + "</tr></thead>"
-    )
-    for row in _body(table, html.escape, "<b>{}</b>"):
-        parts.append(
-            "<tr>" + "".join(f"<td{k}>{c}</td>" for c, k in zip(row, classes, strict=True)) + "</tr>"
-        )
-    notes = [f'<p class="note">{html.escape(note)}</p>' for note in table.notes]
-    return "\n".join([*parts, "</table></div>", *notes, "</figure>"]) + "\n"
 
 
 def write_table(table: Table, stem: Path) -> dict[str, Path]:
@@ -205,16 +197,16 @@ def _numbers(cell: Cell) -> tuple[float, ...]:
     return (cell.mean, cell.sd) if isinstance(cell, Spread) else (_value(cell),)
 
 
-def _digits(values: Sequence[float]) -> int:
-    """Behind the decimal point, for four significant ones of the largest; 0 if all are whole."""
+def _digits(values: Sequence[float], significant: int) -> int:
+    """Behind the decimal point, for that many significant ones of the largest; 0 if all are whole."""
     known = [abs(v) for v in values if math.isfinite(v)]
     if not known or max(known) == 0 or (all(v == int(v) for v in known) and max(known) < 1e6):
         return 0
-    return max(0, 3 - math.floor(math.log10(max(known))))
+    return max(0, significant - 1 - math.floor(math.log10(max(known))))
 
 
-def _shown_digits(cells: Sequence[Cell], digits: int | None) -> int:
-    return _digits([v for c in cells for v in _numbers(c)]) if digits is None else digits
+def _shown_digits(cells: Sequence[Cell], digits: int | None, significant: int = 4) -> int:
+    return _digits([v for c in cells for v in _numbers(c)], significant) if digits is None else digits
 
 
 def _text(cell: Cell, column: Column, digits: int) -> str:
@@ -227,11 +219,11 @@ def _text(cell: Cell, column: Column, digits: int) -> str:
     return p_value(cell) if column.p else number(cell, digits)
 
 
-def _is_text(table: Table, column: int) -> bool:
+def is_text(table: Table, column: int) -> bool:
     return any(isinstance(row[column], str) for row in table.rows)
 
 
-def _groups(table: Table) -> list[tuple[str, int]]:
+def group_spans(table: Table) -> list[tuple[str, int]]:
     """(heading, columns below it) from left to right; nothing if no column has one."""
     groups: list[tuple[str, int]] = []
     for column in table.columns:
@@ -242,7 +234,7 @@ def _groups(table: Table) -> list[tuple[str, int]]:
     return groups if any(name for name, _ in groups) else []
 
 
-def _body(table: Table, escape: Callable[[str], str], bold: str) -> list[list[str]]:
+def text_rows(table: Table, escape: Callable[[str], str], bold: str) -> list[list[str]]:
     """The cells as text; the best of a column, as far as its digits show, in bold."""
     shown: list[list[str]] = [[] for _ in table.rows]
     for i, column in enumerate(table.columns):
@@ -260,7 +252,7 @@ def _by_row(row: Sequence[Cell], i: int) -> str:
     if isinstance(row[i], int):
         return str(row[i])
     measured = [c for c in row if not isinstance(c, int)]
-    return _text(row[i], Column(""), _shown_digits(measured, None))
+    return _text(row[i], Column(""), _shown_digits(measured, None, 3))
 
 
 def _best(cells: Sequence[Cell], column: Column, digits: int) -> str:

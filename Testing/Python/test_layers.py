@@ -29,7 +29,6 @@ LAYERS = {
         "hetreg.evaluate",
         "hetreg.evaluation",
         "hetreg.report",
-        "hetreg.report_figures",
         "hetreg.reproduce",
     ],
     2.5: ["hetreg.model"],
@@ -50,8 +49,7 @@ LAYERS = {
 CHAIN = {
     "reproduce": {"evaluate", "evaluation", "register", "assemble", "training"},
     "evaluate": {"register", "evaluation", "report"},
-    "report": {"evaluation", "report_figures"},
-    "report_figures": {"evaluation"},
+    "report": {"evaluation", "assemble"},
     "evaluation": {"assemble"},
     "register": {"assemble", "refine"},
 }

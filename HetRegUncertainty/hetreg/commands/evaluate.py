@@ -28,10 +28,11 @@ def run(arguments: argparse.Namespace) -> None:
     config = config_from(arguments, EvaluateConfig)
     with output_folder(arguments.output):
         from ..evaluate import evaluate, write
+        from ..report.document import write_report
 
         emit = JsonLines(sys.stdout).event if arguments.json else _failures(Line())
         evaluation = evaluate(config, progress_for(arguments), emit=emit)
-        files = write(evaluation, arguments.output)
+        files = write(evaluation, arguments.output, write_report)
     summary = evaluation.summary
     if not arguments.json:
         print("\n".join(_lines(summary)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import map_coordinates
 
 JACOBIAN_FLOOR = 1e-3  # folded voxels count as the log of this
@@ -26,7 +25,7 @@ def end_point_error(
     disp: np.ndarray,
     true_disp: np.ndarray,
     mask: np.ndarray | None = None,
-    spacing_mm: Sequence[float] | None = None,
+    spacing_mm: ArrayLike | None = None,
 ) -> float:
     """Mean length of disp - true_disp, in voxels; in mm with the spacing of the axes, in their order.
 
@@ -39,7 +38,7 @@ def inverse_consistency(
     disp: np.ndarray,
     inverse: np.ndarray,
     mask: np.ndarray | None = None,
-    spacing_mm: Sequence[float] | None = None,
+    spacing_mm: ArrayLike | None = None,
 ) -> float:
     """Mean length of inverse(x) + disp(x + inverse(x)), 0 for an exact inverse; units as in
     `end_point_error`.
@@ -51,7 +50,7 @@ def inverse_consistency(
     return _mean_length(inverse + np.stack(there), mask, spacing_mm)
 
 
-def _mean_length(vectors: np.ndarray, mask: np.ndarray | None, spacing_mm: Sequence[float] | None) -> float:
+def _mean_length(vectors: np.ndarray, mask: np.ndarray | None, spacing_mm: ArrayLike | None) -> float:
     scale = np.ones(len(vectors)) if spacing_mm is None else np.asarray(spacing_mm, float)
     length = np.sqrt(np.einsum("c...,c->...", np.square(vectors), np.square(scale)))
     length = length if mask is None else length[mask]

@@ -7,16 +7,15 @@ one of 2D. In "px" every voxel is 1 wide, in mm it has its spacing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from .overlap import binarise
 
 
 def surface_distances(
-    truth: np.ndarray, found: np.ndarray, spacing_mm: Sequence[float], policy: str = "corrected"
+    truth: np.ndarray, found: np.ndarray, spacing_mm: ArrayLike, policy: str = "corrected"
 ) -> dict[str, float]:
     """Hausdorff distance (hd), its 95th percentile (hd95) and average surface distance (asd) in px and mm.
 
@@ -39,7 +38,7 @@ def surface_distances(
 
 
 def directed_distances(
-    truth: np.ndarray, found: np.ndarray, spacing: Sequence[float] | None = None
+    truth: np.ndarray, found: np.ndarray, spacing: ArrayLike | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distance of each surface voxel of truth to the surface of found, and the other way round.
 
@@ -50,7 +49,9 @@ def directed_distances(
         raise ValueError(f"Masks of shapes {truth.shape} and {found.shape}; the same shape is accepted.")
     steps = np.ones(truth.ndim) if spacing is None else np.asarray(spacing, float)
     if steps.shape != (truth.ndim,) or not (steps > 0).all():
-        raise ValueError(f"Spacing {spacing}: one positive number per axis is accepted, here {truth.ndim}.")
+        raise ValueError(
+            f"Spacing {steps.tolist()}: one positive number per axis is accepted, here {truth.ndim}."
+        )
     if not truth.any() or not found.any():
         return np.empty(0), np.empty(0)
     steps = steps[[n > 1 for n in truth.shape]] if max(truth.shape) > 1 else np.ones(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import numpy as np
 from ..evaluation.results import Evaluation
 from ..evaluation.summary import values
 from ..registry import METRICS
-from ..tables import Column, Interval, Spread, Table, html_table, metric_column, number, split_name
+from ..tables import Cell, Column, Interval, Spread, Table, metric_column, number, split_name
 from . import pictures, plots
-from .page import heading, keys, page, paragraph, picture, title
+from .page import heading, keys, page, paragraph, picture, table_figure, title
 
 _WORST = 10
 _LISTED = 100  # cases in the table of all; the rest is in metrics.csv
@@ -26,20 +26,27 @@ _SECTIONS = {  # by the module of the metric
     "deformation": "Deformation and images",
     "sparsification": "Noise variance",
     "calibration": "Noise variance",
+    "displacement": "Deformation and images",  # or the beginning of the name
+    "noise": "Noise variance",
 }
+_CASES, _PATIENTS = "over cases", "over patients"
 _KEYS = ("epe_mm_myocardium", "folding_percent", "coverage95_truth", "spearman_truth", "seconds")
 _IN_CASES = ("epe_mm_myocardium", "folding_percent", "ause_mask_normalised", "seconds")
 _SUMMARY = (
-    "The mean over patients gives each patient the same weight; its interval comes from drawing patients with "
-    "replacement (bootstrap). “Without” counts the cases that have no such number, failed ones too."
+    "The 95 % interval is that of the mean over patients, each with the same weight, and comes from drawing "
+    "patients with replacement (bootstrap). “Without” counts cases that lack the number, failed ones too."
+)
+_TRUTH = (
+    "“Simulated noise”: the predicted variance against the noise that the phantom really has. “True "
+    "variance”: the phantom's own variance against it, the best that is possible."
 )
 _SPARSIFICATION = (
-    "Mean over the cases. The nearer the blue line is to the oracle, the better the noise SD finds the voxels "
-    "of large error. A small area alone does not make the SD right: see the calibration."
+    "Mean over the cases. The nearer the blue line is to the oracle, the better the noise SD finds the "
+    "voxels of large error. A small area alone does not make the SD right: see the calibration."
 )
 _CALIBRATION = (
-    "On the dotted line the SD is right. The model promises too little noise where a curve is above it (left) "
-    "or below it (right)."
+    "On the dotted line the SD is right. The model promises too little noise where a curve is above it "
+    "(left) or below it (right)."
 )
 
 
@@ -62,6 +69,7 @@ def html_report(evaluation: Evaluation) -> str:
     name = f"Evaluation on {data}"
     drawable = find_spec("matplotlib") is not None
     parts = [title(name), paragraph(_lead(evaluation), "lead"), *_failures(evaluation.rows)]
+    parts += [paragraph(str(note), "note") for note in evaluation.summary.get("notes", [])]
     parts.append(keys(list(_key_numbers(evaluation))))
     parts += [] if drawable else [paragraph(_NO_PLOTS, "warning")]
     parts += _summary(evaluation)
@@ -73,8 +81,8 @@ def html_report(evaluation: Evaluation) -> str:
 def _lead(evaluation: Evaluation) -> str:
     config, summary = evaluation.config, evaluation.summary
     counts = summary["counts"]
-    words = f"{_count(counts['cases'], 'case')} of {_count(counts['patients'], 'patient')} (split {config.split}), "
-    words += f"{counts['failed'] or 'none'} failed."
+    words = f"{_count(counts['cases'], 'case')} of {_count(counts['patients'], 'patient')}, "
+    words += f"{counts['failed'] or 'none'} failed. Split {config.split}."
     words += f" Model {', '.join(summary['models'])}." if summary.get("models") else ""
     words += f" Refined on each pair, {config.refine} steps." if config.refine else ""
     return words + (f" Device {', '.join(summary['device'])}." if summary.get("device") else "")
@@ -90,7 +98,7 @@ def _failures(rows: Sequence[dict[str, Any]]) -> list[str]:
         return []
     text = f"{_count(len(failed), 'case')} failed and {'has' if len(failed) == 1 else 'have'} no numbers."
     table = Table((Column("Case"), Column("What went wrong")), failed, "Failed cases")
-    return [paragraph(text, "warning"), html_table(table)]
+    return [paragraph(text, "warning"), table_figure(table)]
 
 
 def _before(name: str, there: Any) -> str:
@@ -112,56 +120,60 @@ def _key_numbers(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
 
 
 def _summary(evaluation: Evaluation) -> list[str]:
-    """Tables of mean, spread and extremes, by section and by label."""
+    """Tables of mean, spread and extremes, by section and by label, the main label first."""
     numbers = evaluation.summary["cases"]
-    groups: dict[str, list[str]] = {}
+    hidden = {_before(name, numbers) for name in numbers}
+    groups: dict[str, list[str]] = {f"Label {evaluation.label}": []}
     for name in sorted(numbers, key=_rank):
-        if not (name.endswith("_before") and any(_before(other, [name]) for other in numbers)):
+        if name not in hidden:
             groups.setdefault(_section(name), []).append(name)
-    tables = (html_table(_statistics(group, names, evaluation)) for group, names in groups.items())
+    tables = (table_figure(_statistics(g, names, evaluation)) for g, names in groups.items() if names)
     return [heading("Summary"), paragraph(_SUMMARY), *tables]
 
 
-def _rank(name: str) -> tuple[bool, int]:
-    """Labels first, then in the order of METRICS."""
+def _rank(name: str) -> tuple[int, int]:
+    """Labels first, cost last, and else in the order of METRICS."""
     stem, _ = split_name(name)
-    return not _section(name).startswith("Label"), list(METRICS).index(stem) if stem else len(METRICS)
+    section = 0 if _section(name).startswith("Label") else 2 if _section(name) == "Cost" else 1
+    return section, list(METRICS).index(stem) if stem in METRICS else len(METRICS)
 
 
 def _section(name: str) -> str:
     stem, words = split_name(name)
-    if label := next((w for w in words if w.isdigit()), ""):
+    if label := next((word for word in words if word.isdigit()), ""):
         return f"Label {label}"
-    return _SECTIONS[METRICS[stem].target.split(".")[1].split(":")[0]] if stem else "Cost and others"
+    kind = METRICS[stem].target.split(".")[1].split(":")[0] if stem in METRICS else name.split("_")[0]
+    return _SECTIONS.get(kind, "Cost")
 
 
 def _statistics(section: str, names: list[str], evaluation: Evaluation) -> Table:
+    """A row for each number. A column that would say nothing is left out: "before" where no number has one,
+    "without" where none is missing, the mean over patients where each has one case."""
     cases, patients = evaluation.summary["cases"], evaluation.summary["patients"]
-    columns = (
-        Column("Number"),
-        Column("before"),
-        *(Column(h, group="over cases") for h in ("mean ± SD", "median", "min", "max", "cases", "without")),
-        *(Column(h, group="over patients") for h in ("mean ± SD", "95 % interval", "patients")),
-    )
-    rows = []
-    for name in names:
-        case, patient = cases[name], patients.get(name, {})
-        all_values = values(evaluation.rows, name)
-        low, high = (f(all_values) if case["n"] else math.nan for f in (np.nanmin, np.nanmax))
-        before = _before(name, cases)
-        words = metric_column(name).heading.replace(f", {section.lower()}", "").removesuffix(", after")
-        rows.append(
-            (
-                words,
-                cases[before]["mean"] if before else math.nan,
-                *(Spread(case["mean"], case["sd"]), case["median"], float(low), float(high)),
-                *(int(case["n"]), int(case["missing"])),
-                Spread(patient.get("mean", math.nan), patient.get("sd", math.nan)),
-                Interval(case["low"], case["high"]),
-                int(patient.get("n", 0)),
-            )
-        )
-    return Table(columns, tuple(rows), section, by_row=True)
+    counts = evaluation.summary["counts"]
+    known = {n: [v for v in values(evaluation.rows, n) if math.isfinite(v)] or [math.nan] for n in names}
+    before = {n: cases[b]["mean"] if (b := _before(n, cases)) else None for n in names}
+    several = counts["patients"] < counts["cases"]
+    choice: list[tuple[bool, str, str, Callable[[str], Cell]]] = [
+        (True, "", "Number", lambda n: _words(n, section)),
+        (any(v is not None for v in before.values()), "", "before", lambda n: before[n]),
+        (True, _CASES, "mean ± SD", lambda n: Spread(cases[n]["mean"], cases[n]["sd"])),
+        (True, _CASES, "median", lambda n: cases[n]["median"]),
+        (True, _CASES, "min", lambda n: float(min(known[n]))),
+        (True, _CASES, "max", lambda n: float(max(known[n]))),
+        (True, _CASES, "cases", lambda n: int(cases[n]["n"])),
+        (any(cases[n]["missing"] for n in names), _CASES, "without", lambda n: int(cases[n]["missing"])),
+        (several, _PATIENTS, "mean ± SD", lambda n: Spread(patients[n]["mean"], patients[n]["sd"])),
+        (True, _PATIENTS, "95 % interval", lambda n: Interval(cases[n]["low"], cases[n]["high"])),
+    ]
+    chosen = [(Column(head, group=group), cell) for wanted, group, head, cell in choice if wanted]
+    rows = tuple(tuple(cell(name) for _, cell in chosen) for name in names)
+    notes = (_TRUTH,) if any("truth" in name for name in names) else ()
+    return Table(tuple(column for column, _ in chosen), rows, section, notes, by_row=True)
+
+
+def _words(name: str, section: str) -> str:
+    return metric_column(name).heading.replace(f", {section.lower()}", "").removesuffix(", after")
 
 
 def _plots(evaluation: Evaluation) -> Iterator[str]:
@@ -171,7 +183,8 @@ def _plots(evaluation: Evaluation) -> Iterator[str]:
         words = metric_column(name).heading
         content = plots.before_after_plot(evaluation.rows, before, name, words)
         yield heading("Before and after")
-        yield picture(content, "svg", f"{words} of each case before and after registration")
+        caption = f"{words} of each case before and after registration"
+        yield picture(content, "svg", caption, size="half")
     if "sparsification" in curves or "reliability" in curves:
         yield heading("Uncertainty")
     if "sparsification" in curves:
@@ -187,7 +200,7 @@ def _pictures(evaluation: Evaluation) -> Iterator[str]:
         cut = pictures.cut(shown.case, shown.result, evaluation.label)
         score = number(shown.row.get(evaluation.ranked_by, math.nan))
         words = [f"{shown.role.capitalize()}: {shown.case.name}", cut.place]
-        words.append(f"{metric_column(evaluation.ranked_by).heading} {score}")
+        words.append(f"{metric_column(evaluation.ranked_by).heading}: {score}")
         yield picture(pictures.case_picture(cut), "png", ", ".join(w for w in words if w))
 
 
@@ -201,11 +214,11 @@ def _cases(evaluation: Evaluation) -> list[str]:
     known = [rows[n] for n in order if math.isfinite(rows[n].get(best, math.nan))]
     parts = [heading("Case by case")]
     if len(known) > _WORST:
-        parts.append(html_table(_case_table(known[:_WORST], names, f"The {_WORST} worst cases")))
+        parts.append(table_figure(_case_table(known[:_WORST], names, f"The {_WORST} worst cases")))
     note = "The numbers that are not here are in metrics.csv."
     if len(rows) > _LISTED:
         note = f"The first {_LISTED} of {len(rows)} cases; all are in metrics.csv."
-    return [*parts, html_table(_case_table(rows[:_LISTED], names, "All cases", note))]
+    return [*parts, table_figure(_case_table(rows[:_LISTED], names, "All cases", note))]
 
 
 def _case_table(rows: Sequence[dict[str, Any]], names: list[str], caption: str, note: str = "") -> Table:
@@ -218,13 +231,12 @@ def _definitions(numbers: dict[str, Any]) -> list[str]:
     stems = {split_name(name)[0] for name in numbers}
     rows = tuple((m.label, m.help) for stem, m in METRICS.items() if stem in stems)
     table = Table((Column("Number"), Column("Meaning")), rows)
-    return [heading("What the numbers are"), html_table(table)]
+    return [heading("What the numbers are"), table_figure(table)]
 
 
 def _record(summary: dict[str, Any]) -> list[str]:
-    """Configuration, versions and notes, so that the run can be repeated."""
+    """Configuration and versions, so that the run can be repeated."""
     content = {**summary.get("config", {}), **summary.get("versions", {})}
     rows = tuple((str(k), str(v)) for k, v in content.items() if v not in ("", None))
-    notes = tuple(str(note) for note in summary.get("notes", []))
-    table = Table((Column("Setting"), Column("Value")), rows, notes=notes)
-    return [heading("How it was run"), html_table(table)]
+    table = Table((Column("Setting"), Column("Value")), rows)
+    return [heading("How it was run"), table_figure(table)]

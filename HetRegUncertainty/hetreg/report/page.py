@@ -6,6 +6,8 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
+from ..tables import Table, group_spans, is_text, text_rows
+
 _TYPES = {"svg": "image/svg+xml", "png": "image/png"}
 
 _STYLE = """
@@ -17,18 +19,20 @@ h2 { font-size: 19px; margin: 40px 0 10px; padding-top: 14px; border-top: 1px so
 p { margin: 6px 0 10px; max-width: 76ch; }
 .lead { color: #4a545e; }
 .warning { border-left: 4px solid #d55e00; background: #fdf3ec; padding: 8px 12px; }
-.keys { display: flex; flex-wrap: wrap; gap: 10px; margin: 18px 0 6px; padding: 0; list-style: none; }
-.keys li { flex: 1 1 150px; border: 1px solid #d9dee3; border-radius: 6px; padding: 10px 14px; }
+.keys { display: grid; grid-template-columns: repeat(auto-fill, minmax(215px, 1fr)); gap: 10px;
+  margin: 18px 0 6px; padding: 0; list-style: none; }
+.keys li { border: 1px solid #d9dee3; border-radius: 6px; padding: 10px 14px; }
 .keys b { display: block; font-size: 24px; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .keys small { color: #4a545e; display: block; }
 figure { margin: 16px 0 26px; }
-figure img { max-width: 100%; height: auto; display: block; }
+figure img { width: 100%; height: auto; display: block; }
+figure.half img { width: 50%; }
 figcaption { font-weight: 600; margin-bottom: 6px; }
 .note { color: #4a545e; font-size: 13px; margin: 4px 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 4px 10px; vertical-align: top; white-space: nowrap; }
-th.text, td.text { text-align: left; white-space: normal; }
+th.text, td.text { text-align: left; white-space: normal; min-width: 9em; max-width: 46em; }
 thead th { border-bottom: 1.5px solid #1d2329; vertical-align: bottom; white-space: normal; }
 thead th.group { border-bottom: 1px solid #9aa5b0; text-align: center; }
 tbody tr { border-bottom: 1px solid #e7ebee; }
@@ -64,13 +68,13 @@ def title(text: str) -> str:
     return f"<h1>{escape(text)}</h1>"
 
 
-def picture(content: bytes, kind: str, caption: str, text: str = "") -> str:
-    """A figure with its picture inside; kind: "svg" or "png". text: a note below it."""
+def picture(content: bytes, kind: str, caption: str, text: str = "", size: str = "wide") -> str:
+    """A figure with its picture inside; kind: "svg" or "png". text: a note below it. size: "wide", "half"."""
     data = base64.b64encode(content).decode("ascii")
     note = f'<p class="note">{escape(text)}</p>' if text else ""
     alt = escape(caption, quote=True)
     source = f'<img alt="{alt}" src="data:{_TYPES[kind]};base64,{data}">'
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{source}{note}</figure>"
+    return f'<figure class="{size}"><figcaption>{escape(caption)}</figcaption>{source}{note}</figure>'
 
 
 def keys(numbers: Sequence[tuple[str, str, str]]) -> str:
@@ -90,3 +94,19 @@ def paragraph(text: str, kind: str = "") -> str:
 def heading(text: str) -> str:
     """The heading of a section."""
     return f"<h2>{escape(text)}</h2>"
+
+
+def table_figure(table: Table) -> str:
+    """A table in its figure, with caption and notes."""
+    kinds = [' class="text"' if is_text(table, i) else "" for i in range(len(table.columns))]
+    spans = "".join(f'<th colspan="{n}" class="group">{escape(g)}</th>' for g, n in group_spans(table))
+    heads = "".join(f"<th{k}>{escape(c.heading)}</th>" for c, k in zip(table.columns, kinds, strict=True))
+    lines = ['<figure class="table">']
+    lines += [f"<figcaption>{escape(table.caption)}</figcaption>"] if table.caption else []
+    lines += ['<div class="scroll"><table><thead>', f"<tr>{spans}</tr>" if spans else ""]
+    lines.append(f"<tr>{heads}</tr></thead><tbody>")
+    for row in text_rows(table, escape, "<b>{}</b>"):
+        cells = "".join(f"<td{k}>{c}</td>" for c, k in zip(row, kinds, strict=True))
+        lines.append(f"<tr>{cells}</tr>")
+    notes = [f'<p class="note">{escape(note)}</p>' for note in table.notes]
+    return "\n".join([*lines, "</tbody></table></div>", *notes, "</figure>"]) + "\n"

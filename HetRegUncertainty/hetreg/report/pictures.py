@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Cut:
 
 
 def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
-    """The slice in which the label (0: all of them) of the fixed image is largest; without one, the middle."""
+    """The slice in which the label (0: all of them) of the fixed image is largest, or else the middle one."""
     fixed, axis = case.fixed, choose_dimension(case.fixed)[1] or 0
     truth, before = (_on_grid(i, fixed) for i in (case.fixed_label, case.moving_label))
     moved = None
@@ -84,42 +84,42 @@ def _on_grid(label: Image | None, fixed: Image) -> np.ndarray | None:
 
 def case_picture(shown: Cut) -> bytes:
     """Moving, fixed and moved with contours, noise SD, weight, and the deformation as a grid."""
-    box = _box(shown)
-    panels = [p for p in _panels(shown, box) if p is not None]
+    shown = around_labels(shown)
+    panels = [p for p in _panels(shown) if p is not None]
     aspect = shown.spacing_mm[0] / shown.spacing_mm[1]
-    rows, (high, wide) = -(-len(panels) // 3), _size(box)
+    rows, (high, wide) = -(-len(panels) // 3), shown.fixed.shape
     height = rows * (WIDTH / 3.3 * min(high * aspect / wide, 1.6) + 0.35) + 0.35
     with figure_of(rows, 3, height, dpi=150) as (figure, axes):
         for ax in axes:
             ax.set_axis_off()
         for ax, draw in zip(axes, panels, strict=False):
             draw(ax)
-            ax.set(xlim=(box[1].start - 0.5, box[1].stop - 0.5), ylim=(box[0].stop - 0.5, box[0].start - 0.5))
-            ax.set_aspect(aspect)
-        _scale_bar(axes[0], shown, box)
+            ax.set(xlim=(-0.5, wide - 0.5), ylim=(high - 0.5, -0.5), aspect=aspect)
+        _scale_bar(axes[0], shown)
         _legend(figure, shown)
         return drawn(figure, "png")
 
 
-def _box(shown: Cut) -> tuple[slice, slice]:
-    """Rows and columns around the labels, or the whole slice."""
-    shape = shown.fixed.shape
+def around_labels(shown: Cut) -> Cut:
+    """The part around the labels, a square in mm where the slice is large enough; all without labels."""
     masks = [m > 0 for m in (shown.fixed_label, shown.moving_label) if m is not None and (m > 0).any()]
     if not masks:
-        return slice(0, shape[0]), slice(0, shape[1])
-    where = np.argwhere(np.any(masks, axis=0)) * shown.spacing_mm  # a square in mm
-    low, high = where.min(axis=0), where.max(axis=0) + shown.spacing_mm
+        return shown
+    step = np.array(shown.spacing_mm)
+    where = np.argwhere(np.any(masks, axis=0))
+    low, high = where.min(axis=0) * step, (where.max(axis=0) + 1) * step
     side, middle = (high - low).max() * (0.5 + _MARGIN), (low + high) / 2
-    start = np.maximum((middle - side) / shown.spacing_mm, 0).astype(int)
-    stop = np.minimum(np.ceil((middle + side) / shown.spacing_mm), shape).astype(int)
-    return slice(int(start[0]), int(stop[0])), slice(int(start[1]), int(stop[1]))
+    start = np.maximum((middle - side) / step, 0).astype(int)
+    stop = np.ceil((middle + side) / step).astype(int)
+    box = (..., slice(start[0], stop[0]), slice(start[1], stop[1]))
+    parts: dict[str, Any] = {}
+    for name in (f.name for f in fields(shown)):
+        if isinstance(array := getattr(shown, name), np.ndarray):
+            parts[name] = array[box]
+    return replace(shown, **parts)
 
 
-def _size(box: tuple[slice, slice]) -> tuple[int, int]:
-    return box[0].stop - box[0].start, box[1].stop - box[1].start
-
-
-def _panels(s: Cut, box: tuple[slice, slice]) -> list[Draw | None]:
+def _panels(s: Cut) -> list[Draw | None]:
     """How each panel is drawn; None for what the case has not."""
     fixed_line, before_line = (s.fixed_label, FIXED, "-"), (s.moving_label, BEFORE, "-")
     return [
@@ -128,14 +128,14 @@ def _panels(s: Cut, box: tuple[slice, slice]) -> list[Draw | None]:
         _grey("Moved", s.moved, s.moving, fixed_line, (s.moved_label, MOVED, "--")),
         _map("Noise SD (intensity)", s.noise_sd, "inferno", None),
         _map("SNR weight (0 to 1)", s.weight, "viridis", (0.0, 1.0)),
-        _deformation(s, box),
+        _deformation(s),
     ]
 
 
 def _grey(title: str, image: np.ndarray, window: np.ndarray, *contours: tuple) -> Draw:
     def draw(ax: Axes) -> None:
-        low, high = np.percentile(window, (1, 99.5))
-        ax.imshow(image, cmap="gray", vmin=low, vmax=high if high > low else low + 1)
+        low, high = _window(window)
+        ax.imshow(image, cmap="gray", vmin=low, vmax=high)
         for label, colour, style in contours:
             for value in () if label is None else np.unique(label[label > 0]):
                 if not (label == value).all():
@@ -143,6 +143,11 @@ def _grey(title: str, image: np.ndarray, window: np.ndarray, *contours: tuple) -
         ax.set_title(title)
 
     return draw
+
+
+def _window(image: np.ndarray) -> tuple[float, float]:
+    low, high = (float(v) for v in np.percentile(image, (1, 99.5)))
+    return low, high if high > low else low + 1.0
 
 
 def _map(
@@ -160,14 +165,15 @@ def _map(
     return draw
 
 
-def _deformation(s: Cut, box: tuple[slice, slice]) -> Draw:
+def _deformation(s: Cut) -> Draw:
     def draw(ax: Axes) -> None:
-        step = max(1, max(_size(box)) // _GRID_LINES)
+        step = max(1, max(s.fixed.shape) // _GRID_LINES)
         rows, columns = np.indices(s.fixed.shape) + s.disp
-        ax.imshow(s.moving, cmap="gray", alpha=0.6)
+        low, high = _window(s.moving)
+        ax.imshow(s.moving, cmap="gray", vmin=low, vmax=2 * high - low)  # dark behind the lines
         ax.plot(columns[::step].T, rows[::step].T, color=ORANGE, linewidth=0.7)
         ax.plot(columns[:, ::step], rows[:, ::step], color=ORANGE, linewidth=0.7)
-        ax.set_title(f"Fixed grid as it lies in moving, every {step} voxels")
+        ax.set_title(f"Fixed grid carried to moving ({step} voxels)")
 
     return draw
 
@@ -175,7 +181,7 @@ def _deformation(s: Cut, box: tuple[slice, slice]) -> Draw:
 def _legend(figure: Figure, s: Cut) -> None:
     from matplotlib.lines import Line2D
 
-    kinds = (
+    kinds: tuple[tuple[Any, str, Any, str], ...] = (
         (s.fixed_label, FIXED, "-", "labels of fixed"),
         (s.moving_label, BEFORE, "-", "labels of moving, before"),
         (s.moved_label, MOVED, "--", "labels of moving, moved"),
@@ -188,11 +194,12 @@ def _legend(figure: Figure, s: Cut) -> None:
             text.set_color("white")
 
 
-def _scale_bar(ax: Axes, s: Cut, box: tuple[slice, slice]) -> None:
+def _scale_bar(ax: Axes, s: Cut) -> None:
     """A round length of at most a quarter of the width, at the lower left."""
-    high, wide = _size(box)
+    high, wide = s.fixed.shape
     longest = wide * s.spacing_mm[1] / 4
     length_mm = max((n for n in (1, 2, 5, 10, 20, 50, 100) if n <= longest), default=1)
-    start, row = box[1].start + 0.05 * wide, box[0].stop - 0.06 * high
+    start, row = 0.05 * wide, 0.94 * high
     ax.plot([start, start + length_mm / s.spacing_mm[1]], [row, row], color="white", linewidth=2)
-    ax.text(start, row - 0.02 * high, f"{length_mm} mm", color="white", fontsize=8, va="bottom")
+    shade = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 1.5}
+    ax.text(start, row - 0.025 * high, f"{length_mm} mm", color="white", fontsize=8, va="bottom", bbox=shade)

@@ -1,0 +1,240 @@
+"""The report of an evaluation: one page that needs nothing else, and pictures of the right slice."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from builders import assert_sentence, tiny_model
+from hetreg import cli
+from hetreg.assemble import result_from_field
+from hetreg.config import EvaluateConfig, RegisterConfig
+from hetreg.datasets.phantom import make_pair
+from hetreg.evaluate import evaluate
+from hetreg.evaluation.case import Case
+from hetreg.image import Image
+from hetreg.register import register_pair
+from hetreg.report import document
+from hetreg.report.document import html_report, write_report
+from hetreg.report.page import table_figure
+from hetreg.report.pictures import around_labels, case_picture, cut
+from hetreg.report.plots import sparsification_plot
+from hetreg.tables import Column, Spread, Table, number
+
+CONFIG = EvaluateConfig(phantoms=4, phantom_size=32, inverse=False)
+BAD = "mri2d-50002"
+
+
+class Page(HTMLParser):
+    """The tags of a page that are open at its end, and what its tags hold."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def evaluation():
+    """Of four phantoms, one of which fails."""
+    model = tiny_model(rough=0.05)
+
+    def register(case):
+        if case.name == BAD:
+            raise ValueError("Label 7 < 8 & more.")
+        return register_pair(case.fixed, case.moving, model, RegisterConfig(inverse=False))
+
+    return evaluate(CONFIG, register=register)
+
+
+@pytest.fixture(scope="module")
+def text(evaluation):
+    return html_report(evaluation)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """No matplotlib is found."""
+    monkeypatch.setattr(document, "find_spec", lambda name: None)
+
+
+def plain(text: str) -> str:
+    return " ".join(re.sub(r"<[^>]*>", " ", text.split("</style>")[1]).split())
+
+
+def images(text: str) -> list[tuple[str, bytes]]:
+    found = re.findall(r'src="data:image/([a-z+]+);base64,([^"]+)"', text)
+    return [(kind, base64.b64decode(data)) for kind, data in found]
+
+
+def test_the_page_is_whole_and_needs_no_other_file_and_no_script(text):
+    page = Page(text)
+    assert not page.open
+    assert not {"script", "link", "iframe", "a"} & {tag for tag, _ in page.tags}
+    sources = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
+    assert len(sources) == 6  # before and after, two of uncertainty, three cases
+    assert all(source.startswith("data:image/") for source in sources)
+    assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
+    assert "url(" not in text.split("</style>")[0]
+
+
+def test_the_pictures_are_svg_and_png(text):
+    kinds = [kind for kind, _ in images(text)]
+    assert kinds == ["svg+xml"] * 3 + ["png"] * 3
+    for kind, content in images(text):
+        if kind == "png":
+            assert content.startswith(b"\x89PNG")
+        else:
+            assert ElementTree.fromstring(content).tag.endswith("svg")
+
+
+def test_the_same_evaluation_gives_the_same_plots(evaluation, text):
+    assert sparsification_plot(evaluation.curves) == images(text)[1][1]
+
+
+def test_a_failed_case_is_named_with_its_reason(text):
+    assert "4 cases of 4 patients, 1 failed." in plain(text)
+    assert f'<td class="text">{BAD}</td><td class="text">Label 7 &lt; 8 &amp; more.</td>' in text
+    assert "without" in text
+
+
+def test_the_numbers_are_those_of_the_summary(evaluation, text):
+    found = evaluation.summary["cases"]
+    dice, before = found["dice_2"], found["dice_2_before"]
+    assert f"Dice, label 2 {number(dice['mean'])} before: {number(before['mean'])}" in plain(text)
+    cells = f"{before['mean']:.3f} {dice['mean']:.3f} ± {dice['sd']:.3f} {dice['median']:.3f}"
+    assert f"Dice {cells}" in plain(text)
+    assert f"3 1 {dice['low']:.3f} to {dice['high']:.3f}" in plain(text)  # cases, without, interval
+
+
+def test_the_cases_that_are_drawn_are_named_with_their_score(evaluation, text):
+    for shown in evaluation.pictures:
+        score = number(shown.row["dice_2"])
+        assert f"{shown.role.capitalize()}: {shown.case.name}, Dice, label 2: {score}" in plain(text)
+
+
+def test_all_cases_are_listed_and_the_worst_first_where_they_are_many(evaluation, undrawn):
+    rows = [r | {"case": f"case{n}"} for n, r in enumerate(evaluation.rows * 4)]
+    many = html_report(replace(evaluation, rows=rows, pictures=[]))
+    worst = re.findall(r"case\d+", many.split("The 10 worst cases")[1].split("All cases")[0])
+    dice = {row["case"]: row.get("dice_2", np.nan) for row in rows}
+    assert len(worst) == 10
+    assert [dice[case] for case in worst] == sorted(v for v in dice.values() if np.isfinite(v))[:10]
+    assert all(f">case{n}<" in many.split("All cases")[1] for n in range(16))
+
+
+def test_without_matplotlib_the_tables_are_there_and_a_sentence(evaluation, undrawn):
+    text = html_report(evaluation)
+    assert not images(text)
+    assert "need the package matplotlib (pip install hetreg[report])" in text
+    assert "Dice" in text
+    assert "Best, median" not in text
+
+
+def test_a_tool_without_variance_and_data_without_labels(undrawn):
+    def still(case):
+        return result_from_field(case.fixed, case.moving, np.zeros((3, *case.fixed.array.shape)))
+
+    pair = make_pair("mri2d", 1, size=32)
+    shown = cut(Case("x", "x", pair.fixed, pair.moving), still(pair))
+    assert (shown.noise_sd, shown.weight, shown.fixed_label, shown.place) == (None, None, None, "")
+    assert around_labels(shown) is shown
+    assert case_picture(shown).startswith(b"\x89PNG")
+    text = html_report(evaluate(replace(CONFIG, phantoms=1), register=still))
+    assert "Noise variance" not in text
+    assert "1 case of 1 patient, none failed." in text
+
+
+def stack(axis: int) -> Case:
+    """Four slices along an axis of the array; the label 3 is largest in the third."""
+    pair = make_pair("mri2d", 0, size=32, slices=4)
+    labels = np.zeros_like(pair.fixed_label.array)
+    labels[1, 10:14, 10:14], labels[2, 10:20, 10:20], labels[3, 2:30, 2:30] = 3, 3, 1
+    images = (pair.fixed, pair.moving, pair.fixed_label.like(labels, "labels"), pair.moving_label)
+    matrix = np.diag([*np.roll([1.5, 1.5, 8.0], -axis), 1.0])
+    turned = [Image(np.ascontiguousarray(np.moveaxis(i.array, 0, axis)), matrix, i.name) for i in images]
+    return Case("x", "x", *turned)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_the_slice_with_most_of_the_label_is_cut(axis):
+    case = stack(axis)
+    result = register_pair(case.fixed, case.moving, tiny_model(rough=0.05), RegisterConfig(inverse=False))
+    shown = cut(case, result, 3)
+    assert shown.place == "slice 3 of 4"
+    for found, array in (
+        (shown.fixed, case.fixed.array),
+        (shown.fixed_label, case.fixed_label.array),
+        (shown.moving_label, case.moving_label.array),
+        (shown.noise_sd, result.noise_sd.array),
+        (shown.disp[0], result.disp_vox[1 if axis == 0 else 0]),
+    ):
+        assert np.array_equal(found, np.moveaxis(array, axis, 0)[2])
+    assert shown.spacing_mm == (1.5, 1.5)
+    assert cut(case, result, 1).place == "slice 4 of 4"
+
+
+def test_what_is_drawn_is_a_square_in_mm_around_the_labels():
+    shown = cut(stack(0), result_from_field(stack(0).fixed, stack(0).moving, np.zeros((3, 4, 32, 32))))
+    label = np.zeros((100, 60), np.uint8)
+    label[40:50, 28:32] = 1
+    large = replace(
+        shown,
+        **{n: np.zeros_like(label) for n in ("fixed", "moving", "moved", "moving_label", "moved_label")},
+        fixed_label=label,
+        disp=np.zeros((2, 100, 60)),
+        spacing_mm=(1.0, 2.0),
+    )
+    near = around_labels(large)
+    assert near.fixed_label.shape == (28, 14)  # 10 mm, and 0.9 times that on each side
+    assert near.disp.shape == (2, 28, 14)
+    assert near.fixed_label.sum() == 40
+
+
+def test_a_table_is_escaped_and_its_best_is_bold():
+    columns = (Column("Method"), Column("Dice", 2, "high", "A & B"))
+    table = Table(columns, (("<b>", Spread(0.9, 0.1)), ("x", 0.8)), "Of | all", ("Note <1>.",))
+    tree = ElementTree.fromstring(table_figure(table))
+    assert ["".join(c.itertext()) for c in tree.iter("td")] == ["<b>", "0.90 ± 0.10", "x", "0.80"]
+    assert [b.text for b in tree.iter("b")] == ["0.90 ± 0.10"]
+    assert [h.text for h in tree.iter("th")] == [None, "A & B", "Method", "Dice"]
+    assert tree.find("p").text == "Note <1>."
+
+
+def test_a_report_that_cannot_be_written_says_so(evaluation, undrawn, tmp_path):
+    with pytest.raises(OSError, match="report") as caught:
+        write_report(evaluation, tmp_path / "no" / "report.html")
+    assert_sentence(caught.value, "report.html could not be written")
+
+
+def test_the_command_writes_the_report(undrawn, tmp_path, capsys):
+    model = tmp_path / "tiny.pt"
+    tiny_model().save(model)
+    flags = [
+        "--phantoms",
+        "1",
+        "--phantom-size",
+        "32",
+        "--model",
+        str(model),
+        "--output",
+        str(tmp_path / "out"),
+    ]
+    assert cli.main(["evaluate", *flags]) == 0
+    capsys.readouterr()
+    assert "1 case of 1 patient" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
