@@ -130,7 +130,9 @@ def test_the_cases_that_are_drawn_are_named_with_their_score(evaluation, text):
 
 def test_all_cases_are_listed_and_the_worst_first_where_they_are_many(evaluation, undrawn):
     rows = [r | {"case": f"case{n}"} for n, r in enumerate(evaluation.rows * 4)]
-    many = html_report(replace(evaluation, rows=rows, pictures=[]))
+    summary = evaluation.summary | {"notes": ["What <to> know."]}
+    many = html_report(replace(evaluation, rows=rows, pictures=[], summary=summary))
+    assert '<p class="note">What &lt;to&gt; know.</p>' in many
     worst = re.findall(r"case\d+", many.split("The 10 worst cases")[1].split("All cases")[0])
     dice = {row["case"]: row.get("dice_2", np.nan) for row in rows}
     assert len(worst) == 10
