@@ -19,6 +19,7 @@ from slicer.util import VTKObservationMixin
 
 from HetRegUncertaintyLib import install, modelmenu, packages, reload, traininglayout, trainingsection
 from HetRegUncertaintyLib.dependencies import DependencyCard
+from HetRegUncertaintyLib.evaluationsection import EvaluationSection
 from HetRegUncertaintyLib.trainingdata import DataCheck
 from HetRegUncertaintyLib.trainingform import TrainingForm
 from HetRegUncertaintyLib.trainingparameters import (
@@ -48,7 +49,8 @@ class HetRegTraining(ScriptedLoadableModule):
             "noise.<ol><li>Choose the data. The phantom needs no files; for a folder click Check data and "
             "look at what was found.</li><li>Choose architecture, method and output folder, and click "
             "Start. Curves and a preview follow the training; it can be paused, stopped and continued."
-            "</li><li>Click Use in HetReg Uncertainty.</li></ol>The training runs in a process of its own: "
+            "</li><li>Click Evaluate to measure the model on pairs that it has not seen, and Use in HetReg "
+            "Uncertainty to register with it.</li></ol>The training runs in a process of its own: "
             "Slicer can be used meanwhile. Not for diagnosis or treatment decisions."
         )
         parent.acknowledgementText = _(
@@ -63,7 +65,8 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self.section = self.dataCheck = self._parameterNode = self._guiTag = None
+        self.logic = self.section = self.dataCheck = self.evaluation = None
+        self._parameterNode = self._guiTag = None
         self._entered = False
         self._source = None  # the data that the tables show
 
@@ -76,6 +79,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = HetRegTrainingLogic()
         self.section = TrainingSection(self.ui, self._onParameters)
+        self.evaluation = EvaluationSection(self.ui, self._onParameters, self.section.log)
         self.dataCheck = DataCheck(self.ui, self.section.log)
         self.ui.startButton.connect("clicked(bool)", self.onStart)
         self.ui.checkButton.connect("clicked(bool)", self.onCheck)
@@ -95,6 +99,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         """The panel goes away: stop with a checkpoint, let go of the scene."""
         self.dataCheck.cancel()
+        self.evaluation.close()
         self.section.close()
         self.setParameterNode(None)
         self.removeObservers()
@@ -122,6 +127,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             traininglayout.restore(self._parameterNode.formerLayout)
         self.setParameterNode(None)
         self.section.forgetScene()
+        self.evaluation.forgetScene()
 
     def onSceneEnd(self, caller, event):
         """Another scene is there."""
@@ -159,8 +165,9 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._source = None
             self.dataCheck.clear()
         if self._entered:
-            trainingsection.showLayout(p.trainingLayout and self.section.wanted, p)
+            traininglayout.follow(self._wantedLayout(), p)
             self.section.showInViews()
+            self.evaluation.showInViews()
         reason = self._missing(p)
         goesOn = canContinue(p.outputFolder)
         self.ui.startButton.enabled = not reason and not self.section.running
@@ -171,9 +178,29 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             else _("Start the training.")
         )
         self.section.say(reason)
+        self._showResult(p)
+
+    def _showResult(self, p):
+        """The section of the trained model."""
         model = trainingsection.modelOf(p.outputFolder)
         self.ui.useButton.enabled = bool(model)
         self.ui.modelFileLabel.text = model or _("No trained model in the output folder yet.")
+        self.evaluation.show(p.outputFolder, self._notToEvaluate(model))
+
+    def _notToEvaluate(self, model):
+        """Why Evaluate cannot be clicked, "" if it can."""
+        if not model:
+            return _("There is no trained model in the output folder yet.")
+        if self.section.running:
+            return _("A training is running: stop it first, or wait for its end.")
+        return install.reasonMissing()
+
+    def _wantedLayout(self):
+        """The layout that the views are to have, None for the user's own."""
+        if self.evaluation.wanted:
+            return traininglayout.EVALUATION_ID
+        wanted = self._parameterNode.trainingLayout and self.section.wanted
+        return traininglayout.LAYOUT_ID if wanted else None
 
     def _missing(self, p):
         """Why Start cannot be clicked, "" if it can."""
@@ -181,6 +208,8 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return _("Choose the folder of the data, or the phantom.")
         if not p.outputFolder:
             return _("Choose an output folder.")
+        if self.evaluation.running:
+            return _("An evaluation is running: cancel it first, or wait for its end.")
         try:
             trainConfig(p)
         except ValueError as error:
@@ -212,6 +241,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.section.running or self._missing(p):
             return
         with slicer.util.tryWithErrorDisplay(_("The training could not be started."), waitCursor=False):
+            self.evaluation.wanted = False
             self.section.start(self.logic.writeConfig(p, "run"), os.path.abspath(p.outputFolder))
 
     def onUse(self, _checked=False):

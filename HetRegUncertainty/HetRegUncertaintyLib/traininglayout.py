@@ -1,6 +1,6 @@
-"""The layout of a training: three curves at the left, the preview of one validation pair at the right.
+"""The layouts of the training panel: curves and preview of a training; plot and table of an evaluation.
 
-Its views are its own, so that the user's stay as they are.
+Their views are their own, so that the user's stay as they are.
 """
 
 import slicer
@@ -8,7 +8,8 @@ from slicer.i18n import tr as _
 
 from . import layout
 
-LAYOUT_ID = 8258
+LAYOUT_ID, EVALUATION_ID = 8258, 8259
+OURS = (LAYOUT_ID, EVALUATION_ID)
 PLOTS = ("HetRegTrainingLoss", "HetRegTrainingVarianceLoss", "HetRegTrainingValidation")
 SLICES = {
     "fixed": "HetRegTrainingFixed",
@@ -16,36 +17,50 @@ SLICES = {
     "noise_sd": "HetRegTrainingNoise",
     "weight": "HetRegTrainingWeight",
 }
+EVALUATION_PLOT, EVALUATION_TABLE = "HetRegEvaluationPlot", "HetRegEvaluationTable"
 
 
-def isShown():
+def isShown(which=LAYOUT_ID):
     """True while this layout is on the screen."""
-    return layout.current() == LAYOUT_ID
+    return layout.current() == which
 
 
-def show():
-    """Switch to the layout; returns the ID of the former one."""
-    former = layout.current()
-    manager = slicer.app.layoutManager()
-    if manager is not None:
-        node = manager.layoutLogic().GetLayoutNode()
-        if not node.IsLayoutDescription(LAYOUT_ID):
-            node.AddLayoutDescription(LAYOUT_ID, _description())
-        manager.setLayout(LAYOUT_ID)
-    return former
+def follow(wanted, parameters):
+    """Switch to one of the layouts, or (None) back to the one that was there before them."""
+    if wanted is None:
+        restore(parameters.formerLayout)
+    elif not isShown(wanted):
+        if layout.current() not in OURS:
+            parameters.formerLayout = layout.current()
+        _show(wanted)
 
 
 def restore(formerLayout):
-    """Switch back, if this layout still is on the screen."""
-    if isShown():
+    """Switch back, if one of these layouts still is on the screen."""
+    if layout.current() in OURS:
         standard = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
-        usable = formerLayout > 0 and formerLayout != LAYOUT_ID
+        usable = formerLayout > 0 and formerLayout not in OURS
         slicer.app.layoutManager().setLayout(formerLayout if usable else standard)
+
+
+def _show(which):
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    node = manager.layoutLogic().GetLayoutNode()
+    if not node.IsLayoutDescription(which):
+        node.AddLayoutDescription(which, _evaluation() if which == EVALUATION_ID else _description())
+    manager.setLayout(which)
 
 
 def plotViewNode(tag):
     """The node of one of the plot views, None before the layout was shown."""
     return slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLPlotViewNode")
+
+
+def tableViewNode(tag):
+    """The node of the table view, None before the layout was shown."""
+    return slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLTableViewNode")
 
 
 def sliceLogic(role):
@@ -66,6 +81,15 @@ def _description():
         f'<item splitSize="480"><layout type="vertical">{plots}</layout></item>'
         f'<item splitSize="520"><layout type="vertical">{top}{bottom}</layout></item></layout>'
     )
+
+
+def _evaluation():
+    table = (
+        f'<item splitSize="450"><view class="vtkMRMLTableViewNode" singletontag="{EVALUATION_TABLE}">'
+        f'<property name="viewlabel" action="default">{_("Cases")}</property></view></item>'
+    )
+    plot = _plot(EVALUATION_PLOT, _("Sparsification")).replace("<item>", '<item splitSize="550">', 1)
+    return f'<layout type="vertical" split="true">{plot}{table}</layout>'
 
 
 def _plot(tag, label):

@@ -7,7 +7,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import traininglayout, trainingplot, trainingpreview
+from . import trainingplot, trainingpreview
 from .trainingrun import MODEL, State, TrainingRun
 
 LOCKED = ("data", "model", "training")
@@ -227,12 +227,3 @@ def numbers(run):
 def _number(values):
     known = [value for value in values[-1:] if value is not None]
     return f"{known[0]:.4g}" if known else ""
-
-
-def showLayout(wanted, parameters):
-    """Switch to the training layout, or back to the layout that was there before."""
-    if wanted and not traininglayout.isShown():
-        parameters.formerLayout = traininglayout.show()
-        trainingpreview.showInViews()
-    elif not wanted:
-        traininglayout.restore(parameters.formerLayout)

@@ -1,0 +1,111 @@
+"""The evaluation of a run in the scene: a table of the cases with their means, and the sparsification plot.
+
+Each run folder has nodes of its own, so that runs can be compared; they are saved with the scene.
+"""
+
+import os
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from hetreg.tables import metric_column
+
+from . import traininglayout
+from .evaluationnumbers import STATISTICS
+
+ATTRIBUTE = "HetReg.Evaluation"
+COLORS = {"by_uncertainty": (0.84, 0.15, 0.16), "oracle": (0.12, 0.47, 0.71)}
+
+
+def show(numbers):
+    """Fill the nodes of a run's evaluation, and put them into the views of the layout if it is shown."""
+    table, chart = _fillTable(numbers), _fillChart(numbers)
+    view = traininglayout.tableViewNode(traininglayout.EVALUATION_TABLE)
+    if view is not None:
+        view.SetTableNodeID(table.GetID())
+    view = traininglayout.plotViewNode(traininglayout.EVALUATION_PLOT)
+    if view is not None:
+        view.SetPlotChartNodeID(chart.GetID() if chart is not None else None)
+
+
+def _fillTable(numbers):
+    node = _node("Table", numbers, "cases", _("cases"))
+    node.SetUseColumnTitleAsColumnHeader(True)
+    table = vtk.vtkTable()
+    below = {"mean": _("Mean"), "sd": _("SD"), "median": _("Median")}
+    texts = [_("Case"), _("Patient")], [_("Failed because")]
+    cases = [row.get("case", "") for row in numbers.rows] + [below[name] for name in STATISTICS]
+    _addTexts(table, texts[0][0], cases)
+    _addTexts(table, texts[0][1], [row.get("patient", "") for row in numbers.rows] + [""] * len(STATISTICS))
+    for name in numbers.names:
+        values = [_float(row.get(name)) for row in numbers.rows]
+        values += [_float(numbers.statistic(name, which)) for which in STATISTICS]
+        column = vtk.vtkDoubleArray()
+        column.SetName(metric_column(name).heading)
+        for value in values:
+            column.InsertNextValue(value)
+        table.AddColumn(column)
+    if any(row.get("error") for row in numbers.rows):
+        errors = [row.get("error", "") for row in numbers.rows]
+        _addTexts(table, texts[1][0], errors + [""] * len(STATISTICS))
+    node.SetAndObserveTable(table)
+    return node
+
+
+def _addTexts(table, name, values):
+    column = vtk.vtkStringArray()
+    column.SetName(name)
+    for value in values:
+        column.InsertNextValue(value or "")
+    table.AddColumn(column)
+
+
+def _float(value):
+    return float(value) if value not in (None, "") else float("nan")
+
+
+def _fillChart(numbers):
+    """The chart of the mean sparsification curve; None if no case has a predicted variance."""
+    curve = numbers.curve
+    if not curve:
+        return None
+    names = {"by_uncertainty": _("Most uncertain voxels first"), "oracle": _("Largest errors first (oracle)")}
+    table = _node("Table", numbers, "sparsification", _("sparsification"))
+    columns = np.array([curve["fraction"], *(curve[role] for role in names)], dtype=float).T
+    columns[:, 0] *= 100
+    axis = _("Voxels removed (%)")
+    slicer.util.updateTableFromArray(table, columns, [axis, *names.values()])
+    chart = _node("PlotChart", numbers, "sparsification", _("sparsification"))
+    for role, name in names.items():
+        series = _node("PlotSeries", numbers, role, name)
+        series.SetName(name)  # the legend shows it
+        series.SetAndObserveTableNodeID(table.GetID())
+        series.SetXColumnName(axis)
+        series.SetYColumnName(name)
+        series.SetPlotType(series.PlotTypeScatter)
+        series.SetMarkerStyle(series.MarkerStyleNone)
+        series.SetLineWidth(2.5)
+        series.SetColor(*COLORS[role])
+        if not chart.HasPlotSeriesNodeID(series.GetID()):
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle(_("Sparsification, mean of {n} cases").format(n=curve.get("cases", "?")))
+    chart.SetXAxisTitle(axis)
+    chart.SetYAxisTitle(_("Mean squared error of the rest"))
+    chart.SetLegendVisibility(True)
+    return chart
+
+
+def _node(className, numbers, role, name):
+    """The node of a role of this evaluation, made where the scene has none."""
+    key = f"{role}:{numbers.folder}"
+    for node in slicer.util.getNodesByClass(f"vtkMRML{className}Node"):
+        if node.GetAttribute(ATTRIBUTE) == key:
+            return node
+    run = os.path.basename(os.path.dirname(numbers.folder))
+    node = slicer.mrmlScene.AddNewNodeByClass(
+        f"vtkMRML{className}Node", slicer.mrmlScene.GenerateUniqueName(f"{run}, {name}")
+    )
+    node.SetAttribute(ATTRIBUTE, key)
+    return node

@@ -1,0 +1,146 @@
+"""The part of the training panel that evaluates the run's best model on the pairs held back for the test."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from . import evaluationnodes, evaluationnumbers, packages, traininglayout
+from .process import HetRegProcess
+
+
+class EvaluationSection:
+    """onChange() is called when an evaluation has started or ended and when the view is to change.
+
+    process: the QProcess to use, or what acts like one.
+    """
+
+    def __init__(self, ui, onChange, onLog, process=None):
+        self.ui, self._onChange, self._onLog = ui, onChange, onLog
+        self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
+        self._folder, self._problem, self._cancelled, self._closed = "", "", False, False
+        self._read, self._shown = (None, None), None
+        self.packageButton = packages.PackageButton(ui.reportPackageButton, onChange, self._say)
+        ui.evaluateButton.connect("clicked(bool)", self._onEvaluate)
+        ui.cancelEvaluationButton.connect("clicked(bool)", self._onCancel)
+        ui.reportButton.connect("clicked(bool)", self._onReport)
+        ui.evaluationLayoutCheckBox.connect("clicked(bool)", self._onLayout)
+
+    @property
+    def running(self):
+        """True from Evaluate to the end of the process."""
+        return self._process.running
+
+    @property
+    def wanted(self):
+        """True if table and plot are to be in the views."""
+        return self.ui.evaluationLayoutCheckBox.checked
+
+    @wanted.setter
+    def wanted(self, value):
+        self.ui.evaluationLayoutCheckBox.checked = value
+
+    def show(self, folder, reason):
+        """Bring the section in line with a run folder. reason: why nothing can be evaluated now."""
+        if folder != self._folder and not self.running:
+            self._folder, self._problem = folder, ""
+        numbers = self._numbers()
+        self.ui.evaluateButton.enabled = not reason and not self.running
+        self.ui.evaluateButton.toolTip = reason or _(
+            "Register the test pairs of this run, which the training has not seen, with its best model, and "
+            "measure the results."
+        )
+        for widget in (self.ui.cancelEvaluationButton, self.ui.evaluationProgressBar):
+            widget.visible = self.running
+        self.ui.evaluateButton.visible = not self.running
+        self.ui.evaluationLayoutCheckBox.enabled = numbers is not None
+        if numbers is None:
+            self.wanted = False
+        self._showReport()
+        if not self.running:
+            self._say(self._problem or self._text(numbers))
+
+    def showInViews(self):
+        """Table and plot of the evaluation, into the views of their layout while that is shown."""
+        if not traininglayout.isShown(traininglayout.EVALUATION_ID):
+            return
+        numbers = self._numbers()
+        if numbers is not None and self._shown is not numbers:
+            self._shown = numbers
+            evaluationnodes.show(numbers)
+
+    def forgetScene(self):
+        """The scene was closed: the nodes are gone."""
+        self._shown, self.wanted = None, False
+
+    def close(self):
+        """The panel goes away."""
+        self._closed = True
+        self._process.kill()
+
+    def _numbers(self):
+        """What was written last; read again only when it has changed."""
+        state = evaluationnumbers.state(self._folder)
+        if state != self._read[0]:
+            try:
+                self._read = state, evaluationnumbers.read(self._folder)
+            except ValueError as error:
+                self._read, self._problem = (state, None), str(error)
+        return self._read[1]
+
+    def _text(self, numbers):
+        if numbers is None:
+            return ""
+        text = evaluationnumbers.html(numbers)
+        if evaluationnumbers.isOutdated(self._folder):
+            text += "<br>" + _("The model has changed since: evaluate again.")
+        return text
+
+    def _showReport(self):
+        report = evaluationnumbers.reportOf(self._folder)
+        self.ui.reportButton.enabled = bool(report) and not self.running
+        self.ui.reportButton.toolTip = report or _("There is no report yet: it is made by Evaluate.")
+        self.packageButton.show(["matplotlib"])
+
+    def _say(self, text):
+        self.ui.evaluationLabel.text = text
+        self.ui.evaluationLabel.visible = bool(text)
+
+    def _onEvaluate(self, _checked=False):
+        with slicer.util.tryWithErrorDisplay(_("The evaluation could not be started."), waitCursor=False):
+            arguments = evaluationnumbers.arguments(self._folder)
+            self._problem, self._cancelled = "", False
+            self.ui.evaluationProgressBar.value = 0
+            self._process.start(arguments)
+            self._say(_("Reading the test pairs..."))
+            self._onChange()
+
+    def _onCancel(self, _checked=False):
+        self._cancelled = True
+        self._process.kill()
+
+    def _onReport(self, _checked=False):
+        openFile(evaluationnumbers.reportOf(self._folder))
+
+    def _onLayout(self, _checked=False):
+        self._onChange()
+
+    def _onEvent(self, content):
+        if self._closed:
+            return
+        if content["event"] == "progress":
+            self.ui.evaluationProgressBar.value = round(100 * float(content.get("fraction") or 0.0))
+            self._say(str(content.get("message", "")))
+        elif content["event"] == "case" and content.get("error"):
+            self._onLog(f"{content.get('case')}: {content['error']}")
+
+    def _onEnd(self, _code, problem):
+        if self._closed:
+            return
+        self._problem = _("The evaluation was cancelled.") if self._cancelled else problem
+        self.wanted = not self._problem
+        self._onChange()
+
+
+def openFile(path):
+    """Show a file with the program that the system has for it."""
+    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path))
