@@ -164,6 +164,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._source not in (None, self._dataSource(p)):
             self._source = None
             self.dataCheck.clear()
+        self._showResult(p)
         if self._entered:
             traininglayout.follow(self._wantedLayout(), p)
             self.section.showInViews()
@@ -178,7 +179,6 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             else _("Start the training.")
         )
         self.section.say(reason)
-        self._showResult(p)
 
     def _showResult(self, p):
         """The section of the trained model."""

@@ -21,7 +21,8 @@ SHOWN = (
     "dice_{label}",
     "hd95_mm_{label}",
     "asd_mm_{label}",
-    "epe_vox",
+    "epe_vox_myocardium",
+    "epe_vox_body",
     "folding_percent",
     "inverse_consistency_vox",
     "ause_mask_normalised",
@@ -72,7 +73,7 @@ def state(runFolder):
 
 
 def read(runFolder):
-    """The numbers of the evaluation of a run; None if there is none. Raises ValueError if they are damaged."""
+    """The numbers of the evaluation of a run; None if there is none. Raises ValueError if damaged."""
     folder = folderOf(runFolder)
     path = os.path.join(folder, SUMMARY)
     if not runFolder or not os.path.isfile(path):

@@ -1,6 +1,7 @@
-"""Stands for `python -m hetreg train` in tests of the panel: speaks the protocol, and trains nothing.
+"""Stands for `python -m hetreg train` and `evaluate` in tests of the panel: speaks the protocol, no more.
 
-argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "deaf" to stop, "messy", "slow".
+argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "deaf" to stop, "messy", "slow",
+"failing" (an evaluation of which one case fails), "empty" (there is nothing to evaluate).
 """
 
 import json
@@ -58,8 +59,44 @@ def preview(output, step):
     say("preview", step=step, folder=str(folder))
 
 
+def evaluate():
+    """Three cases; dice_2 is 0.6, 0.7, 0.8, the first one missing if it is to fail."""
+    output = after("--output")
+    if MODE == "empty":
+        say("error", message="No case is in split 'test': at least one is accepted.")
+        sys.exit(2)
+    rows = []
+    for n in range(3):
+        say("progress", fraction=n / 3, message=f"Case {n + 1} of 3: a{n}")
+        time.sleep(0.3 if MODE == "slow" else 0.02)
+        failed = MODE == "failing" and n == 0
+        row = {"case": f"a{n}", "patient": "a", "split": "test", "error": "no image" if failed else ""}
+        rows.append(row | ({} if failed else {"dice_2": 0.6 + n / 10, "dice_2_before": 0.5}))
+        say("case", **rows[-1])
+    output.mkdir(parents=True, exist_ok=True)
+    lines = [
+        f"{r['case']},a,test,{r['error']},{r.get('dice_2', '')},{r.get('dice_2_before', '')}" for r in rows
+    ]
+    head = "case,patient,split,error,dice_2,dice_2_before"
+    (output / "metrics.csv").write_text("\n".join([head, *lines]) + "\n")
+    failures = {r["case"]: r["error"] for r in rows if r["error"]}
+    counts = {"cases": 3, "failed": len(failures), "patients": 1}
+    means = {"dice_2": {"mean": 0.7, "sd": 0.1, "median": 0.7, "n": 3}}
+    means["dice_2_before"] = {"mean": 0.5, "sd": 0.0, "median": 0.5, "n": 3}
+    curve = {"fraction": [0.0, 0.5], "by_uncertainty": [0.2, 0.1], "oracle": [0.2, 0.05], "cases": 3}
+    summary = {"counts": counts, "label": 2, "failed": failures, "cases": means}
+    summary["curves"] = {"sparsification": curve}
+    (output / "summary.json").write_text(json.dumps(summary))
+    (output / "report.html").write_text("<html></html>")
+    say("result", summary=summary, files={})
+
+
 def main():
-    assert sys.argv[1:4] == ["-m", "hetreg", "train"], sys.argv
+    assert sys.argv[1:3] == ["-m", "hetreg"], sys.argv
+    if sys.argv[3] == "evaluate":
+        evaluate()
+        return
+    assert sys.argv[3] == "train", sys.argv
     config, output = json.loads(after("--config").read_text(encoding="utf-8")), after("--output")
     if "--dry-run" in sys.argv:
         pair = {
