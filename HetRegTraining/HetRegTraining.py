@@ -178,7 +178,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if goesOn
             else _("Start the training.")
         )
-        self.section.say(reason)
+        self.section.say(reason, os.path.abspath(p.outputFolder))
 
     def _showResult(self, p):
         """The section of the trained model."""

@@ -42,8 +42,10 @@ class Numbers:
 
     @property
     def names(self):
-        """The numbers' names, in the order of the file."""
-        return [name for name in (self.rows[0] if self.rows else {}) if name not in TEXTS]
+        """The numbers' names: those of the main label, then the others in the order of the file."""
+        names = [name for name in (self.rows[0] if self.rows else {}) if name not in TEXTS]
+        label = str(self.summary.get("label"))
+        return sorted(names, key=lambda name: label not in name.split("_"))
 
     @property
     def curve(self):
@@ -124,7 +126,7 @@ def arguments(runFolder):
 def html(numbers):
     """Counts, failures and the means of the numbers that matter most, for the panel."""
     counts = numbers.summary["counts"]
-    text = _("{cases} test cases of {patients} patients, {failed} failed.").format(
+    text = _("Test cases: {cases}, patients: {patients}, failed: {failed}.").format(
         cases=counts.get("cases"), patients=counts.get("patients"), failed=counts.get("failed")
     )
     failures = "".join(

@@ -128,7 +128,7 @@ class TrainingRun:
         if code == 2:
             return problem
         kept = _("The checkpoint in the output folder was kept: Continue goes on from there.")
-        return problem + (" " + kept if canContinue(self.folder) else "")
+        return f"{problem.rstrip('.')}. {kept}" if canContinue(self.folder) else problem
 
 
 def canContinue(folder):

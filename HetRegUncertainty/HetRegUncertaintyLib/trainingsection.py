@@ -22,7 +22,7 @@ class TrainingSection:
         self.ui, self._onChange = ui, onChange
         self.run = TrainingRun(self._onRun, self.log, process)
         self._guard, self._closed = CloseGuard(self._mayClose), False
-        self._seen, self._preview, self._reason = (State.IDLE, 0), 0, ""
+        self._seen, self._preview, self._said = (State.IDLE, 0), 0, ""
         self.wanted = False  # curves and preview in the views, also of a run that has ended
         self._timer = qt.QTimer()
         self._timer.setInterval(REFRESH_MS)
@@ -40,7 +40,7 @@ class TrainingSection:
     def start(self, configFile, folder):
         """Train with a configuration file into a run folder."""
         self.ui.logText.plainText = ""
-        self._preview, self._reason = 0, ""
+        self._preview, self._said = 0, ""
         trainingpreview.remove()
         self.wanted = True
         window = slicer.util.mainWindow()
@@ -62,11 +62,12 @@ class TrainingSection:
         if text and not self._closed:
             self.ui.logText.appendPlainText(text)
 
-    def say(self, reason):
-        """What is missing before Start, in the status line, while nothing else is to be said there."""
-        if not self.running and reason != self._reason:
-            self._reason = reason
-            self._status(reason or self.run.outcome)
+    def say(self, reason, folder=None):
+        """What is missing before Start, else how the run in this folder (None: the last one) ended."""
+        outcome = self.run.outcome if folder in (None, self.run.folder) else ""
+        if not self.running and (reason or outcome) != self._said:
+            self._said = reason or outcome
+            self._status(self._said)
 
     def showInViews(self):
         """Bring curves and preview in line with the run, while they are wanted."""
@@ -103,6 +104,7 @@ class TrainingSection:
         self.wanted = bool(self.run.curves.steps)  # nothing to see of a run that could not begin
         self.showInViews()
         self.log(self.run.outcome)
+        self._said = self.run.outcome
         self._status(self.run.outcome)
         if self.run.failed:
             slicer.util.errorDisplay(self.run.outcome, windowTitle=_("The training failed"))

@@ -60,7 +60,7 @@ class SelfTest:
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLPlotSeriesNode"), 0)
 
     def test_train(self):
-        """A short training on a small phantom, started by the button, ends with a model."""
+        """A short training on a small phantom, started by the button, ends with a model, which is tested."""
         if install.reasonMissing():
             logging.warning("PyTorch is not installed: the training itself was not tested.")
             return
@@ -73,6 +73,9 @@ class SelfTest:
             self.assertTrue(panel.ui.useButton.enabled)
             curves = panel.section.run.curves
             self.assertLess(curves.validation_loss[-1], curves.validation_loss[0])
+            panel.ui.evaluateButton.click()
+            self._waitFor(lambda: not panel.evaluation.running)
+            self.assertIn("failed: 0", panel.ui.evaluationLabel.text)
 
     def _panel(self):
         slicer.util.selectModule("HetRegTraining")

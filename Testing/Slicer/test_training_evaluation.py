@@ -57,7 +57,7 @@ def test_needsATrainedModel(training):
 def test_tableOfTheCasesAndTheirMeans(trained, fake):
     evaluate(trained)
     text = trained.ui.evaluationLabel.text
-    assert "3 test cases of 1 patients, 0 failed." in text
+    assert "Test cases: 3, patients: 1, failed: 0." in text
     assert "Dice, label 2" in text
     for number in ("0.5000", "0.7000", "0.1000"):  # before, mean, SD
         assert number in text
@@ -106,7 +106,7 @@ def test_secondTimeFillsTheSameNodes(trained, fake):
 def test_failedCaseIsARowWithItsReason(trained, fake):
     fake("failing")
     evaluate(trained)
-    assert "1 failed" in trained.ui.evaluationLabel.text
+    assert "failed: 1" in trained.ui.evaluationLabel.text
     assert "a0: no image" in trained.ui.evaluationLabel.text
     table = next(n for n in nodes("Table") if n.GetName() == "run-1, cases").GetTable()
     last = table.GetNumberOfColumns() - 1
@@ -158,7 +158,7 @@ def test_formerEvaluationIsFoundAgain(trained, fake):
     assert not trained.ui.evaluationLayoutCheckBox.enabled
     assert not traininglayout.isShown(traininglayout.EVALUATION_ID)
     trained.ui.outputFolderEdit.currentPath = folder
-    assert "3 test cases" in trained.ui.evaluationLabel.text
+    assert "Test cases: 3" in trained.ui.evaluationLabel.text
     assert "changed since" not in trained.ui.evaluationLabel.text
     later = time.time() + 5
     os.utime(os.path.join(folder, "best.pt"), (later, later))
@@ -225,6 +225,12 @@ def test_commandLineFollowsTheRun(tmp_path):
     assert EvaluateConfig().split == "test"
 
 
+def test_mainLabelComesFirst():
+    row = dict.fromkeys(("case", "dice_1", "dice_1_before", "dice_2", "dice_2_before", "coverage95"), "0")
+    numbers = evaluationnumbers.Numbers("", [row], {"label": 2})
+    assert numbers.names == ["dice_2", "dice_2_before", "dice_1", "dice_1_before", "coverage95"]
+
+
 def test_matplotlibForTheReport(trained, monkeypatch):
     monkeypatch.setattr(packages, "missing", lambda names: [n for n in names if n == "matplotlib"])
     trained._onParameters()
@@ -245,7 +251,7 @@ def test_realRunIsEvaluated(training):
     assert ui.evaluateButton.enabled, ui.statusLabel.text
     ui.evaluateButton.click()
     runtime.wait(lambda: not training.evaluation.running, 240)
-    assert "2 test cases of 2 patients, 0 failed." in ui.evaluationLabel.text
+    assert "Test cases: 2, patients: 2, failed: 0." in ui.evaluationLabel.text
     for name in ("Dice, label 2", "HD95 (mm), label 2", "Folding (%)", "AUSE in mask"):
         assert name in ui.evaluationLabel.text
     chart = traininglayout.plotViewNode(traininglayout.EVALUATION_PLOT).GetPlotChartNode()

@@ -177,3 +177,15 @@ def test_bidirectionalIsHiddenWhereThereIsNoInverse(training):
     p.network = Network("transmorph")
     assert not training.ui.bidirectionalWidget.visible
     assert not trainConfig(p).bidirectional
+
+
+def test_howARunEndedIsSaidOfItsFolderOnly(training, fake):
+    fake("crash")
+    training.ui.startButton.click()
+    runtime.wait(lambda: not training.section.running)
+    folder, text = training._parameterNode.outputFolder, training.ui.statusLabel.text
+    assert "encountered. The checkpoint" in text
+    training.ui.newFolderButton.click()
+    assert training.ui.statusLabel.text == ""
+    training.ui.outputFolderEdit.currentPath = folder
+    assert training.ui.statusLabel.text == text
