@@ -1,0 +1,1 @@
+"""What the benchmarks share: cases, methods, scores, and the peers in environments of their own."""
