@@ -1,33 +1,41 @@
 #!/usr/bin/env python3
 """Accuracy and time of HetReg's models against the tools that people use, on the same cases, scored by one
-code.
+code (`hetreg.evaluate`).
 
     python Testing/benchmarks/accuracy.py --install                   # once: the peers' own environments
     PYTHONPATH=HetRegUncertainty python Testing/benchmarks/accuracy.py --phantoms mri2d:40 echo2d:40 \\
         --pairs FOLDER --peers all --model cine-mri-2d echo-2d --refine 0 30 --output DIR
 
---pairs: a folder of <case>_ED / <case>_ES pairs with labels; --patients and --part choose its patients by a
-split file. --model: names or weight files, each a row per number of --refine; joined by +, run folders of a
-cross-validation, of which each patient is registered by the one that held it out. Peers' fields are kept in
---cache, so that models can be run again without them. Each tool has 2 threads. DIR: table.md, rows.csv.
+--phantoms: held-out seeds, from 50000 on, which no training draws. --pairs: a folder of <case>_ED / <case>_ES
+pairs with labels; --split-file and --part choose its patients. --model: names or weight files, each a row for
+every number of --refine; joined by +, run folders of a cross-validation, of which each patient is registered
+by the one that held it out. The peers' fields are kept in --cache, so that models can be run again without
+them; their seconds are those of the day on which they ran. Each tool has 2 threads.
+DIR: table.md, rows.csv, slices.csv, complete after every line of a table.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from bench import machine
-from bench.cases import CAVITY, Case, folder_cases, patients_of, phantom_cases
+
+from bench import machine, summary
 from bench.methods import HetReg, Method, peer, true_field, undeformed
 from bench.peers import THREADS, TOOLS
 from bench.peers.install import install
 from bench.peers.process import Peer
-from bench.scoring import Row, score, table, write_csv
+from hetreg.config import EvaluateConfig
+from hetreg.evaluate import evaluate
+from hetreg.tables import Cell, markdown
+
+CAVITY, MYOCARDIUM = 3, 2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,11 +43,13 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--install", action="store_true", help="make the peers' environments and stop")
     made.add_argument("--phantoms", nargs="*", default=[], metavar="KIND:COUNT")
-    made.add_argument("--pairs", type=Path)
+    made.add_argument("--pairs", default="", metavar="FOLDER")
     made.add_argument("--label", type=int, default=CAVITY, help="label to score in --pairs")
-    made.add_argument("--patients", type=Path, help="split file, JSON")
-    made.add_argument("--part", default="test", help="part of the split file")
-    made.add_argument("--peers", nargs="*", default=[], metavar="TOOL", help=f"all, or of: {', '.join(TOOLS)}")
+    made.add_argument("--split-file", default="", help="JSON file of the patients in each part")
+    made.add_argument("--part", default="all", help="part of the split: train, val, test, all")
+    made.add_argument(
+        "--peers", nargs="*", default=[], metavar="TOOL", help=f"all, or of: {', '.join(TOOLS)}"
+    )
     made.add_argument("--model", nargs="*", default=[])
     made.add_argument("--refine", nargs="*", type=int, default=[0])
     made.add_argument("--cache", type=Path, default=Path("build/peers-cache"))
@@ -47,48 +57,73 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def cases(arguments: argparse.Namespace) -> Iterator[Case]:
-    """All cases asked for."""
+def groups(arguments: argparse.Namespace) -> Iterator[tuple[str, EvaluateConfig, int]]:
+    """(name, configuration, label) of each table."""
     if arguments.pairs:
-        chosen = patients_of(arguments.patients, arguments.part) if arguments.patients else None
-        yield from folder_cases(arguments.pairs, arguments.label, chosen)
+        yield Path(arguments.pairs).name, EvaluateConfig(
+            dataset="pairs", root=arguments.pairs, split=arguments.part, split_file=arguments.split_file,
+            labels=str(arguments.label),
+        ), arguments.label  # fmt: skip
     for asked in arguments.phantoms:
         kind, _, count = asked.partition(":")
-        yield from phantom_cases(kind, int(count or 20))
+        config = EvaluateConfig(kind=kind, phantoms=int(count or 20), labels=str(MYOCARDIUM))
+        yield kind, config, MYOCARDIUM
 
 
-def methods(arguments: argparse.Namespace, stack: contextlib.ExitStack) -> dict[str, Method]:
-    """The rows of the table by name."""
-    made: dict[str, Method] = {"undeformed": undeformed, "true field": true_field}
+def methods(
+    arguments: argparse.Namespace, config: EvaluateConfig, stack: contextlib.ExitStack
+) -> Iterator[tuple[str, Method]]:
+    """The lines of a group's table: those that are made for its dimension and have what they need."""
+    phantom = config.dataset == "phantom"
+    ndim = 3 if phantom and config.kind.endswith("3d") else 2
+    yield "undeformed", undeformed
+    if phantom:
+        yield "true field", true_field
     for name in TOOLS if arguments.peers == ["all"] else arguments.peers:
-        made[name] = peer(stack.enter_context(Peer(name, arguments.cache)))
+        if ndim == 2 or TOOLS[name].in_3d:
+            yield name, peer(stack.enter_context(Peer(name, arguments.cache)))
     for names in arguments.model:
         for refine in arguments.refine:
+            model = HetReg(names.split("+"), refine)
             label = "HetReg " + "+".join(Path(n).stem for n in names.split("+"))
-            made[f"{label}, {refine} iterations" if refine else label] = HetReg(names.split("+"), refine)
-    return made
+            if model.ndim == ndim:
+                yield (f"{label}, {refine} iterations" if refine else label), model
 
 
-def run(arguments: argparse.Namespace) -> list[Row]:
-    """All rows; what is there is written after every case, for a run that takes hours."""
-    rows: list[Row] = []
+def run(arguments: argparse.Namespace) -> str:
+    """All tables as Markdown; files are written after every line."""
     arguments.output.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
-        chosen = methods(arguments, stack)
-        for case in cases(arguments):
-            for name, method in chosen.items():
-                if case.ndim == 2 or name not in TOOLS or TOOLS[name].in_3d:
-                    rows += score(case, name, method(case))
-            write(rows, arguments.output)
-            print(f"{case.name}: {len(rows)} rows", file=sys.stderr, flush=True)
-    return rows
+    tables: dict[str, str] = {}
+    rows: dict[str, list[dict[str, Any]]] = {"rows": [], "slices": []}
+    for group, config, label in groups(arguments):
+        lines: list[tuple[Cell, ...]] = []
+        with contextlib.ExitStack() as stack:
+            for name, method in methods(arguments, config, stack):
+                found = evaluate(config, register=method, pictures=False)
+                about = {"group": group, "tool": name}
+                rows["rows"] += [about | row for row in found.rows]
+                rows["slices"] += [about | row for row in found.slices]
+                lines.append(summary.line(name, found, label))
+                note = f"{machine.versions()}; {machine.load()}."
+                tables[group] = markdown(summary.table(group, lines, note))
+                write(tables, rows, arguments.output)
+                print(f"{group}, {name}: done", file=sys.stderr, flush=True)
+    return "\n".join(tables.values())
 
 
-def write(rows: list[Row], folder: Path) -> None:
-    """table.md and rows.csv."""
-    about = f"{machine.versions()}; {machine.load()}"
-    (folder / "table.md").write_text(f"{table(rows)}\n\n{about}\n", encoding="utf-8")
-    write_csv(rows, folder / "rows.csv")
+def write(tables: dict[str, str], rows: dict[str, list[dict[str, Any]]], folder: Path) -> None:
+    """table.md, rows.csv and slices.csv."""
+    (folder / "table.md").write_text("\n".join(tables.values()), encoding="utf-8")
+    for name, content in rows.items():
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fields(content))
+            writer.writeheader()
+            writer.writerows(content)
+
+
+def fields(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """All keys, in the order in which they first come."""
+    return list(dict.fromkeys(key for row in rows for key in row))
 
 
 def main() -> int:
@@ -102,10 +137,9 @@ def main() -> int:
         asking.error("name --pairs or --phantoms")
     torch.set_num_threads(THREADS)
     try:
-        rows = run(arguments)
+        print(run(arguments))
     except (ValueError, OSError) as error:
         asking.error(str(error))
-    print(table(rows))
     return 0
 
 

@@ -25,7 +25,8 @@ def processor() -> str:
 def versions() -> str:
     """One line: machine, Python and the packages of this process."""
     return (
-        f"{processor()}, {platform.system()}; hetreg {hetreg.__version__}, Python {platform.python_version()}, "
+        f"{processor()}, {platform.system()}; hetreg {hetreg.__version__}, "
+        f"Python {platform.python_version()}, "
         f"torch {torch.__version__} ({torch.get_num_threads()} threads), numpy {np.__version__}, "
         f"SimpleITK {sitk.Version_VersionString()}"
     )

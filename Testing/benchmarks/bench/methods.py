@@ -1,98 +1,124 @@
 """What can be compared: no registration, the true field, HetReg's models, the peers.
 
-Each is a function of a case that yields a `Found` per slice, or one of a volume.
+Each is a function from a case to a `RegisterResult`, as `evaluate(register=...)` takes it, so that one code
+scores them all.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from hetreg.assemble import result_from_field
 from hetreg.config import RegisterConfig
+from hetreg.evaluation.case import Case
 from hetreg.model import RegistrationModel
+from hetreg.preprocess import choose_dimension, resample_like
 from hetreg.register import register_pair
+from hetreg.result import RegisterResult
 from hetreg.zoo import locate
 
-from .cases import Case
 from .peers.process import Peer
-from .scoring import Found
 
-Method = Callable[[Case], Iterator[Found]]
+Method = Callable[[Case], RegisterResult]
 
 
-def undeformed(case: Case) -> Iterator[Found]:
+def undeformed(case: Case) -> RegisterResult:
     """The field 0."""
-    for _, fixed, _, _ in case.samples():
-        yield Found(np.zeros((fixed.ndim, *fixed.shape), np.float32))
+    return from_field(case, np.zeros((3, *case.fixed.array.shape), np.float32), "undeformed")
 
 
-def true_field(case: Case) -> Iterator[Found]:
-    """The ceiling, where the truth is known."""
-    if case.true_disp is not None:
-        yield from by_sample(case, case.true_disp)
+def true_field(case: Case) -> RegisterResult:
+    """The ceiling. Raises ValueError if the case is no phantom."""
+    if case.truth is None:
+        raise ValueError(f"The true displacement of {case.name} is not known.")
+    return from_field(case, case.truth.disp_vox, "true field")
 
 
-def by_sample(case: Case, disp: np.ndarray, seconds: float = float("nan")) -> Iterator[Found]:
-    """The parts of a field (3, K, J, I) on a case's grid; of a stack's seconds each slice has its share."""
-    if case.ndim == 3:
-        yield Found(disp, seconds)
-        return
-    for k in range(disp.shape[1]):
-        yield Found(disp[1:, k], seconds / disp.shape[1])
+def from_field(case: Case, disp: np.ndarray, name: str, seconds: float = float("nan")) -> RegisterResult:
+    """The result of a field (3, K, J, I) on the case's grid."""
+    return result_from_field(case.fixed, case.moving, disp, name=name, seconds=seconds)
 
 
 def peer(tool: Peer) -> Method:
-    """A peer on every slice or volume; a failure is a row with the tool's own words."""
+    """A peer on a volume, or on every slice; the seconds are those of all slices."""
 
-    def run(case: Case) -> Iterator[Found]:
-        for _, fixed, moving, spacing in case.samples():
-            try:
-                disp, seconds, _ = tool.register(fixed, moving, spacing)
-                yield Found(disp, seconds)
-            except RuntimeError as error:
-                yield Found(None, error=" ".join(str(error).split())[:300])
+    def register(case: Case) -> RegisterResult:
+        disp = np.zeros((3, *case.fixed.array.shape), np.float32)
+        total = 0.0
+        for where, components, fixed, moving, spacing in samples(case):
+            found, seconds = tool.register(fixed, moving, spacing)
+            disp[(components, *where)] = found
+            total += seconds
+        return from_field(case, disp, tool.name, total)
 
-    return run
+    return register
+
+
+Sample = tuple[tuple[slice | int, ...], list[int] | slice, np.ndarray, np.ndarray, tuple[float, ...]]
+
+
+def samples(case: Case) -> Iterator[Sample]:
+    """(place in the array, components of the field there, fixed, moving, spacing) as a tool takes them.
+
+    fixed, moving: (*spatial), array order, together scaled to [0, 1]; spacing likewise in mm.
+    """
+    fixed, moving = case.fixed.array, resample_like(case.moving, case.fixed)[0]
+    spacing = [float(s) for s in case.fixed.spacing_mm[::-1]]
+    axis = choose_dimension(case.fixed)[1]
+    if axis is None:
+        yield (slice(None),) * 3, slice(None), *scaled(fixed, moving), tuple(spacing)
+        return
+    inside = [d for d in range(3) if d != axis]
+    for k in range(fixed.shape[axis]):
+        where = tuple(k if d == axis else slice(None) for d in range(3))
+        yield where, inside, *scaled(fixed[where], moving[where]), tuple(spacing[d] for d in inside)
+
+
+def scaled(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both with the lowest value of the two at 0 and the highest at 1, float32."""
+    low = min(float(fixed.min()), float(moving.min()))
+    span = max(float(fixed.max()), float(moving.max())) - low or 1.0
+    first, second = (((a - low) / span).astype(np.float32) for a in (fixed, moving))
+    return first, second
 
 
 class HetReg:
-    """Models through `register_pair`, a whole stack at a time.
+    """A model through `register_pair`; of a cross-validation, the one that held the case's patient out.
 
-    names: a model's name or file, or run folders of a cross-validation, of which each patient is registered
-    by the one that held it out (split.json: test, else validation).
+    names: a model's name or file, or run folders (split.json: test, or validation where there is no test).
+    The first call of all is made twice, so that what is loaded once is not timed.
     """
 
-    def __init__(self, names: list[str], refine: int) -> None:
+    def __init__(self, names: Sequence[str], refine: int) -> None:
         self.config = RegisterConfig(refine=refine)
         self.models: list[tuple[set[str] | None, RegistrationModel]] = []
         for name in names:
             folder = Path(name)
             file = folder / "best.pt" if folder.is_dir() else locate(name)
             self.models.append((held_out(folder), RegistrationModel.load(file)))
+        self.ndim = self.models[0][1].ndim
         self._ready = False
 
-    def __call__(self, case: Case) -> Iterator[Found]:
-        model = next((m for held, m in self.models if held is None or case.patient in held), None)
-        if model is None or model.ndim != case.ndim:
-            return
-        try:
-            if not self._ready:  # what is loaded once is not to be timed
-                register_pair(case.fixed, case.moving, model, self.config)
-                self._ready = True
-            began = time.perf_counter()
-            disp = register_pair(case.fixed, case.moving, model, self.config).disp_vox
-            yield from by_sample(case, disp, time.perf_counter() - began)
-        except (ValueError, RuntimeError) as error:
-            for _ in case.samples():
-                yield Found(None, error=str(error))
+    def __call__(self, case: Case) -> RegisterResult:
+        chosen = [model for held, model in self.models if held is None or case.patient in held]
+        if not chosen:
+            raise ValueError(f"None of the runs held out patient {case.patient}.")
+        if not self._ready:
+            register_pair(case.fixed, case.moving, chosen[0], self.config)
+            self._ready = True
+        began = time.perf_counter()
+        result = register_pair(case.fixed, case.moving, chosen[0], self.config)
+        result.summary["seconds"] = time.perf_counter() - began
+        return result
 
 
 def held_out(folder: Path) -> set[str] | None:
-    """The patients that a run folder kept for its test (if none, for its validation); None for a file."""
+    """The patients that a run folder did not train on; None for a file."""
     if not folder.is_dir():
         return None
     parts = json.loads((folder / "split.json").read_text(encoding="utf-8"))

@@ -31,10 +31,14 @@ TOOLS = {
     "greedy SSD": Tool("greedy", {"metric": "SSD"}),
     "greedy NCC": Tool("greedy", {"metric": "NCC", "radius": 4}),
     "demons (SimpleITK)": Tool("demons", {"iterations": [80, 60, 40], "smoothing": 1.5}),
-    "FireANTs CC": Tool("fireants_greedy", {"kernel": 5, "iterations": [200, 100, 50]}, ".venv-peers-fireants"),
+    "FireANTs CC": Tool(
+        "fireants_greedy", {"kernel": 5, "iterations": [200, 100, 50]}, ".venv-peers-fireants"
+    ),
     "dipy SyN CC": Tool("dipy_syn", {"radius": 4, "iterations": [100, 100, 25]}),
     "ANTs SyN meansquares": Tool("ants_syn", {"metric": "meansquares", "iterations": [100, 70, 50]}),
     "ANTs SyN CC": Tool("ants_syn", {"metric": "CC", "iterations": [100, 70, 50]}, in_3d=False),
-    "elastix B-spline": Tool("elastix", {"metric": "AdvancedMeanSquares", "grid_vox": 8, "iterations": 500}),
-    "SimpleITK B-spline": Tool("bspline", {"grid_vox": 8, "iterations": 100}, in_3d=False),
+    "elastix B-spline": Tool(
+        "elastix", {"metric": "AdvancedMeanSquares", "grid": 8.0, "bending": 0.1, "iterations": 200}
+    ),
+    "SimpleITK B-spline": Tool("bspline", {"grid_vox": 8, "iterations": 50}, in_3d=False),
 }

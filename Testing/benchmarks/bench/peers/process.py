@@ -31,8 +31,8 @@ class Peer:
 
     def __init__(self, name: str, cache: Path, threads: int = THREADS) -> None:
         self.name, self.tool, self.cache, self.threads = name, TOOLS[name], cache, threads
-        self._process: subprocess.Popen[str] | None = None
-        self._versions: dict[str, str] = {}
+        self._process: Any = None  # the Popen of the worker
+        self.versions: dict[str, str] = {}  # of the packages that made the last result
 
     def __enter__(self) -> Peer:
         return self
@@ -45,8 +45,8 @@ class Peer:
 
     def register(
         self, fixed: np.ndarray, moving: np.ndarray, spacing: Sequence[float]
-    ) -> tuple[np.ndarray, float, dict[str, str]]:
-        """(field, seconds, versions) of a pair, as `peers` says of an adapter.
+    ) -> tuple[np.ndarray, float]:
+        """(field, seconds) of a pair, as `peers` says of an adapter.
 
         Raises RuntimeError with the tool's own words if it fails, OSError if its environment is missing.
         """
@@ -55,7 +55,8 @@ class Peer:
         if not file.exists():
             self._compute(pair, file)
         with np.load(file) as found:
-            return found["field"], float(found["seconds"]), json.loads(str(found["versions"]))
+            self.versions = json.loads(str(found["versions"]))
+            return found["field"], float(found["seconds"])
 
     def key(self, pair: dict[str, np.ndarray]) -> str:
         """What a result is found by."""
@@ -78,7 +79,7 @@ class Peer:
                 partial,
                 field=np.load(names["field"]),
                 seconds=told["seconds"],
-                versions=json.dumps(self._versions),
+                versions=json.dumps(self.versions),
             )
             partial.replace(file)
 
@@ -96,10 +97,9 @@ class Peer:
             command, cwd=BENCHMARKS, env=environment, text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self._versions = self._read()["versions"]
+        self.versions = self._read()["versions"]
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
-        assert self._process is not None and self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
@@ -110,7 +110,6 @@ class Peer:
     def _read(self) -> dict[str, Any]:
         """The next answer. Raises RuntimeError if the process ends or takes longer than LIMIT_SECONDS."""
         process = self._process
-        assert process is not None and process.stdout is not None
         watch = threading.Timer(LIMIT_SECONDS, process.kill)
         watch.start()
         try:

@@ -49,7 +49,7 @@ def error(peer: Peer, truth: np.ndarray) -> float:
     ndim = len(truth)
     shape, spacing = GRIDS[ndim]
     points = np.indices(shape).astype(float)
-    found, _, _ = peer.register(texture(points + truth), texture(points), spacing)
+    found, _ = peer.register(texture(points + truth), texture(points), spacing)
     middle = tuple(slice(n // 4, n - n // 4) for n in shape)
     return float(np.linalg.norm((found - truth)[:, *middle], axis=0).mean())
 

@@ -1,6 +1,6 @@
 """One tool in a process of its own: a line of JSON in, a line of JSON out, the arrays in files.
 
-    python -m bench.peers.worker ADAPTER        (in Testing/benchmarks, by the tool's own environment)
+python -m bench.peers.worker ADAPTER        (in Testing/benchmarks, by the tool's own environment)
 """
 
 from __future__ import annotations

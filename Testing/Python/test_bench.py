@@ -1,0 +1,133 @@
+"""The benchmarks' own code: what a peer is given and what becomes of its answer, its cache, its numbers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import methods, summary
+from bench.peers import TOOLS, process
+from bench.peers.process import Peer
+from hetreg.config import EvaluateConfig
+from hetreg.datasets.phantom import make_pair
+from hetreg.evaluate import evaluate
+from hetreg.evaluation.case import Case
+from hetreg.evaluation.results import Evaluation
+
+DEMONS = "demons (SimpleITK)"  # the one peer that the project's own packages can run
+
+
+@pytest.fixture(scope="module")
+def stack() -> Case:
+    """Two slices of a phantom."""
+    pair = make_pair("mri2d", 1, size=48, slices=2)
+    images = (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label)
+    return Case("one", "patient", *images, truth=pair)
+
+
+@pytest.fixture
+def demons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
+    """A peer in this Python."""
+    monkeypatch.setattr(process, "python_of", lambda _: Path(sys.executable))
+    return Peer(DEMONS, tmp_path)
+
+
+def test_a_stack_is_given_slice_by_slice_and_scaled_together(stack: Case) -> None:
+    given = list(methods.samples(stack))
+    assert [where for where, *_ in given] == [(k, slice(None), slice(None)) for k in (0, 1)]
+    for where, components, fixed, moving, spacing in given:
+        assert components == [1, 2]
+        assert min(fixed.min(), moving.min()) == 0
+        assert max(fixed.max(), moving.max()) == 1
+        slope = np.polyfit(stack.fixed.array[where].ravel(), fixed.ravel(), 1)[0]
+        assert np.polyfit(stack.moving.array[where].ravel(), moving.ravel(), 1)[0] == pytest.approx(slope)
+        assert spacing == pytest.approx(tuple(stack.fixed.spacing_mm[1::-1]))
+
+
+def test_a_volume_is_given_whole() -> None:
+    pair = make_pair("echo3d", 1, size=16, with_truth=False)
+    ((where, components, fixed, _, spacing),) = methods.samples(Case("v", "v", pair.fixed, pair.moving))
+    assert (where, components) == ((slice(None),) * 3, slice(None))
+    assert fixed.shape == (16, 16, 16)
+    assert len(spacing) == 3
+
+
+def test_the_true_field_is_better_than_none(stack: Case) -> None:
+    still, best = methods.undeformed(stack), methods.true_field(stack)
+    assert not still.disp_vox.any()
+    np.testing.assert_array_equal(best.disp_vox, stack.truth.disp_vox)
+    with pytest.raises(ValueError, match="not known"):
+        methods.true_field(Case("one", "patient", stack.fixed, stack.moving))
+
+
+def test_a_peer_registers_and_is_found_again(stack: Case, demons: Peer, monkeypatch) -> None:
+    with demons:
+        found = methods.peer(demons)(stack)
+    before, after = (np.linalg.norm(d - stack.truth.disp_vox, axis=0) for d in (0, found.disp_vox))
+    wall = stack.fixed_label.array == 2
+    assert after[wall].mean() < 0.6 * before[wall].mean()
+    assert demons.versions.keys() == {"SimpleITK"}
+    monkeypatch.setattr(Peer, "_start", lambda _: pytest.fail("the cache was not used"))
+    again = methods.peer(Peer(DEMONS, demons.cache))(stack)
+    np.testing.assert_array_equal(again.disp_vox, found.disp_vox)
+    assert again.summary["seconds"] == pytest.approx(found.summary["seconds"])
+
+
+def test_other_settings_and_other_pairs_have_other_keys(tmp_path: Path) -> None:
+    pair = {"fixed": np.zeros((4, 4), np.float32), "moving": np.ones((4, 4), np.float32)}
+    keys = {Peer(name, tmp_path).key(pair) for name in TOOLS}
+    keys.add(Peer(DEMONS, tmp_path).key(pair | {"fixed": pair["moving"]}))
+    assert len(keys) == len(TOOLS) + 1
+
+
+def test_a_peer_that_fails_is_an_error_and_goes_on(demons: Peer) -> None:
+    image = np.random.default_rng(0).random((24, 24)).astype(np.float32)
+    with demons:
+        with pytest.raises(RuntimeError, match=r"demons \(SimpleITK\): .+"):
+            demons.register(image, image[:, :0], (1.0, 1.0))
+        assert demons.register(image, image, (1.0, 1.0))[0].shape == (2, 24, 24)
+
+
+def test_a_process_that_ends_is_an_error(demons: Peer, monkeypatch) -> None:
+    monkeypatch.setattr(process, "python_of", lambda _: Path("/bin/true"))
+    with pytest.raises(RuntimeError, match="its process ended"):
+        demons.register(np.zeros((4, 4), np.float32), np.zeros((4, 4), np.float32), (1.0, 1.0))
+
+
+def test_only_the_run_that_held_a_patient_out_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "split.json").write_text('{"training": ["a"], "validation": ["b"], "test": ["c"]}')
+    assert methods.held_out(tmp_path) == {"c"}
+    (tmp_path / "split.json").write_text('{"training": ["a"], "validation": ["b"], "test": []}')
+    assert methods.held_out(tmp_path) == {"b"}
+    assert methods.held_out(tmp_path / "split.json") is None
+
+
+def lines(found: Evaluation) -> dict[str, object]:
+    headings = [c.heading for c in summary.COLUMNS]
+    return dict(zip(headings, summary.line("tool", found, 2), strict=True))
+
+
+def test_the_line_of_a_tool() -> None:
+    config = EvaluateConfig(kind="mri2d", phantoms=2, phantom_size=48, labels="2")
+    found = lines(evaluate(config, register=methods.true_field, pictures=False))
+    assert (found["patients"], found["failed"], found["slices"]) == (2, 0, 2)
+    assert found["Dice (%)"] > 80
+    assert found["end-point error (vox)"] == 0
+
+
+def test_a_failed_case_counts_as_no_overlap() -> None:
+    config = EvaluateConfig(kind="mri2d", phantoms=2, phantom_size=48, labels="2")
+
+    def half(case: Case):
+        if case.name.endswith("1"):
+            raise RuntimeError("crashed")
+        return methods.true_field(case)
+
+    whole = lines(evaluate(config, register=methods.true_field, pictures=False))
+    found = evaluate(config, register=half, pictures=False)
+    assert lines(found)["failed"] == 1
+    assert lines(found)["Dice (%)"] == pytest.approx(100 * found.rows[0]["dice_2"] / 2)
+    assert lines(found)["Dice (%)"] < whole["Dice (%)"]

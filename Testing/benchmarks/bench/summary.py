@@ -1,0 +1,85 @@
+"""From the rows of an evaluation to a line of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hetreg.evaluation.results import Evaluation
+from hetreg.metrics.statistics import bootstrap_interval, cluster_means
+from hetreg.tables import Cell, Column, Table
+
+Row = dict[str, Any]
+COLUMNS = (
+    Column("tool"),
+    Column("patients", 0),
+    Column("failed", 0),
+    Column("Dice (%)", 1),
+    Column("95 %"),
+    Column("slices", 0),
+    Column("Dice of slices (%)", 1),
+    Column("HD95 of slices (px)", 2),
+    Column("end-point error (vox)", 2),
+    Column("95 %"),
+    Column("folding (%)", 4),
+    Column("SD log J", 3),
+    Column("s per slice", 3),
+)
+
+
+def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
+    """The cells of COLUMNS.
+
+    Dice is that of a patient's whole stack, its interval drawn over patients; a patient whose registration
+    failed counts as 0. The end-point error is that in the myocardium, NaN where the truth is not known.
+    """
+    rows = evaluation.rows
+    patients = [row["patient"] for row in rows]
+    dice = [0.0 if row.get("error") else 100 * row.get(f"dice_{label}", np.nan) for row in rows]
+    errors = column(rows, "epe_vox_myocardium")
+    slices = evaluation.slices
+    seconds = [row["seconds"] / counted(row, slices) for row in rows if not row.get("error")]
+    return (
+        tool,
+        len(set(patients)),
+        sum(bool(row.get("error")) for row in rows),
+        mean(cluster_means(dice, patients)),
+        interval(dice, patients, 1),
+        len(slices),
+        100 * mean(column(slices, f"dice_{label}")),
+        mean(column(slices, f"hd95_px_{label}")),
+        mean(errors),
+        interval(errors, patients, 2),
+        mean(column(rows, "folding_percent")),
+        mean(column(rows, "sd_log_jacobian")),
+        float(np.median(seconds)) if seconds and np.isfinite(seconds).all() else float("nan"),
+    )
+
+
+def counted(row: Row, slices: Sequence[Row]) -> int:
+    """The slices of a case."""
+    return max(1, sum(s["case"] == row["case"] for s in slices))
+
+
+def column(rows: Sequence[Row], name: str) -> np.ndarray:
+    """One number of each row, NaN where it lacks it."""
+    return np.array([row.get(name, np.nan) for row in rows], float)
+
+
+def mean(values: np.ndarray) -> float:
+    """Without NaN; NaN of nothing."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def interval(values: Sequence[float] | np.ndarray, patients: Sequence[str], digits: int) -> str | None:
+    """The 95 % bootstrap interval of the mean over patients, in words."""
+    low, high = bootstrap_interval(values, patients)
+    return None if np.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def table(group: str, lines: Sequence[tuple[Cell, ...]], note: str) -> Table:
+    """The table of a group of cases."""
+    return Table(COLUMNS, tuple(lines), group, (note,))
