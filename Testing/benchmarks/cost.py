@@ -1,33 +1,32 @@
 #!/usr/bin/env python3
-"""Cost of a registration: time against the networks' own forward time, memory against size, start-up of the
-core.
+"""What a registration costs besides its time (`time_stack.py`): start-up of the core, and memory against the
+size of the stack.
 
-    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/cost.py
+    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/cost.py [--starts 3]
 
-Each memory figure is of a process of its own (Linux).
+Every start and every memory figure is of a process of its own; memory on Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from bench import machine
+from bench.start import STEPS
 from hetreg.image import Image
 from hetreg.model import RegistrationModel
-from hetreg.preprocess import to_network_grid
 from hetreg.register import register_pair
+from hetreg.tables import Column, Table, markdown
 from hetreg.zoo import default_model, locate
 
 SIZES = ((128, 10), (256, 10), (256, 20), (512, 10), (512, 20))
+HERE = Path(__file__).resolve().parent
 
 
 def stack_pair(side: int, slices: int) -> tuple[Image, Image]:
@@ -37,38 +36,41 @@ def stack_pair(side: int, slices: int) -> tuple[Image, Image]:
     array = np.kron(coarse, np.ones((1, 8, 8), np.float32)) * 200
     noise = rng.normal(0, 5, (2, *array.shape)).astype(np.float32)
     geometry = np.diag([1.4, 1.4, 8.0, 1.0])
-    return Image(array + noise[0], geometry, "fixed"), Image(
-        np.roll(array, 2, 2) + noise[1], geometry, "moving"
+    fixed = Image(array + noise[0], geometry, "fixed")
+    return fixed, Image(np.roll(array, 2, 2) + noise[1], geometry, "moving")
+
+
+def output(*arguments: str) -> list[float]:
+    """The numbers that a process of this Python prints."""
+    command = [sys.executable, *arguments]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE).stdout
+    return [float(word) for word in told.split()]
+
+
+def start_up(starts: int) -> Table:
+    """Median seconds of each step of the first registration of a process."""
+    runs = [output("-m", "bench.start") for _ in range(starts)]
+    rows = [
+        (step, statistics.median(times)) for step, times in zip(STEPS, zip(*runs, strict=True), strict=True)
+    ]
+    return Table(
+        (Column("step"), Column("seconds", 3)), tuple(rows), f"Start-up, median of {starts} processes"
     )
 
 
-def time_ratio(repeats: int) -> None:
-    """Total of `register_pair` against both networks' forward passes, alternating in one run."""
-    fixed, moving = stack_pair(256, 10)
-    model = RegistrationModel.load(locate(default_model(2).name))
-    register_pair(fixed, moving, model)
-    pair = to_network_grid(fixed, moving, model.grid, ndim=2, multiple=model.multiple)
-    totals, forwards = [], []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        register_pair(fixed, moving, model)
-        totals.append(time.perf_counter() - start)
-        with torch.inference_mode():
-            start = time.perf_counter()
-            model.displacement_net(pair.moving, pair.fixed)
-            model.variance_net(pair.moving, pair.fixed)
-            forwards.append(time.perf_counter() - start)
-    total, forward = statistics.median(totals), statistics.median(forwards)
-    ratio = total / forward
-    print(f"256 x 256 x 10: register_pair {total:.3f} s, both networks {forward:.3f} s, ratio {ratio:.2f}")
-
-
-def memory_mb(side: int, slices: int) -> tuple[float, float]:
-    """(before, peak) memory in MB of a process of its own that registers a stack of that size."""
-    command = [sys.executable, __file__, "--child", str(side), str(slices)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout
-    before, peak = output.split()[-2:]
-    return float(before), float(peak)
+def memory() -> Table:
+    """Memory before and at the peak for each of SIZES, and the line through the differences."""
+    rows = []
+    for side, slices in SIZES:
+        before, peak = output(str(HERE / "cost.py"), "--child", str(side), str(slices))
+        rows.append((f"{side} x {side} x {slices}", before, peak, peak - before))
+    voxels = [side * side * slices / 1e6 for side, slices in SIZES]
+    above = [row[3] for row in rows]
+    slope, base = np.polyfit(voxels, above, 1)
+    rest = np.abs(np.polyval((slope, base), voxels) - above).max()
+    note = f"Line: {base:.0f} MB + {slope:.0f} bytes per voxel, largest deviation {rest:.0f} MB."
+    columns = (Column("stack"), Column("before (MB)", 0), Column("peak (MB)", 0), Column("more (MB)", 0))
+    return Table(columns, tuple(rows), "Memory of a registration without refinement", (note,))
 
 
 def child(side: int, slices: int) -> None:
@@ -93,23 +95,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--starts", type=int, default=3, help="processes of which the start is timed")
     parser.add_argument("--child", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         child(*arguments.child)
         return 0
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    time_ratio(arguments.repeats)
-    sizes, above = [], []
-    for side, slices in SIZES:
-        before, peak = memory_mb(side, slices)
-        sizes.append(side * side * slices / 1e6)
-        above.append(peak - before)
-        print(f"{side} x {side} x {slices}: {before:.0f} MB before, peak {peak:.0f} MB, +{above[-1]:.0f} MB")
-    slope, start = np.polyfit(sizes, above, 1)
-    rest = np.abs(np.polyval((slope, start), sizes) - above).max()
-    print(f"line: {start:.0f} MB + {slope:.0f} bytes per voxel, largest deviation {rest:.0f} MB")
+    print(markdown(start_up(arguments.starts)))
+    print(markdown(memory()))
+    print(f"{machine.versions()}; {machine.load()}.")
     return 0
 
 

@@ -25,6 +25,7 @@ COLUMNS = (
     Column("95 %"),
     Column("folding (%)", 4),
     Column("SD log J", 3),
+    Column("Spearman", 2),
     Column("s per slice", 3),
 )
 
@@ -33,7 +34,8 @@ def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
     """The cells of COLUMNS.
 
     Dice is that of a patient's whole stack, its interval drawn over patients; a patient whose registration
-    failed counts as 0. The end-point error is that in the myocardium, NaN where the truth is not known.
+    failed counts as 0. The end-point error is that in the myocardium, Spearman's correlation that of the
+    noise variance with the true one in the body; NaN where the truth is not known.
     """
     rows = evaluation.rows
     patients = [row["patient"] for row in rows]
@@ -54,6 +56,7 @@ def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
         interval(errors, patients, 2),
         mean(column(rows, "folding_percent")),
         mean(column(rows, "sd_log_jacobian")),
+        mean(column(rows, "spearman_truth")),
         float(np.median(seconds)) if seconds and np.isfinite(seconds).all() else float("nan"),
     )
 

@@ -53,7 +53,11 @@ class Peer:
         pair = {"fixed": fixed, "moving": moving, "spacing": np.asarray(spacing, np.float64)}
         file = self.cache / self.tool.adapter / f"{self.key(pair)}.npz"
         if not file.exists():
-            self._compute(pair, file)
+            field, seconds = self.compute(pair)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".partial.npz")
+            np.savez(partial, field=field, seconds=seconds, versions=json.dumps(self.versions))
+            partial.replace(file)
         with np.load(file) as found:
             self.versions = json.loads(str(found["versions"]))
             return found["field"], float(found["seconds"])
@@ -66,22 +70,15 @@ class Peer:
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
         return digest.hexdigest()[:32]
 
-    def _compute(self, pair: dict[str, np.ndarray], file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    def compute(self, pair: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
+        """(field, seconds) of {"fixed", "moving", "spacing"} without the cache. Raises as `register`."""
         with tempfile.TemporaryDirectory(prefix="hetreg-peer-") as folder:
             names = {"pair": f"{folder}/pair.npz", "field": f"{folder}/field.npy"}
             np.savez(names["pair"], **pair)
             told = self._ask({**names, "settings": self.tool.settings})
             if "error" in told:
                 raise RuntimeError(f"{self.name}: {told['error']}")
-            partial = file.with_suffix(".partial.npz")
-            np.savez(
-                partial,
-                field=np.load(names["field"]),
-                seconds=told["seconds"],
-                versions=json.dumps(self.versions),
-            )
-            partial.replace(file)
+            return np.load(names["field"]), told["seconds"]
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._process is None:
