@@ -26,6 +26,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from bench import machine
 from hetreg.config import GridConfig, TrainConfig, network_config
 from hetreg.datasets.augment import augment_pair
 from hetreg.datasets.base import PairSample, stack
@@ -35,6 +36,7 @@ from hetreg.losses.smoothness import mean_squared_gradient
 from hetreg.losses.snr_weighted import data_weight
 from hetreg.model import RegistrationModel
 from hetreg.networks.unet import UNet
+from hetreg.tables import Column, Table, markdown
 from hetreg.training.accelerate import keep_memory
 from hetreg.training.data import batches
 from hetreg.training.distributed import Ranks
@@ -154,6 +156,23 @@ def ask(pipe: Connection, question: int | str) -> Any:
     return pipe.recv()
 
 
+def table(names: list[str], rounds: list[list[float]]) -> Table:
+    """Median seconds of a step, and the median of the rounds' ratios of the plain step to each."""
+    rows = []
+    for name, times in zip(names, zip(*rounds, strict=True), strict=True):
+        seconds = statistics.median(times)
+        ratios = sorted(r[0] / t for r, t in zip(rounds, times, strict=True))
+        faster = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        rows.append((name, 1000 * seconds, 1 / seconds, faster))
+    columns = (
+        Column("step"),
+        Column("ms", 1),
+        Column("steps per second", 2),
+        Column("times as fast as plain"),
+    )
+    return Table(columns, tuple(rows), f"Training step, {len(rounds)} rounds of 2 threads")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -169,12 +188,9 @@ def main() -> None:
         context.Process(target=work, args=(side, end), daemon=True).start()
         ask(pipes[name], 2)  # warm up
     rounds = [[ask(pipe, arguments.steps) for pipe in pipes.values()] for _ in range(arguments.rounds)]
-    for name, times in zip(pipes, zip(*rounds, strict=True), strict=True):
-        value = statistics.median(times)
-        print(f"{name:6} {1000 * value:8.1f} ms per step  {1 / value:6.2f} steps/s")
-    ratios = sorted(a / b for a, b in rounds)
-    print(f"ratio  {statistics.median(ratios):.2f} (median; {ratios[0]:.2f} to {ratios[-1]:.2f})")
-    print(f"our step waits for data {100 * ask(pipes['ours'], 'waiting'):.1f} % of the time")
+    print(markdown(table(list(pipes), rounds)))
+    print(f"Our step waits for data {100 * ask(pipes['ours'], 'waiting'):.1f} % of the time.\n")
+    print(f"{machine.versions()}; {machine.load()}.")
     if arguments.profile:
         for name, pipe in pipes.items():
             print(f"\n{name}\n{ask(pipe, 'profile')}")
