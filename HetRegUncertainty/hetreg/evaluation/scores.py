@@ -55,6 +55,4 @@ def _deformation(result: RegisterResult) -> dict[str, float]:
     if result.inverse_disp_lps_mm is not None:
         inverse = disp_to_vox(result.inverse_disp_lps_mm, result.moved.ijk_to_lps)
         numbers["inverse_consistency_vox"] = inverse_consistency(result.disp_vox, inverse)
-        spacing = result.moved.spacing_mm[::-1].tolist()
-        numbers["inverse_consistency_mm"] = inverse_consistency(result.disp_vox, inverse, None, spacing)
     return numbers
