@@ -9,10 +9,12 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T", bound="Config")
+_MANY = 20  # more names than a sentence takes
 
 
 def option(default: Any, help_text: str, choices: Iterable[str] | None = None) -> Any:
@@ -52,7 +54,9 @@ class Config:
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         unknown = sorted(set(values) - set(known))
         if unknown:
-            raise ValueError(f"{cls.__name__} has no {', '.join(unknown)}: accepted are {', '.join(known)}.")
+            raise ValueError(
+                f"{cls.__name__} has no {', '.join(unknown)}: accepted are {_some(unknown, known)}."
+            )
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
     def save(self, path: str | Path) -> None:
@@ -72,3 +76,12 @@ class Config:
         if not isinstance(values, dict):
             raise ValueError(f"{path.name} holds a {type(values).__name__}: a JSON object is accepted.")
         return cls.from_dict(values)
+
+
+def _some(unknown: list[str], known: Iterable[str]) -> str:
+    """The known names; of many, those that are most like the unknown ones."""
+    names = list(known)
+    if len(names) <= _MANY:
+        return ", ".join(names)
+    near = [n for name in unknown for n in get_close_matches(name, names, 4, 0.0)]
+    return f"{', '.join(dict.fromkeys(near))} and {len(names) - len(set(near))} others, which --help lists"

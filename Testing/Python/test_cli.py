@@ -343,9 +343,9 @@ def test_train_from_flags_from_a_file_and_resumed(tmp_path, capsys):
     assert cli.main(config) == 0
     capsys.readouterr()
     error_of(capsys, [*config, "--method", "ncc"], "'mse'", "'ncc'", "empty folder")
-    (tmp_path / "c.json").write_text('{"itertions": 3}')
+    (tmp_path / "c.json").write_text('{"step": 3}')
     bare = ["train", "--output", str(tmp_path / "other")]
-    error_of(capsys, [*bare, "--config", str(tmp_path / "c.json")], "itertions", "steps")
+    error_of(capsys, [*bare, "--config", str(tmp_path / "c.json")], "has no step", "steps", "--help")
     error_of(capsys, [*bare, "--config", str(tmp_path / "absent.json")], "absent.json")
     error_of(capsys, [*bare, "--dataset", "pairs", "--root", str(tmp_path)], "no pairs")
     error_of(capsys, [*bare, "--method", "mse", "--gamma", "0.3"], "gamma", "mse")

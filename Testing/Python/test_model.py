@@ -71,8 +71,11 @@ def test_half_precision_outputs_are_integrated_in_single():
 def test_the_shipped_weights_load_as_they_were():
     for card in zoo.list_models():
         model = RegistrationModel.load(zoo.locate(card.name))
-        assert not model.network.sigma_z
         assert model.network.size == "paper"
+        assert model.ndim == card.ndim
+        if model.network.sigma_z:
+            assert model.network.spread == "displacement"
+            assert 0.3 < model.card["refined_sd"] < 3
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
