@@ -47,8 +47,8 @@ def sparsification_plot(curves: Curves) -> bytes:
             ax.axhline(oracle[0], color=GREY, linestyle=":", label="at random")
             title = f"{title[0].upper()}{title[1:]}: AUSE {np.mean(ours - oracle):.2e}"
             ax.set(title=title, xlabel="voxels taken away (%)", ylabel="MSE of the rest", xlim=(0, 100))
-            ax.set_ylim(bottom=0)
-            ax.legend()
+            ax.set_ylim(0, 1.35 * oracle[0] or 1.0)  # room for the legend
+            ax.legend(loc="upper right")
         return drawn(figure, "svg")
 
 
