@@ -66,7 +66,9 @@ def test_it_trains_tests_and_writes_tables_figures_and_a_readme(made):
         assert RegistrationModel.load(folder / "runs" / name / "best.pt").ndim == 2
         assert json.loads((folder / "runs" / name / "done.json").read_text())["steps"] == 3
         assert not (folder / "runs" / name / "last.ckpt").exists()
-        assert ("run", {"state": "trained", "run": name, "error": ""}) in events
+    trained = [fields for kind, fields in events if fields.get("state") == "trained"]
+    assert [(f["run"], f["error"]) for f in trained] == [(name, "") for name in RUNS]
+    assert trained[1]["left_to_train"] == "0 s"
     tested = [fields["run"] for kind, fields in events if fields.get("state") == "tested"]
     assert tested == ["undeformed", *RUNS]
     for ending in ("md", "csv", "tex"):

@@ -147,7 +147,7 @@ def test_a_reversed_order_is_told_as_such():
     made = book(better, worse)
     found = made.comparisons()
     assert comparison(found, "ours", "nll").verdict == FAILS
-    (line,) = [text for text in verdict_lines(found) if "Table 1" in text]
+    (line,) = [text for text in verdict_lines(made, found) if "Table 1" in text]
     assert "of 3 comparisons 1 does not hold, 2 not tested" in line
 
 
@@ -238,3 +238,4 @@ def test_the_table_of_lambda_shows_all_values_and_the_one_taken():
         ("VoxelMorph", "MSE", 0.7, 0.8, "0.1"),
         ("VoxelMorph", "Ours (SNR-weighted)", 0.9, None, "0.01"),
     )
+    assert "edge of what was tried, so perhaps not the best: MSE, Ours" in table.notes[0]

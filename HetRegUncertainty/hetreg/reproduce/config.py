@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config import DECAYS, DEVICES, PROTOCOLS, TrainConfig
 from ..configbase import Config, option
@@ -71,7 +72,9 @@ class ReproduceConfig(Config):
         return tuple(names)
 
 
-def source_label(source: str) -> str:
+def source_label(source: str, config: ReproduceConfig) -> str:
     """A source for people."""
     name, _, kind = source.partition(":")
-    return f"{DATASETS[name].label}, {PHANTOMS[kind]}" if kind else DATASETS[name].label
+    if kind:
+        return f"{DATASETS[name].label}, {PHANTOMS[kind]}"
+    return f"Pairs of {Path(config.root).name}" if name == "pairs" else DATASETS[name].label

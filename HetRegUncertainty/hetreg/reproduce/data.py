@@ -136,9 +136,15 @@ def _sample(case: Case) -> PairSample:
         return np.ascontiguousarray(array if axis is None else array.take(0, axis))
 
     spacing = [float(s) for d, s in enumerate(case.fixed.spacing_mm[::-1]) if d != axis]
-    labels = [
-        None if s is None else cut(s.array.astype(np.uint8)) for s in (case.fixed_label, case.moving_label)
-    ]
-    images = [cut(i.array.astype(np.float32)) for i in (case.fixed, case.moving)]
-    about = {"patient": case.patient, "case": case.name, "split": case.split}
-    return PairSample(*images, *labels, spacing_mm=tuple(spacing), **about)
+    pair = (case.fixed_label, case.moving_label)
+    fixed_label, moving_label = (None if s is None else cut(s.array.astype(np.uint8)) for s in pair)
+    return PairSample(
+        cut(case.fixed.array.astype(np.float32)),
+        cut(case.moving.array.astype(np.float32)),
+        fixed_label,
+        moving_label,
+        patient=case.patient,
+        spacing_mm=tuple(spacing),
+        case=case.name,
+        split=case.split,
+    )

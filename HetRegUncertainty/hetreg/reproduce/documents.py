@@ -67,7 +67,7 @@ def readme(
         "A comparison of two methods *holds* if it has the paper's sign and p < 0.05 over patients (paired "
         "t, Holm), *does not hold* if it has the other sign and p < 0.05, *not significant* otherwise.",
         "",
-        *(verdict_lines(compared) or ["Nothing could be compared."]),
+        *(verdict_lines(book, compared) or ["Nothing could be compared."]),
         "",
     ]
     failed = [s for s in book.scores if s.error]

@@ -53,7 +53,7 @@ def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
             axis.set_axis_off()
         for axis, picture in zip(line, pictures, strict=False):
             box = _around([p.truth for p in pictures] + [p.found for p in pictures])
-            _show(axis, picture.moved[box], picture.aspect, limits=_limits(picture.fixed))
+            _show(axis, picture.moved[box], picture.aspect, limits=_limits(picture.fixed[box]))
             _outline(axis, picture.found[box], _FOUND)
             _outline(axis, picture.truth[box], _TRUTH)
             axis.set_title(f"{picture.title}\n{picture.note}".strip(), fontsize=6.5, pad=3)
@@ -116,11 +116,12 @@ def _grid(
 ) -> tuple[Any, np.ndarray]:
     """A figure and its axes (rows, columns). bars: columns that have a colour bar beside them."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     widths = tuple(widths) or (1,) * columns
     size = (_CELL * (sum(widths) + _BAR * bars) + 0.5, (_CELL + title) * rows + 0.3)
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.02)
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.03, wspace=0.01, hspace=0.02)
+    figure = Figure(figsize=size, dpi=_DPI, layout=layout)
     return figure, figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
 
 

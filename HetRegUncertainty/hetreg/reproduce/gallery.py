@@ -114,9 +114,10 @@ def _methods(
         if rows:
             name = names.get(paper_set(source, book.config), otherwise)
             path = figures.contours(rows, _path(scorer, f"{name}-{source.replace(':', '-')}"))
+            where = source_label(source, book.config)
             drawn[path] = (
-                f"Figure {name[-1]}: moved images of {what}, {source_label(source)}, seed 0. Yellow: the "
-                "structure in the fixed image; blue: the moved one."
+                f"Figure {name[-1]}: moved images of {what}, {where}, seed 0. Yellow: the structure in the "
+                "fixed image; blue: the moved one."
             )
     return drawn
 
@@ -130,7 +131,7 @@ def _noise(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
         if case is not None:
             name = "figure6" if paper_set(source, book.config) == "echo3d" else "figure3"
             picture = draw(case, ready[network, OURS], scorer, book.label(source))
-            label = source_label(source).replace(", ", "\n")
+            label = source_label(source, book.config).replace(", ", "\n")
             parts.setdefault(name, {})[label] = (picture, _sparsification(book, source, network))
     return {
         figures.noise(rows, _path(scorer, name)): (
@@ -163,7 +164,7 @@ def _spread(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
         case = _case(book, scorer, source, name)
         if case is not None:
             pictures = [draw(case, ready[network, v], scorer, book.label(source)) for v in variants]
-            rows[source_label(source).replace(", ", "\n")] = pictures
+            rows[source_label(source, book.config).replace(", ", "\n")] = pictures
     if not rows:
         return {}
     path = figures.displacement_sd(rows, _path(scorer, "figure4"))

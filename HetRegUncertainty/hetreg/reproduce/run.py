@@ -59,7 +59,10 @@ class Work:
             self.failed[job.name] = error
         elif found := runs.done(self.folder, job):
             self.clock.note(job, found["steps"], found["seconds"])
-        self.emit("run", state="failed" if error else "trained", run=job.name, error=error)
+        seconds = self.clock.left(waiting[1:])
+        left = "" if seconds is None else duration(seconds)
+        state = "failed" if error else "trained"
+        self.emit("run", state=state, run=job.name, error=error, left_to_train=left)
 
     def _told(self, job: Job, waiting: Sequence[Job], progress: Progress) -> Progress:
         """Progress whose messages name the run and the time that all are going to take."""
@@ -143,7 +146,8 @@ def estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[
     """All runs with their steps, state, and seconds that they take, measured by a few steps of each kind."""
     write_splits(config, folder)
     planned = {job.name: job for job in [*sweep_jobs(config, folder), *jobs(config, folder)]}
-    samples, pace, rows = Samples(config), {}, []
+    samples, rows = Samples(config), []
+    pace: dict[tuple[str, str], float] = {}
     for n, job in enumerate(planned.values()):
         training: TrainConfig | None = job.config
         finished = runs.done(folder, job) is not None

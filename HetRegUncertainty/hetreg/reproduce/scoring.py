@@ -32,7 +32,6 @@ Register = Callable[[Case], RegisterResult]
 def evaluate_config(config: ReproduceConfig, folder: Path, source: str) -> EvaluateConfig:
     """The test pairs of a source: the real patients of split.json, or phantoms that no run trains on."""
     name, _, kind = source.partition(":")
-    real = {"root": config.root, "split_file": str(split_file(folder))}
     return EvaluateConfig(
         dataset=name,
         kind=kind or EvaluateConfig.kind,
@@ -40,7 +39,8 @@ def evaluate_config(config: ReproduceConfig, folder: Path, source: str) -> Evalu
         protocol=config.protocol,
         device=config.device,
         inverse=False,
-        **({} if kind else real),
+        root="" if kind else config.root,
+        split_file="" if kind else str(split_file(folder)),
     )
 
 
@@ -80,7 +80,7 @@ class Scorer:
     def register(self, job: Job) -> Register:
         """How a job registers a case."""
         if job.config is None:
-            return {"undeformed": undeformed, "elastix": self._elastix}[job.variant]
+            return self._elastix if job.variant == "elastix" else undeformed
         model = RegistrationModel.load(run_folder(self.folder, job) / "best.pt")
         how = replace(
             evaluate_config(self.config, self.folder, self.config.sources[0]).registration,

@@ -154,9 +154,10 @@ def lambda_table(scores: Mapping[tuple[str, str], Mapping[float, float]], best: 
         (*names_of(*key), *(tried.get(v) for v in values), f"{best[key]:g}" if key in best else None)
         for key, tried in scores.items()
     ]
-    return Table(
-        columns, tuple(rows), "Lambda by the Dice of validation pairs (lowered by 10 where it folds)"
-    )
+    edge = [VARIANTS[v].label for (n, v), taken in best.items() if taken in (values[0], values[-1])]
+    notes = (f"At the edge of what was tried, so perhaps not the best: {', '.join(edge)}.",) if edge else ()
+    caption = "Lambda by the Dice of validation pairs, seed 0 (lowered by 10 where it folds)"
+    return Table(columns, tuple(rows), caption, notes)
 
 
 def _anywhere(book: Book, source: str, measure: str) -> bool:

@@ -82,7 +82,7 @@ def every_comparison(comparisons: Sequence[Comparison]) -> Table:
     return Table(tuple(Column(h) for h in _RAW), tuple(rows), "Every comparison of the paper", (_HOW,))
 
 
-def verdict_lines(comparisons: Sequence[Comparison]) -> list[str]:
+def verdict_lines(book: Book, comparisons: Sequence[Comparison]) -> list[str]:
     """How many comparisons of each table and network hold, one line each; then those of ours alone."""
     lines = []
     keys = dict.fromkeys((c.claim.source, c.claim.table, c.claim.network) for c in comparisons)
@@ -92,7 +92,7 @@ def verdict_lines(comparisons: Sequence[Comparison]) -> list[str]:
         key = (source, table, network)
         found = [c for c in comparisons if (c.claim.source, c.claim.table, c.claim.network) == key]
         name = f"Table {table}" if table != FIGURE3 else "Figure 3"
-        line = f"- {name}, {source_label(source)}, {NETWORKS[network].label}: {_counts(found)}"
+        line = f"- {name}, {source_label(source, book.config)}, {NETWORKS[network].label}: {_counts(found)}"
         mine = [c for c in found if c.claim.first == OURS and table != "5"]
         lines.append(line + (f" Of ours alone: {_counts(mine)}" if 0 < len(mine) < len(found) else ""))
     return lines
@@ -127,4 +127,4 @@ def bounds(low: float, high: float, digits: int) -> str:
 
 def where(book: Book, source: str) -> str:
     """The data and the structure that a table is about."""
-    return f"{source_label(source)}, {LABELS[book.label(source)]}"
+    return f"{source_label(source, book.config)}, {LABELS[book.label(source)]}"
