@@ -223,7 +223,7 @@ def test_the_sweep_takes_the_lambda_of_the_best_validation_score(tmp_path, monke
         "voxelmorph-mse-lambda0.5-seed0",
         "voxelmorph-mse-lambda0.1-seed1",
     }
-    (row,) = [line for line in files["lambda.md"].read_text().splitlines() if "MSE" in line]
+    (row,) = [line for line in files["lambda.md"].read_text().splitlines() if line.startswith("| Voxel")]
     assert row == "| VoxelMorph | MSE | 0.9000 | 0.8000 | 0.1 |"
 
 
