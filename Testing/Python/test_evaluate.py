@@ -163,6 +163,7 @@ def test_there_and_back_is_measured_with_an_inverse():
     assert row["inverse_consistency_vox"] == pytest.approx(0.0, abs=1e-6)
     row = score(case, result_from_field(case.fixed, case.moving, disp, inverse_vox=0 * disp)).row
     assert row["inverse_consistency_vox"] == pytest.approx(1.0)
+    assert row["inverse_consistency_mm"] == pytest.approx(2.0)
     assert "inverse_consistency_vox" not in score(case, undeformed(case)).row
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.deformation import inverse_consistency, sd_log_jacobian
+from ..metrics.deformation import inverse_error, mean_length, sd_log_jacobian
 from ..result import RegisterResult
 from ..spatial import disp_to_vox
 from .case import Case
@@ -54,5 +54,7 @@ def _deformation(result: RegisterResult) -> dict[str, float]:
     }
     if result.inverse_disp_lps_mm is not None:
         inverse = disp_to_vox(result.inverse_disp_lps_mm, result.moved.ijk_to_lps)
-        numbers["inverse_consistency_vox"] = inverse_consistency(result.disp_vox, inverse)
+        error = inverse_error(result.disp_vox, inverse)
+        numbers["inverse_consistency_vox"] = mean_length(error)
+        numbers["inverse_consistency_mm"] = mean_length(error, spacing_mm=result.moved.spacing_mm[::-1])
     return numbers

@@ -31,7 +31,7 @@ def end_point_error(
 
     disp, true_disp: (ndim, *spatial), voxels. mask: boolean (*spatial), default everywhere; NaN if empty.
     """
-    return _mean_length(disp.astype(np.float64) - true_disp, mask, spacing_mm)
+    return mean_length(disp.astype(np.float64) - true_disp, mask, spacing_mm)
 
 
 def inverse_consistency(
@@ -45,12 +45,20 @@ def inverse_consistency(
 
     disp, inverse: (ndim, *spatial), voxels. disp is read linearly, outside the grid at its border.
     """
+    return mean_length(inverse_error(disp, inverse), mask, spacing_mm)
+
+
+def inverse_error(disp: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    """inverse(x) + disp(x + inverse(x)): (ndim, *spatial), voxels, float64; see `inverse_consistency`."""
     where = np.indices(disp.shape[1:], dtype=np.float64) + inverse
     there = [map_coordinates(c.astype(np.float64), where, order=1, mode="nearest") for c in disp]
-    return _mean_length(inverse + np.stack(there), mask, spacing_mm)
+    return inverse + np.stack(there)
 
 
-def _mean_length(vectors: np.ndarray, mask: np.ndarray | None, spacing_mm: ArrayLike | None) -> float:
+def mean_length(
+    vectors: np.ndarray, mask: np.ndarray | None = None, spacing_mm: ArrayLike | None = None
+) -> float:
+    """Mean length of (ndim, *spatial) vectors; mask and units as in `end_point_error`."""
     scale = np.ones(len(vectors)) if spacing_mm is None else np.asarray(spacing_mm, float)
     length = np.sqrt(np.einsum("c...,c->...", np.square(vectors), np.square(scale)))
     length = length if mask is None else length[mask]
