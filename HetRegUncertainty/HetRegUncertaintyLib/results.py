@@ -29,7 +29,6 @@ OUTPUTS = {
     "moved_segmentation": "vtkMRMLSegmentationNode",
     "numbers": "vtkMRMLTableNode",
 }
-OF_SOME_MODELS = {"displacement_sd_mm"}
 
 
 def nodeName(role, fixed, moving):

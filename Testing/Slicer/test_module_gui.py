@@ -15,8 +15,7 @@ from HetRegUncertaintyLib import layout, results
 from HetRegUncertaintyLib.parameters import outputParameter, registerConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ALWAYS = {r: c for r, c in results.OUTPUTS.items() if r not in results.OF_SOME_MODELS}
-VOLUMES = [role for role, className in ALWAYS.items() if className == results.VOLUME]
+VOLUMES = [role for role, className in results.OUTPUTS.items() if className == results.VOLUME]
 
 
 def ids():
@@ -45,7 +44,7 @@ def test_registerMakesEveryOutput(panel, smallPair):
     panel.ui.registerButton.click()
     p = panel.logic.getParameterNode()
     made = {role for role in results.OUTPUTS if getattr(p, outputParameter(role)) is not None}
-    assert made == set(results.OUTPUTS) - results.OF_SOME_MODELS - {"moved_segmentation"}
+    assert made == set(results.OUTPUTS) - {"moved_segmentation"}
     assert results.inputsOf(p.transform) == (fixed, moving)
     assert p.noiseSd.GetName() == "ES noise SD"
     assert p.noiseSd.GetAttribute(results.ROLE) == "noise_sd"
@@ -257,7 +256,7 @@ def test_otherModuleSelectedWhileRunning(panel, smallPair):
     panel.ui.registerButton.click()
     layoutMeanwhile = slicer.app.layoutManager().layout
     panel.enter()
-    assert len(outputs()) == len(results.OUTPUTS) - len(results.OF_SOME_MODELS) - 1
+    assert len(outputs()) == len(results.OUTPUTS) - 1
     assert layout.isShown()
     assert layoutMeanwhile == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
     assert "Correlation" in panel.ui.numbersLabel.text

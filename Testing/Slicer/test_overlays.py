@@ -16,15 +16,26 @@ def shown(panel, smallPair):
     return panel.logic.getParameterNode()
 
 
-@pytest.fixture
-def uncertainModel(tmp_path):
-    """File of a model, not trained, that also gives the uncertainty of its displacement."""
+def untrained(path, **options):
+    """File of a small model that was not trained."""
     from hetreg.config import NetworkConfig
     from hetreg.model import RegistrationModel
 
     shape = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
-    RegistrationModel(NetworkConfig(sigma_z=True, **shape)).save(tmp_path / "uncertain.pt")
-    return str(tmp_path / "uncertain.pt")
+    RegistrationModel(NetworkConfig(**options, **shape)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def uncertainModel(tmp_path):
+    """A model that also gives the uncertainty of its displacement."""
+    return untrained(tmp_path / "uncertain.pt", sigma_z=True)
+
+
+@pytest.fixture
+def plainModel(tmp_path):
+    """A model that does not."""
+    return untrained(tmp_path / "plain.pt")
 
 
 def picture(tag=layout.UNCERTAINTY):
@@ -74,7 +85,7 @@ def test_overlayIsColouredAndNoneIsGrey(panel, shown):
 
 def test_everyOverlay(panel, shown):
     composite = layout.sliceLogics()[2].GetSliceCompositeNode()
-    for overlay in [o for o in Overlay if o.value and o.value not in results.OF_SOME_MODELS]:
+    for overlay in [o for o in Overlay if o.value]:
         shown.overlay = overlay
         node = results.outputsOf(shown.transform)[overlay.value]
         assert composite.GetForegroundVolumeID() == node.GetID(), overlay
@@ -88,10 +99,11 @@ def isOffered(panel, overlay):
     return bool(menu.model().index(list(Overlay).index(overlay), 0).flags())
 
 
-def test_displacementSdOnlyWhereTheModelGivesIt(panel, shown, uncertainModel):
+def test_displacementSdOnlyWhereTheModelGivesIt(panel, shown, uncertainModel, plainModel):
     p, composite = shown, layout.sliceLogics()[2].GetSliceCompositeNode()
+    p.model = plainModel
+    panel.ui.registerButton.click()
     assert "displacement_sd_mm" not in results.outputsOf(p.transform)
-    assert p.displacementSdMm is None
     assert not isOffered(panel, Overlay.DISPLACEMENT_SD)
     assert isOffered(panel, Overlay.DISPLACEMENT)
     p.model = uncertainModel
@@ -105,7 +117,7 @@ def test_displacementSdOnlyWhereTheModelGivesIt(panel, shown, uncertainModel):
     assert colourful(picture()) > 100
     assert "Displacement SD, median" in panel.ui.numbersLabel.text
     assert panel.ui.opacitySlider.enabled
-    p.model = "auto"
+    p.model = plainModel
     panel.ui.registerButton.click()
     assert not isOffered(panel, Overlay.DISPLACEMENT_SD)
     assert composite.GetForegroundVolumeID() is None

@@ -69,7 +69,7 @@ def test_logicWithoutPanelAddsTheNodes(panel, smallPair):
     from hetreg.progress import Progress
 
     nodes = panel.logic.register(*smallPair, progress=Progress(lambda *report: reports.append(report)))
-    assert set(nodes) == set(results.OUTPUTS) - results.OF_SOME_MODELS - {"moved_segmentation"}
+    assert set(nodes) == set(results.OUTPUTS) - {"moved_segmentation"}
     assert reports[-1][0] == 1.0
 
 
