@@ -129,9 +129,8 @@ def html(numbers):
     text = _("Test cases: {cases}, patients: {patients}, failed: {failed}.").format(
         cases=counts.get("cases"), patients=counts.get("patients"), failed=counts.get("failed")
     )
-    failures = "".join(
-        f"<br>{escape(f'{case}: {reason}')}" for case, reason in numbers.summary.get("failed", {}).items()
-    )
+    failed = [f"{row['case']}: {row['error']}" for row in numbers.rows if row.get("error")]
+    failures = "".join(f"<br>{escape(reason)}" for reason in failed)
     heads = "".join(f"<th align='right'>{escape(h)}</th>" for h in (_("Before"), _("Mean"), _("SD")))
     body = "".join(_line(numbers, name) for name in _shown(numbers))
     table = f"<table width='100%' cellpadding='1'><tr><th></th>{heads}</tr>{body}</table>" if body else ""

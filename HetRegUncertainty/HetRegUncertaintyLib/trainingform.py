@@ -13,6 +13,7 @@ from .trainingparameters import (
     PAIRS,
     PHANTOM,
     LengthUnit,
+    isMixed,
     usedOptions,
     usesPhantoms,
 )
@@ -52,6 +53,8 @@ class TrainingForm:
             self._row(name in used, outputParameter(name), "Widget")
         self.ui.methodHelpLabel.text = METHODS[p.method.value].help
         self._row(p.lengthUnit is LengthUnit.EPOCHS, "stepsPerEpoch", "SpinBox")
+        self._row(p.augment, "extraNoise", "SpinBox")
+        self._row(isMixed(p), "realShare", "SpinBox")
         reason = gpu.reasonWithout(p.device.value)
         for name in GPU_OPTIONS:
             box = getattr(self.ui, f"{name}CheckBox")

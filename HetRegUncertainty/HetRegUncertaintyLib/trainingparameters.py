@@ -157,6 +157,11 @@ def usesPhantoms(parameters):
     return parameters.dataset.value == PHANTOM or parameters.addPhantoms
 
 
+def isMixed(parameters):
+    """True if simulated pairs are trained on beside others."""
+    return parameters.addPhantoms and parameters.dataset.value != PHANTOM
+
+
 def unusedFields(parameters):
     """The fields of TrainConfig that this choice does not use: they keep their default."""
     p = parameters
@@ -164,6 +169,8 @@ def unusedFields(parameters):
     unused |= {"steps"} if p.lengthUnit is LengthUnit.EPOCHS else {"epochs", "steps_per_epoch"}
     unused |= set() if usesPhantoms(p) else {"kind", "phantoms"}
     unused |= {"root"} if p.dataset.value == PHANTOM else set()
+    unused |= set() if isMixed(p) else {"real_share"}
+    unused |= set() if p.augment else {"extra_noise"}
     return unused | (set(GPU_OPTIONS) if gpu.reasonWithout(p.device.value) else set())
 
 
@@ -179,7 +186,7 @@ def trainConfig(parameters):
     p, unused = parameters, unusedFields(parameters)
     names = [f.name for f in fields(TrainConfig) if f.name not in unused]
     values = {name: _plain(getattr(p, parameterOf(name))) for name in names}
-    if p.addPhantoms and p.dataset.value != PHANTOM:
+    if isMixed(p):
         values["dataset"] += f"+{PHANTOM}"
     return TrainConfig(**values)
 

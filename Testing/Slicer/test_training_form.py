@@ -108,8 +108,20 @@ def test_folderAndPhantomInOneRun(training):
     ui.phantomsSpinBox.value = 50
     config = trainConfig(p)
     assert (config.dataset, config.root, config.phantoms) == ("acdc+phantom", "/data/acdc", 50)
+    ui.realShareSpinBox.value = 0.25
+    assert trainConfig(p).real_share == 0.25
     p.dataset = Dataset("phantom")
-    assert (trainConfig(p).dataset, trainConfig(p).root) == ("phantom", "")
+    assert not ui.realShareSpinBox.visible
+    assert trainConfig(p) == TrainConfig(epochs=20, phantoms=50)
+
+
+def test_addedNoiseBelongsToTheAugmentation(training):
+    ui, p = training.ui, training.logic.getParameterNode()
+    ui.extraNoiseSpinBox.value = 0.05
+    assert trainConfig(p).extra_noise == 0.05
+    ui.augmentCheckBox.checked = False
+    assert not ui.extraNoiseSpinBox.visible
+    assert trainConfig(p).extra_noise == 0.0
 
 
 def test_listOfPairsInPlaceOfAFolder(training):
