@@ -173,8 +173,9 @@ class RegistrationModel(nn.Module):
         sigma, size = (0.5 * motion.log_variance_z).exp(), motion.disp.shape[2:]
         if self.network.integration_steps == 0 and sigma.shape == motion.disp.shape:
             return sigma
-        if self.network.spread == "displacement":
-            return (0.5 * self.disp_log_variance(motion)).exp()
+        own = self.disp_log_variance(motion)
+        if own is not None:
+            return (0.5 * own).exp()
         generator, progress = torch.Generator().manual_seed(seed), progress or Progress()
         mean, squares = torch.zeros_like(motion.disp), torch.zeros_like(motion.disp)
         for n in range(samples):

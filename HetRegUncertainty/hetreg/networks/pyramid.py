@@ -99,10 +99,11 @@ class Pyramid(PairNetwork):
         """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""
         self._join(first, second)  # checks the sizes
         levels = self._features(torch.cat((first, second)))
-        velocity = state = None
+        velocity: Tensor | None = None
+        state = out = first
         for level, estimator in enumerate(self.estimators):
             moving, fixed = levels[level].chunk(2)
-            if velocity is None or state is None:
+            if velocity is None:
                 velocity = fixed.new_zeros((len(fixed), self.ndim, *fixed.shape[2:]))
                 given = [velocity]
             else:
@@ -114,7 +115,7 @@ class Pyramid(PairNetwork):
             last = level == len(self.estimators) - 1
             out = (self.head if last else self.heads[level])(state)
             velocity = velocity + out[:, : self.ndim]
-        return torch.cat((velocity, out[:, self.ndim :]), dim=1)
+        return out if velocity is None else torch.cat((velocity, out[:, self.ndim :]), dim=1)
 
     def _features(self, images: Tensor) -> list[Tensor]:
         """Features from the coarsest level to the finest, then the images themselves."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..config import GridConfig, TrainConfig
 from ..datasets.augment import Pairs, augment
@@ -88,7 +87,7 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     offsets = torch.randint(-reach, reach + 1, (config.batch, ndim), generator=generator).tolist()
     names = ("fixed", "moving")
     images = (stack_arrays([getattr(s, n) for s in picked], config.crop, offsets) for n in names)
-    known: dict[str, Tensor | None] = {}
+    known: dict[str, Any] = {}
     if METHODS[config.method].extra:
         known = {n: stack_known(picked, n, config.crop, offsets, v) for n, v in _KNOWN.items()}
     elif METHODS[config.method].weight == "oracle":
@@ -140,8 +139,8 @@ def dimension_of(samples: Sequence[PairSample]) -> int:
 def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.ndarray | None]:
     """A batch of one pair around its centre, and its labels (1, 1, *spatial) or None."""
     zero = [[0] * sample.fixed.ndim]
-    images = (stack_arrays([image], crop, zero) for image in (sample.fixed, sample.moving))
-    known = {n: stack_known([sample], n, crop, zero, v) for n, v in _KNOWN.items()}
+    fixed, moving = (stack_arrays([image], crop, zero) for image in (sample.fixed, sample.moving))
+    known: dict[str, Any] = {n: stack_known([sample], n, crop, zero, v) for n, v in _KNOWN.items()}
     labels = (None if known[n] is None else known[n].numpy() for n in ("fixed_label", "moving_label"))
     fixed_label, moving_label = labels
-    return Batch(*images, **known), fixed_label, moving_label
+    return Batch(fixed, moving, **known), fixed_label, moving_label
