@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# Of those tried on training pairs (docs/results) the one with the best Dice without folding.
+# Best mean Dice of seven settings (metric, grid 8 or 16, bending 0, 0.1 or 1) on training phantoms and pairs.
 SETTINGS: dict[str, Any] = {"metric": "AdvancedMeanSquares", "grid": 8.0, "bending": 0.1, "iterations": 200}
 _SAMPLES = {2: 4096, 3: 8192}
 
