@@ -1,7 +1,7 @@
 """Stands for `python -m hetreg train` and `evaluate` in tests of the panel: speaks the protocol, no more.
 
 argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "deaf" to stop, "messy", "slow",
-"failing" (an evaluation of which one case fails), "empty" (there is nothing to evaluate).
+"long", "failing" (an evaluation of which one case fails), "empty" (there is nothing to evaluate).
 """
 
 import json
@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-STEPS = 40
 MODE = os.environ.get("FAKE_TRAINER", "")
+STEPS = 4000 if MODE == "long" else 40
 
 
 def say(event, **content):
@@ -144,7 +144,7 @@ def main():
             (output / "last.ckpt").write_text(str(step))
             print("CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep(0.1 if MODE == "slow" else 0.02)
+        time.sleep(0.1 if MODE in ("slow", "long") else 0.02)
     say("done", model=str(output / "best.pt"))
 
 

@@ -137,7 +137,7 @@ def test_checkListsPairsAndRejectedFiles(training, fake, tmp_path):
 # --- a run
 def test_startPauseResumeStop(training, fake):
     ui = training.ui
-    fake("slow")
+    fake("long")
     ui.startButton.click()
     assert ui.stopButton.visible
     assert not ui.startButton.visible
@@ -304,7 +304,7 @@ def test_closingSlicerAsks(training, fake, monkeypatch):
 
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", confirm)
     window = slicer.util.mainWindow()
-    fake("slow")
+    fake("long")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 3)
     assert not window.close()
@@ -321,7 +321,7 @@ def test_closingSlicerAsks(training, fake, monkeypatch):
 
 
 def test_reloadStopsWithACheckpoint(training, fake):
-    fake("slow")
+    fake("long")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 3)
     training.section.run.stopAndWait(20.0)
@@ -329,7 +329,7 @@ def test_reloadStopsWithACheckpoint(training, fake):
 
 
 def test_startedTwiceIsRefused(training, fake):
-    fake("slow")
+    fake("long")
     training.ui.startButton.click()
     training.onStart()
     with pytest.raises(RuntimeError, match="going on"):
