@@ -30,7 +30,9 @@ class Tool:
 TOOLS = {
     "greedy SSD": Tool("greedy", {"metric": "SSD"}),
     "greedy NCC": Tool("greedy", {"metric": "NCC", "radius": 4}),
-    "demons (SimpleITK)": Tool("demons", {"iterations": [80, 60, 40], "smoothing": 1.5}),
+    "demons (SimpleITK)": Tool(
+        "demons", {"kind": "DiffeomorphicDemons", "iterations": [80, 60, 40], "smoothing": 1.5}
+    ),
     "FireANTs CC": Tool(
         "fireants_greedy", {"kernel": 5, "iterations": [200, 100, 50]}, ".venv-peers-fireants"
     ),

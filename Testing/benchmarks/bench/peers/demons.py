@@ -1,4 +1,4 @@
-"""Symmetric-force demons of SimpleITK, coarse to fine."""
+"""Demons of SimpleITK, coarse to fine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ def register(
     moving: np.ndarray,
     spacing: Sequence[float],
     *,
+    kind: str,
     iterations: Sequence[int],
     smoothing: float,
 ) -> np.ndarray:
-    """iterations: from the coarsest level to the full grid, a factor 2 apart. smoothing: SD in voxels."""
+    """kind: name of SimpleITK's filter. iterations: from the coarsest level to the full grid, a factor 2
+    apart. smoothing: SD in voxels.
+
+    Of its four kinds on training phantoms (seeds 100000 and 100001 of mri2d and of echo2d) the mean end-point
+    errors were 0.50 and 1.10 voxels (DiffeomorphicDemons), 0.52 and 1.12 (FastSymmetricForcesDemons), 0.64
+    and 2.14 (Demons), 1.06 and 1.28 with 3 % folding (SymmetricForcesDemons).
+    """
     images = [image(a, spacing) for a in (fixed, moving)]
     field = None
     for level, count in enumerate(iterations):
@@ -28,7 +35,7 @@ def register(
         levels = [coarser(i, factor) for i in images]
         if field is not None:
             field = sitk.Resample(field, levels[0], sitk.Transform(), sitk.sitkLinear)
-        demons = sitk.SymmetricForcesDemonsRegistrationFilter()
+        demons = getattr(sitk, f"{kind}RegistrationFilter")()
         demons.SetNumberOfIterations(count)
         demons.SetSmoothDisplacementField(True)
         demons.SetStandardDeviations(smoothing)
