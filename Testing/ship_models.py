@@ -155,7 +155,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "scores": {k: round(v, 5) for k, v in model.card["scores"].items()},
     }
     stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
-    model.card = {**model.card, **card, "commit": commit, "stages": stages}
+    model.card = {**card, "commit": commit, "stages": stages}
     if recipe.network.spread == "displacement":
         calibrate(model, recipe.stages[0][1].kind.split("+"))
     zoo.WEIGHTS.mkdir(exist_ok=True)

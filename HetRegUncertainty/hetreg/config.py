@@ -143,6 +143,8 @@ class TrainConfig(Config):
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
         self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)
         self._check_min(extra_noise=0.0, real_share=0.0)
+        if self.real_share > 1:
+            raise ValueError(f"real_share is {self.real_share!r}: a number from 0 to 1 is accepted.")
         self._check_min(accumulate=1, crop=16, phantoms=0, validate_every=1, seed=0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate!r}: a positive number is accepted.")

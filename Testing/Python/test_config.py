@@ -94,3 +94,8 @@ def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="absent") as caught:
         TrainConfig.load(tmp_path / "absent.json")
     assert_sentence(caught.value)
+
+
+def test_a_share_above_one_is_refused():
+    with pytest.raises(ValueError, match=r"real_share is 1\.5: a number from 0 to 1 is accepted\."):
+        TrainConfig(real_share=1.5)

@@ -92,3 +92,11 @@ def test_a_missing_model_is_named(copied):
 def test_the_list_is_plain_json():
     text = (zoo.WEIGHTS.parent / "models.json").read_text(encoding="utf-8")
     assert [entry["name"] for entry in json.loads(text)] == [card.name for card in CARDS]
+
+
+def test_no_shipped_model_names_a_place_of_the_machine_that_trained_it():
+    for card in zoo.list_models():
+        config = RegistrationModel.load(card.path).card
+        for stage in config.get("stages", {"": config.get("config", {})}).values():
+            assert [stage.get(name, "") for name in ("root", "split", "start")] == ["", "", ""]
+        assert "config" not in config or not config["config"].get("start")

@@ -30,8 +30,9 @@ class PairNetwork(nn.Module):
 
     @classmethod
     def build(cls, config: NetworkConfig, out_channels: int) -> Self:
-        """The network of a configuration."""
-        raise NotImplementedError
+        """The network of a configuration, here of one whose channels it lists."""
+        names = ("ndim", "encoder", "decoder", "tail", "output_stride")
+        return cls(out_channels=out_channels, **{name: getattr(config, name) for name in names})
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """first, second: (B, 1, *spatial) -> (B, C, *spatial / stride)."""

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import NetworkConfig
 from ..spatial import integrate, resize_disp, warp
 from .base import CONV, PairNetwork, fill_bias
 
@@ -83,30 +82,16 @@ class Pyramid(PairNetwork):
                 self.heads.append(_head(ndim, state, ndim))
         self.head = _head(ndim, state, out_channels)
 
-    @classmethod
-    def build(cls, config: NetworkConfig, out_channels: int) -> Pyramid:
-        """The network of a configuration: `encoder`, `decoder` and `tail` give its channels."""
-        return cls(
-            ndim=config.ndim,
-            out_channels=out_channels,
-            encoder=config.encoder,
-            decoder=config.decoder,
-            tail=config.tail,
-            output_stride=config.output_stride,
-        )
-
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""
         self._join(first, second)  # checks the sizes
         levels = self._features(torch.cat((first, second)))
-        velocity: Tensor | None = None
-        state = out = first
+        coarsest = levels[0].chunk(2)[1]
+        velocity = coarsest.new_zeros((len(coarsest), self.ndim, *coarsest.shape[2:]))
+        given, state = [velocity], velocity
         for level, estimator in enumerate(self.estimators):
             moving, fixed = levels[level].chunk(2)
-            if velocity is None:
-                velocity = fixed.new_zeros((len(fixed), self.ndim, *fixed.shape[2:]))
-                given = [velocity]
-            else:
+            if level:
                 velocity = resize_disp(velocity, fixed.shape[2:])
                 given = [velocity, F.interpolate(state, size=fixed.shape[2:], mode="nearest")]
             moved = warp(moving, integrate(velocity, WARP_STEPS), padding="border")
@@ -115,7 +100,7 @@ class Pyramid(PairNetwork):
             last = level == len(self.estimators) - 1
             out = (self.head if last else self.heads[level])(state)
             velocity = velocity + out[:, : self.ndim]
-        return out if velocity is None else torch.cat((velocity, out[:, self.ndim :]), dim=1)
+        return torch.cat((velocity, out[:, self.ndim :]), dim=1)
 
     def _features(self, images: Tensor) -> list[Tensor]:
         """Features from the coarsest level to the finest, then the images themselves."""

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import NetworkConfig
 from .base import CONV, POOL, PairNetwork, fill_bias
 
 _CONV = {2: F.conv2d, 3: F.conv3d}
@@ -87,18 +86,6 @@ class UNet(PairNetwork):
         self.head = CONV[ndim](channels, out_channels, 3, padding=1)
         nn.init.normal_(self.head.weight, 0.0, 1e-5)
         fill_bias(self.head, 0.0)
-
-    @classmethod
-    def build(cls, config: NetworkConfig, out_channels: int) -> UNet:
-        """The network of a configuration: `encoder`, `decoder` and `tail` give its channels."""
-        return cls(
-            ndim=config.ndim,
-            out_channels=out_channels,
-            encoder=config.encoder,
-            decoder=config.decoder,
-            tail=config.tail,
-            output_stride=config.output_stride,
-        )
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""

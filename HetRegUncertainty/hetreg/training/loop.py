@@ -95,7 +95,7 @@ class Run:
         trainer.model.card = {
             "steps": trainer.step,
             "scores": found,
-            "config": trainer.config.to_dict() | {"root": "", "split": ""},
+            "config": trainer.config.to_dict() | {"root": "", "split": "", "start": ""},
         }
         trainer.model.save(self.folder.best)
         self.folder.write_card(trainer.model.card | {"ndim": trainer.model.ndim}, self.counts)
