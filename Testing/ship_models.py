@@ -99,11 +99,10 @@ RECIPES = {
         FLAT,
         GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2),
         (
-            ("phantom", replace(MRI, steps=2600, phantoms=2000)),
-            ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
-            ("noise", replace(NOISE, kind="mri2d", **REAL | {"real_share": 0.25, "phantoms": 1000})),
+            ("phantom", replace(MRI, steps=3600, phantoms=2000)),
+            ("real", replace(MRI, steps=1000, learning_rate=5e-4, validate_every=100, **REAL)),
+            ("noise", replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.25, "phantoms": 1000})),
         ),
-        SHORTENED,
     ),
     "echo-2d": Recipe(
         "Echocardiography, 2D",

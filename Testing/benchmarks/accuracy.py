@@ -2,7 +2,7 @@
 """Accuracy and time of HetReg's models against the tools that people use, on the same cases, scored by one
 code (`hetreg.evaluate`).
 
-    python Testing/benchmarks/accuracy.py --install                   # once: the peers' own environments
+    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/accuracy.py --install  # once
     PYTHONPATH=HetRegUncertainty python Testing/benchmarks/accuracy.py --phantoms mri2d:40 echo2d:40 \\
         --pairs FOLDER --peers all --model cine-mri-2d echo-2d --refine 0 30 --output DIR
 

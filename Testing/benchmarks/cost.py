@@ -10,6 +10,7 @@ Every start and every memory figure is of a process of its own; memory on Linux 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -43,7 +44,9 @@ def stack_pair(side: int, slices: int) -> tuple[Image, Image]:
 def output(*arguments: str) -> list[float]:
     """The numbers that a process of this Python prints."""
     command = [sys.executable, *arguments]
-    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=HERE).stdout
+    search = os.pathsep.join([str(HERE), *sys.path])  # this process's, where a PYTHONPATH may be relative
+    environment = os.environ | {"PYTHONPATH": search}
+    told = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     return [float(word) for word in told.split()]
 
 

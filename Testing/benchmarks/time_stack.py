@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time of a 256 x 256 x 10 stack: HetReg without and with refinement against greedy slice by slice.
 
-    python Testing/benchmarks/accuracy.py --install                   # once: the peers' own environments
+    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/accuracy.py --install  # once
     PYTHONPATH=HetRegUncertainty python Testing/benchmarks/time_stack.py [--repeats 7] [--refine 30]
 
 Each tool has 2 threads. They take turns, one stack each, so that other work on the machine slows all alike;

@@ -21,8 +21,9 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
 
     The true noise is fixed - moving(x + true displacement), of which `residual_variance` is the variance.
     nll_truth, coverage95_truth ..: of the predicted variance on it; nll_true_variance ..: of its own, the
-    best that is possible; spearman_truth: rank correlation of both variances. All in the body without what
-    is too bright for the simulated scanner, where clipping leaves no noise. displacement_coverage: with a
+    best that is possible; spearman_truth: rank correlation of both variances; spearman_noise: of the predicted
+    one with the variance of the noise in the fixed image alone. All in the body without what is too bright for
+    the simulated scanner, where clipping leaves no noise. displacement_coverage: with a
     displacement SD, the errors in the myocardium that lie inside their 68 and 95 % region. Nothing for a case
     that is no phantom.
     """
@@ -31,7 +32,7 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
         return {}, {}
     numbers = _end_point_errors(truth, result)
     numbers |= _displacement_coverage(truth, result)
-    if f.variance is None or truth.residual_variance is None:
+    if f.variance is None or truth.residual_variance is None or truth.noise_variance is None:
         return numbers, {}
     moved = Interpolator(truth.disp_vox).mean(case.moving.array.astype(np.float64))
     noise, true = f.fixed - moved / f.scale, truth.residual_variance.array / f.scale**2
@@ -39,6 +40,7 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     numbers |= calibration_numbers(noise, f.variance, inside, "_truth")
     numbers |= calibration_numbers(noise, true, inside, "_true_variance")
     numbers["spearman_truth"] = spearman(f.variance, true, inside)
+    numbers["spearman_noise"] = spearman(f.variance, truth.noise_variance.array, inside)
     return numbers, calibration_curves(noise, f.variance, inside, "_truth")
 
 
