@@ -43,7 +43,8 @@ CORE = ROOT / "HetRegUncertainty" / "hetreg"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one shipped model is made, and what its card says. stages: (name, configuration), in order."""
+    """How one shipped model is made, and what its card says. stages: (name, configuration), in order. anchor:
+    weight of the network's answer in the refinement."""
 
     label: str
     description: str
@@ -52,6 +53,7 @@ class Recipe:
     grid: GridConfig
     stages: tuple[tuple[str, TrainConfig], ...]
     note: str = ""
+    anchor: float = 1.0
 
 
 FOLDS, VALIDATION = 3, 4
@@ -101,7 +103,10 @@ RECIPES = {
         (
             ("phantom", replace(MRI, steps=3600, phantoms=2000)),
             ("real", replace(MRI, steps=1000, learning_rate=5e-4, validate_every=100, **REAL)),
-            ("noise", replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.25, "phantoms": 1000})),
+            (
+                "noise",
+                replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.25, "phantoms": 1000}),
+            ),
         ),
     ),
     "echo-2d": Recipe(
@@ -154,7 +159,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "scores": {k: round(v, 5) for k, v in model.card["scores"].items()},
     }
     stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
-    model.card = {**card, "commit": commit, "stages": stages}
+    model.card = {**card, "commit": commit, "stages": stages, "anchor": recipe.anchor}
     if recipe.network.spread == "displacement":
         calibrate(model, recipe.stages[0][1].kind.split("+"))
     zoo.WEIGHTS.mkdir(exist_ok=True)

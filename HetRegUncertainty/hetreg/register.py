@@ -20,11 +20,12 @@ from .config import RegisterConfig
 from .device import describe_device, resolve_device
 from .image import Image, read_image
 from .losses.snr_weighted import snr_weight
-from .model import RegistrationModel
+from .model import Motion, RegistrationModel
 from .preprocess import NetworkPair, check_labels, check_pair, choose_dimension, to_network_grid
 from .progress import Progress
-from .refine import RefineOptions, optimise
+from .refine import ANCHOR, RefineOptions, optimise
 from .result import RegisterResult
+from .symmetry import mean_motion
 
 _CHUNK_VOXELS = {2: 2**19, 3: 2**30}  # voxels per forward pass; 2D slices beyond it go in several
 
@@ -195,23 +196,10 @@ def _forward(
     fixed, moving = pair.fixed[part].to(device), pair.moving[part].to(device)
     window, mask = pair.window.to(device), pair.mask.to(device)
     progress.step(0.0, f"Estimating the displacement ({describe_device(device)})")
-    motion = model.move(moving, fixed, window=window)
     if config.refine:
-        options = RefineOptions(config.refine, config.weight_mode, config.gamma)
-        spread = motion.log_variance_z  # the network's, kept around the refined velocity, as measured for it
-        if spread is not None:
-            spread = spread + 2 * math.log(float(model.card.get("refined_sd", 1.0)))
-        motion = optimise(
-            model,
-            moving,
-            fixed,
-            motion,
-            options,
-            window=window,
-            mask=mask,
-            progress=progress.part(0.1, 0.8),
-        )
-        motion = replace(motion, log_variance_z=spread)
+        motion = _refined(model, moving, fixed, window, mask, config, progress.part(0.0, 0.8))
+    else:
+        motion = model.move(moving, fixed, window=window)
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
     log_variance = model.log_variance(motion.moved, fixed)
     weight = snr_weight(
@@ -222,6 +210,28 @@ def _forward(
         back = model.displacement(-motion.velocity, moving.shape[2:]).cpu()
     sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))
     return _Part(motion.disp.cpu(), back, log_variance.cpu(), weight.cpu(), None if sd is None else sd.cpu())
+
+
+def _refined(
+    model: RegistrationModel,
+    moving: Tensor,
+    fixed: Tensor,
+    window: Tensor,
+    mask: Tensor,
+    config: RegisterConfig,
+    progress: Progress,
+) -> Motion:
+    """The mean over mirror images, optimised on this pair; with the SD of the displacement that was measured
+    for refined pairs (`refined_sd` on the model's card)."""
+    start = mean_motion(model, moving, fixed, window=window, progress=progress.part(0.0, 0.5))
+    anchor = float(model.card.get("anchor", ANCHOR))
+    options = RefineOptions(config.refine, config.weight_mode, config.gamma, anchor=anchor)
+    rest = progress.part(0.5, 1.0)
+    motion = optimise(model, moving, fixed, start, options, window=window, mask=mask, progress=rest)
+    spread = start.log_variance_z  # the network's, kept around the refined velocity
+    if spread is not None:
+        spread = spread + 2 * math.log(float(model.card.get("refined_sd", 1.0)))
+    return replace(motion, log_variance_z=spread)
 
 
 def _record(

@@ -25,6 +25,7 @@ LAYERS = {
         "hetreg.register",
         "hetreg.assemble",
         "hetreg.refine",
+        "hetreg.symmetry",
         "hetreg.training",
         "hetreg.evaluate",
         "hetreg.evaluation",
@@ -51,7 +52,7 @@ CHAIN = {
     "evaluate": {"register", "evaluation", "report"},
     "report": {"evaluation", "assemble"},
     "evaluation": {"assemble"},
-    "register": {"assemble", "refine"},
+    "register": {"assemble", "refine", "symmetry"},
 }
 SLICER_SIDE = {"slicer", "qt", "ctk", "vtk", "PythonQt"}
 CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy", "monai", "matplotlib", "itk"}

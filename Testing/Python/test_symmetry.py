@@ -1,0 +1,114 @@
+"""Mirror images and turns of a pair, and the mean of the network's answers to them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from builders import tiny_model
+from hetreg.config import NetworkConfig
+from hetreg.model import RegistrationModel
+from hetreg.progress import Cancelled, Progress
+from hetreg.spatial import warp
+from hetreg.symmetry import View, mean_motion, views
+
+SIZES = {2: (16, 24), 3: (8, 16, 24)}
+
+
+def random(ndim: int, channels: int = 1) -> torch.Tensor:
+    """Smooth numbers in [0, 1], other in every direction."""
+    coarse = torch.rand(
+        (1, channels, *(n // 4 for n in SIZES[ndim])), generator=torch.Generator().manual_seed(3)
+    )
+    mode = "bilinear" if ndim == 2 else "trilinear"
+    return torch.nn.functional.interpolate(coarse, size=SIZES[ndim], mode=mode)
+
+
+def uneven_model(ndim: int, **options) -> RegistrationModel:
+    """A model of random weights that turns no two views alike, with displacements of about a voxel."""
+    torch.manual_seed(0)
+    small = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
+    model = RegistrationModel(NetworkConfig(ndim=ndim, **small, **options)).eval()
+    torch.nn.init.normal_(model.displacement_net.head.weight[:ndim], 0.0, 0.3)
+    return model
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_views_are_a_group_with_the_identity(ndim):
+    image, chosen = random(ndim), views(ndim)
+    assert len(chosen) == {2: 8, 3: 4}[ndim]
+    assert any(torch.equal(v.apply(image), image) for v in chosen)
+    marks = {tuple(v.apply(image).flatten().tolist()) for v in chosen}
+    assert len(marks) == len(chosen)
+    twice = {tuple(v.apply(w.apply(image)).flatten().tolist()) for v in chosen for w in chosen}
+    assert twice == marks
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_undo_is_the_inverse(ndim):
+    image = random(ndim)
+    for view in views(ndim):
+        assert torch.equal(view.undo(view.apply(image)), image)
+
+
+def test_a_quarter_turn_by_hand():
+    view = View((1, 0), (True, False))  # first axis of the view: columns from the right
+    image = torch.tensor([[1.0, 2.0], [3.0, 4.0]])[None, None]
+    assert view.apply(image)[0, 0].tolist() == [[2.0, 4.0], [1.0, 3.0]]
+    field = torch.ones(1, 2, 2, 2) * torch.tensor([5.0, 7.0]).view(1, 2, 1, 1)
+    assert view.undo_field(field)[0, :, 0, 0].tolist() == [7.0, -5.0]
+    assert view.undo_field(field, signed=False)[0, :, 0, 0].tolist() == [7.0, 5.0]
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_field_found_in_a_view_moves_the_image_as_it_moved_the_view(ndim):
+    image = random(ndim)
+    for view in views(ndim):
+        seen = view.apply(image)
+        field = 3.0 * torch.rand((1, ndim, *seen.shape[2:]), generator=torch.Generator().manual_seed(1)) - 1.5
+        moved = warp(image, view.undo_field(field))
+        torch.testing.assert_close(view.apply(moved), warp(seen, field), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_the_mean_turns_with_the_pair(ndim):
+    model = uneven_model(ndim)
+    moving, fixed = random(ndim), random(ndim).flip(2)
+    motion = mean_motion(model, moving, fixed)
+    with torch.no_grad():
+        alone = model.move(moving, fixed).velocity
+    assert (motion.velocity - alone).abs().max() > 0.01
+    for view in views(ndim):
+        other = mean_motion(model, view.apply(moving), view.apply(fixed))
+        torch.testing.assert_close(view.undo_field(other.velocity), motion.velocity, atol=1e-5, rtol=0)
+
+
+def test_the_variance_adds_the_spread_of_the_views():
+    model = uneven_model(2, sigma_z=True)
+    moving, fixed = random(2), random(2).flip(2)
+    motion = mean_motion(model, moving, fixed)
+    found, inner = [], []
+    with torch.no_grad():
+        for view in views(2):
+            velocity, log_variance = model.velocity(view.apply(moving), view.apply(fixed))
+            found.append(view.undo_field(velocity))
+            inner.append(view.undo_field(log_variance, signed=False).exp())
+    expected = sum(inner) / 8 + torch.stack(found).var(0, correction=0)
+    torch.testing.assert_close(motion.log_variance_z.exp(), expected)
+    assert (expected > 2 * sum(inner) / 8).any()
+
+
+def test_the_window_holds_for_every_view():
+    model, window = uneven_model(2), torch.ones(1, 1, *SIZES[2])
+    window[..., :4] = 0.0
+    motion = mean_motion(model, random(2), random(2).flip(2), window=window)
+    assert motion.velocity[..., 0].abs().max() == 0
+    assert motion.velocity[..., 6:].abs().max() > 0.001
+
+
+def test_it_stops_when_asked():
+    told: list[str] = []
+    progress = Progress(lambda f, m: told.append(m), lambda: len(told) >= 3)
+    with pytest.raises(Cancelled):
+        mean_motion(tiny_model(), random(2), random(2), progress=progress)
+    assert told[-1] == "Averaging over mirror images: 3 of 8"
