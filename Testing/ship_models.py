@@ -85,7 +85,7 @@ DEEP = replace(
 MOTION = TrainConfig(
     method="supervised", learning_rate=1e-3, clip=1.0, beta=0.0, warmup=10**6, validate_every=250, cache=True
 )
-NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=1000, validate_every=250, phantoms=1000)
+NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, validate_every=250, phantoms=1000)
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=64, phantoms=120, validate_every=100)

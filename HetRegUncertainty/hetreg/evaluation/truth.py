@@ -21,11 +21,11 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
 
     The true noise is fixed - moving(x + true displacement), of which `residual_variance` is the variance.
     nll_truth, coverage95_truth ..: of the predicted variance on it; nll_true_variance ..: of its own, the
-    best that is possible; spearman_truth: rank correlation of both variances; spearman_noise: of the predicted
-    one with the variance of the noise in the fixed image alone. All in the body without what is too bright for
-    the simulated scanner, where clipping leaves no noise. displacement_coverage: with a
-    displacement SD, the errors in the myocardium that lie inside their 68 and 95 % region. Nothing for a case
-    that is no phantom.
+    best that is possible; spearman_truth: rank correlation of both variances; spearman_noise: of the
+    predicted one with the variance of the noise in the fixed image alone. All in the body without what is
+    too bright for the simulated scanner, where clipping leaves no noise. displacement_coverage: with a
+    displacement SD, the errors in the myocardium that lie inside their 68 and 95 % region. Nothing for a
+    case that is no phantom.
     """
     truth = case.truth
     if truth is None:
