@@ -128,8 +128,9 @@ RECIPES = {
         DEEP,
         GridConfig(max_size=96, taper_vox=4),
         (
-            ("phantom", replace(SOLID, steps=700)),
-            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=200)),
+            ("coarse", replace(SOLID, steps=1500, crop=48)),
+            ("phantom", replace(SOLID, steps=600)),
+            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=300)),
         ),
     ),
     "paper-cine-mri-2d": Recipe(

@@ -43,8 +43,8 @@ class View:
 
 
 def views(ndim: int) -> list[View]:
-    """2D: all 8 turns and mirror images of a square. 3D: the identity and the half turns about each axis, which
-    are enough for what they cost."""
+    """2D: all 8 turns and mirror images of a square. 3D: the identity and the half turns about each axis; all
+    48 would take too long."""
     straight = tuple(range(ndim))
     if ndim == 3:
         return [View(straight, f) for f in product((False, True), repeat=3) if sum(f) % 2 == 0]
