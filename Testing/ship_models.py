@@ -151,6 +151,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "name": name,
         "label": recipe.label,
         "ndim": recipe.network.ndim,
+        "modality": "echo" if recipe.stages[0][1].kind.startswith("echo") else "mri",
         "file": f"{name}.pt",
         "description": recipe.description,
         "data": recipe.data,

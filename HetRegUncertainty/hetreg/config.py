@@ -77,7 +77,7 @@ class GridConfig(Config):
 class RegisterConfig(Config):
     """One registration."""
 
-    model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by dimension")
+    model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by the image")
     dimension: str = option(
         "auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", DIMENSIONS
     )

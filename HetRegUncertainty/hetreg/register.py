@@ -20,8 +20,16 @@ from .config import RegisterConfig
 from .device import describe_device, resolve_device
 from .image import Image, read_image
 from .losses.snr_weighted import snr_weight
+from .modality import modality
 from .model import Motion, RegistrationModel
-from .preprocess import NetworkPair, check_labels, check_pair, choose_dimension, to_network_grid
+from .preprocess import (
+    NetworkPair,
+    check_labels,
+    check_pair,
+    choose_dimension,
+    slice_axis_of,
+    to_network_grid,
+)
 from .progress import Progress
 from .refine import ANCHOR, RefineOptions, optimise
 from .result import RegisterResult
@@ -103,11 +111,15 @@ def _load(
 ) -> RegistrationModel:
     wanted = {"2d": 2, "3d": 3}.get(config.dimension)
     if model == "auto":
-        card = zoo.default_model(wanted or choose_dimension(fixed)[0])
+        ndim = wanted or choose_dimension(fixed)[0]
+        kind, reason = modality(fixed, slice_axis_of(fixed) if ndim == 2 else None)
+        card = zoo.default_model(ndim, kind)
+        if card.modality != kind:
+            reason = f"no {ndim}D model for another kind of image comes with HetReg"
         model = RegistrationModel.load(zoo.locate(card.name))
         notes.append(
-            f"The model '{card.name}' was chosen by the dimension of the image, not by its contents: choose "
-            "another one if it was made for another kind of image."
+            f"The model '{card.name}' was chosen by the fixed image: {reason}. Choose another one if it was "
+            "made for another kind of image."
         )
     elif not isinstance(model, RegistrationModel):
         model = RegistrationModel.load(zoo.locate(model))

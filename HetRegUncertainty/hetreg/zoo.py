@@ -13,12 +13,13 @@ WEIGHTS = _HERE / "weights"
 
 @dataclass(frozen=True)
 class ModelCard:
-    """One entry of models.json. bytes: size of the file. data, licence, command, scores: how it came to
-    be."""
+    """One entry of models.json. modality: "mri" or "echo". bytes: size of the file. data, licence, command,
+    scores: how it came to be."""
 
     name: str
     label: str
     ndim: int
+    modality: str
     file: str
     sha256: str
     bytes: int
@@ -41,12 +42,15 @@ def list_models() -> list[ModelCard]:
     return [ModelCard(**entry) for entry in entries]
 
 
-def default_model(ndim: int) -> ModelCard:
-    """The first model of that dimension. Raises ValueError if there is none."""
-    for card in list_models():
-        if card.ndim == ndim:
-            return card
-    raise ValueError(f"No {ndim}D model comes with this version: name a weight file.")
+def default_model(ndim: int, modality: str = "") -> ModelCard:
+    """The first model of that dimension and modality, or of that dimension if there is none of the modality.
+
+    Raises ValueError if there is none of the dimension.
+    """
+    cards = [card for card in list_models() if card.ndim == ndim]
+    if not cards:
+        raise ValueError(f"No {ndim}D model comes with this version: name a weight file.")
+    return next((card for card in cards if card.modality == modality), cards[0])
 
 
 def locate(name_or_path: str | Path) -> Path:

@@ -34,7 +34,14 @@ LAYERS = {
     ],
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
-    1: ["hetreg.spatial", "hetreg.image", "hetreg.preprocess", "hetreg.device", "hetreg.result"],
+    1: [
+        "hetreg.spatial",
+        "hetreg.image",
+        "hetreg.preprocess",
+        "hetreg.modality",
+        "hetreg.device",
+        "hetreg.result",
+    ],
     0: [
         "hetreg",
         "hetreg.registry",

@@ -145,7 +145,8 @@ def menu(tmp_path, monkeypatch):
     """Two small models in place of the shipped ones."""
     for ndim in (2, 3):
         tiny_model(ndim).save(tmp_path / f"{ndim}.pt")
-    monkeypatch.setattr(zoo, "default_model", lambda ndim: SimpleNamespace(name=str(ndim)))
+    card = {"modality": "mri"}
+    monkeypatch.setattr(zoo, "default_model", lambda ndim, modality: SimpleNamespace(name=str(ndim), **card))
     monkeypatch.setattr(zoo, "locate", lambda name: tmp_path / f"{name}.pt")
 
 

@@ -42,8 +42,11 @@ def test_no_weight_file_is_without_a_card():
     assert {p.name for p in zoo.WEIGHTS.glob("*.pt")} == {card.file for card in CARDS}
 
 
-def test_the_default_is_the_first_of_its_dimension():
+def test_the_default_is_the_first_of_its_dimension_and_modality():
     assert zoo.default_model(2).name == next(c.name for c in CARDS if c.ndim == 2)
+    assert zoo.default_model(2, "mri").name == "cine-mri-2d"
+    assert zoo.default_model(2, "echo").name == "echo-2d"
+    assert zoo.default_model(3, "mri").name == zoo.default_model(3, "echo").name == "echo-3d"
     with pytest.raises(ValueError, match="4D") as caught:
         zoo.default_model(4)
     assert_sentence(caught.value, "weight file")
