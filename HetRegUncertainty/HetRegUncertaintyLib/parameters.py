@@ -121,7 +121,7 @@ class HetRegUncertaintyParameterNode:
     dimension: Dimension = Dimension.AUTO
     device: Device = Device.AUTO
     refine: bool = False
-    refineIterations: Annotated[int, WithinRange(1, 1000)] = 50
+    refineIterations: Annotated[int, WithinRange(1, 1000)] = 30
     weightMode: WeightMode = WeightMode.ROBUST
     gamma: Annotated[float, WithinRange(0.0, 2.0)] = 0.5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hetreg.datasets.phantom import make_pair
 from hetreg.evaluate import evaluate
 from hetreg.evaluation.case import Case
 from hetreg.evaluation.results import Evaluation
+from hetreg.result import RegisterResult
 
 DEMONS = "demons (SimpleITK)"  # the one peer that the project's own packages can run
 
@@ -116,6 +118,25 @@ def test_the_line_of_a_tool() -> None:
     assert (found["patients"], found["failed"], found["slices"]) == (2, 0, 2)
     assert found["Dice (%)"] > 80
     assert found["end-point error (vox)"] == 0
+
+
+def test_the_calibration_of_a_tool_that_knows_the_noise() -> None:
+    config = EvaluateConfig(kind="mri2d", phantoms=2, phantom_size=48, labels="2")
+    assert summary.calibration("none", evaluate(config, register=methods.true_field, pictures=False)) is None
+
+    def twice(case: Case) -> RegisterResult:
+        result, truth = methods.true_field(case), case.truth.residual_variance
+        return replace(result, noise_variance=truth.like(2 * truth.array, "noise_variance"))
+
+    found = evaluate(config, register=twice, pictures=False)
+    headings = [c.heading for c in summary.CALIBRATION]
+    cells = dict(zip(headings, summary.calibration("twice", found), strict=True))
+    assert cells["Spearman"] == pytest.approx(1.0)
+    assert 0 < cells["Spearman, noise of fixed"] < 1
+    assert cells["NLL excess (nats)"] == pytest.approx(0.5 * (np.log(2) - 0.5), abs=0.05)
+    assert cells["noise in 95 % (%)"] > cells["with the true variance"] > 90
+    assert np.isnan(cells["displacement in 95 % (%)"])
+    assert len(summary.tables("group", [], [tuple(cells.values())], "")) == 2
 
 
 def test_a_failed_case_counts_as_no_overlap() -> None:

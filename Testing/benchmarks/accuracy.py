@@ -97,6 +97,7 @@ def run(arguments: argparse.Namespace) -> str:
     rows: dict[str, list[dict[str, Any]]] = {"rows": [], "slices": []}
     for group, config, label in groups(arguments):
         lines: list[tuple[Cell, ...]] = []
+        trust: list[tuple[Cell, ...]] = []
         with contextlib.ExitStack() as stack:
             for name, method in methods(arguments, config, stack):
                 found = evaluate(config, register=method, pictures=False)
@@ -104,8 +105,11 @@ def run(arguments: argparse.Namespace) -> str:
                 rows["rows"] += [about | row for row in found.rows]
                 rows["slices"] += [about | row for row in found.slices]
                 lines.append(summary.line(name, found, label))
+                if (cells := summary.calibration(name, found)) is not None:
+                    trust.append(cells)
                 note = f"{machine.versions()}; {machine.load()}."
-                tables[group] = markdown(summary.table(group, lines, note))
+                made = summary.tables(group, lines, trust, note)
+                tables[group] = "\n".join(markdown(table) for table in made)
                 write(tables, rows, arguments.output)
                 print(f"{group}, {name}: done", file=sys.stderr, flush=True)
     return "\n".join(tables.values())

@@ -28,6 +28,17 @@ COLUMNS = (
     Column("Spearman", 2),
     Column("s per slice", 3),
 )
+CALIBRATION = (
+    Column("tool"),
+    Column("noise in 95 % (%)", 1),
+    Column("with the true variance", 1),
+    Column("NLL excess (nats)", 3),
+    Column("largest", 3),
+    Column("Spearman", 2),
+    Column("Spearman, noise of fixed", 2),
+    Column("displacement in 68 % (%)", 1),
+    Column("displacement in 95 % (%)", 1),
+)
 
 
 def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
@@ -61,6 +72,22 @@ def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
     )
 
 
+def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
+    """The cells of CALIBRATION, means over the cases; None where the noise is not known or not predicted.
+
+    NLL excess: of the true noise under the predicted variance, over that under its own. Spearman: of the
+    predicted variance with that of the true residual, and with the noise of the fixed image alone.
+    """
+    rows = evaluation.rows
+    excess = column(rows, "nll_truth") - column(rows, "nll_true_variance")
+    if np.isnan(excess).all():
+        return None
+    names = ("coverage95_truth", "coverage95_true_variance")
+    rest = ("spearman_truth", "spearman_noise", "displacement_coverage68", "displacement_coverage95")
+    middle = (mean(excess), float(np.nanmax(excess)))
+    return (tool, *(mean(column(rows, n)) for n in names), *middle, *(mean(column(rows, n)) for n in rest))
+
+
 def counted(row: Row, slices: Sequence[Row]) -> int:
     """The slices of a case."""
     return max(1, sum(s["case"] == row["case"] for s in slices))
@@ -83,6 +110,11 @@ def interval(values: Sequence[float] | np.ndarray, patients: Sequence[str], digi
     return None if np.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def table(group: str, lines: Sequence[tuple[Cell, ...]], note: str) -> Table:
-    """The table of a group of cases."""
-    return Table(COLUMNS, tuple(lines), group, (note,))
+def tables(
+    group: str, lines: Sequence[tuple[Cell, ...]], trust: Sequence[tuple[Cell, ...]], note: str
+) -> list[Table]:
+    """The tables of a group of cases: accuracy and, where there is something in it, calibration."""
+    found = [Table(COLUMNS, tuple(lines), group, (note,))]
+    if trust:
+        found.append(Table(CALIBRATION, tuple(trust), f"{group}: calibration, means over the pairs"))
+    return found
