@@ -105,7 +105,7 @@ RECIPES = {
             ("real", replace(MRI, steps=1000, learning_rate=5e-4, validate_every=100, **REAL)),
             (
                 "noise",
-                replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.25, "phantoms": 1000}),
+                replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.1, "phantoms": 1000}),
             ),
         ),
     ),

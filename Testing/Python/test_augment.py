@@ -53,7 +53,8 @@ def test_a_quarter_turn_turns_the_field_by_hand():
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-def test_a_known_variance_is_kept_by_exact_changes_and_forgotten_by_others(ndim):
+def test_a_known_variance_is_kept_by_exact_changes_and_forgotten_by_others(ndim, monkeypatch):
+    monkeypatch.setattr("hetreg.datasets.augment.PATCHED", 0.0)
     kept = 0
     for seed in range(10):
         given = pairs(ndim, variance=True)
@@ -66,6 +67,23 @@ def test_a_known_variance_is_kept_by_exact_changes_and_forgotten_by_others(ndim)
                 before, after = (getattr(p, name)[n].flatten().sort().values for p in (given, made))
                 torch.testing.assert_close(before, after, atol=1e-4, rtol=0)
     assert 4 <= kept <= 16
+
+
+def test_noise_in_patches_raises_the_known_variance_by_its_own(monkeypatch):
+    monkeypatch.setattr("hetreg.datasets.augment.PATCHED", 1.0)
+    given = Pairs(
+        *(torch.full((8, 1, 64, 64), 0.5) for _ in range(2)), true_variance=torch.zeros(8, 1, 64, 64)
+    )
+    made = augment(given, torch.Generator().manual_seed(0), extra_noise=0.1)
+    exact = made.true_variance.flatten(1).isfinite().all(1)
+    assert 1 < exact.sum() < 8
+    assert (made.moving[exact] == 0.5).all()
+    variance, squares = made.true_variance[exact], (made.fixed[exact] - 0.5).square()
+    assert variance.max() > 4 * variance[variance > 0].median()
+    for strong in (variance > variance.median(), variance <= variance.median()):
+        assert float(squares[strong].mean() / variance[strong].mean()) == pytest.approx(1.0, abs=0.1)
+    plain = augment(given, torch.Generator().manual_seed(0))
+    assert (plain.true_variance[exact] == 0).all()
 
 
 def test_labels_follow_their_images_and_stay_whole():

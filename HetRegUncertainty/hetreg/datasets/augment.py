@@ -12,6 +12,7 @@ from torch import Tensor
 from ..spatial import ALIGN_CORNERS, invert
 
 SWAP, STRETCH, JITTER = 0.3, 0.2, 0.05
+PATCHES, PATCHED = 4, 0.5  # regions per side of noise that differs from place to place; how often it is added
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,8 @@ def augment(
     each, extra noise of up to that SD; sometimes the two change places.
 
     Half of the pairs with a known variance are only flipped and turned by right angles, which keeps it true;
-    of the others it is no longer known.
+    of the others it is no longer known. Half of the former get extra noise that differs from place to place
+    in the fixed image, of up to twice that SD, by which their variance grows.
     """
     batch, ndim = len(pairs.fixed), pairs.fixed.dim() - 2
     exact = _exact(batch, pairs.true_variance, generator)
@@ -49,6 +51,8 @@ def augment(
     turned = replace(turned, fixed=images[0], moving=images[1])
     if turned.true_variance is not None:
         turned = replace(turned, true_variance=turned.true_variance.masked_fill(free, torch.nan))
+        if extra_noise:
+            turned = _patched_noise(turned, generator, 2 * extra_noise)
     return _exchange(turned, exchange)
 
 
@@ -110,6 +114,20 @@ def _intensities(
             new = new + level * torch.randn(image.shape, generator=generator)
         changed.append(torch.where(free, new.clamp(0.0, 1.0), image))
     return changed
+
+
+def _patched_noise(pairs: Pairs, generator: torch.Generator, largest_sd: float) -> Pairs:
+    """Noise of a smoothly varying SD in the fixed image of some pairs, and its variance added to the true
+    one; where that is not known it stays so."""
+    batch, size = len(pairs.fixed), pairs.fixed.shape[2:]
+    coarse = torch.rand((batch, 1, *[PATCHES] * len(size)), generator=generator)
+    mode = "bilinear" if len(size) == 2 else "trilinear"
+    pattern = F.interpolate(coarse, size=size, mode=mode, align_corners=ALIGN_CORNERS).square()
+    level = torch.rand(batch, generator=generator) * (torch.rand(batch, generator=generator) < PATCHED)
+    known = pairs.true_variance.isfinite().flatten(1).any(1)
+    sd = pattern * (largest_sd * level * known).view(-1, *[1] * (len(size) + 1))
+    noise = sd * torch.randn(pairs.fixed.shape, generator=generator)
+    return replace(pairs, fixed=pairs.fixed + noise, true_variance=pairs.true_variance + sd.square())
 
 
 def _exchange(pairs: Pairs, chosen: Tensor) -> Pairs:
