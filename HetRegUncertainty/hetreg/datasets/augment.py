@@ -51,8 +51,9 @@ def augment(
     turned = replace(turned, fixed=images[0], moving=images[1])
     if turned.true_variance is not None:
         turned = replace(turned, true_variance=turned.true_variance.masked_fill(free, torch.nan))
-        if extra_noise:
-            turned = _patched_noise(turned, generator, 2 * extra_noise)
+    if turned.true_variance is not None and extra_noise:
+        fixed, variance = _patched_noise(turned.fixed, turned.true_variance, generator, 2 * extra_noise)
+        turned = replace(turned, fixed=fixed, true_variance=variance)
     return _exchange(turned, exchange)
 
 
@@ -116,18 +117,19 @@ def _intensities(
     return changed
 
 
-def _patched_noise(pairs: Pairs, generator: torch.Generator, largest_sd: float) -> Pairs:
-    """Noise of a smoothly varying SD in the fixed image of some pairs, and its variance added to the true
-    one; where that is not known it stays so."""
-    batch, size = len(pairs.fixed), pairs.fixed.shape[2:]
+def _patched_noise(
+    fixed: Tensor, true_variance: Tensor, generator: torch.Generator, largest_sd: float
+) -> tuple[Tensor, Tensor]:
+    """Noise of a smoothly varying SD in some of the images, and its variance added to the true one; where
+    that is not known nothing changes."""
+    batch, size = len(fixed), fixed.shape[2:]
     coarse = torch.rand((batch, 1, *[PATCHES] * len(size)), generator=generator)
     mode = "bilinear" if len(size) == 2 else "trilinear"
     pattern = F.interpolate(coarse, size=size, mode=mode, align_corners=ALIGN_CORNERS).square()
     level = torch.rand(batch, generator=generator) * (torch.rand(batch, generator=generator) < PATCHED)
-    known = pairs.true_variance.isfinite().flatten(1).any(1)
+    known = true_variance.isfinite().flatten(1).any(1)
     sd = pattern * (largest_sd * level * known).view(-1, *[1] * (len(size) + 1))
-    noise = sd * torch.randn(pairs.fixed.shape, generator=generator)
-    return replace(pairs, fixed=pairs.fixed + noise, true_variance=pairs.true_variance + sd.square())
+    return fixed + sd * torch.randn(fixed.shape, generator=generator), true_variance + sd.square()
 
 
 def _exchange(pairs: Pairs, chosen: Tensor) -> Pairs:

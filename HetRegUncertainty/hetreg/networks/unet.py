@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,8 @@ class _ConvBlock(nn.Sequential):
     def join(self, x: Tensor, skip: Tensor) -> Tensor:
         """The block of x, upsampled by 2 (nearest), and the skip; `joined_conv` was measured on the CPU."""
         if x.device.type == "cpu":
-            return self[1](joined_conv(self[0], x, skip))
+            convolution, activation = cast("tuple[nn.Conv2d | nn.Conv3d, nn.Module]", tuple(self))
+            return activation(joined_conv(convolution, x, skip))
         return self(torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1))
 
 
@@ -94,9 +96,9 @@ class UNet(PairNetwork):
         for block in self.encoder:
             skips.append(block(x))
             x = self.pool(skips[-1])
-        for level, block in enumerate(self.decoder):
+        for level, block in enumerate(cast("Sequence[_ConvBlock]", self.decoder)):
             x = block.join(x, skips.pop()) if level else block(x)
-        first, *rest = self.tail
+        first, *rest = cast("Sequence[_ConvBlock]", self.tail)
         x = first.join(x, skips.pop()) if self.output_stride == 1 else first(x)
         for block in rest:
             x = block(x)
