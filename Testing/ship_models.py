@@ -85,7 +85,7 @@ DEEP = replace(
 MOTION = TrainConfig(
     method="supervised", learning_rate=1e-3, clip=1.0, beta=0.0, warmup=10**6, validate_every=250, cache=True
 )
-NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, validate_every=250, phantoms=1000)
+NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=1000, validate_every=250, phantoms=1000)
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=64, phantoms=120, validate_every=100)
@@ -102,7 +102,7 @@ RECIPES = {
         GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2),
         (
             ("phantom", replace(MRI, steps=3600, phantoms=2000)),
-            ("real", replace(MRI, steps=1000, learning_rate=5e-4, validate_every=100, **REAL)),
+            ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
             (
                 "noise",
                 replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.1, "phantoms": 1000}),
@@ -129,8 +129,8 @@ RECIPES = {
         GridConfig(max_size=96, taper_vox=4),
         (
             ("coarse", replace(SOLID, steps=1500, crop=48)),
-            ("phantom", replace(SOLID, steps=600)),
-            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=300)),
+            ("phantom", replace(SOLID, steps=200, learning_rate=3e-4, phantoms=60)),
+            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=120, phantoms=60)),
         ),
     ),
     "paper-cine-mri-2d": Recipe(
