@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Clicks through HetReg Training: a short run on phantoms, then the evaluation of its model; writes a screenshot
-of each. It runs in the environment that `Testing/demo` makes:
+"""Clicks through HetReg Training: a short run on phantoms, then the evaluation of its model; writes a
+screenshot of each. It runs in the environment that `Testing/demo` makes:
 
     .venv/bin/python Testing/demo_training.py [--batches 400] [--output demo-output]
 """
