@@ -125,7 +125,9 @@ class TrainConfig(Config):
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
     decay: str = option("cosine", "fall of the learning rate", DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
-    extra_noise: float = option(0.0, "largest SD of noise added by the augmentation, intensities in [0, 1]")
+    extra_noise: float = option(
+        0.0, "largest SD of added noise, intensities in [0, 1]; in patches twice that"
+    )
     real_share: float = option(0.0, "share of real pairs in a batch beside phantoms (0: by their number)")
     start: str = option("", "weight file to start from (empty: random weights)")
     phantoms: int = option(400, "phantom pairs made for the run")

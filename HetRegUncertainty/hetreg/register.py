@@ -27,7 +27,6 @@ from .preprocess import (
     check_labels,
     check_pair,
     choose_dimension,
-    slice_axis_of,
     to_network_grid,
 )
 from .progress import Progress
@@ -111,16 +110,9 @@ def _load(
 ) -> RegistrationModel:
     wanted = {"2d": 2, "3d": 3}.get(config.dimension)
     if model == "auto":
-        ndim = wanted or choose_dimension(fixed)[0]
-        kind, reason = modality(fixed, slice_axis_of(fixed) if ndim == 2 else None)
-        card = zoo.default_model(ndim, kind)
-        if card.modality != kind:
-            reason = f"no {ndim}D model for another kind of image comes with HetReg"
+        card, reason = _automatic(fixed, wanted or choose_dimension(fixed)[0])
         model = RegistrationModel.load(zoo.locate(card.name))
-        notes.append(
-            f"The model '{card.name}' was chosen by the fixed image: {reason}. Choose another one if it was "
-            "made for another kind of image."
-        )
+        notes.append(f"The model '{card.name}' was chosen automatically: {reason}.")
     elif not isinstance(model, RegistrationModel):
         model = RegistrationModel.load(zoo.locate(model))
     if wanted and wanted != model.ndim:
@@ -129,6 +121,15 @@ def _load(
             f"'auto' or another model."
         )
     return model
+
+
+def _automatic(fixed: Image, ndim: int) -> tuple[zoo.ModelCard, str]:
+    """The model for an image, and why."""
+    if len(zoo.of_dimension(ndim)) == 1:
+        return zoo.default_model(ndim), f"no other {ndim}D model comes with HetReg"
+    kind, seen = modality(fixed, choose_dimension(fixed)[1])
+    reason = f"{seen} (fixed image); choose another one if that is wrong"
+    return zoo.default_model(ndim, kind), reason
 
 
 def _run_networks(
@@ -233,16 +234,16 @@ def _refined(
     config: RegisterConfig,
     progress: Progress,
 ) -> Motion:
-    """The mean over mirror images, optimised on this pair; with the SD of the displacement that was measured
+    """The mean over turned copies, optimised on this pair; with the SD of the displacement that was measured
     for refined pairs (`refined_sd` on the model's card)."""
     start = mean_motion(model, moving, fixed, window=window, progress=progress.part(0.0, 0.5))
-    anchor = float(model.card.get("anchor", ANCHOR))
+    anchor = float(model.card.get("anchor") or ANCHOR)
     options = RefineOptions(config.refine, config.weight_mode, config.gamma, anchor=anchor)
     rest = progress.part(0.5, 1.0)
     motion = optimise(model, moving, fixed, start, options, window=window, mask=mask, progress=rest)
     spread = start.log_variance_z  # the network's, kept around the refined velocity
     if spread is not None:
-        spread = spread + 2 * math.log(float(model.card.get("refined_sd", 1.0)))
+        spread = spread + 2 * math.log(float(model.card.get("refined_sd") or 1.0))
     return replace(motion, log_variance_z=spread)
 
 

@@ -1,5 +1,4 @@
-"""The network's mean answer to a pair and its mirror images: more accurate than one answer, and their spread
-says where the network is unsure."""
+"""The network's mean answer to a pair and turned copies of it, which is more accurate than one answer."""
 
 from __future__ import annotations
 
@@ -64,22 +63,20 @@ def mean_motion(
 ) -> Motion:
     """The motion of the mean velocity over `views`; images (B, 1, *spatial), window (1, 1, *spatial).
 
-    With sigma_z its variance is the mean of the views' variances plus the variance of their velocities (law
-    of total variance). Asks `progress` before each view whether to stop.
+    With sigma_z its variance is the mean of the views' variances: what the mean gains over one answer is left
+    to the model's `refined_sd`. Asks `progress` before each view whether to stop.
     """
     progress, chosen = progress or Progress(), views(model.ndim)
     velocities, variances = [], []
     for n, view in enumerate(chosen):
-        progress.step(n / len(chosen), f"Averaging over mirror images: {n + 1} of {len(chosen)}")
+        progress.step(n / len(chosen), f"Averaging over turned copies: {n + 1} of {len(chosen)}")
         turned = (view.apply(image) for image in (moving, fixed))
         shown = None if window is None else view.apply(window)
         velocity, log_variance = model.velocity(*turned, window=shown)
         velocities.append(view.undo_field(velocity))
         if log_variance is not None:
             variances.append(view.undo_field(log_variance, signed=False).exp())
-    found = torch.stack(velocities)
-    motion = model.move(moving, fixed, velocity=found.mean(0))
+    motion = model.move(moving, fixed, velocity=torch.stack(velocities).mean(0))
     if not variances:
         return motion
-    total = torch.stack(variances).mean(0) + found.var(0, unbiased=False)
-    return Motion(motion.moved, motion.disp, motion.velocity, total.log())
+    return Motion(motion.moved, motion.disp, motion.velocity, torch.stack(variances).mean(0).log())

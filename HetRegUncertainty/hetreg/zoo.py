@@ -42,12 +42,17 @@ def list_models() -> list[ModelCard]:
     return [ModelCard(**entry) for entry in entries]
 
 
+def of_dimension(ndim: int) -> list[ModelCard]:
+    """The models of that dimension."""
+    return [card for card in list_models() if card.ndim == ndim]
+
+
 def default_model(ndim: int, modality: str = "") -> ModelCard:
     """The first model of that dimension and modality, or of that dimension if there is none of the modality.
 
     Raises ValueError if there is none of the dimension.
     """
-    cards = [card for card in list_models() if card.ndim == ndim]
+    cards = of_dimension(ndim)
     if not cards:
         raise ValueError(f"No {ndim}D model comes with this version: name a weight file.")
     return next((card for card in cards if card.modality == modality), cards[0])

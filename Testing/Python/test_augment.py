@@ -86,6 +86,24 @@ def test_noise_in_patches_raises_the_known_variance_by_its_own(monkeypatch):
     assert (plain.true_variance[exact] == 0).all()
 
 
+def test_noise_in_patches_leaves_the_range_alone_and_what_is_not_known(monkeypatch):
+    values = torch.linspace(0.0, 1.0, 32 * 32).view(1, 1, 32, 32).expand(16, 1, 32, 32)
+    variance = torch.full((16, 1, 32, 32), 0.01)
+    variance[::2] = torch.nan
+    made = {}
+    for share in (0.0, 1.0):
+        monkeypatch.setattr("hetreg.datasets.augment.PATCHED", share)
+        given = Pairs(values, values, true_variance=variance)
+        made[share] = augment(given, torch.Generator().manual_seed(0), extra_noise=0.2, swap=0.0)
+    unknown = made[0.0].true_variance.flatten(1).isnan().all(1)
+    assert torch.equal(made[0.0].fixed[unknown], made[1.0].fixed[unknown])
+    noise = (made[1.0].fixed - made[0.0].fixed)[~unknown]
+    assert noise.abs().max() > 0.05
+    outside = (made[1.0].fixed < 0) | (made[1.0].fixed > 1)
+    assert outside.float().mean() < 0.02
+    assert noise[made[0.0].fixed[~unknown] == 0].abs().sum() == 0
+
+
 def test_labels_follow_their_images_and_stay_whole():
     made = augment(pairs(2), torch.Generator().manual_seed(3), swap=0.0)
     assert set(made.fixed_label.unique().tolist()) <= {0.0, 1.0}

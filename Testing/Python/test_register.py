@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,25 +144,8 @@ def menu(tmp_path, monkeypatch):
     """Two small models in place of the shipped ones."""
     for ndim in (2, 3):
         tiny_model(ndim).save(tmp_path / f"{ndim}.pt")
-    card = {"modality": "mri"}
-    monkeypatch.setattr(zoo, "default_model", lambda ndim, modality: SimpleNamespace(name=str(ndim), **card))
-    monkeypatch.setattr(zoo, "locate", lambda name: tmp_path / f"{name}.pt")
-
-
-@pytest.mark.parametrize("name", FIXED)
-@pytest.mark.parametrize("wanted", ["auto", "2d", "3d"])
-def test_the_dimension_is_chosen_by_the_image_or_by_the_user(menu, name, wanted):
-    fixed = FIXED[name]
-    by_size = "2d" if min(fixed.array.shape) < 5 else "3d"
-    config = RegisterConfig(dimension=wanted)
-    if wanted == "3d" and 1 in fixed.array.shape:
-        with pytest.raises(ValueError, match="at least 4"):
-            register_pair(fixed, ELSEWHERE, config=config)
-        return
-    thick = replace(fixed, array=np.repeat(fixed.array, 4, axis=0)) if wanted == "3d" else fixed
-    assert register_pair(thick, ELSEWHERE, config=config).summary["dimension"] == (
-        by_size if wanted == "auto" else wanted
-    )
+    cards = [SimpleNamespace(name=str(ndim), ndim=ndim, modality="mri") for ndim in (2, 3)]
+    monkeypatch.setattr(zoo, "list_models", lambda: cards)
 
 
 def test_noise_is_in_the_units_of_the_fixed_image_and_the_field_does_not_know_them():

@@ -129,6 +129,7 @@ def _patched_noise(
     level = torch.rand(batch, generator=generator) * (torch.rand(batch, generator=generator) < PATCHED)
     known = true_variance.isfinite().flatten(1).any(1)
     sd = pattern * (largest_sd * level * known).view(-1, *[1] * (len(size) + 1))
+    sd = torch.minimum(sd, 0.5 * torch.minimum(fixed, 1 - fixed).clamp(min=0.0))  # nothing to clip at 0 or 1
     return fixed + sd * torch.randn(fixed.shape, generator=generator), true_variance + sd.square()
 
 
