@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,11 +23,15 @@ from builders import (
     tiny_model,
 )
 from hetreg import register, zoo
-from hetreg.config import GridConfig, RegisterConfig
+from hetreg.config import GridConfig, NetworkConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import from_sitk, read_image
+from hetreg.model import RegistrationModel
+from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
+from hetreg.refine import ANCHOR
 from hetreg.register import register_pair
+from hetreg.symmetry import mean_motion
 
 TILTED = OBLIQUE @ np.array([[0.98, -0.199, 0], [0.199, 0.98, 0], [0, 0, 1]])
 FIXED = {
@@ -146,6 +151,23 @@ def menu(tmp_path, monkeypatch):
         tiny_model(ndim).save(tmp_path / f"{ndim}.pt")
     cards = [SimpleNamespace(name=str(ndim), ndim=ndim, modality="mri") for ndim in (2, 3)]
     monkeypatch.setattr(zoo, "list_models", lambda: cards)
+    monkeypatch.setattr(zoo, "locate", lambda name: tmp_path / f"{name}.pt")
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("wanted", ["auto", "2d", "3d"])
+def test_the_dimension_is_chosen_by_the_image_or_by_the_user(menu, name, wanted):
+    fixed = FIXED[name]
+    by_size = "2d" if min(fixed.array.shape) < 5 else "3d"
+    config = RegisterConfig(dimension=wanted)
+    if wanted == "3d" and 1 in fixed.array.shape:
+        with pytest.raises(ValueError, match="at least 4"):
+            register_pair(fixed, ELSEWHERE, config=config)
+        return
+    thick = replace(fixed, array=np.repeat(fixed.array, 4, axis=0)) if wanted == "3d" else fixed
+    assert register_pair(thick, ELSEWHERE, config=config).summary["dimension"] == (
+        by_size if wanted == "auto" else wanted
+    )
 
 
 def test_noise_is_in_the_units_of_the_fixed_image_and_the_field_does_not_know_them():
@@ -261,3 +283,30 @@ def test_oblique_pig_cine_files_and_transform_reproduce_moved(data_dir, tmp_path
     np.testing.assert_allclose(written.ijk_to_lps, fixed.ijk_to_lps, atol=1e-4)
     assert result.summary["mse_after"] < 0.6 * result.summary["mse_before"]
     assert result.summary["inverse_error_mm"] < 0.1 * fixed.spacing_mm.min()
+
+
+def test_refining_starts_from_the_turned_copies_with_the_card_s_anchor_and_sd(monkeypatch):
+    torch.manual_seed(0)
+    small = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
+    model = RegistrationModel(NetworkConfig(**small, sigma_z=True, spread="displacement")).eval()
+    torch.nn.init.normal_(model.displacement_net.head.weight[:2], 0.0, 0.3)
+    given: dict[str, object] = {}
+
+    def optimise(model, moving, fixed, start, options, **rest):
+        given.update(start=start, options=options)
+        return start
+
+    monkeypatch.setattr("hetreg.register.optimise", optimise)
+    fixed, moving = pair_2d()
+    told: list[str] = []
+    progress = Progress(lambda f, m: told.append(m))
+    first = register_pair(fixed, moving, model, RegisterConfig(refine=3), progress)
+    assert "Averaging over turned copies: 8 of 8" in told
+    assert (given["options"].iterations, given["options"].anchor) == (3, ANCHOR)
+    pair = to_network_grid(fixed, moving, model.grid, ndim=2, multiple=model.multiple)
+    expected = mean_motion(model, pair.moving, pair.fixed, window=pair.window)
+    torch.testing.assert_close(given["start"].velocity, expected.velocity)
+    model.card = {"anchor": 7.0, "refined_sd": 2.0}
+    second = register_pair(fixed, moving, model, RegisterConfig(refine=3))
+    assert given["options"].anchor == 7.0
+    np.testing.assert_allclose(second.displacement_sd_mm.array, 2 * first.displacement_sd_mm.array, rtol=1e-4)
