@@ -112,7 +112,8 @@ class _Run:
         for name, key in (("models", "model"), ("device", "device")):
             self._note(name, [result.summary[key]] if key in result.summary else [])
         self._note("notes", result.summary.get("notes", []))
-        return _about(case) | found.row | cost
+        named = {"model": result.summary["model"]} if "model" in result.summary else {}
+        return _about(case) | named | found.row | cost
 
     def note_missing_labels(self) -> None:
         """A note for each chosen label that no case has."""

@@ -389,7 +389,7 @@ def test_the_files_hold_what_was_found(tmp_path):
     assert {p.name for p in files.values()} == {"metrics.csv", "slices.csv", "patients.csv", "summary.json"}
     with files["metrics"].open(newline="", encoding="utf-8") as stream:
         table = list(csv.DictReader(stream))
-    assert list(table[0])[:5] == ["case", "patient", "split", "error", "note"]
+    assert list(table[0])[:6] == ["case", "patient", "split", "model", "error", "note"]
     assert [row["case"] for row in table] == ["mri2d-50000", "mri2d-50001"]
     assert float(table[0]["dice_2"]) == pytest.approx(evaluation.rows[0]["dice_2"], rel=1e-6)
     summary = json.loads(files["summary"].read_text())

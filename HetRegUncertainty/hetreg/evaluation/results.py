@@ -37,7 +37,7 @@ class Picture:
 class Evaluation:
     """What `evaluate` gives.
 
-    rows: one for each case, with "case", "patient", "split", "error" ("" or the reason why it failed),
+    rows: one for each case, with "case", "patient", "split", "model", "error" ("" or why it failed),
     "note", and numbers (see `scores.score`); what does not apply to a case is left out. slices: one for each
     slice with labels. patients: means of each patient's cases. summary: "config", "versions", "models",
     "device", "notes", "label"; "counts" of cases, failed, patients, slices, and files refused; "failed" and

@@ -18,7 +18,7 @@ from ..metrics.statistics import bootstrap_interval, cluster_means
 from .noise import CURVE_STEPS, Curves
 from .scores import Row
 
-ABOUT = ("case", "patient", "split", "slice", "error", "note")
+ABOUT = ("case", "patient", "split", "slice", "model", "error", "note")
 _TEXT = frozenset(ABOUT)
 
 
