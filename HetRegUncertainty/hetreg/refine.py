@@ -3,6 +3,7 @@ update."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -65,13 +66,13 @@ class AdamStep:
         self._rate, self._count = rate, 0
         self._mean, self._square = torch.zeros_like(like), torch.zeros_like(like)
 
-    def __call__(self, gradient: Tensor) -> Tensor:
-        """What to subtract, given the gradient; the shape of the tensor."""
+    def __call__(self, gradient: Tensor, share: float = 1.0) -> Tensor:
+        """What to subtract, given the gradient, with this share of the rate; the shape of the tensor."""
         self._count += 1
         self._mean.lerp_(gradient, 0.1)
         self._square.lerp_(gradient.square(), 0.001)
         mean, square = self._mean / (1 - 0.9**self._count), self._square / (1 - 0.999**self._count)
-        return self._rate * mean / (square.sqrt() + 1e-8)
+        return share * self._rate * mean / (square.sqrt() + 1e-8)
 
 
 def optimise(
@@ -117,9 +118,14 @@ def optimise(
                 total = total + (noise * trust * (motion.disp - start.disp).square()).mean()
             (gradient,) = torch.autograd.grad(total * fixed.shape[0], update)
             with torch.no_grad():
-                update -= descend(gradient)
+                update -= descend(gradient, _decay(n / options.iterations))
     motion = current()
     return Motion(motion.moved.detach(), motion.disp.detach(), motion.velocity.detach())
+
+
+def _decay(done: float) -> float:
+    """Share of the learning rate: Adam's steps do not shrink by themselves near the best field."""
+    return 0.5 * (1.0 + math.cos(math.pi * done))
 
 
 def _weight(
