@@ -108,6 +108,7 @@ RECIPES = {
                 replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.1, "phantoms": 1000}),
             ),
         ),
+        anchor=3.0,
     ),
     "echo-2d": Recipe(
         "Echocardiography, 2D",
