@@ -88,7 +88,7 @@ MOTION = TrainConfig(
 NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=1000, validate_every=250, phantoms=1000)
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
-SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=64, phantoms=120, validate_every=100)
+SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
 
 SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
@@ -124,14 +124,13 @@ RECIPES = {
     ),
     "echo-3d": Recipe(
         "Echocardiography, 3D",
-        "3D echocardiograms; larger volumes are resampled to 96 voxels. Simulated data only.",
+        "3D echocardiograms; larger volumes are resampled to 48 voxels. Simulated data only.",
         "Simulated 3D echocardiograms; no real echo",
         DEEP,
-        GridConfig(max_size=96, taper_vox=4),
+        GridConfig(max_size=48, taper_vox=4),
         (
-            ("coarse", replace(SOLID, steps=1500, crop=48)),
-            ("phantom", replace(SOLID, steps=200, learning_rate=3e-4, phantoms=60)),
-            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=120, phantoms=60)),
+            ("phantom", replace(SOLID, steps=1500)),
+            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=400)),
         ),
     ),
     "paper-cine-mri-2d": Recipe(
