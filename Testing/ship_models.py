@@ -16,29 +16,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import torch
-from scipy.stats import chi2
+from calibrate_models import CORE, calibrate
 
 from hetreg import zoo
-from hetreg.config import GridConfig, NetworkConfig, RegisterConfig, TrainConfig
+from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.pairs import PairsDataset
-from hetreg.datasets.phantom import displacement_lps, make_pair
 from hetreg.model import RegistrationModel
 from hetreg.progress import Progress
-from hetreg.register import register_pair
 from hetreg.registry import PHANTOMS
 from hetreg.training.accelerate import keep_memory
 from hetreg.training.loop import train
 
 ROOT = Path(__file__).resolve().parent.parent
-CORE = ROOT / "HetRegUncertainty" / "hetreg"
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,6 @@ class Recipe:
 
 
 FOLDS, VALIDATION = 3, 4
-CALIBRATION, CALIBRATION_SEED, REFINE, MYOCARDIUM = {2: 30, 3: 4}, 80_000, 30, 2
 FLAT = NetworkConfig(
     architecture="pyramid",
     encoder=(16, 24, 32, 48),
@@ -174,30 +167,6 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
     ordered = [entries[n] for n in RECIPES if n in entries]
     (CORE / "models.json").write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
     print(f"{path.name}: {card['bytes'] / 1e6:.2f} MB, {card['scores']}")
-
-
-def interval_ratio(model: RegistrationModel, kind: str, refine: int) -> float:
-    """The factor of the displacement's SD with which its 95 % interval holds 95 % of the errors in the
-    myocardium of CALIBRATION phantoms of a kind, which no training and no benchmark uses."""
-    scaled, limit = [], chi2.ppf(0.95, model.ndim)
-    for n in range(CALIBRATION[model.ndim]):
-        pair = make_pair(kind, CALIBRATION_SEED + n)
-        result = register_pair(pair.fixed, pair.moving, model, RegisterConfig(refine=refine, inverse=False))
-        wall = pair.fixed_label.array == MYOCARDIUM
-        off = (displacement_lps(pair) - result.disp_lps_mm)[wall]
-        variance = result.displacement_sd_mm.array[wall] ** 2 / model.ndim
-        scaled.append((off**2).sum(1) / variance / limit)
-    return float(np.sqrt(np.quantile(np.concatenate(scaled), 0.95)))
-
-
-def calibrate(model: RegistrationModel, kinds: list[str]) -> None:
-    """Shift the network's log-variance of the displacement, and note the factor of refined pairs."""
-    ratio = float(np.mean([interval_ratio(model, kind, 0) for kind in kinds]))
-    with torch.no_grad():
-        model.displacement_net.head.bias[model.ndim :] += 2 * math.log(ratio)
-    refined = float(np.mean([interval_ratio(model, kind, REFINE) for kind in kinds]))
-    model.card = model.card | {"refined_sd": round(refined, 4)}
-    print(f"SD of the displacement: x {ratio:.3f}, refined x {refined:.3f} of that")
 
 
 def held_out(run: Path) -> str:
