@@ -9,12 +9,11 @@ from html import escape
 from slicer.i18n import tr as _
 
 from hetreg.config import EvaluateConfig, TrainConfig
-from hetreg.tables import metric_column, number
+from hetreg.tables import ABOUT, metric_column, number
 
 from .trainingrun import MODEL
 
 FOLDER, SUMMARY, ROWS, REPORT = "evaluation", "summary.json", "metrics.csv", "report.html"
-TEXTS = ("case", "patient", "split", "error", "note")
 STATISTICS = ("mean", "sd", "median")
 # Names of what the panel shows, where it was measured; {label} is the main label.
 SHOWN = (
@@ -43,7 +42,7 @@ class Numbers:
     @property
     def names(self):
         """The numbers' names: those of the main label, then the others in the order of the file."""
-        names = [name for name in (self.rows[0] if self.rows else {}) if name not in TEXTS]
+        names = [name for name in (self.rows[0] if self.rows else {}) if name not in ABOUT]
         label = str(self.summary.get("label"))
         return sorted(names, key=lambda name: label not in name.split("_"))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from .registry import METRICS
 
 ABSENT = "–"
+ABOUT = ("case", "patient", "split", "slice", "model", "error", "note")  # an evaluation's columns of text
 _MOST_DIGITS = 6  # behind the decimal point; smaller numbers are written with an exponent
 OTHERS = {  # numbers of an evaluation that are no metrics
     "displacement_mean_mm": "Mean displacement (mm)",

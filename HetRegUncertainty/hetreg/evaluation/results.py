@@ -16,9 +16,10 @@ import numpy as np
 from ..config import EvaluateConfig
 from ..progress import plain
 from ..result import RegisterResult
+from ..tables import ABOUT
 from .case import Case
 from .scores import Row
-from .summary import ABOUT, numbers_of
+from .summary import numbers_of
 
 FILES = ("metrics.csv", "slices.csv", "patients.csv", "summary.json", "report.html")
 

@@ -15,10 +15,10 @@ from .. import __version__
 from ..metrics.calibration import LEVELS
 from ..metrics.sparsification import PUBLISHED_BINS
 from ..metrics.statistics import bootstrap_interval, cluster_means
+from ..tables import ABOUT
 from .noise import CURVE_STEPS, Curves
 from .scores import Row
 
-ABOUT = ("case", "patient", "split", "slice", "model", "error", "note")
 _TEXT = frozenset(ABOUT)
 
 
