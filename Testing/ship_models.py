@@ -112,6 +112,7 @@ RECIPES = {
         (
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
             ("noise", replace(NOISE, kind=ECHO.kind)),
+            ("noise-2", replace(NOISE, kind=ECHO.kind, phantoms=600, seed=1, validate_every=500)),
         ),
         SHORTENED,
     ),
