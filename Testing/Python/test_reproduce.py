@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from builders import assert_sentence, pair_2d, pair_3d
 from hetreg import cli
+from hetreg.commands.flags import config_from
 from hetreg.evaluation.case import Case
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
@@ -245,6 +247,14 @@ def test_a_dry_run_lists_every_run_with_a_measured_time(tmp_path):
     assert rows[0]["seconds"] == 0
     assert all(row["steps"] == 300 and 0.1 < row["seconds"] < 3600 for row in rows[1:])
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_in_the_document_is_accepted():
+    config = ReproduceConfig(sweep_lambda=True, augment=False, lambdas=(0.01, 0.1), seeds=2, size="tiny")
+    lines = documents._made_how(config, "")
+    words = shlex.split(next(line for line in lines if line.startswith("hetreg ")))
+    arguments = cli.parser().parse_args([*words[1:], "--output", "x"])
+    assert config_from(arguments, ReproduceConfig, None) == config
 
 
 def test_command_line_lists_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):

@@ -96,7 +96,7 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     device = describe_device(resolve_device(config.device))
     given = config.to_dict() | {"root": Path(config.root).name, "elastix_python": ""}
     default = ReproduceConfig().to_dict()
-    flags = [f"--{name.replace('_', '-')} {_flag(v)}" for name, v in given.items() if v != default[name]]
+    flags = [_flag(name, value) for name, value in given.items() if value != default[name]]
     return [
         "```",
         f"hetreg reproduce {' '.join(flags)}",
@@ -107,5 +107,9 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     ]
 
 
-def _flag(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _flag(name: str, value: Any) -> str:
+    """An option as the command line takes it."""
+    flag = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{flag}" if value else f"--no-{flag}"
+    return f"--{flag} " + (" ".join(map(str, value)) if isinstance(value, list) else str(value))
