@@ -19,7 +19,7 @@ _LEAST_ROWS, _LEAST_FILLED = 8, 0.9  # of the convex outline
 
 
 def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
-    """(MRI or ECHO, the reason in words). slice_axis: of a stack or a single slice; None for a volume.
+    """(MRI or ECHO, what the image shows, in words). slice_axis: of a stack or a single slice; None for a volume.
 
     An echocardiogram is an image of finer pixels than cine MRI has, or one that shows a sector, a fan with
     straight sides on a dark background: in most slices that are not empty, or in the middle planes of a
@@ -28,7 +28,7 @@ def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
     """
     axes = [d for d in range(3) if d != slice_axis]
     if max(image.spacing_mm[::-1][axes]) < FINEST_MRI_MM:
-        return ECHO, "the pixels are finer than those of cine MRI"
+        return ECHO, "has finer pixels than cine MRI"
     if slice_axis is None:
         planes = [image.array.take(n // 2, d) for d, n in enumerate(image.array.shape)]
         enough = 1
@@ -38,8 +38,8 @@ def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
         planes = [p for p in (image.array.take(k, slice_axis) for k in chosen) if _has_content(p)]
         enough = len(planes) // 2 + 1
     if sum(shows_sector(plane) for plane in planes) >= enough:
-        return ECHO, "the content is the sector of an echocardiogram"
-    return MRI, "the content is no sector of an echocardiogram"
+        return ECHO, "shows the sector of an echocardiogram"
+    return MRI, "shows no sector of an echocardiogram"
 
 
 def shows_sector(plane: np.ndarray) -> bool:

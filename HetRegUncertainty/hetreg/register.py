@@ -128,7 +128,7 @@ def _automatic(fixed: Image, ndim: int) -> tuple[zoo.ModelCard, str]:
     if len(zoo.of_dimension(ndim)) == 1:
         return zoo.default_model(ndim), f"no other {ndim}D model comes with HetReg"
     kind, seen = modality(fixed, choose_dimension(fixed)[1])
-    reason = f"{seen} (fixed image); choose another one if that is wrong"
+    reason = f"the fixed image {seen}; choose another one if that is wrong"
     return zoo.default_model(ndim, kind), reason
 
 

@@ -110,8 +110,8 @@ def test_a_volume_is_known_by_its_middle_planes():
 
 
 REASONS = {
-    ("mri2d", "cine-mri-2d"): "the content is no sector of an echocardiogram",
-    ("echo2d", "echo-2d"): "the content is the sector of an echocardiogram",
+    ("mri2d", "cine-mri-2d"): "the fixed image shows no sector of an echocardiogram",
+    ("echo2d", "echo-2d"): "the fixed image shows the sector of an echocardiogram",
     ("echo3d", "echo-3d"): "no other 3D model comes with HetReg",
 }
 
