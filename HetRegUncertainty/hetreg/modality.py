@@ -19,7 +19,7 @@ _LEAST_ROWS, _LEAST_FILLED = 8, 0.9  # of the convex outline
 
 
 def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
-    """(MRI or ECHO, what the image shows, in words). slice_axis: of a stack or a single slice; None for a volume.
+    """(MRI or ECHO, the reason in words). slice_axis: of a stack or a single slice; None for a volume.
 
     An echocardiogram is an image of finer pixels than cine MRI has, or one that shows a sector, a fan with
     straight sides on a dark background: in most slices that are not empty, or in the middle planes of a
