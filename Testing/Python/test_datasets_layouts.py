@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
 
 import layouts
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from builders import TINY, tiny_training, train_samples
+from builders import TINY, tiny_training
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.acdc import ACDCDataset
 from hetreg.datasets.base import split
 from hetreg.datasets.camus import CAMUSDataset
 from hetreg.datasets.pairs import PairsDataset
-from hetreg.model import RegistrationModel
-from hetreg.training.data import draw_batch, dry_run
+from hetreg.training.data import dry_run
 from hetreg.training.loop import train
 
 
@@ -102,27 +100,6 @@ def test_a_dry_run_lists_each_layout_with_the_parts_of_the_run(clean, name):
     samples = READERS[name][0](clean / name).samples(GridConfig())
     for part, indices in split(samples, config).items():
         assert {part_of[samples[i].patient] for i in indices} <= {part}
-
-
-def test_drawing_a_batch_costs_little_of_a_step():
-    config = TrainConfig(batch=4, device="cpu")
-    samples = train_samples(8, 128)
-    model = RegistrationModel(NetworkConfig())
-    batch = draw_batch(samples, config, 0)
-
-    def step():
-        model.move(batch.moving, batch.fixed).moved.square().mean().backward()
-
-    def seconds(work):
-        times = []
-        for _ in range(3):
-            started = time.process_time()
-            work()
-            times.append(time.process_time() - started)
-        return min(times)
-
-    step()
-    assert seconds(lambda: draw_batch(samples, config, 1)) < 0.2 * seconds(step)
 
 
 def test_the_images_and_labels_of_acdc_are_those_of_the_named_frames(clean):
