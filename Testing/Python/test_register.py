@@ -23,15 +23,11 @@ from builders import (
     tiny_model,
 )
 from hetreg import register, zoo
-from hetreg.config import GridConfig, NetworkConfig, RegisterConfig
+from hetreg.config import GridConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import from_sitk, read_image
-from hetreg.model import RegistrationModel
-from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
-from hetreg.refine import ANCHOR
 from hetreg.register import register_pair
-from hetreg.symmetry import mean_motion
 
 TILTED = OBLIQUE @ np.array([[0.98, -0.199, 0], [0.199, 0.98, 0], [0, 0, 1]])
 FIXED = {
@@ -283,30 +279,3 @@ def test_oblique_pig_cine_files_and_transform_reproduce_moved(data_dir, tmp_path
     np.testing.assert_allclose(written.ijk_to_lps, fixed.ijk_to_lps, atol=1e-4)
     assert result.summary["mse_after"] < 0.6 * result.summary["mse_before"]
     assert result.summary["inverse_error_mm"] < 0.1 * fixed.spacing_mm.min()
-
-
-def test_refining_starts_from_the_turned_copies_with_the_card_s_anchor_and_sd(monkeypatch):
-    torch.manual_seed(0)
-    small = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
-    model = RegistrationModel(NetworkConfig(**small, sigma_z=True, spread="displacement")).eval()
-    torch.nn.init.normal_(model.displacement_net.head.weight[:2], 0.0, 0.3)
-    given: dict[str, object] = {}
-
-    def optimise(model, moving, fixed, start, options, **rest):
-        given.update(start=start, options=options)
-        return start
-
-    monkeypatch.setattr("hetreg.register.optimise", optimise)
-    fixed, moving = pair_2d()
-    told: list[str] = []
-    progress = Progress(lambda f, m: told.append(m))
-    first = register_pair(fixed, moving, model, RegisterConfig(refine=3), progress)
-    assert "Averaging over turned copies: 8 of 8" in told
-    assert (given["options"].iterations, given["options"].anchor) == (3, ANCHOR)
-    pair = to_network_grid(fixed, moving, model.grid, ndim=2, multiple=model.multiple)
-    expected = mean_motion(model, pair.moving, pair.fixed, window=pair.window)
-    torch.testing.assert_close(given["start"].velocity, expected.velocity)
-    model.card = {"anchor": 7.0, "refined_sd": 2.0}
-    second = register_pair(fixed, moving, model, RegisterConfig(refine=3))
-    assert given["options"].anchor == 7.0
-    np.testing.assert_allclose(second.displacement_sd_mm.array, 2 * first.displacement_sd_mm.array, rtol=1e-4)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from builders import tiny_model
-from hetreg.config import NetworkConfig
+from builders import pair_2d, tiny_model
+from hetreg.config import NetworkConfig, RegisterConfig
 from hetreg.model import RegistrationModel
+from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
+from hetreg.refine import ANCHOR
+from hetreg.register import register_pair
 from hetreg.spatial import warp
 from hetreg.symmetry import View, mean_motion, views
 
@@ -111,3 +115,27 @@ def test_it_stops_when_asked():
     with pytest.raises(Cancelled):
         mean_motion(tiny_model(), random(2), random(2), progress=progress)
     assert told[-1] == "Averaging over turned copies: 3 of 8"
+
+
+def test_refining_starts_from_the_turned_copies_with_the_card_s_anchor_and_sd(monkeypatch):
+    model = uneven_model(2, sigma_z=True, spread="displacement")
+    given: dict[str, object] = {}
+
+    def optimise(model, moving, fixed, start, options, **rest):
+        given.update(start=start, options=options)
+        return start
+
+    monkeypatch.setattr("hetreg.register.optimise", optimise)
+    fixed, moving = pair_2d()
+    told: list[str] = []
+    progress = Progress(lambda f, m: told.append(m))
+    first = register_pair(fixed, moving, model, RegisterConfig(refine=3), progress)
+    assert "Averaging over turned copies: 8 of 8" in told
+    assert (given["options"].iterations, given["options"].anchor) == (3, ANCHOR)
+    pair = to_network_grid(fixed, moving, model.grid, ndim=2, multiple=model.multiple)
+    expected = mean_motion(model, pair.moving, pair.fixed, window=pair.window)
+    torch.testing.assert_close(given["start"].velocity, expected.velocity)
+    model.card = {"anchor": 7.0, "refined_sd": 2.0}
+    second = register_pair(fixed, moving, model, RegisterConfig(refine=3))
+    assert given["options"].anchor == 7.0
+    np.testing.assert_allclose(second.displacement_sd_mm.array, 2 * first.displacement_sd_mm.array, rtol=1e-4)
