@@ -9,6 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from builders import pair_2d, pair_3d, tiny_model
+from hetreg import refine
 from hetreg.config import GridConfig
 from hetreg.losses.smoothness import mean_squared_gradient
 from hetreg.losses.snr_weighted import data_weight
@@ -156,3 +157,17 @@ def test_adam_step_equals_torch():
         mine -= step(parameter.grad)
         optimiser.step()
     torch.testing.assert_close(mine, parameter.detach())
+
+
+def test_the_steps_shrink_to_nothing(monkeypatch):
+    shares = [refine._decay(n / 10) for n in range(11)]
+    assert shares[0] == 1.0
+    assert shares[5] == pytest.approx(0.5)
+    assert shares[-1] == pytest.approx(0.0)
+    assert shares == sorted(shares, reverse=True)
+    gradient = torch.ones(2)
+    torch.testing.assert_close(AdamStep(gradient)(gradient, 0.5), 0.5 * AdamStep(gradient)(gradient))
+    moving, fixed = tensors()
+    monkeypatch.setattr(refine, "_decay", lambda done: 0.0)
+    start, end = refined(tiny_model(), moving, fixed, 3)
+    torch.testing.assert_close(end.disp, start.disp)
