@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import torch
 
+import hetreg
+from hetreg import cli
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.base import PairSample
 from hetreg.image import Image, geometry
@@ -127,3 +135,36 @@ def tiny_training(**changes: Any) -> TrainConfig:
     """A run of a few steps on the CPU."""
     values = {"steps": 6, "warmup": 2, "batch": 2, "crop": 16, "validate_every": 3, "learning_rate": 1e-3}
     return TrainConfig(**values | {"device": "cpu"} | changes)
+
+
+def row(*values: float) -> torch.Tensor:
+    """(1, 1, 1, n) image of these values, float64."""
+    return torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1)
+
+
+def sigmoid(x: float) -> float:
+    """The logistic function."""
+    return 1 / (1 + math.exp(-x))
+
+
+def error_of(capsys, arguments: list[str], *words: str) -> str:
+    """Run a command that has to fail with code 2 and one sentence on stderr and nothing on stdout."""
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("hetreg: ")
+    assert err.count("\n") == 1
+    assert_sentence(err, *words)
+    return err
+
+
+def run_python(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """Python in a process of its own that finds hetreg where this one does."""
+    environment = os.environ | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, **options)
+
+
+def events_of(text: str) -> list[dict]:
+    """The JSON lines."""
+    return [json.loads(line) for line in text.splitlines()]

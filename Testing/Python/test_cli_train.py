@@ -1,0 +1,143 @@
+"""`hetreg train`: flags, events, interruption, and what comes in on standard input."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hetreg
+from builders import error_of, events_of, pair_2d
+from hetreg import cli
+from hetreg.commands import console
+from hetreg.config import TrainConfig
+from hetreg.image import write_image
+
+TINY_RUN = {
+    "phantoms": 4,
+    "steps": 4,
+    "warmup": 0,
+    "batch": 1,
+    "crop": 32,
+    "validate-every": 2,
+    "size": "tiny",
+}
+
+
+def train_arguments(folder: Path, **changes: object) -> list[str]:
+    """`train` of a tiny run on the phantom into a folder."""
+    flags = TINY_RUN | {k.replace("_", "-"): v for k, v in changes.items()}
+    return ["train", "--output", str(folder), "--device", "cpu"] + [
+        a for name, value in flags.items() for a in (f"--{name}", str(value))
+    ]
+
+
+def test_train_reports_as_json_lines(tmp_path, capsys):
+    assert cli.main([*train_arguments(tmp_path / "run"), "--json"]) == 0
+    events = events_of(capsys.readouterr().out)
+    assert Path(events[-1]["model"]) == tmp_path / "run" / "best.pt"
+    kinds = [e["event"] for e in events if e["event"] not in ("progress", "step")]
+    assert kinds == ["data", *["validation", "preview"] * 2, "done"]
+    data = events[[e["event"] for e in events].index("data")]
+    assert [data[n] for n in ("training", "validation", "test")] == [2, 1, 1]
+    last = [e for e in events if e["event"] == "step"][-1]
+    assert {"step": 4, "steps": 4, "epoch": 1, "eta_seconds": 0}.items() <= last.items()
+    assert {"loss", "variance_loss", "seconds"} <= last.keys()
+    checked = next(e for e in events if e["event"] == "validation")
+    assert {"step", "dice", "mse", "folding", "loss"} <= checked.keys()
+
+
+def test_train_from_flags_from_a_file_and_resumed(tmp_path, capsys):
+    run = tmp_path / "run"
+    assert cli.main(train_arguments(run, method="mse")) == 0
+    assert "best.pt" in capsys.readouterr().out
+    assert TrainConfig.load(run / "config.json").method == "mse"
+    assert cli.main(["train", "--resume", str(run), "--steps", "6"]) == 0
+    assert "step 6" in capsys.readouterr().out
+    config = ["train", "--config", str(run / "config.json"), "--output", str(run)]
+    assert cli.main(config) == 0
+    capsys.readouterr()
+    error_of(capsys, [*config, "--method", "ncc"], "'mse'", "'ncc'", "empty folder")
+    (tmp_path / "c.json").write_text('{"step": 3}')
+    bare = ["train", "--output", str(tmp_path / "other")]
+    error_of(capsys, [*bare, "--config", str(tmp_path / "c.json")], "has no step", "steps", "--help")
+    error_of(capsys, [*bare, "--config", str(tmp_path / "absent.json")], "absent.json")
+    error_of(capsys, [*bare, "--dataset", "pairs", "--root", str(tmp_path)], "no pairs")
+    error_of(capsys, [*bare, "--method", "mse", "--gamma", "0.3"], "gamma", "mse")
+    error_of(capsys, ["train"], "--output", "--resume")
+    error_of(capsys, ["train", "--resume", str(tmp_path)], "config.json")
+
+
+def test_a_bad_training_is_an_error_event_too(tmp_path, capsys):
+    arguments = ["train", "--json", "--output", str(tmp_path), "--dataset", "pairs", "--root", "absent"]
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    event = events_of(out)[-1]
+    assert event["event"] == "error"
+    assert err == f"hetreg: {event['message']}\n"
+
+
+def test_a_dry_run_lists_the_data_and_stops(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    for case in ("a", "b", "c"):
+        for phase, image in zip(("ES", "ED"), pair_2d(), strict=True):
+            write_image(image, tmp_path / "data" / f"{case}_{phase}.nrrd")
+    (tmp_path / "data" / "notes.txt").write_text("stray")
+    arguments = ["train", "--dry-run", "--dataset", "pairs", "--root", str(tmp_path / "data")]
+    assert cli.main([*arguments, "--json"]) == 0
+    (event,) = events_of(capsys.readouterr().out)
+    assert event["event"] == "dry_run"
+    assert sorted(p["split"] for p in event["pairs"]) == ["test", "training", "validation"]
+    assert {"case", "patient", "split", "size", "spacing_mm", "labels"} <= event["pairs"][0].keys()
+    assert [Path(r["file"]).name for r in event["rejected"]] == ["notes.txt"]
+    assert cli.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "3 pairs" in out
+    assert "notes.txt" in out
+    error_of(capsys, ["train", "--phantoms", "0", "--dry-run"], "No pairs")
+
+
+def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    run, event = tmp_path / "run", console.Line.event
+
+    def interrupt(line, kind, **fields):
+        if kind == "step":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(console.Line, "event", interrupt)
+    assert cli.main(train_arguments(run)) == 130
+    assert capsys.readouterr().err == f"hetreg: cancelled, go on with: hetreg train --resume {run}\n"
+    assert (run / "last.ckpt").is_file()
+    monkeypatch.setattr(console.Line, "event", event)
+    assert cli.main(["train", "--resume", str(run)]) == 0
+
+
+@pytest.mark.slow
+def test_standard_input_pauses_resumes_and_stops(tmp_path):
+    arguments = train_arguments(tmp_path / "run", steps=100_000, validate_every=50_000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hetreg", *arguments, "--json"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+    )
+    seen, say = [], {"data": "pause", "paused": "resume", "resumed": "stop"}
+    for line in process.stdout:
+        seen.append(json.loads(line))
+        if word := say.get(seen[-1]["event"]):
+            process.stdin.write(word + "\n")
+            process.stdin.flush()
+    assert process.wait(60) == 0
+    assert [e["event"] for e in seen if e["event"] in ("paused", "resumed", "stopped")] == [
+        "paused",
+        "resumed",
+        "stopped",
+    ]
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+    assert 0 < seen[-1]["step"] < 100
