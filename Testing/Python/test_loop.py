@@ -14,11 +14,10 @@ import pytest
 import torch
 
 from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
-from hetreg.config import GridConfig, NetworkConfig, TrainConfig
+from hetreg.config import NetworkConfig, TrainConfig
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
 from hetreg.training import schedule
-from hetreg.training.data import draw_batch, load_samples
 from hetreg.training.loop import train
 from hetreg.training.trainer import Trainer
 from hetreg.training.validation import score, validate
@@ -161,19 +160,6 @@ def test_the_variance_network_waits_for_the_warm_up_and_starts_at_the_residual(t
     assert found[2]["mean_variance"] == pytest.approx(rows(tmp_path)[2]["mse"], rel=0.9)
 
 
-def test_a_batch_depends_on_seed_and_step_alone():
-    samples, config = train_samples(), tiny_training()
-    drawn = [draw_batch(samples, config, step) for step in (3, 4, 3)]
-    assert torch.equal(drawn[0].fixed, drawn[2].fixed)
-    assert torch.equal(drawn[0].moving, drawn[2].moving)
-    assert not torch.equal(drawn[0].fixed, drawn[1].fixed)
-    assert drawn[0].seeds == drawn[2].seeds
-    assert not set(drawn[0].seeds) & set(drawn[1].seeds)
-    assert drawn[0].fixed.shape == (2, 1, 16, 16)
-    assert drawn[0].fixed.min() >= 0
-    assert drawn[0].fixed.max() <= 1
-
-
 @pytest.mark.parametrize("training", [False, True])
 def test_validation_by_hand_and_the_train_mode_restored(training):
     model, samples = tiny_model().train(training), train_samples(2, size=16)
@@ -187,65 +173,11 @@ def test_validation_by_hand_and_the_train_mode_restored(training):
     assert scores["dice"] == pytest.approx(expected)
 
 
-def test_samples_come_from_phantom_and_folder(tmp_path):
-    config = tiny_training(dataset="phantom", phantoms=2, kind="mri2d", crop=32)
-    made, grid = load_samples(config, GridConfig(), Progress())
-    assert grid == GridConfig()
-    assert len(made) == 2
-    assert made[0].fixed.shape == (128, 128)
-    with pytest.raises(ValueError, match="'elsewhere'") as caught:
-        load_samples(tiny_training(dataset="elsewhere"), GridConfig(), Progress())
-    assert_sentence(caught.value, "phantom+pairs")
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"phantoms": 0}, ("no pairs",)),
-        ({"dataset": "pairs", "root": "EMPTY"}, ("has no pairs",)),
-        ({"amp": True}, ("amp", "cpu")),
-        ({"compile": True}, ("compile", "cpu")),
-        ({"dataset": "pairs", "root": "EMPTY/absent"}, ("no data folder", "absent")),
-        ({"kind": "ct2d", "phantoms": 1}, ("'ct2d'", "mri2d")),
-        ({"device": "cuda"}, ("'cuda' is not available",)),
-    ],
-)
-def test_unusable_data_is_one_sentence(tmp_path, monkeypatch, changes, words):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    changes = {k: str(tmp_path) + v[5:] if str(v).startswith("EMPTY") else v for k, v in changes.items()}
-    with pytest.raises((ValueError, FileNotFoundError), match=r"no data folder|accepted") as caught:
-        train(tiny_training(**changes), tmp_path / "run")
-    assert_sentence(caught.value, *words)
-
-
-def test_the_network_takes_its_dimension_from_the_data(tmp_path):
-    config = tiny_training(steps=1, warmup=0, validate_every=1, batch=1)
-    assert train(config, tmp_path, samples=train_samples(2, ndim=3)).ndim == 3
-
-
-def test_pairs_of_another_or_of_two_dimensions_are_refused(tmp_path):
-    flat, deep = train_samples(1), train_samples(1, ndim=3)
-    for samples, words in ((deep, "3D"), ([*flat, *deep], "2D and 3D")):
-        with pytest.raises(ValueError, match="one dimension") as caught:
-            train(tiny_training(), tmp_path, network=NetworkConfig(**TINY), samples=samples)
-        assert_sentence(caught.value, words)
-
-
 def test_a_damaged_checkpoint_stops_the_run(tmp_path):
     (tmp_path / "last.ckpt").write_bytes(b"half a file")
     with pytest.raises(ValueError, match=r"last\.ckpt") as caught:
         run(tmp_path, tiny_training())
     assert_sentence(caught.value)
-
-
-def test_prepared_pairs_are_kept_in_the_run_folder_if_asked(tmp_path):
-    config = tiny_training(dataset="phantom", phantoms=2, cache=True)
-    first, _ = load_samples(config, None, Progress(), tmp_path)
-    (kept,) = tmp_path.iterdir()
-    said = []
-    second, _ = load_samples(config, None, Progress(lambda f, m: said.append(m)), tmp_path)
-    assert kept.name in said[-1]
-    assert np.array_equal(first[0].fixed, second[0].fixed)
 
 
 def test_phases_and_learning_rates():

@@ -1,0 +1,185 @@
+"""The numbers of one case, on cases made by hand and on phantoms with their truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from squares import PHANTOM, shifted, square_case, true_field, undeformed
+
+from builders import assert_sentence, tiny_model
+from hetreg.assemble import result_from_field
+from hetreg.evaluate import evaluate, score
+from hetreg.register import register_pair
+
+
+def test_a_square_that_moves_two_voxels():
+    row = score(square_case(), undeformed(square_case())).row
+    assert row["dice_2"] == row["dice_2_before"] == pytest.approx(0.8)  # 2 * 80 / 200
+    assert (row["hd_px_2"], row["hd_mm_2"], row["hd95_mm_2"]) == (2.0, 4.0, 4.0)
+    # of 36 surface voxels 10 at the left are 2 off, 2 beside them 1; at the right 6 are 2 and 2 are 1 off
+    assert row["asd_px_2"] == pytest.approx((10 * 2 + 2 * 1 + 6 * 2 + 2 * 1) / 36)
+    assert row["asd_mm_2"] == pytest.approx(2 * row["asd_px_2"])
+    assert row["folding_percent"] == 0.0
+    assert row["sd_log_jacobian"] == 0.0
+    assert row["displacement_max_mm"] == 0.0
+
+
+def test_the_right_translation_brings_the_square_home():
+    found = score(square_case(), shifted(square_case()))
+    row = found.row
+    assert row["dice_2"] == row["dice_published_2"] == 1.0
+    assert row["hd_px_2"] == row["asd_mm_2"] == row["hd_published_px_2"] == 0.0
+    assert row["dice_2_before"] == pytest.approx(0.8)
+    assert row["displacement_mean_mm"] == pytest.approx(4.0)
+    assert row["mse_after"] < 0.1 * row["mse_before"]  # not 0: the last columns come from the other side
+    (only,) = found.slices
+    assert (only["case"], only["patient"], only["slice"]) == ("a", "p", 0)
+    assert {n: v for n, v in row.items() if "_2" in n} == {n: v for n, v in only.items() if "_2" in n}
+
+
+def test_any_weight_is_foreground_by_the_published_policy_alone():
+    row = score(square_case(), shifted(square_case(), 2.25)).row  # a quarter voxel too far
+    assert row["dice_2"] == 1.0  # weights 0.75 and 0.25 at the ends
+    assert row["dice_published_2"] == pytest.approx(2 * 100 / 210)
+    assert (row["hd_px_2"], row["hd_published_px_2"]) == (0.0, 1.0)
+
+
+def test_of_a_stack_the_volume_is_measured_and_the_slices_with_both_labels():
+    case = square_case(3, there=(0, 1))  # the moving label is in all three slices
+    found = score(case, shifted(case))
+    row = found.row
+    assert row["dice_2"] == pytest.approx(2 * 200 / 500)
+    assert row["hd_mm_2"] == pytest.approx(8.0)  # one slice apart
+    assert (row["slices_2"], row["slices_left_out_2"]) == (2, 1)
+    assert "hd_px_2" not in row  # a voxel is no length in a stack
+    assert [s["slice"] for s in found.slices] == [0, 1]
+    assert all(s["dice_2"] == 1.0 and s["hd_px_2"] == 0.0 for s in found.slices)
+    assert row["dice_published_2"] == 1.0
+
+
+def test_labels_are_all_or_those_that_are_chosen():
+    case = square_case()
+    fixed, moving = case.fixed_label.array.copy(), case.moving_label.array.copy()
+    fixed[0, :3, :3], moving[0, :3, :3] = 1, 1
+    case = replace(
+        case,
+        fixed_label=case.fixed_label.like(fixed, "l"),
+        moving_label=case.moving_label.like(moving, "l"),
+    )
+    assert {n for n in score(case, undeformed(case)).row if n[:5] == "dice_" and n[5:].isdigit()} == {
+        "dice_1",
+        "dice_2",
+    }
+    assert "dice_1" not in score(case, undeformed(case), [2]).row
+    many = case.fixed_label.like(np.arange(32 * 32).reshape(1, 32, 32).astype(np.uint8), "many")
+    with pytest.raises(ValueError, match="labels") as caught:
+        score(replace(case, fixed_label=many), undeformed(case))
+    assert_sentence(caught.value, "255", "32")
+
+
+def test_a_case_without_labels_has_the_other_numbers():
+    case = replace(square_case(), fixed_label=None)
+    found = score(case, undeformed(case))
+    assert not [n for n in found.row if n.startswith(("dice", "hd", "asd"))]
+    assert found.slices == []
+    assert {"mse_before", "ncc_after", "folding_percent"} <= found.row.keys()
+
+
+def test_numbers_of_the_images_do_not_depend_on_their_unit():
+    case = square_case()
+    rows = []
+    for factor in (1.0, 300.0):
+        images = [i.like(factor * i.array + 7, i.name) for i in (case.fixed, case.moving)]
+        scaled = replace(case, fixed=images[0], moving=images[1])
+        rows.append(score(scaled, register_pair(*images, tiny_model())).row)
+    for name in ("mse_before", "mse_after", "ncc_after", "ause_mask", "nll", "ence", "coverage95"):
+        assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-3)
+
+
+def test_there_and_back_is_measured_with_an_inverse():
+    case, disp = square_case(), np.zeros((3, 1, 32, 32))
+    disp[2] = 1.0
+    row = score(case, result_from_field(case.fixed, case.moving, disp, inverse_vox=-disp)).row
+    assert row["inverse_consistency_vox"] == pytest.approx(0.0, abs=1e-6)
+    row = score(case, result_from_field(case.fixed, case.moving, disp, inverse_vox=0 * disp)).row
+    assert row["inverse_consistency_vox"] == pytest.approx(1.0)
+    assert row["inverse_consistency_mm"] == pytest.approx(2.0)
+    assert "inverse_consistency_vox" not in score(case, undeformed(case)).row
+
+
+def test_a_field_that_does_not_fit_is_refused():
+    case = square_case()
+    for wrong in (np.zeros((2, 1, 32, 32)), np.full((3, 1, 32, 32), np.nan)):
+        with pytest.raises(ValueError, match="field") as caught:
+            result_from_field(case.fixed, case.moving, wrong)
+        assert_sentence(caught.value, "(3, 1, 32, 32)")
+
+
+def test_the_true_field_has_no_error_and_no_displacement_has_the_error_before():
+    best, none = (evaluate(PHANTOM, register=r).rows for r in (true_field, undeformed))
+    for exact, still in zip(best, none, strict=True):
+        assert exact["epe_vox_myocardium"] == pytest.approx(0.0, abs=1e-6)
+        assert exact["epe_mm_body"] == pytest.approx(0.0, abs=1e-6)
+        assert exact["dice_2"] > still["dice_2"]
+        for name in ("dice_2", "hd95_mm_2", "epe_vox_myocardium", "epe_mm_body"):
+            before = f"{name}_before"
+            assert still[name] == pytest.approx(still[before])
+            assert exact[before] == pytest.approx(still[before])
+        assert "nll" not in still  # no variance was given
+        assert still["mse_after"] == pytest.approx(still["mse_before"])
+
+
+def test_the_end_point_error_of_a_field_that_is_off_by_one_voxel():
+    def off(case):
+        disp = case.truth.disp_vox.copy()
+        disp[1] += 1.0
+        return result_from_field(case.fixed, case.moving, disp)
+
+    evaluation = evaluate(replace(PHANTOM, phantoms=1), register=off)
+    (row,), (picture,) = evaluation.rows, evaluation.pictures
+    assert row["epe_vox_myocardium"] == pytest.approx(1.0, abs=1e-5)
+    assert row["epe_mm_body"] == pytest.approx(picture.case.fixed.spacing_mm[1], abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["mri2d", "echo2d"])
+def test_the_true_variance_is_as_good_as_the_true_variance(kind):
+    def oracle(case):
+        return replace(true_field(case), noise_variance=case.truth.residual_variance)
+
+    rows = evaluate(replace(PHANTOM, kind=kind, phantom_size=64), register=oracle, pictures=False).rows
+    for row in rows:
+        assert row["spearman_truth"] == pytest.approx(1.0)
+        for name in ("nll", "coverage68", "coverage95", "ence"):
+            assert row[f"{name}_truth"] == pytest.approx(row[f"{name}_true_variance"])
+        assert 90 < row["coverage95_truth"] < 99
+        assert row["ence_truth"] < 0.2
+
+    def doubled(case):
+        variance = case.truth.residual_variance
+        return replace(true_field(case), noise_variance=variance.like(4 * variance.array, "v"))
+
+    for row in evaluate(replace(PHANTOM, kind=kind, phantom_size=64), register=doubled, pictures=False).rows:
+        assert row["nll_truth"] > row["nll_true_variance"] + 0.1
+        assert row["coverage68_truth"] > 90  # +-2 SD
+        assert row["ence_truth"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_displacement_sd_is_checked_against_the_true_error():
+    def promise(sd_mm):
+        def register(case):
+            disp = case.truth.disp_vox.copy()
+            disp[1:] += np.random.default_rng(0).normal(0, 1, disp[1:].shape)
+            result = result_from_field(case.fixed, case.moving, disp)
+            spacing = case.fixed.spacing_mm
+            length = np.full(case.fixed.array.shape, sd_mm * np.hypot(spacing[0], spacing[1]))
+            return replace(result, displacement_sd_mm=case.fixed.like(length, "sd"))
+
+        return evaluate(replace(PHANTOM, phantoms=1, phantom_size=96), register=register).rows[0]
+
+    right = promise(1.0)
+    assert right["displacement_coverage95"] == pytest.approx(95, abs=3)
+    assert right["displacement_coverage68"] == pytest.approx(68, abs=5)
+    assert promise(0.5)["displacement_coverage95"] < 60
+    assert promise(2.0)["displacement_coverage95"] > 99
