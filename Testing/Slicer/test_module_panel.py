@@ -1,0 +1,92 @@
+"""The panel of HetRegUncertainty around a registration: its menus, its values, samples and views."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import runtime
+from hetreg.config import RegisterConfig
+from HetRegUncertaintyLib import layout
+from HetRegUncertaintyLib.parameters import registerConfig
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def test_whatIsMissingIsSaid(panel):
+    assert not panel.ui.registerButton.enabled
+    assert "Choose a fixed and a moving volume" in panel.ui.registerButton.toolTip
+
+
+def test_modelMenuListsTheShippedModels(panel):
+    from hetreg import zoo
+
+    texts = [panel.ui.modelComboBox.itemText(i) for i in range(panel.ui.modelComboBox.count)]
+    assert len(texts) == 2 + len(zoo.list_models())
+
+
+def test_panelValuesReachTheCore(panel):
+    p = panel.logic.getParameterNode()
+    assert registerConfig(p) == RegisterConfig()
+    panel.ui.refineCheckBox.checked = True
+    panel.ui.refineSpinBox.value = 7
+    panel.ui.gammaSlider.value = 0.25
+    panel.ui.dimensionComboBox.setCurrentIndex(1)
+    panel.ui.deviceComboBox.setCurrentIndex(1)
+    panel.ui.weightModeComboBox.setCurrentIndex(1)
+    expected = RegisterConfig(dimension="2d", device="cpu", refine=7, weight_mode="paper", gamma=0.25)
+    assert registerConfig(p) == expected
+
+
+def test_samplesAreRegistered(panel):
+    """Both pairs are in Slicer's Sample Data module, with a thumbnail, and are made without network."""
+    import SampleData
+
+    from HetRegUncertaintyLib import sampledata
+
+    for name in sampledata.SAMPLES:
+        source = SampleData.SampleDataLogic().sourceForSampleName(name)
+        assert Path(source.thumbnailFileName).is_file()
+        nodes = source.customDownloader(source)
+        assert [node.GetClassName() for node in nodes].count("vtkMRMLScalarVolumeNode") == 2
+
+
+def test_linkedViewsScrollTogether(panel):
+    panel.ui.sampleButton.click()
+    panel.ui.registerButton.click()
+    first, *others = layout.sliceLogics()
+    wanted = first.GetSliceOffset() + 8.0
+    first.StartSliceOffsetInteraction()
+    first.SetSliceOffset(wanted)
+    first.EndSliceOffsetInteraction()
+    assert [logic.GetSliceOffset() for logic in others] == pytest.approx([wanted, wanted])
+
+
+def test_openingThePanelImportsNoTorch():
+    code = (
+        "import sys; sys.path[:0] = ['Testing', 'HetRegUncertainty']\n"
+        "import runtime; runtime.start()\n"
+        "runtime.load_module('HetRegUncertainty/HetRegUncertainty.py')\n"
+        "import slicer; slicer.util.selectModule('HetRegUncertainty')\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split()[-1] == "False"
+
+
+def test_selfTestOfTheModule(panel):
+    import unittest
+
+    import HetRegUncertainty
+
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(HetRegUncertainty.HetRegUncertaintyTest)
+    outcome = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(suite)
+    assert outcome.testsRun >= 5
+    assert outcome.wasSuccessful()
+
+
+def test_runtimeErrorsAreSeen():
+    assert runtime.errors() == []
