@@ -82,10 +82,10 @@ def summary(pairs, rejected):
     splits = [pair.get("split") for pair in pairs]
     count = {name: splits.count(name) for name in ("training", "validation", "test")}
     patients = len({pair.get("patient") for pair in pairs})
-    labelled = sum(bool(pair.get("labels")) for pair in pairs)
+    labelled = sum(pair.get("labels") == "both" for pair in pairs)
     text = _(
         "{pairs} pairs of {patients} patients: {training} for training, {validation} for validation, "
-        "{test} for test; {labelled} with labels."
+        "{test} for test; {labelled} with labels of both images."
     ).format(pairs=len(pairs), patients=patients, labelled=labelled, **count)
     if not pairs:
         text = _("No pairs were found.")
@@ -95,15 +95,13 @@ def summary(pairs, rejected):
 
 
 def pairRow(pair):
-    """Texts of one row: case, patient, split, size, spacing, labels."""
-    labels = pair.get("labels")
-    if isinstance(labels, (list, tuple)):
-        labels = ", ".join(map(str, labels))
-    elif isinstance(labels, bool):
-        labels = _("yes") if labels else ""
+    """Texts of one row: case, patient, split, size, spacing, labels, note."""
+    words = {"both": _("both"), "fixed": _("fixed"), "moving": _("moving"), "none": _("none")}
+    labels = words.get(pair.get("labels"), pair.get("labels"))
     spacing = " × ".join(f"{float(s):.3g}" for s in pair.get("spacing_mm") or [])
     size = " × ".join(map(str, pair.get("size") or []))
-    return (pair.get("case"), pair.get("patient"), pair.get("split"), size, spacing, labels)
+    about = (pair.get("case"), pair.get("patient"), pair.get("split"))
+    return (*about, size, spacing, labels, pair.get("note"))
 
 
 def _fill(table, rows, tips=None):

@@ -171,6 +171,7 @@ def unusedFields(parameters):
     unused |= {"root"} if p.dataset.value == PHANTOM else set()
     unused |= set() if isMixed(p) else {"real_share"}
     unused |= set() if p.augment else {"extra_noise"}
+    unused |= set() if "smoothness_on" in METHODS[p.method.value].options else {"smoothness_on"}
     return unused | (set(GPU_OPTIONS) if gpu.reasonWithout(p.device.value) else set())
 
 

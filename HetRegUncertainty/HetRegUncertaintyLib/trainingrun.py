@@ -88,6 +88,7 @@ class TrainingRun:
         kind = content["event"]
         if kind in ("step", "validation"):
             self.curves.add(content)
+        self._say(kind, content)
         if kind == "step":
             self.last = content
             if self.state is State.STARTING:
@@ -108,6 +109,18 @@ class TrainingRun:
         elif kind == "progress":
             self.note = str(content.get("message", ""))
         self._onChange()
+
+    def _say(self, kind, content):
+        """What belongs into the log."""
+        if kind == "note":
+            self._onLog(str(content.get("text", "")))
+        elif kind == "left_out":
+            file, reason = content.get("file", "?"), content.get("reason", "")
+            self._onLog(_("Left out: {file}: {reason}").format(file=file, reason=reason))
+        elif kind == "validation":
+            numbers = {name: v for name, v in content.items() if name != "step" and isinstance(v, float)}
+            text = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+            self._onLog(_("Step {step}, validation: {text}").format(step=content.get("step"), text=text))
 
     def _onEnd(self, code, problem):
         wasStopping, self.state = self.state is State.STOPPING, State.IDLE

@@ -29,8 +29,10 @@ class Method:
     extra: tuple[str, ...] = ()
 
 
-_PLAIN = ("smoothness", "beta", "collaborative_grad")
-_WEIGHTED = (*_PLAIN, "weight_mode", "gamma")
+_ANY = ("smoothness", "beta", "collaborative_grad")  # with any regulariser
+_PLAIN = (*_ANY, "smoothness_on")
+_WEIGHT = ("weight_mode", "gamma")
+_WEIGHTED = (*_PLAIN, *_WEIGHT)
 
 METHODS: dict[str, Method] = {
     "ours": Method(
@@ -46,7 +48,7 @@ METHODS: dict[str, Method] = {
         "snr_weighted",
         weight="snr",
         sigma_z=True,
-        options=(*_WEIGHTED, "alpha"),
+        options=(*_ANY, *_WEIGHT, "alpha"),
         regulariser="velocity_smoothness",
         prior="displacement_prior",
     ),
@@ -62,7 +64,7 @@ METHODS: dict[str, Method] = {
         True,
         "",
         False,
-        ("smoothness",),
+        ("smoothness", "smoothness_on"),
     ),
     "beta_nll": Method(
         "beta-NLL",
@@ -71,13 +73,13 @@ METHODS: dict[str, Method] = {
         True,
         "",
         False,
-        ("smoothness", "beta"),
+        ("smoothness", "smoothness_on", "beta"),
     ),
     "adareg": Method(
         "AdaReg",
         "MSE with a smoothness that yields where the residual is large (Wong and Soatto 2019).",
         "mse",
-        options=_PLAIN,
+        options=_ANY,
         regulariser="adareg",
     ),
     "adaframe": Method(
@@ -85,7 +87,7 @@ METHODS: dict[str, Method] = {
         "Weight and smoothness both follow the residual; our reading of Wong et al. 2021.",
         "snr_weighted",
         weight="adaframe",
-        options=_PLAIN,
+        options=_ANY,
         regulariser="adaframe_smoothness",
     ),
     "sigma_z": Method(
@@ -93,7 +95,7 @@ METHODS: dict[str, Method] = {
         "MSE with a displacement network that also gives its own variance.",
         "mse",
         sigma_z=True,
-        options=(*_PLAIN, "alpha"),
+        options=(*_ANY, "alpha"),
         regulariser="velocity_smoothness",
         prior="displacement_prior",
     ),

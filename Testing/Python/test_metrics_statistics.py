@@ -90,6 +90,7 @@ def test_bootstrap_repeats_and_knows_its_limits():
     assert bootstrap_interval(A, seed=3) == bootstrap_interval(A, seed=3)
     assert bootstrap_interval([2.0, 2.0, np.nan]) == (2.0, 2.0)
     assert np.isnan(bootstrap_interval([np.nan])).all()
+    assert np.isnan(bootstrap_interval([2.0, 3.0], ["a", "a"])).all()  # one patient says nothing of others
     narrow, wide = (np.ptp(bootstrap_interval(A, level=level)) for level in (0.5, 0.95))
     assert narrow < wide
     copies = np.ptp(bootstrap_interval(np.repeat(A, 9), np.repeat(np.arange(12), 9)))

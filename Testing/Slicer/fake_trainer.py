@@ -108,7 +108,10 @@ def main():
         rejected = [{"file": "notes.txt", "reason": f"no image in {config['root']}"}]
         say(
             "dry_run",
-            pairs=[{**pair, "labels": [1, 3]}, {**pair, "case": "a2", "split": "test"}],
+            pairs=[
+                {**pair, "labels": "both", "note": ""},
+                {**pair, "case": "a2", "split": "test", "labels": "none", "note": "frame 31 of 30"},
+            ],
             rejected=rejected,
         )
         return

@@ -36,6 +36,10 @@ class Line:
         """An event of a training."""
         if kind == "step":
             self._bar(fields)
+        elif kind == "note":
+            self.say(f"note: {fields['text']}")
+        elif kind == "left_out":
+            self.say(f"left out: {fields['file']}: {fields['reason']}")
         elif kind in ("data", "validation", "stopped", "done"):
             shown = {k: f"{v:.5g}" if isinstance(v, float) else v for k, v in fields.items() if v is not None}
             self.say(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in shown.items()))

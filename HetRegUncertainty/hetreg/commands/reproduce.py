@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..progress import JsonLines, Progress
-from ..reproduce.config import ReproduceConfig
+from ..reproduce.config import SETTINGS, ReproduceConfig
 from ..reproduce.plan import duration
 from .console import Line, output_folder, written
 from .flags import add_flags, config_from
 
 HELP = "Train and test all methods, and write the paper's tables and figures with the statistics."
-SETTINGS = "reproduce.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +38,6 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.dry_run:
             _list(estimate(config, arguments.output, progress), arguments)
             return
-        config.save(arguments.output / SETTINGS)
         files = reproduce(
             config, arguments.output, progress, emit=lines.event if arguments.json else _said(line)
         )

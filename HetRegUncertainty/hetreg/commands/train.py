@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.resume} holds no run: a folder with config.json is accepted.")
     source = arguments.config or (arguments.resume and arguments.resume / "config.json")
     config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
+    if config.root:  # a run goes on from any folder
+        config = replace(config, root=str(Path(config.root).expanduser().absolute()))
     if arguments.dry_run:
         _dry_run(config, arguments)
         return
@@ -92,7 +95,9 @@ def _dry_run(config: TrainConfig, arguments: argparse.Namespace) -> None:
 def _list(found: dict[str, list[dict[str, Any]]]) -> None:
     for pair in found["pairs"]:
         size, spacing = ("x".join(f"{n:g}" for n in pair[key]) or "-" for key in ("size", "spacing_mm"))
-        print(f"{pair['case']:32} {pair['split']:10} {size:>14} {spacing:>20} mm  labels: {pair['labels']}")
+        note = f"  ({pair['note']})" if pair["note"] else ""
+        text = f"{pair['case']:32} {pair['split']:10} {size:>14} {spacing:>20} mm  labels: {pair['labels']}"
+        print(text + note)
     for item in found["rejected"]:
         print(f"rejected  {item['file']}: {item['reason']}")
     parts = ", ".join(f"{n} {name}" for name, n in Counter(pair["split"] for pair in found["pairs"]).items())

@@ -102,7 +102,8 @@ class FolderDataset:
                 made += read_samples(pair, grid)
             except (ValueError, OSError) as error:
                 reason = " ".join(str(error).split())
-                self.failed.append(Rejected(pair.fixed or Path(pair.case), reason))
+                file = pair.fixed or Path(pair.case)
+                self.failed.append(Rejected(file, reason, pair.case, pair.patient, pair.split))
                 progress.report(n / len(pairs), f"{pair.case} is left out: {reason}")
         if not made:
             refused = [*self.scan().rejected, *self.failed]

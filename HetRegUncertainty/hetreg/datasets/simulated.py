@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..config import GridConfig
+from ..device import physical_memory_gb
 from ..preprocess import intensity_range
 from ..progress import Progress
 from .base import PairSample
 from .listing import Listing, PairFiles
 from .phantom import KINDS, PhantomPair, make_pair
+
+_BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
 
 
 def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
@@ -64,9 +69,19 @@ class PhantomDataset:
             listing.pairs.append(PairFiles(name, name, None, None, size=size, simulated=True))
         return listing
 
+    def _check_memory(self) -> None:
+        voxels = sum(math.prod(pair.size) for pair in self.scan().pairs)
+        needed, there = voxels * _BYTES / 2**30, physical_memory_gb()
+        if there and needed > 0.8 * there:
+            raise ValueError(
+                f"{self.count} phantoms of {self.size or 'full'} voxels a side need {needed:.0f} GB, and "
+                f"this machine has {there:.0f}: fewer of them, or a smaller crop, are accepted."
+            )
+
     def samples(self, grid: GridConfig, progress: Progress | None = None) -> list[PairSample]:
-        """Make all pairs (once)."""
+        """Make all pairs (once). Raises ValueError if the memory cannot hold them."""
         if grid not in self._samples:
+            self._check_memory()
             made = []
             for n, (kind, seed) in enumerate(self._drawn()):
                 made.append(to_sample(make_pair(kind, seed, size=self.size, with_truth=self.truth), grid))

@@ -19,7 +19,8 @@ class Case:
 
     patient: cases of one patient belong together. fixed_label, moving_label: uint8 on grids of their own; 1
     RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium where the data set says so. truth: the phantom that
-    the images are of. note: what the user should know; "" if nothing.
+    the images are of. note: what the user should know; "" if nothing. scale: range of intensities that errors
+    are divided by; 0: that of the images, by percentiles.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Case:
     truth: PhantomPair | None = None
     split: str = ""
     note: str = ""
+    scale: float = 0.0
 
 
 def main_label(found: Sequence[int]) -> int:

@@ -29,8 +29,8 @@ def label_numbers(
 
     A label's mask is warped linearly and made a mask by both policies of `metrics.overlap.POLICIES`. A plane
     or a resolved volume is one slice. Of a stack the case's Dice and distances in mm are those of the volume;
-    px, and the published numbers, are taken slice by slice where both frames have the label. The case has the
-    published ones' mean, slices_2 and slices_left_out_2, where one frame lacks the label. No labels: {}, [].
+    px, and the published numbers, are taken slice by slice where both frames have the label. The case has
+    their means, slices_2 and slices_left_out_2, where one frame lacks the label. No labels: {}, [].
     Raises ValueError if there are more than MOST_LABELS and none are chosen.
     """
     there = labels_of(case)
@@ -72,10 +72,11 @@ def _of_stack(
         both = cut[0].any() and (cut[2] > 0).any()
         left_out += not both and any((m > 0).any() for m in cut)
         if both:
-            made.append(_published(cut))
-            row |= _keyed(_numbers(cut, spacing) | made[-1], label)
+            numbers = _numbers(cut, spacing) | _published(cut)
+            made.append({n: v for n, v in numbers.items() if n.endswith("_px") or n == "dice_published"})
+            row |= _keyed(numbers, label)
     volume = {n: v for n, v in _numbers(masks, spacing).items() if "_px" not in n}
-    means = {n: mean_of([m[n] for m in made]) for n in _published(masks)} if made else {}
+    means = {n: mean_of([m[n] for m in made]) for n in made[0]} if made else {}
     return _keyed(volume | means | {"slices": len(made), "slices_left_out": left_out}, label)
 
 

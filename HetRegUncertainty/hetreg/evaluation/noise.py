@@ -45,7 +45,7 @@ def frame(case: Case, result: RegisterResult) -> Frame:
     fixed = case.fixed.array.astype(np.float32)
     moving = resample_like(case.moving, case.fixed)[0]
     low, high = intensity_range(fixed, moving, GridConfig())
-    scale = high - low
+    scale = case.scale or high - low
     variance = result.noise_variance.array / scale**2
     if case.truth is not None:
         mask = case.truth.body.array > 0

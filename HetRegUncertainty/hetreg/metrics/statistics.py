@@ -79,12 +79,12 @@ def bootstrap_interval(
     resamples: int = 10_000,
 ) -> tuple[float, float]:
     """Percentile interval of the mean over clusters, which are drawn with replacement (cluster None: the
-    values themselves). NaN is passed over; of nothing, NaN."""
+    values themselves). NaN is passed over; of less than two clusters, NaN."""
     if not 0 < level < 1:
         raise ValueError(f"bootstrap_interval: level {level}; a number between 0 and 1 is accepted.")
     means = np.asarray(values, float) if cluster is None else cluster_means(values, cluster)
     means = means[~np.isnan(means)]
-    if not means.size:
+    if means.size < 2:
         return NAN, NAN
     drawn = np.random.default_rng(seed).integers(0, means.size, (resamples, means.size), dtype=np.int32)
     low, high = np.quantile(means[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])

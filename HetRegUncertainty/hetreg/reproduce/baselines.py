@@ -35,7 +35,11 @@ class Elastix:
     """
 
     def __init__(self, python: str = "") -> None:
-        self._command = [python or sys.executable, str(Path(__file__).with_name("elastix_worker.py"))]
+        python = str(Path(python).absolute()) if Path(python).name != python else python
+        self._command = [
+            python or sys.executable,
+            str(Path(__file__).absolute().with_name("elastix_worker.py")),
+        ]
         self._process: subprocess.Popen[str] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -68,17 +72,23 @@ class Elastix:
         folder = Path(self._folder.name)
         np.savez(folder / "pair.npz", fixed=fixed, moving=moving)
         task = {"pair": str(folder / "pair.npz"), "disp": str(folder / "disp.npy")}
-        answer = self._ask(json.dumps(task))
+        answer = self._ask(json.dumps(task), folder)
         if answer != "ok":
             raise ValueError(f"elastix failed: {answer.removeprefix('error ').rstrip('.')}.")
         return np.load(folder / "disp.npy")
 
-    def _ask(self, line: str) -> str:
-        """The answer of the process to a line; it is started anew if it has died."""
+    def _ask(self, line: str, folder: Path) -> str:
+        """The answer of the process to a line; it is started anew if it has died. folder: where it works, as
+        transformix writes a file wherever it is."""
         if self._process is None or self._process.poll() is not None:
             try:
                 self._process = subprocess.Popen(
-                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    encoding="utf-8",
+                    cwd=folder,
                 )
             except OSError as error:
                 raise OSError(f"{self._command[0]} could not be started: {error.strerror}.") from error

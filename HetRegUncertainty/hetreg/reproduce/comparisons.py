@@ -2,7 +2,8 @@
 
 p as published: Student's paired t-test over all units. The verdict does not use it but the test over
 patients, adjusted by Holm within its family: slices of a patient are not independent, and many methods are
-compared at once.
+compared at once. It knows nothing of chance in the training: where the runs of single seeds do not even agree
+on the sign, it says so instead.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from itertools import combinations
 
 import numpy as np
 
-from ..metrics.statistics import bootstrap_interval, clustered_test, holm, paired_t_test
-from .scores import Measure, Series
+from ..metrics.statistics import bootstrap_interval, cluster_means, clustered_test, holm, paired_t_test
+from .scores import Measure, Series, nanmean
 
 LEVEL = 0.05
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not significant"
 EQUAL, UNTESTED = "equal in the paper", "not tested"
 BETTER, WORSE = "better", "worse"
+DISAGREE = "seeds disagree"
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Claim:
 @dataclass(frozen=True)
 class Comparison:
     """A claim and what was found: the mean difference over patients with its 95 % interval, four p-values,
-    the number of units and patients, and the verdict."""
+    the number of units and patients, the difference of the runs of each seed, and the verdict."""
 
     claim: Claim
     difference: float = math.nan
@@ -53,17 +55,23 @@ class Comparison:
     p_holm: float = math.nan
     units: int = 0
     patients: int = 0
+    seeds: tuple[float, ...] = ()
     verdict: str = UNTESTED
 
 
-def verdict(paper: float, difference: float, p: float, *, higher: bool) -> str:
-    """One of the words above; without a number of the paper it is whether `first` is better than `second`."""
+def verdict(paper: float, difference: float, p: float, *, higher: bool, seeds: Sequence[float] = ()) -> str:
+    """One of the words above; without a number of the paper it is whether `first` is better than `second`.
+
+    seeds: the difference of the runs of each seed.
+    """
     if math.isnan(p) or math.isnan(difference):
         return UNTESTED
     if paper == 0:
         return EQUAL
     if p >= LEVEL:
         return OPEN
+    if any((d > 0) != (difference > 0) for d in seeds):
+        return DISAGREE
     if math.isnan(paper):
         return BETTER if (difference > 0) == higher else WORSE
     return HOLDS if (difference > 0) == (paper > 0) else FAILS
@@ -123,15 +131,28 @@ def _test(claim: Claim, first: Series, second: Series) -> Comparison:
         clustered.wilcoxon.p,
         units=plain.n,
         patients=clustered.t.n,
+        seeds=_by_seed(first, second),
     )
 
 
+def _by_seed(first: Series, second: Series) -> tuple[float, ...]:
+    """The mean difference over patients between the runs of each seed that both have."""
+    seeds = set(first.seeds or second.seeds) & set(second.seeds or first.seeds)
+    found = []
+    for seed in sorted(seeds):
+        a, b = first.of_seed(seed), second.of_seed(seed)
+        units = [u for u in a if u in b]
+        means = cluster_means([a[u] - b[u] for u in units], [patient for patient, _ in units])
+        found.append(float(nanmean(means)))
+    return tuple(d for d in found if not math.isnan(d))
+
+
 def _judged(item: Comparison, p: float, higher: bool) -> Comparison:
-    words = verdict(item.claim.paper, item.difference, p, higher=higher)
+    words = verdict(item.claim.paper, item.difference, p, higher=higher, seeds=item.seeds)
     return Comparison(**{**item.__dict__, "p_holm": p, "verdict": words})
 
 
 def tally(comparisons: Sequence[Comparison]) -> dict[str, int]:
     """How many comparisons of the paper have each verdict."""
-    words = (HOLDS, FAILS, OPEN, EQUAL, UNTESTED)
+    words = (HOLDS, FAILS, OPEN, DISAGREE, EQUAL, UNTESTED)
     return {w: sum(c.verdict == w for c in comparisons if not math.isnan(c.claim.paper)) for w in words}

@@ -12,6 +12,7 @@ from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 from .variants import VARIANTS
 
 ALL = "all"
+SETTINGS = "reproduce.json"  # in the folder of a reproduction
 
 
 @dataclass(frozen=True)

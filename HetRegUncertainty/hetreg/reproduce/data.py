@@ -10,10 +10,9 @@ import numpy as np
 
 from ..config import EvaluateConfig, GridConfig, TrainConfig
 from ..datasets.base import PairSample
-from ..datasets.listing import PairFiles
-from ..datasets.split import patients, split
+from ..datasets.split import patients, read_split, split
 from ..evaluation.case import Case
-from ..evaluation.cases import list_cases
+from ..evaluation.cases import Source, list_cases
 from ..preprocess import choose_dimension
 from ..progress import Progress
 from ..registry import METHODS
@@ -25,37 +24,61 @@ VALIDATION, TEST = 0.2, 0.2  # of the patients (paper: 60/20/20)
 
 
 def write_splits(config: ReproduceConfig, folder: Path) -> None:
-    """split.json (the real patients) and split-seedN.json (the same and that seed's phantoms).
+    """split.json (the real patients) and split-seedN.json (the usable of them and that seed's phantoms).
 
-    A split.json that is there stays, so that a reproduction goes on with the same patients. Raises ValueError
-    if there is nothing to train on or to test.
+    split.json also has the patients whose files are broken: in the test each is a row with its error. It
+    stays where it is there, so that a reproduction goes on with the same patients. Raises ValueError if there
+    is nothing to train on or to test, or if another split file is named than before.
     """
     parts: dict[str, list[str]] = {"training": [], "validation": [], "test": []}
+    usable: set[str] = set()
     if dataset := _real(config):
-        parts = _real_parts(config, dataset, split_file(folder))
+        usable = {p.patient for s in open_datasets(_training(config, dataset)) for p in s.scan().pairs}
+        parts = _real_parts(config, dataset, split_file(folder), usable)
         _write(split_file(folder), parts)
     for seed in range(config.seeds):
         simulated = _phantom_parts(config, seed)
-        _write(split_file(folder, seed), {name: parts[name] + simulated.get(name, []) for name in parts})
+        known = {name: [p for p in members if p in usable] for name, members in parts.items()}
+        _write(split_file(folder, seed), {name: known[name] + simulated.get(name, []) for name in parts})
 
 
 def _real(config: ReproduceConfig) -> str:
     return "+".join(name for name in config.dataset.split("+") if name != "phantom")
 
 
-def _real_parts(config: ReproduceConfig, dataset: str, kept: Path) -> dict[str, list[str]]:
+def _training(config: ReproduceConfig, dataset: str, split: str = "") -> TrainConfig:
+    return TrainConfig(dataset=dataset, root=config.root, seed=0, split=split)
+
+
+def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[str]) -> dict[str, list[str]]:
     file = str(kept) if kept.is_file() else config.split
-    training = TrainConfig(dataset=dataset, root=config.root, seed=0, split=file)
-    pairs: list[PairFiles] = [pair for source in open_datasets(training) for pair in source.scan().pairs]
-    if not pairs:
+    if not usable:
         raise ValueError(f"{Path(config.root).name} has no pairs: at least one pair is accepted.")
-    parts = patients(pairs, split(pairs, training, validation=VALIDATION, test=TEST))
+    found: list[Source] = list_cases(EvaluateConfig(dataset=dataset, root=config.root, split="all"))[0]
+    if file:
+        named = {p for members in read_split(Path(file)).values() for p in members}
+        found = [s for s in found if s.patient in named | usable]
+    training = _training(config, dataset, file)
+    parts = patients(found, split(found, training, validation=VALIDATION, test=TEST))
+    if kept.is_file() and config.split:
+        _check_same(Path(config.split), parts, usable, kept)
     if not parts["test"]:
         raise ValueError(
             f"The {len(parts['training'])} patients of {Path(config.root).name} leave none to test on: three "
             "or more, or a split file with a test part, are accepted."
         )
     return parts
+
+
+def _check_same(path: Path, parts: dict[str, list[str]], usable: set[str], kept: Path) -> None:
+    """Raises ValueError if the file has other patients in a part than the reproduction began with."""
+    named = read_split(path)
+    for name, members in parts.items():
+        if usable & (set(named.get(name, [])) ^ set(members)):
+            raise ValueError(
+                f"{kept.parent.name} was begun with other {name} patients than {path.name} names: the same "
+                "split or another output folder is accepted."
+            )
 
 
 def _phantom_parts(config: ReproduceConfig, seed: int) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from .book import Book
 from .comparisons import Comparison
 from .config import ReproduceConfig
 from .gallery import draw_all
-from .plan import Job, Lambdas, duration, left_out
+from .plan import Job, Lambdas, duration, left_out, sweep_jobs
 from .runs import done
 from .scoring import Scorer
 from .sheets import lambda_table, tables
@@ -39,14 +39,22 @@ def write_all(
         for ending, path in write_table(table, folder / "tables" / name).items():
             files[f"{name}.{ending}"] = path
     drawn, notes = draw_all(book, scorer, planned)
-    text = readme(book, compared, made, drawn, notes, _cost(folder, planned))
+    text = readme(book, compared, made, drawn, notes, _cost(book, folder, planned) + _measured(scorer))
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     return {**files, **{p.name: p for p in drawn}, "README": path}
 
 
-def _cost(folder: Path, planned: Sequence[Job]) -> str:
-    finished = [found for job in planned if (found := done(folder, job))]
+def _measured(scorer: Scorer) -> str:
+    """Which other code measured; "" if none did."""
+    others = sorted(scorer.codes - {code_version()})
+    return f" Some measurements were made by code {', '.join(others)}." if others else ""
+
+
+def _cost(book: Book, folder: Path, planned: Sequence[Job]) -> str:
+    """Of all runs, those that only served to choose lambda too."""
+    every = {job.name: job for job in [*sweep_jobs(book.config, folder), *planned]}
+    finished = [found for job in every.values() if (found := done(folder, job))]
     seconds = sum(found["seconds"] for found in finished)
     return f"{len(finished)} finished runs, {duration(seconds)} of training."
 
@@ -65,18 +73,20 @@ def readme(
     lines += ["## Does the paper's ordering hold?", ""]
     lines += [
         "A comparison of two methods *holds* if it has the paper's sign and p < 0.05 over patients (paired "
-        "t, Holm), *does not hold* if it has the other sign and p < 0.05, *not significant* otherwise.",
+        "t, Holm), *does not hold* if it has the other sign and p < 0.05, *seeds disagree* if p < 0.05 but "
+        "not all seeds have that sign, *not significant* otherwise.",
         "",
         *(verdict_lines(book, compared) or ["Nothing could be compared."]),
         "",
     ]
     failed = [s for s in book.scores if s.error]
-    if failed or notes or left_out(config):
+    if failed or notes or left_out(config) or _failed_cases(book):
         lines += ["## What failed or was left out", ""]
         lines += [
             f"- {s.network or 'baseline'} {s.variant}, seed {s.seed}, {s.source}: {s.error}" for s in failed
         ]
         lines += [f"- {variant}: {reason}." for variant, reason in left_out(config).items()]
+        lines += _failed_cases(book)
         lines += [*(f"- {note}" for note in notes), ""]
     lines += [
         "## Tables",
@@ -91,6 +101,18 @@ def readme(
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _failed_cases(book: Book) -> list[str]:
+    """A line for each test case that failed, and for how many of the runs and baselines."""
+    found: dict[tuple[str, str, str], int] = {}
+    for score in book.scores:
+        for row in score.rows:
+            if row.get("error"):
+                key = (score.source, row["case"], row["error"])
+                found[key] = found.get(key, 0) + 1
+    of = {source: sum(s.source == source for s in book.scores) for source in book.config.sources}
+    return [f"- test case {c} of {s}, {n} of {of[s]} times: {why}" for (s, c, why), n in found.items()]
+
+
 def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
     device = describe_device(resolve_device(config.device))
@@ -99,7 +121,7 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     flags = [_flag(name, value) for name, value in given.items() if value != default[name]]
     return [
         "```",
-        f"hetreg reproduce {' '.join(flags)}",
+        f"hetreg reproduce {' '.join(flags)} --output FOLDER",
         "```",
         "",
         f"hetreg {__version__} (code {code_version()}), Python {platform.python_version()}, {device}, "

@@ -82,7 +82,7 @@ def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Pa
 
 
 def displacement_sd(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
-    """Fixed, moving, then the displacement's SD of each method in one scale per row (Fig. 4)."""
+    """Fixed, moving, then the displacement's SD of each method, each in its own scale (Fig. 4)."""
     columns = 2 + max(len(row) for row in rows.values())
     figure, axes = _grid(len(rows), columns, title=0.3, bars=columns - 2)
     for line, (label, pictures) in zip(axes, rows.items(), strict=True):

@@ -12,7 +12,7 @@ from ..progress import Progress
 from ..training.validation import score as validation_score
 from . import runs
 from .book import Book
-from .config import ReproduceConfig
+from .config import SETTINGS, ReproduceConfig
 from .data import Samples, write_splits
 from .documents import write_all
 from .plan import Job, duration, jobs, left_out, sweep_jobs
@@ -109,8 +109,7 @@ def reproduce(
     work.folder.mkdir(parents=True, exist_ok=True)
     for variant, reason in left_out(config).items():
         work.emit("left_out", variant=variant, reason=reason)
-    write_splits(config, work.folder)
-    runs.check_folder(work.folder, [*sweep_jobs(config, work.folder), *jobs(config, work.folder)])
+    begin(config, work.folder)
     swept = 0.6 if config.sweep_lambda else 0.0
     lambdas = work.sweep(swept)
     waiting = jobs(config, work.folder, lambdas)
@@ -131,6 +130,22 @@ def reproduce(
     return files
 
 
+def begin(config: ReproduceConfig, folder: Path) -> None:
+    """Write the splits and reproduce.json, which the next call goes on with. Raises ValueError if the folder
+    holds another reproduction."""
+    path = folder / SETTINGS
+    if path.is_file():
+        before = ReproduceConfig.load(path).protocol
+        if before != config.protocol and (folder / "runs").is_dir():
+            raise ValueError(
+                f"{folder.name} holds a reproduction with protocol {before!r}, not {config.protocol!r}: the "
+                "same protocol or another output folder is accepted."
+            )
+    write_splits(config, folder)
+    runs.check_folder(folder, [*sweep_jobs(config, folder), *jobs(config, folder)])
+    config.save(path)
+
+
 def best_score(path: Path) -> float:
     """The validation score of a run's best model: mean Dice, lowered where it folds. Raises ValueError."""
     rows = runs.log_rows(path, "validation")
@@ -144,7 +159,7 @@ def best_score(path: Path) -> float:
 
 def estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
     """All runs with their steps, state, and seconds that they take, measured by a few steps of each kind."""
-    write_splits(config, folder)
+    begin(config, folder)
     planned = {job.name: job for job in [*sweep_jobs(config, folder), *jobs(config, folder)]}
     samples, rows = Samples(config), []
     pace: dict[tuple[str, str], float] = {}

@@ -52,10 +52,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Series:
-    """One measure of one method: units in a fixed order, their patients, and values (seeds, units)."""
+    """One measure of one method: units in a fixed order, their patients, and values (seeds, units). seeds: of
+    the rows; () for a baseline, which has one row and nothing random."""
 
     units: list[Unit]
     values: np.ndarray
+    seeds: tuple[int, ...] = ()
 
     @property
     def patients(self) -> list[str]:
@@ -79,6 +81,11 @@ class Series:
         means = means[~np.isnan(means)]
         return float(np.std(means, ddof=1)) if means.size > 1 else math.nan
 
+    def of_seed(self, seed: int) -> dict[Unit, float]:
+        """The values of one run; of a baseline its own. {} if there is no such run."""
+        row = 0 if not self.seeds else self.seeds.index(seed) if seed in self.seeds else None
+        return {} if row is None else dict(zip(self.units, self.values[row], strict=True))
+
     @property
     def missing(self) -> int:
         """Units and seeds without a value: failed, or nothing to measure."""
@@ -96,6 +103,7 @@ def nanmean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
 
 def series(scores: Iterable[Score], measure: Measure, label: int) -> Series:
     """The measure over the units of some scores of one method, one score per seed."""
+    scores = list(scores)
     key = measure.key.format(label=label)
     tables = [
         {_unit(row): measure.scale * _number(row.get(key)) for row in score.units(measure)}
@@ -103,7 +111,8 @@ def series(scores: Iterable[Score], measure: Measure, label: int) -> Series:
     ]
     units = list(dict.fromkeys(unit for table in tables for unit in table))
     values = [[table.get(unit, math.nan) for unit in units] for table in tables]
-    return Series(units, np.array(values, float).reshape(len(tables), len(units)))
+    seeds = tuple(score.seed for score in scores if score.network)
+    return Series(units, np.array(values, float).reshape(len(tables), len(units)), seeds)
 
 
 def _unit(row: dict[str, Any]) -> Unit:

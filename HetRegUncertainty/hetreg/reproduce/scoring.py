@@ -19,6 +19,7 @@ from ..model import RegistrationModel, sha256
 from ..progress import Progress, plain
 from ..register import register_pair
 from ..result import RegisterResult
+from ..training.folder import code_version
 from .baselines import Elastix, undeformed
 from .config import ReproduceConfig
 from .elastix_worker import SETTINGS
@@ -50,6 +51,7 @@ class Scorer:
     def __init__(self, config: ReproduceConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
         self._elastix = Elastix(config.elastix_python)
+        self.codes: set[str] = set()  # versions of the code that measured
 
     def __enter__(self) -> Scorer:
         return self
@@ -74,7 +76,9 @@ class Scorer:
             reasons = {row["error"] for row in kept["rows"]}
             if "" not in reasons:  # nothing was measured: not kept, so that it is tried again
                 return replace(empty, rows=kept["rows"], error=" ".join(sorted(reasons)[:1]))
+            kept |= {"code": code_version()}
             _save(path, {"key": key, **kept})
+        self.codes.add(kept.get("code", "an earlier version"))
         return replace(empty, rows=kept["rows"], slices=kept["slices"], curves=kept["curves"])
 
     def register(self, job: Job) -> Register:

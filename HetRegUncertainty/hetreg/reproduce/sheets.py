@@ -107,9 +107,9 @@ def _beside(
         for name in PUBLISHED:
             found = book.series(source, network, variant, name)
             cells.append(spread(found))
+            missing = max(missing, found.missing if found else 0)
             if name == "dice":
                 cells.append(interval(found))
-                missing = found.missing if found else 0
             cells.append(numbers.get(network, {}).get(variant, {}).get(name))
         made.append((*cells, missing, errors(book.of(source, network, variant))))
     return Table(tuple(columns), tuple(made), f"{caption}, {where(book, source)}", _notes(book, source))
@@ -204,7 +204,8 @@ def _notes(book: Book, source: str) -> tuple[str, ...]:
     data = paper_set(source, book.config)
     notes = [
         "Mean over all slices as published, ± the SD over seeds; the interval is that of the mean over "
-        "patients. Missing: slices, over all seeds, without a value: failed, or without the structure.",
+        "patients. Missing: slices, over all seeds, without a value of DSC, HD or ASD: failed, or without "
+        "the structure in one of the images.",
         "As published, any warped weight above 0 counts as the structure: every mask grows by up to a pixel "
         "as soon as something moves, which undeformed is spared.",
     ]

@@ -54,8 +54,11 @@ def load_checkpoint(
         reason = _first_line(error)
     except pickle.UnpicklingError:
         reason = "not a plain file of tensors"
-    raise ValueError(f"{path.name} is damaged or belongs to another run ({reason}).")
+    raise ValueError(
+        f"{path.name} is damaged or belongs to another run ({reason}): a whole checkpoint is accepted, or an "
+        "empty folder and best.pt as the weights to start from."
+    )
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0].rstrip(".:") or type(error).__name__
+    return (str(error).splitlines() or [""])[0].split(". ")[0].rstrip(".:") or type(error).__name__

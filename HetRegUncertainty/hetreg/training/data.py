@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ..config import GridConfig, TrainConfig
 from ..datasets.augment import Pairs, augment
 from ..datasets.base import PairSample, stack, stack_arrays, stack_known
 from ..datasets.cache import cached_samples
-from ..datasets.listing import Listing
+from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.reader import fitting_grid
 from ..datasets.split import split
 from ..progress import Progress
@@ -47,9 +48,27 @@ def _phantom(name: str, config: TrainConfig) -> Any:
 _SOURCES = {"phantom": _phantom}
 
 
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """The pairs of a run. failed: those whose voxels are unusable, and why; lost: the same as listed."""
+
+    samples: list[PairSample]
+    grid: GridConfig
+    failed: Sequence[Rejected] = ()
+    lost: Sequence[PairFiles] = ()
+
+
 def load_samples(
     config: TrainConfig, grid: GridConfig | None, progress: Progress, cache: Path | None = None
 ) -> tuple[list[PairSample], GridConfig]:
+    """The samples of `load_run` and their grid."""
+    loaded = load_run(config, grid, progress, cache)
+    return loaded.samples, loaded.grid
+
+
+def load_run(
+    config: TrainConfig, grid: GridConfig | None, progress: Progress, cache: Path | None = None
+) -> Loaded:
     """Read or make the pairs of a run, on the given grid or on one that fits the crop.
 
     cache: folder of prepared pairs, used if the configuration says so. Raises ValueError if there are no
@@ -65,7 +84,10 @@ def load_samples(
             samples += cached_samples(source, grid, kept, part)
         else:
             samples += source.samples(grid, part)
-    return samples, grid
+    failed = [item for source in sources for item in getattr(source, "failed", [])]
+    cases = {item.case for item in failed}
+    lost = [pair for source in sources for pair in source.scan().pairs if failed and pair.case in cases]
+    return Loaded(samples, grid, failed, lost)
 
 
 def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:

@@ -8,16 +8,19 @@ import io
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..config import TrainConfig
+from ..datasets.listing import Rejected
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
 
-KEPT = ("dataset", "kind", "network", "size", "method", "split", "seed", "crop")
+# What may change when a run goes on: its length, where it runs, where the data lie, how often it looks.
+FREE = ("steps", "epochs", "device", "amp", "compile", "accumulate", "root", "cache", "validate_every")
 _PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai")
 _VALUES = ("seconds", "learning_rate", "loss", "variance_loss", "mean_variance", "dice", "mse", "folding")
 COLUMNS = ("event", "step", "epoch", "phase", *_VALUES)
@@ -40,11 +43,13 @@ def _version(package: str) -> str:
 
 
 class RunFolder:
-    """config.json, run.json, split.json, log.jsonl, log.csv, last.ckpt, best.pt, model_card.md, preview/."""
+    """config.json, run.json, split.json, log.jsonl, log.csv, last.ckpt, best.pt, model_card.md, preview/;
+    left_out.json if pairs had to be left out."""
 
     def __init__(self, path: Path, config: TrainConfig) -> None:
         self.path, self.config = path, config
         self.last, self.best, self.preview = path / "last.ckpt", path / "best.pt", path / "preview"
+        self.split = path / "split.json"
         self._board = None
 
     def open(self, device: str) -> None:
@@ -60,9 +65,9 @@ class RunFolder:
         self._board = _tensorboard(self.path)
 
     def _same_run(self, before: TrainConfig) -> None:
-        for name in KEPT:
+        for name in (f.name for f in fields(TrainConfig)):
             old, new = getattr(before, name), getattr(self.config, name)
-            if old != new:
+            if old != new and name not in FREE:
                 raise ValueError(
                     f"The run in {self.path.name} was started with {name} = {old!r}, not {new!r}: the same "
                     "or an empty folder is accepted."
@@ -93,12 +98,7 @@ class RunFolder:
 
     def _csv(self, row: dict[str, Any]) -> None:
         path = self.path / "log.csv"
-        line = io.StringIO()
-        writer = csv.DictWriter(line, COLUMNS, extrasaction="ignore", lineterminator="\n")
-        if not path.exists():
-            writer.writeheader()
-        writer.writerow(row)
-        _append(path, line.getvalue())
+        _append(path, _table([row], header=not path.exists()))
 
     def forget_after(self, step: int) -> None:
         """Drop what was logged after a step: a killed run was further than its last checkpoint."""
@@ -112,15 +112,17 @@ class RunFolder:
             except ValueError:  # the line that the kill cut off
                 continue
         kept = [row for row in rows if row.get("step", 0) <= step]
-        for name in ("log.jsonl", "log.csv"):
-            (self.path / name).unlink(missing_ok=True)
-        for row in kept:
-            _append(path, json.dumps(row) + "\n")
-            self._csv(row)
+        self.write(path.name, "".join(json.dumps(row) + "\n" for row in kept).rstrip("\n"))
+        self.write("log.csv", _table(kept, header=True).rstrip("\n"))
 
     def write_split(self, parts: dict[str, Sequence[str]]) -> None:
         """split.json: the patients of each part, as `split` accepts it."""
-        self.write("split.json", json.dumps({n: sorted(set(p)) for n, p in parts.items()}, indent=1))
+        self.write(self.split.name, json.dumps({n: sorted(set(p)) for n, p in parts.items()}, indent=1))
+
+    def write_left_out(self, failed: Sequence[Rejected]) -> None:
+        """left_out.json: the pairs whose voxels turned out unusable, and why."""
+        if failed:
+            self.write("left_out.json", json.dumps([item.row() for item in failed], indent=1))
 
     def write_card(self, card: dict[str, Any], counts: dict[str, int]) -> None:
         """model_card.md: what the best model of this run is."""
@@ -147,6 +149,16 @@ class RunFolder:
         """End the TensorBoard file."""
         if self._board is not None:
             self._board.close()
+
+
+def _table(rows: Sequence[dict[str, Any]], *, header: bool) -> str:
+    """Rows of the log as CSV."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _append(path: Path, text: str) -> None:

@@ -9,8 +9,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
 from ..datasets.base import PairSample
@@ -18,7 +21,7 @@ from ..datasets.split import split
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress
 from . import accelerate, schedule
-from .data import batches, dimension_of, load_samples
+from .data import Loaded, batches, dimension_of, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
 from .trainer import Trainer
@@ -67,6 +70,10 @@ class Run:
             self.emit("step", **content, steps=config.total_steps, eta_seconds=round(left, 1))
         return row | self.check(row) if checked else row
 
+    def passed_over(self, seconds: float) -> None:
+        """Time that was no training: a pause."""
+        self._started, self._clock = self._started + seconds, self._clock + seconds
+
     def check(self, row: dict[str, float]) -> dict[str, float]:
         """Validate, keep the best model, write the checkpoint, the preview and the log."""
         trainer, config = self.trainer, self.trainer.config
@@ -75,8 +82,9 @@ class Run:
             if self.held
             else {"loss": row.get("loss", row.get("variance_loss", math.nan))}
         )
-        if trainer.step - config.validate_every < config.warmup + config.variance_warmup <= trainer.step:
+        if trainer.checked < config.warmup + config.variance_warmup <= trainer.step:
             trainer.best = -math.inf  # what came before was half a model
+        trainer.checked = trainer.step
         if score(found) >= trainer.best:  # a later model of the same score has seen more
             trainer.best = score(found)
             self._keep_best(found)
@@ -115,9 +123,10 @@ def train(
     """Train (or go on with the run in `folder`) and return the model. The best one on validation lies in
     best.pt.
 
-    emit(kind, **fields): told of "data", "step", "validation", "preview", "paused", "resumed", "stopped" and
-    "done". control: pauses and stops. Raises ValueError on unusable data, Cancelled when progress asks to
-    stop and KeyboardInterrupt on Ctrl-C (after both the checkpoint is written).
+    emit(kind, **fields): told of "left_out" (a pair whose voxels cannot be used), "note", "data", "step",
+    "validation", "preview", "paused", "resumed", "stopped" and "done". control: pauses and stops. Raises
+    ValueError on unusable data, Cancelled when progress asks to stop and KeyboardInterrupt on Ctrl-C (after
+    both the checkpoint is written).
     """
     progress, folder = progress or Progress(), Path(folder)
     ranks = join(config.device)
@@ -125,12 +134,14 @@ def train(
         progress = Progress()
     try:
         _check(config, ranks)
+        _check_crop(config, network)
         if samples is None:
             cache = folder / "cache" if ranks.first else None
-            samples, grid = load_samples(config, grid, progress.part(0.0, 0.05), cache)
-        grid = grid or GridConfig()
-        network = _fitting(config, dimension_of(samples), network)
-        run, training = _prepare(config, folder, samples, network, grid, ranks, emit or _silent)
+            loaded = load_run(config, grid, progress.part(0.0, 0.05), cache)
+        else:
+            loaded = Loaded(list(samples), grid or GridConfig())
+        network = _fitting(config, dimension_of(loaded.samples), network)
+        run, training = _prepare(config, folder, loaded, network, ranks, emit or _silent)
         _work(run, training, progress, control or Control())
         run.folder.close()
         return run.trainer.model.eval()
@@ -154,6 +165,17 @@ def _check(config: TrainConfig, ranks: Ranks) -> None:
         )
 
 
+def _check_crop(config: TrainConfig, network: NetworkConfig | None) -> None:
+    """Raises ValueError, before any data are made, if the crop does not divide by what the networks need."""
+    with torch.device("meta"):
+        multiple = RegistrationModel(network or network_config(config, 2), GridConfig()).multiple
+    if config.crop % multiple:
+        raise ValueError(
+            f"crop is {config.crop}: for {config.network} of size {config.size} a multiple of {multiple} is "
+            "accepted."
+        )
+
+
 def _fitting(config: TrainConfig, ndim: int, network: NetworkConfig | None) -> NetworkConfig:
     if network is not None and network.ndim != ndim:
         raise ValueError(
@@ -165,27 +187,48 @@ def _fitting(config: TrainConfig, ndim: int, network: NetworkConfig | None) -> N
 def _prepare(
     config: TrainConfig,
     path: Path,
-    samples: Sequence[PairSample],
+    loaded: Loaded,
     network: NetworkConfig,
-    grid: GridConfig,
     ranks: Ranks,
     emit: Emit,
 ) -> tuple[Run, list[PairSample]]:
     """The run, gone on with if there was one, and its training pairs."""
-    parts = split(samples, config, validation=_VALIDATION, test=_TEST)
-    chosen = {name: [samples[i] for i in indices] for name, indices in parts.items()}
-    folder, trainer = RunFolder(path, config), Trainer(config, network, grid, ranks)
+    folder, trainer = RunFolder(path, config), Trainer(config, network, loaded.grid, ranks)
+    chosen = _parts(config, loaded, folder)
     if ranks.first:
         folder.open(str(ranks.device))
         folder.write_split({name: [s.patient for s in part] for name, part in chosen.items()})
+        folder.write_left_out(loaded.failed)
     if folder.last.exists():
         trainer.load(folder.last)
     if ranks.first:
         folder.forget_after(trainer.step)
     run = Run(trainer, folder, chosen["validation"], emit if ranks.first else _silent)
+    for item in loaded.failed:
+        run.emit("left_out", **item.row())
+    if config.total_steps <= config.warmup:
+        text = f"All {config.total_steps} steps are warm-up: the variance network is not trained."
+        run.emit("note", text=text)
     run.counts = {name: len(part) for name, part in chosen.items()}
     run.emit("data", **run.counts)
     return run, chosen["training"]
+
+
+def _parts(config: TrainConfig, loaded: Loaded, folder: RunFolder) -> dict[str, list[PairSample]]:
+    """The samples of each part. A run that goes on keeps the parts with which it began; unusable pairs take
+    part in the draw, as in the dry run."""
+    if folder.last.exists() and folder.split.exists():
+        config = replace(config, split=str(folder.split))
+        parts = split(loaded.samples, config)
+    else:
+        parts = split([*loaded.samples, *loaded.lost], config, validation=_VALIDATION, test=_TEST)
+    count = len(loaded.samples)
+    chosen = {name: [loaded.samples[i] for i in indices if i < count] for name, indices in parts.items()}
+    if not chosen["training"]:
+        raise ValueError(
+            f"All training pairs are unusable. First of {len(loaded.failed)}: {loaded.failed[0].reason}"
+        )
+    return chosen
 
 
 def _work(run: Run, training: Sequence[PairSample], progress: Progress, control: Control) -> None:
@@ -245,7 +288,8 @@ def _whole() -> Iterator[None]:
 
 def _pause(run: Run, control: Control) -> None:
     if control.paused:
+        began = time.monotonic()
         run.emit("paused", step=run.trainer.step)
         control.wait()
         run.emit("resumed", step=run.trainer.step)
-        run._clock = time.monotonic()
+        run.passed_over(time.monotonic() - began)

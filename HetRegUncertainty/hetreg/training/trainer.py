@@ -22,6 +22,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig, network: NetworkConfig, grid: GridConfig, ranks: Ranks) -> None:
         self.config, self.ranks, self.step, self.best, self.seconds = config, ranks, 0, -math.inf, 0.0
+        self.checked = 0  # step of the last validation
         torch.manual_seed(config.seed)
         self.model = accelerate(_start(RegistrationModel(network, grid), config).to(ranks.device), config)
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -33,14 +34,14 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
-        state = {"step": self.step, "best": self.best, "seconds": self.seconds}
+        state = {"step": self.step, "best": self.best, "seconds": self.seconds, "checked": self.checked}
         save_checkpoint(path, self.model, self.optimisers, state)
 
     def load(self, path: Path) -> None:
         """Go on where a checkpoint was written."""
         state = load_checkpoint(path, self.model, self.optimisers)
         self.step, self.best = int(state["step"]), state["best"]
-        self.seconds = state.get("seconds", 0.0)
+        self.seconds, self.checked = state.get("seconds", 0.0), int(state.get("checked", self.step))
 
     def one_step(self, batch: Batch) -> dict[str, float]:
         """Train on one batch of all processes. Raises ValueError if the loss is not a number."""

@@ -18,7 +18,7 @@ from .data import single
 from .objective import Objective
 from .steps import displacement_loss, weight_map
 
-LABELS = (2, 3)  # LV myocardium and cavity
+LABELS = (2, 3)  # LV myocardium and cavity; where no pair has one of them, all labels
 FOLDING_LIMIT, FOLDING_PENALTY = 0.5, 10.0  # percent; no Dice makes up for it
 
 
@@ -31,13 +31,27 @@ def validate(
     objective: Objective | None = None,
 ) -> dict[str, float]:
     """Mean over the pairs: mse, folding (%), loss (with an objective), Dice of LV cavity and myocardium where
-    there are labels, and epe, the end-point error in the heart (voxels), where the displacement is known."""
+    there are labels (of all labels in data that have neither), and epe, the end-point error in the heart
+    (voxels), where the displacement is known."""
     was_training = model.training
     model.eval()
-    rows = [_scores(model, sample, crop, device, objective) for sample in samples]
+    labels = _labels(samples)
+    rows = [_scores(model, sample, crop, device, objective, labels) for sample in samples]
     model.train(was_training)
     names = sorted({n for r in rows for n in r})
     return {n: float(np.mean([r[n] for r in rows if n in r])) for n in names}
+
+
+def _labels(samples: Sequence[PairSample]) -> list[int]:
+    """The labels that count."""
+    there = {
+        int(v)
+        for s in samples
+        for label in (s.fixed_label, s.moving_label)
+        if label is not None
+        for v in np.unique(label)
+    }
+    return sorted(there & set(LABELS) or there - {0})
 
 
 def _scores(
@@ -46,6 +60,7 @@ def _scores(
     crop: int,
     device: torch.device,
     objective: Objective | None,
+    labels: Sequence[int],
 ) -> dict[str, float]:
     batch, truth, label = single(sample, crop)
     batch = batch.to(device)
@@ -64,7 +79,7 @@ def _scores(
     if truth is not None and label is not None:
         carried = torch.from_numpy(label).float().to(device)
         moved = warp(carried, motion.disp, mode="nearest").cpu().numpy()
-        found = [dice(truth == v, moved == v) for v in LABELS if (truth == v).any() or (moved == v).any()]
+        found = [dice(truth == v, moved == v) for v in labels if (truth == v).any() or (moved == v).any()]
         if found:
             row["dice"] = float(np.mean(found))
     return row

@@ -1,0 +1,209 @@
+"""A run that goes on keeps its patients and its settings; what it says of pairs that it cannot use."""
+
+from __future__ import annotations
+
+import json
+import math
+from types import SimpleNamespace
+
+import layouts
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
+from hetreg import cli
+from hetreg.config import GridConfig, NetworkConfig
+from hetreg.datasets import simulated
+from hetreg.datasets.simulated import PhantomDataset
+from hetreg.progress import Control
+from hetreg.training import loop
+from hetreg.training.data import dry_run
+from hetreg.training.loop import train
+from hetreg.training.validation import validate
+
+SMALL = NetworkConfig(**TINY)
+
+
+def parts_of(folder) -> dict[str, list[str]]:
+    """The patients of a run's parts."""
+    return json.loads((folder / "split.json").read_text())
+
+
+def unreadable_voxels(path) -> None:
+    """Every voxel is no number: the headers do not tell."""
+    image = sitk.ReadImage(str(path))
+    array = np.full(sitk.GetArrayFromImage(image).shape, np.nan, np.float32)
+    made = sitk.GetImageFromArray(array)
+    made.CopyInformation(image)
+    sitk.WriteImage(made, str(path))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """A folder of four pairs."""
+    for n, case in enumerate("abcd"):
+        layouts.plain_pair(tmp_path / "data", case, n)
+    return tmp_path / "data"
+
+
+def test_new_patients_do_not_move_the_ones_of_a_run_that_goes_on(tmp_path, pairs):
+    config = tiny_training(dataset="pairs", root=str(pairs), steps=3, crop=32)
+    train(config, tmp_path / "run", network=SMALL)
+    before = parts_of(tmp_path / "run")
+    for n, case in enumerate("efghijkl"):
+        layouts.plain_pair(pairs, case, 10 + n)
+    longer = tiny_training(dataset="pairs", root=str(pairs), steps=4, crop=32)
+    with pytest.raises(ValueError, match="does not name 8 patients") as error:
+        train(longer, tmp_path / "run", network=SMALL)
+    assert_sentence(error.value, "split.json")
+    assert parts_of(tmp_path / "run") == before
+
+
+def test_the_split_is_kept_although_a_draw_would_now_be_another(tmp_path):
+    config = tiny_training()
+    train(config, tmp_path, network=SMALL, samples=train_samples())
+    swapped = parts_of(tmp_path)
+    swapped["validation"], swapped["test"] = swapped["test"], swapped["validation"]
+    (tmp_path / "split.json").write_text(json.dumps(swapped))
+    train(tiny_training(steps=7), tmp_path, network=SMALL, samples=train_samples())
+    assert parts_of(tmp_path) == swapped
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("gamma", 1.5), ("smoothness", 5.0), ("batch", 1), ("phantoms", 12), ("augment", False)],
+)
+def test_a_run_does_not_go_on_with_other_settings(tmp_path, name, value):
+    train(tiny_training(), tmp_path, network=SMALL, samples=train_samples())
+    kept = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(ValueError, match=f"started with {name}") as error:
+        train(tiny_training(steps=8, **{name: value}), tmp_path, network=SMALL, samples=train_samples())
+    assert_sentence(error.value, repr(value), "accepted")
+    assert (tmp_path / "config.json").read_bytes() == kept
+
+
+def test_length_and_place_may_change(tmp_path):
+    train(tiny_training(), tmp_path, network=SMALL, samples=train_samples())
+    config = tiny_training(steps=8, validate_every=2, accumulate=2, root=str(tmp_path))
+    train(config, tmp_path, network=SMALL, samples=train_samples())
+    steps = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert max(steps) == 8
+
+
+def test_pairs_without_numbers_are_told_and_the_parts_are_those_of_the_dry_run(tmp_path, pairs, capsys):
+    config = tiny_training(dataset="pairs", root=str(pairs), steps=2, crop=32)
+    promised = {row["patient"]: row["split"] for row in dry_run(config)["pairs"]}
+    lost = next(name for name, part in promised.items() if part == "training")
+    unreadable_voxels(pairs / f"{lost}_ES.nii.gz")
+    events = []
+    train(config, tmp_path / "run", network=SMALL, emit=lambda kind, **fields: events.append((kind, fields)))
+    parts = parts_of(tmp_path / "run")
+    found = {patient: part for part, members in parts.items() for patient in members}
+    assert found == {name: part for name, part in promised.items() if name != lost}
+    (told,) = [fields for kind, fields in events if kind == "left_out"]
+    assert f"{lost}_ES" in told["file"]
+    assert json.loads((tmp_path / "run" / "left_out.json").read_text()) == [told]
+    arguments = ["--steps", "2", "--crop", "32", "--size", "tiny", "--device", "cpu", "--batch", "1"]
+    arguments += ["--dataset", "pairs", "--root", str(pairs), "--output", str(tmp_path / "other")]
+    assert cli.main(["train", *arguments]) == 0
+    assert f"{lost}_ES" in next(line for line in capsys.readouterr().out.splitlines() if "left out" in line)
+
+
+def test_if_all_training_pairs_are_unusable_it_says_so(tmp_path, pairs):
+    config = tiny_training(dataset="pairs", root=str(pairs), steps=2, crop=32)
+    for row in dry_run(config)["pairs"]:
+        if row["split"] == "training":
+            unreadable_voxels(pairs / f"{row['patient']}_ES.nii.gz")
+    with pytest.raises(ValueError, match="All training pairs are unusable") as error:
+        train(config, tmp_path / "run", network=SMALL)
+    assert_sentence(error.value)
+
+
+def test_a_crop_that_does_not_divide_is_refused_before_any_pair_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "load_run", lambda *_: pytest.fail("data were made"))
+    with pytest.raises(ValueError, match="crop is 17") as error:
+        train(tiny_training(crop=17), tmp_path / "run")
+    assert_sentence(error.value, "multiple of 16 is accepted")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("steps", "noted"), [(2, True), (3, False)])
+def test_a_run_that_is_all_warm_up_is_noted(tmp_path, steps, noted):
+    events = []
+    config = tiny_training(steps=steps)
+    train(
+        config, tmp_path, network=SMALL, samples=train_samples(), emit=lambda kind, **_: events.append(kind)
+    )
+    assert ("note" in events) == noted
+
+
+def test_the_best_model_is_forgotten_once_at_the_end_of_the_warm_up(tmp_path, monkeypatch):
+    """Validations at 5 and 6 of 6 steps, both less than an interval after the warm-up of 2."""
+    scores = iter([0.9, 0.1])
+    monkeypatch.setattr(loop, "validate", lambda *_: {"dice": next(scores), "folding": 0.0, "loss": 0.0})
+    config = tiny_training(steps=6, warmup=2, validate_every=5)
+    train(config, tmp_path, network=SMALL, samples=train_samples())
+    assert "5 of 6 steps" in (tmp_path / "model_card.md").read_text()
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_the_best_model_of_the_warm_up_is_forgotten_also_after_a_stop(tmp_path, monkeypatch, stop):
+    scores = iter([0.9, 0.1, 0.05])
+    monkeypatch.setattr(loop, "validate", lambda *_: {"dice": next(scores), "folding": 0.0, "loss": 0.0})
+    config = tiny_training(steps=6, warmup=2, validate_every=2, variance_warmup=1)
+    control = Control()
+
+    def emit(kind, **fields):
+        if kind == "step" and fields["step"] == stop:
+            control.obey("stop")
+
+    monkeypatch.setattr(loop, "EMIT_EVERY_S", 0.0)
+    train(config, tmp_path, network=SMALL, samples=train_samples(), emit=emit, control=control)
+    train(config, tmp_path, network=SMALL, samples=train_samples())
+    assert "4 of 6 steps" in (tmp_path / "model_card.md").read_text()
+
+
+def test_a_pause_is_not_counted_in_the_time_that_is_left(tmp_path, monkeypatch):
+    now, left = [0.0], []
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(loop, "EMIT_EVERY_S", 0.0)
+
+    class Paused(Control):
+        paused = True
+
+        def wait(self):
+            now[0] += 1000.0
+
+    def emit(kind, **fields):
+        if kind == "step":
+            left.append(fields["eta_seconds"])
+            now[0] += 1.0
+
+    config = tiny_training(steps=6, validate_every=6)
+    train(config, tmp_path, network=SMALL, samples=train_samples(), emit=emit, control=Paused())
+    assert max(left) < 10
+
+
+def test_dice_is_of_the_heart_or_of_whatever_labels_there_are():
+    torch.manual_seed(0)
+    samples = train_samples(1)
+    model, cpu = tiny_model(), torch.device("cpu")
+    heart = validate(model, samples, 16, cpu)["dice"]
+    for other in (1, 7):
+        renamed = train_samples(1)
+        for label in (renamed[0].fixed_label, renamed[0].moving_label):
+            label[label == 2] = other
+        assert validate(model, renamed, 16, cpu)["dice"] == heart
+    renamed[0].fixed_label[10, 10] = 2  # now the heart counts, and is not met
+    assert validate(model, renamed, 16, cpu)["dice"] == pytest.approx(0.0)
+    assert math.isfinite(heart)
+
+
+def test_more_phantoms_than_the_memory_holds_are_refused(monkeypatch):
+    monkeypatch.setattr(simulated, "physical_memory_gb", lambda: 1e-3)
+    with pytest.raises(ValueError, match="5 phantoms") as error:
+        PhantomDataset("mri2d", 5, size=128).samples(GridConfig())
+    assert_sentence(error.value, "accepted")
+    assert len(PhantomDataset("mri2d", 1).samples(GridConfig())) == 1
