@@ -15,6 +15,7 @@ from hetreg.reproduce.baselines import Elastix, undeformed
 WORKER = """
 import json, sys
 import numpy as np
+open("deformationField.nii", "w").close()  # as transformix does, wherever it is
 for line in sys.stdin:
     task = json.loads(line)
     fixed = np.load(task["pair"])["fixed"]
@@ -28,8 +29,9 @@ for line in sys.stdin:
 
 
 @pytest.mark.parametrize("pair", [pair_2d, pair_3d])
-def test_elastix_registers_in_a_process_of_its_own(tmp_path, pair):
+def test_elastix_registers_in_a_process_of_its_own(tmp_path, pair, monkeypatch):
     fixed, moving = pair()
+    monkeypatch.chdir(tmp_path)
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
     with Elastix() as elastix:
@@ -37,6 +39,7 @@ def test_elastix_registers_in_a_process_of_its_own(tmp_path, pair):
         results = [elastix(Case("a", "a", fixed, moving)) for _ in range(2)]
         process = elastix._process
     assert process.poll() == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["worker.py"]  # nothing is left in the user's folder
     for result in results:
         assert result.disp_vox[:, -1, 5, 5].tolist() == ([0.0, 0.5, 0.5] if pair is pair_2d else [0.5] * 3)
 

@@ -1,0 +1,158 @@
+"""What a reproduction's folder holds on to: its patients, the broken ones too, its protocol, all its runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import layouts
+import numpy as np
+import pytest
+
+from builders import assert_sentence
+from hetreg.reproduce import documents
+from hetreg.reproduce.book import Book
+from hetreg.reproduce.comparisons import DISAGREE, FAILS, HOLDS, verdict
+from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.run import reproduce
+from hetreg.reproduce.scores import Score
+
+SMALL = ReproduceConfig(
+    dataset="acdc",
+    methods=("undeformed", "mse"),
+    seeds=1,
+    budget=1,
+    size="tiny",
+    batch=1,
+    crop=32,
+    device="cpu",
+)
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch) -> None:
+    """Without the figures, which take longer than such small runs."""
+    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
+
+
+@pytest.fixture
+def acdc(tmp_path):
+    """Three patients for training, three for the test: one of these cut off, one without Info.cfg."""
+    root = tmp_path / "ACDC"
+    for number in (1, 2, 3):
+        layouts.acdc_patient(root / "training", number)
+    for number in (101, 102, 103):
+        layouts.acdc_patient(root / "testing", number)
+    layouts.cut_off(root / "testing" / "patient102" / "patient102_frame01.nii.gz", keep=0.01)
+    (root / "testing" / "patient103" / "Info.cfg").unlink()
+    return root
+
+
+def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path):
+    files = reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
+    split = json.loads((tmp_path / "out" / "split.json").read_text())
+    assert split["test"] == ["patient101", "patient102", "patient103"]
+    trained = json.loads((tmp_path / "out" / "split-seed0.json").read_text())
+    assert trained["test"] == ["patient101"]
+    for path in (tmp_path / "out" / "scores").iterdir():
+        rows = {row["patient"]: row["error"] for row in json.loads(path.read_text())["rows"]}
+        assert rows["patient101"] == ""
+        assert rows["patient102"]
+        assert rows["patient103"]
+    text = files["README"].read_text(encoding="utf-8").split("## Tables")[0]
+    assert text.count("- test case patient10") == 2
+    assert "2 of 2 times" in text
+    (row,) = [r for r in files["table1-acdc.md"].read_text().splitlines() if "| MSE |" in r]
+    assert row.split("|")[-3].strip() == "2"  # missing
+
+
+def test_another_protocol_does_not_reuse_what_was_trained(acdc, tmp_path):
+    reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
+    kept = (tmp_path / "out" / "reproduce.json").read_bytes()
+    with pytest.raises(ValueError, match="protocol 'native', not 'published'") as error:
+        reproduce(replace(SMALL, root=str(acdc), protocol="published"), tmp_path / "out")
+    assert_sentence(error.value, "another output folder")
+    assert (tmp_path / "out" / "reproduce.json").read_bytes() == kept
+
+
+def test_another_split_file_than_before_is_refused_and_the_same_is_not(acdc, tmp_path):
+    config = replace(SMALL, root=str(acdc))
+    reproduce(config, tmp_path / "out")
+    file = tmp_path / "split.json"
+    file.write_bytes((tmp_path / "out" / "split.json").read_bytes())
+    reproduce(replace(config, split=str(file)), tmp_path / "out")
+    parts = json.loads(file.read_text())
+    parts["validation"], parts["training"] = parts["training"], parts["validation"]
+    file.write_text(json.dumps(parts))
+    with pytest.raises(ValueError, match="other training patients") as error:
+        reproduce(replace(config, split=str(file)), tmp_path / "out")
+    assert_sentence(error.value, "split.json")
+
+
+def test_a_split_file_need_not_name_a_patient_that_is_lost(acdc, tmp_path):
+    file = tmp_path / "named.json"
+    parts = {"training": ["patient001"], "validation": ["patient002"], "test": ["patient003", "patient101"]}
+    file.write_text(json.dumps(parts))
+    reproduce(replace(SMALL, root=str(acdc), split=str(file), methods=("undeformed",)), tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "split.json").read_text()) == parts
+
+
+def test_the_time_of_runs_that_only_chose_lambda_is_counted(tmp_path):
+    config = replace(
+        SMALL, dataset="phantom", methods=("mse",), phantoms=3, test_phantoms=1, sweep_lambda=True
+    )
+    files = reproduce(replace(config, lambdas=(0.01, 0.1, 1.0)), tmp_path)
+    assert "3 finished runs" in files["README"].read_text(encoding="utf-8")
+
+
+def run(variant: str, seed: int, values: np.ndarray) -> Score:
+    """A run with one slice for each patient."""
+    rows = [{"case": str(n), "patient": str(n), "dice_published_2": v} for n, v in enumerate(values)]
+    cases = [{"case": str(n), "patient": str(n), "error": ""} for n in range(len(values))]
+    return Score("voxelmorph", variant, seed, "phantom:mri2d", cases, rows)
+
+
+def test_a_difference_that_changes_sign_between_seeds_is_no_verdict():
+    """Ours is better by 4 points with seed 0 and worse by 1 with seed 1: p is small over the patients."""
+    rng = np.random.default_rng(0)
+    base = 0.7 + 0.1 * rng.random(12)
+    noise = [0.001 * rng.random(12) for _ in range(4)]
+    scores = [
+        run("ours", 0, base + 0.04 + noise[0]),
+        run("ours", 1, base - 0.01 + noise[1]),
+        run("mse", 0, base + noise[2]),
+        run("mse", 1, base + noise[3]),
+    ]
+    book = Book(ReproduceConfig(seeds=2), scores)
+    (found,) = [
+        c
+        for c in book.comparisons()
+        if (c.claim.first, c.claim.second, c.claim.measure, c.claim.table) == ("ours", "mse", "dice", "1")
+    ]
+    assert found.p_holm < 1e-6
+    assert found.seeds == pytest.approx((4.0, -1.0), abs=0.1)
+    assert found.verdict == DISAGREE
+    assert np.mean(found.seeds) == pytest.approx(found.difference)
+
+
+def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_each():
+    ours = [run("ours", s, np.array([0.8, 0.9]) + 0.01 * s) for s in (0, 2)]  # seed 1 failed
+    mse = [run("mse", s, np.array([0.7, 0.8])) for s in (0, 1, 2)]
+    still = Score("", "undeformed", 0, "phantom:mri2d", mse[0].rows, mse[0].slices)
+    failed = Score("voxelmorph", "ours", 1, "phantom:mri2d", error="It is broken.")
+    found = {
+        (c.claim.first, c.claim.second): c.seeds
+        for c in Book(ReproduceConfig(), [*ours, failed, *mse, still]).comparisons()
+        if (c.claim.measure, c.claim.table) == ("dice", "1")
+    }
+    assert found["ours", "mse"] == pytest.approx((10.0, 12.0))
+    assert found["ours", "undeformed"] == pytest.approx((10.0, 12.0))
+    assert found["mse", "undeformed"] == pytest.approx((0.0, 0.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "word"), [((0.2, 0.4), HOLDS), ((0.2, -0.1), DISAGREE), ((), HOLDS), ((0.3,), HOLDS)]
+)
+def test_verdicts_look_at_the_seeds(seeds, word):
+    assert verdict(0.5, 0.3, 0.01, higher=True, seeds=seeds) == word
+    assert verdict(-0.5, 0.3, 0.01, higher=True, seeds=seeds) == (FAILS if word == HOLDS else word)
