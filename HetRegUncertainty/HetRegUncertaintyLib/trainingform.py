@@ -55,7 +55,6 @@ class TrainingForm:
         self._row(p.lengthUnit is LengthUnit.EPOCHS, "stepsPerEpoch", "SpinBox")
         self._row(p.augment, "extraNoise", "SpinBox")
         self._row(isMixed(p), "realShare", "SpinBox")
-        self._row("smoothness_on" in METHODS[p.method.value].options, "smoothnessOn", "ComboBox")
         reason = gpu.reasonWithout(p.device.value)
         for name in GPU_OPTIONS:
             box = getattr(self.ui, f"{name}CheckBox")

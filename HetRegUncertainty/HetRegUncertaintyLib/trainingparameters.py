@@ -17,7 +17,7 @@ PHANTOM, PAIRS = "phantom", "pairs"
 DEFAULTS = TrainConfig()
 # Fields of TrainConfig that not every run uses; the panel has a row for each, shown where it is used.
 OPTIONS = ("weight_mode", "gamma", "beta", "smoothness", "alpha", "bidirectional", "collaborative_grad")
-OPTIONS += ("displacement_error", "label_overlap", "displacement_nll")
+OPTIONS += ("displacement_error", "label_overlap", "displacement_nll", "smoothness_on")
 GPU_OPTIONS = ("amp", "compile")
 # Fields that have another name in the panel. dataset is also made of addPhantoms, length of its unit.
 RENAMED = {
@@ -171,7 +171,6 @@ def unusedFields(parameters):
     unused |= {"root"} if p.dataset.value == PHANTOM else set()
     unused |= set() if isMixed(p) else {"real_share"}
     unused |= set() if p.augment else {"extra_noise"}
-    unused |= set() if "smoothness_on" in METHODS[p.method.value].options else {"smoothness_on"}
     return unused | (set(GPU_OPTIONS) if gpu.reasonWithout(p.device.value) else set())
 
 

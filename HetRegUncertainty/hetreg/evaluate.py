@@ -119,7 +119,11 @@ class _Run:
         """A note for each chosen label that no case has."""
         for label in self.config.chosen_labels:
             if self.rows and not np.isfinite(values(self.rows, f"dice_{label}")).any():
-                self._note("notes", [f"No case has label {label}: its numbers are empty."])
+                self.note(f"No case has label {label}: its numbers are empty.")
+
+    def note(self, text: str) -> None:
+        """A note for the report."""
+        self._note("notes", [text])
 
     def _note(self, name: str, found: Sequence[Any]) -> None:
         self.about[name] += [value for value in found if value not in self.about[name]]
@@ -158,7 +162,7 @@ def _label(config: EvaluateConfig, rows: Sequence[Row]) -> int:
 
 
 def _pictures(run: _Run, by: str, progress: Progress) -> list[Picture]:
-    """The best, the median and the worst case, registered once more; one that now fails is left out."""
+    """The best, the median and the worst case, registered once more; one that now fails is a note."""
     ranks = values(run.rows, by)
     order = [int(n) for n in np.argsort(-ranks) if np.isfinite(ranks[n])]
     if not order:
@@ -180,7 +184,8 @@ def _again(run: _Run, n: int, role: str) -> Picture | None:
         return Picture(role, row, case, run.register(case))
     except Cancelled:
         raise
-    except Exception:  # its numbers are there; a picture is no reason to lose the others
+    except Exception as error:  # its numbers are there; a picture is no reason to lose the others
+        run.note(f"The {role} case, {row['case']}, could not be drawn: {sentence(error)}")
         return None
 
 

@@ -145,6 +145,21 @@ def test_means_are_over_cases_and_over_patients(tmp_path):
     assert [p.role for p in evaluation.pictures] == ["best", "median", "worst"]
 
 
+def test_a_case_that_cannot_be_drawn_is_noted_and_its_numbers_stay(tmp_path):
+    folder, seen = write_squares(tmp_path / "data", "a", "b"), []
+
+    def register(case):
+        seen.append(case.name)
+        if len(seen) > 2:
+            raise RuntimeError("no more")
+        return undeformed(case)
+
+    evaluation = evaluate(folder_config(folder), register=register)
+    assert evaluation.pictures == []
+    assert [row["dice_2"] for row in evaluation.rows] == [pytest.approx(0.8)] * 2
+    assert any("could not be drawn: RuntimeError: no more" in note for note in evaluation.summary["notes"])
+
+
 def test_a_folder_without_labels_is_ranked_by_correlation(tmp_path):
     folder = write_squares(tmp_path / "data", "a", "b", labels=False)
     evaluation = evaluate(folder_config(folder), model=tiny_model())

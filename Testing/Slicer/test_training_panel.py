@@ -35,7 +35,11 @@ def test_rowsAreShownWhereTheyAreUsed(training):
     assert [n for n in trainingparameters.OPTIONS if getattr(ui, outputParameter(n) + "Widget").visible] == [
         "smoothness",
         "bidirectional",
+        "smoothness_on",
     ]
+    p.method = Method("adareg")
+    assert not ui.smoothnessOnWidget.visible  # its smoothness is of its own kind
+    p.method = Method("nll")
     assert ui.methodHelpLabel.text == registry.METHODS["nll"].help
 
 
@@ -106,8 +110,10 @@ def test_checkListsPairsAndRejectedFiles(training, fake, tmp_path):
     assert not ui.checkButton.enabled
     wait(lambda: ui.checkButton.enabled)
     assert "2 pairs of 1 patients: 1 for training, 0 for validation, 1 for test" in ui.dataLabel.text
-    row = [ui.pairsTable.item(0, i).text() for i in range(ui.pairsTable.columnCount)]
-    assert row == ["a1", "a", "training", "32 × 32", "1.25 × 1.25", "1, 3"]
+    assert "1 with labels of both images" in ui.dataLabel.text
+    rows = [[ui.pairsTable.item(n, i).text() for i in range(ui.pairsTable.columnCount)] for n in range(2)]
+    assert rows[0] == ["a1", "a", "training", "32 × 32", "1.25 × 1.25", "both", ""]
+    assert rows[1][-2:] == ["none", "frame 31 of 30"]
     assert ui.rejectedTable.item(0, 1).text() == f"no image in {tmp_path}"
     p.seed += 1
     assert not ui.pairsTable.visible  # another seed is another split
