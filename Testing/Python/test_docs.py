@@ -11,7 +11,7 @@ import pytest
 from hetreg import cli, zoo
 
 MODULES = ("HetRegUncertainty", "HetRegTraining")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/training.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -24,7 +24,7 @@ def test_links_lead_to_files_and_headings(root, name):
         if target.startswith("#"):
             assert target[1:] in anchors, target
         elif not target.startswith("https://"):
-            assert (root / target).exists(), target
+            assert ((root / name).parent / target).exists(), target
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -36,8 +36,9 @@ def test_paths_in_code_spans_exist(root, name):
 
 
 def test_commands_are_accepted(root):
-    text = (root / "README.md").read_text(encoding="utf-8")
-    commands = [line for line in text.splitlines() if line.startswith("hetreg ")]
+    text = "\n".join((root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/training.md"))
+    lines = [line.replace("torchrun --nproc_per_node=2 -m ", "") for line in text.splitlines()]
+    commands = [line for line in lines if line.startswith("hetreg ")]
     assert len(commands) >= 4
     commands += re.findall(r"`(hetreg train [^`]*)`", text.replace("\n", " "))
     for command in commands:
