@@ -94,7 +94,7 @@ def _outline(rows: np.ndarray, side: np.ndarray) -> np.ndarray:
     """The largest convex curve that is nowhere above `side`, at the rows: a side of the convex hull."""
     corners: list[tuple[float, float]] = []
     for row, value in zip(rows.tolist(), side.tolist(), strict=True):
-        while len(corners) > 1 and _bends_down(*corners[-2:], (row, value)):
+        while len(corners) > 1 and _bends_down(corners[-2], corners[-1], (row, value)):
             corners.pop()
         corners.append((row, value))
     at, values = zip(*corners, strict=True)

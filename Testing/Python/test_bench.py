@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import accuracy
+import layout
 import numpy as np
 import pytest
 
 from bench import methods, summary
 from bench.peers import TOOLS, process
 from bench.peers.process import Peer
+from builders import tiny_model
 from hetreg.config import EvaluateConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.evaluate import evaluate
@@ -152,3 +156,27 @@ def test_a_failed_case_counts_as_no_overlap() -> None:
     assert lines(found)["failed"] == 1
     assert lines(found)["Dice (%)"] == pytest.approx(100 * found.rows[0]["dice_2"] / 2)
     assert lines(found)["Dice (%)"] < whole["Dice (%)"]
+
+
+def test_the_accuracy_benchmark_writes_a_line_for_each_tool(tmp_path: Path) -> None:
+    tiny_model().save(tmp_path / "mine.pt")
+    flags = ["--phantoms", "mri2d:1", "--model", str(tmp_path / "mine.pt"), "--refine", "0", "1"]
+    arguments = accuracy.parser().parse_args([*flags, "--output", str(tmp_path / "out")])
+    text = accuracy.run(arguments)
+    tools = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+    for name in ("undeformed", "true field", "HetReg mine", "HetReg mine, 1 iterations"):
+        assert name in tools
+    assert (tmp_path / "out" / "table.md").read_text(encoding="utf-8") == text
+    with (tmp_path / "out" / "rows.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["tool"] for row in rows] == [t for t in tools if t in {r["tool"] for r in rows}][:4]
+    off = {row["tool"]: float(row["epe_vox_myocardium"]) for row in rows}
+    assert off["true field"] < 1e-3 < off["HetReg mine"]
+    assert off["undeformed"] > 1
+
+
+def test_layouts_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "SIZES", {2: (1, 32), 3: (1, 16)})
+    table = layout.measure(1)
+    assert [row[0] for row in table.rows] == ["2D", "3D"]
+    assert all(isinstance(value, float) and value > 0 for row in table.rows for value in row[1:4])
