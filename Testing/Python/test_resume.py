@@ -121,11 +121,19 @@ def test_if_all_training_pairs_are_unusable_it_says_so(tmp_path, pairs):
     assert_sentence(error.value)
 
 
-def test_a_crop_that_does_not_divide_is_refused_before_any_pair_is_made(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("network", "size", "multiple"),
+    [("voxelmorph", "paper", 16), ("transmorph", "tiny", 8), ("pyramid", "tiny", 4)],
+)
+def test_a_crop_that_does_not_divide_is_refused_before_any_pair_is_made(
+    tmp_path, monkeypatch, network, size, multiple
+):
+    if network == "transmorph":
+        pytest.importorskip("monai")
     monkeypatch.setattr(loop, "load_run", lambda *_: pytest.fail("data were made"))
     with pytest.raises(ValueError, match="crop is 17") as error:
-        train(tiny_training(crop=17), tmp_path / "run")
-    assert_sentence(error.value, "multiple of 16 is accepted")
+        train(tiny_training(crop=17, network=network, size=size), tmp_path / "run")
+    assert_sentence(error.value, f"multiple of {multiple} is accepted")
     assert not (tmp_path / "run").exists()
 
 

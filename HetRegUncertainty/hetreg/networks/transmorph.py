@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -178,7 +179,7 @@ class TransMorph(PairNetwork):
         channels = [shape.embed * 2**n for n in range(stages)]
         self.patches = CONV[ndim](2, shape.embed, PATCH, stride=PATCH)
         self.patch_norm = nn.LayerNorm(shape.embed)
-        rates = torch.linspace(0.0, shape.drop_path, sum(shape.depths)).tolist()
+        rates = np.linspace(0.0, shape.drop_path, sum(shape.depths)).tolist()
         starts = [sum(shape.depths[:n]) for n in range(stages)]
         self.stages = nn.ModuleList(
             Stage(ndim, c, h, rates[s : s + d])
