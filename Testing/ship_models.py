@@ -63,6 +63,7 @@ FLAT = NetworkConfig(
     variance_encoder=(16, 24, 32, 48),
     variance_decoder=(48, 32, 24, 16),
     variance_tail=(16,),
+    variance_residual=True,
 )
 DEEP = replace(
     FLAT,
@@ -112,9 +113,8 @@ RECIPES = {
         GridConfig(max_size=160),
         (
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
-            ("noise", replace(NOISE, kind=ECHO.kind)),
-            ("noise-2", replace(NOISE, kind=ECHO.kind, phantoms=600, seed=1, validate_every=500)),
             ("motion-2", replace(ECHO, steps=1500, phantoms=800, **AGAIN)),
+            ("noise", replace(NOISE, kind=ECHO.kind, steps=2000)),
         ),
         SHORTENED,
     ),
@@ -126,8 +126,7 @@ RECIPES = {
         GridConfig(max_size=48, taper_vox=4),
         (
             ("phantom", replace(SOLID, steps=1500)),
-            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=400)),
-            ("motion-2", replace(SOLID, steps=1500, **AGAIN)),
+            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=600)),
         ),
     ),
     "paper-cine-mri-2d": Recipe(

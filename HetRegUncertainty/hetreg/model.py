@@ -66,7 +66,8 @@ class RegistrationModel(nn.Module):
         own = {k: getattr(self.network, f"variance_{k}") for k in ("encoder", "decoder", "tail")}
         if any(own.values()):
             sizes = own  # a network of its own size works at full resolution
-        self.variance_net = VarianceNet(ndim=self.ndim, **sizes)
+        residual = self.network.variance_residual
+        self.variance_net = VarianceNet(ndim=self.ndim, residual=residual, **sizes)
         self.checksum = ""
 
     @property

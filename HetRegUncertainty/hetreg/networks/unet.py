@@ -64,13 +64,14 @@ class UNet(PairNetwork):
         decoder: Sequence[int] = (32, 32, 32, 32),
         tail: Sequence[int] = (32, 16, 16),
         output_stride: int = 1,
+        more_channels: int = 0,
     ) -> None:
         super().__init__()
         self.ndim, self.output_stride = ndim, output_stride
         self.multiple = 2 ** len(encoder)
         self.pool = POOL[ndim](2)
         self.encoder, self.decoder = nn.ModuleList(), nn.ModuleList()
-        channels = 2
+        channels = 2 + more_channels
         for width in encoder:
             self.encoder.append(_ConvBlock(ndim, channels, width))
             channels = width
@@ -89,9 +90,10 @@ class UNet(PairNetwork):
         nn.init.normal_(self.head.weight, 0.0, 1e-5)
         fill_bias(self.head, 0.0)
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""
-        x = self._join(first, second)
+    def forward(self, first: Tensor, second: Tensor, *more: Tensor) -> Tensor:
+        """Two (B, 1, *spatial) images and those of `more_channels` -> (B, out_channels, *spatial /
+        output_stride)."""
+        x = torch.cat((self._join(first, second), *more), dim=1) if more else self._join(first, second)
         skips = []
         for block in self.encoder:
             skips.append(block(x))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..spatial import resize
@@ -13,6 +14,9 @@ from .base import fill_bias
 from .unet import UNet
 
 LOG_VARIANCE_RANGE = (-12.0, 4.0)
+WINDOWS = {2: (5, 13), 3: (3, 7)}  # voxels a side, of the local mean squared residual
+_MEAN = {2: F.avg_pool2d, 3: F.avg_pool3d}
+_LEAST, _MIDDLE, _SPREAD = 1e-6, -7.0, 3.0  # of its logarithm, images in [0, 1]
 
 
 def soft_clamp(x: Tensor, low: float, high: float) -> Tensor:
@@ -27,10 +31,22 @@ def before_clamp(y: float, low: float, high: float) -> float:
     return middle + half * math.atanh((min(max(y, low + 0.1), high - 0.1) - middle) / half)
 
 
+def local_residual(moved: Tensor, fixed: Tensor) -> Tensor:
+    """log of the mean of (fixed - moved)^2 in each of WINDOWS around a voxel, about in (-2, 2): (B, 2,
+    *spatial). A few convolutions hardly find a mean of squares over so many voxels."""
+    ndim, squared = moved.dim() - 2, (fixed - moved).square()
+    means = [
+        _MEAN[ndim](squared, size, stride=1, padding=size // 2, count_include_pad=False)
+        for size in WINDOWS[ndim]
+    ]
+    return (torch.cat(means, dim=1).add(_LEAST).log() - _MIDDLE) / _SPREAD
+
+
 class VarianceNet(nn.Module):
     """forward(moved, fixed): two (B, 1, *spatial) -> log_variance (B, 1, *spatial), soft-clamped to (-12, 4).
 
     A U-Net like the displacement network's with one output channel and no activation (paper, section 2.2).
+    residual: it is also given `local_residual`.
     """
 
     def __init__(
@@ -41,8 +57,10 @@ class VarianceNet(nn.Module):
         decoder: Sequence[int] = (32, 32, 32, 32),
         tail: Sequence[int] = (32, 16, 16),
         output_stride: int = 1,
+        residual: bool = False,
     ) -> None:
         super().__init__()
+        self.residual = residual
         self.unet = UNet(
             ndim=ndim,
             out_channels=1,
@@ -50,6 +68,7 @@ class VarianceNet(nn.Module):
             decoder=decoder,
             tail=tail,
             output_stride=output_stride,
+            more_channels=len(WINDOWS[ndim]) if residual else 0,
         )
         nn.init.normal_(self.unet.head.weight, 0.0, 1e-3)
         self.start_at(1e-2)
@@ -61,4 +80,5 @@ class VarianceNet(nn.Module):
 
     def forward(self, moved: Tensor, fixed: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> log_variance (B, 1, *spatial)."""
-        return soft_clamp(resize(self.unet(moved, fixed), moved.shape[2:]), *LOG_VARIANCE_RANGE)
+        more = (local_residual(moved, fixed),) if self.residual and moved.shape == fixed.shape else ()
+        return soft_clamp(resize(self.unet(moved, fixed, *more), moved.shape[2:]), *LOG_VARIANCE_RANGE)
