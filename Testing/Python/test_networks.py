@@ -15,7 +15,7 @@ from hetreg.model import RegistrationModel
 from hetreg.networks.base import CONV, PairNetwork
 from hetreg.networks.transmorph import WINDOWS, Stage, attention_mask
 from hetreg.networks.unet import UNet, joined_conv
-from hetreg.networks.variance import LOG_VARIANCE_RANGE, VarianceNet, soft_clamp
+from hetreg.networks.variance import LOG_VARIANCE_RANGE, SURROUNDINGS, VarianceNet, local_residual, soft_clamp
 from hetreg.register import register_pair
 from hetreg.registry import NETWORKS, resolve
 
@@ -243,3 +243,33 @@ def test_joined_convolution_is_upsampling_joining_and_convolving(size, dtype):
     torch.testing.assert_close(joined, plain, **precision)
     for a, b in zip(*(torch.autograd.grad(y.sin().sum(), given) for y in (joined, plain)), strict=True):
         torch.testing.assert_close(a, b, **precision)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_the_local_residual_is_the_mean_of_squares_in_a_window(ndim):
+    """A residual of 0.1 everywhere; one of 1 in a single voxel spreads over each window, not beyond it."""
+    fixed = torch.full((1, 1, *[20] * ndim), 0.1)
+    even = local_residual(torch.zeros_like(fixed), fixed)
+    torch.testing.assert_close(even, torch.full_like(even, (math.log(0.01 + 1e-6) + 7) / 3))
+    spike = torch.zeros_like(fixed)
+    spike[(0, 0, *[10] * ndim)] = 1.0
+    found = local_residual(torch.zeros_like(spike), spike)
+    for channel, size in enumerate(SURROUNDINGS[ndim]):
+        middle = found[(0, channel, *[10] * ndim)]
+        assert float(middle) == pytest.approx((math.log(size**-ndim + 1e-6) + 7) / 3, abs=1e-4)
+        assert float(found[(0, channel, 10 + size // 2 + 1, *[10] * (ndim - 1))]) < -2
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_variance_network_may_see_the_local_residual(ndim):
+    torch.manual_seed(0)
+    plain, seeing = (VarianceNet(ndim=ndim, residual=r, **TINY) for r in (False, True))
+    count = [sum(p.numel() for p in net.parameters()) for net in (plain, seeing)]
+    assert count[1] - count[0] == 2 * TINY["encoder"][0] * 3**ndim
+    torch.nn.init.normal_(seeing.unet.head.weight)
+    fixed, moved = torch.rand((2, 1, 1, *[16] * ndim))
+    assert seeing(moved, fixed).shape == fixed.shape
+    with pytest.raises(ValueError, match="differ in size"):
+        seeing(moved[:, :, :8], fixed)
+    model = RegistrationModel(NetworkConfig(ndim=ndim, variance_residual=True, **TINY))
+    assert model.variance_net.residual

@@ -14,7 +14,7 @@ from .base import fill_bias
 from .unet import UNet
 
 LOG_VARIANCE_RANGE = (-12.0, 4.0)
-WINDOWS = {2: (5, 13), 3: (3, 7)}  # voxels a side, of the local mean squared residual
+SURROUNDINGS = {2: (5, 13), 3: (3, 7)}  # voxels a side, of the local mean squared residual
 _MEAN = {2: F.avg_pool2d, 3: F.avg_pool3d}
 _LEAST, _MIDDLE, _SPREAD = 1e-6, -7.0, 3.0  # of its logarithm, images in [0, 1]
 
@@ -32,12 +32,12 @@ def before_clamp(y: float, low: float, high: float) -> float:
 
 
 def local_residual(moved: Tensor, fixed: Tensor) -> Tensor:
-    """log of the mean of (fixed - moved)^2 in each of WINDOWS around a voxel, about in (-2, 2): (B, 2,
+    """log of the mean of (fixed - moved)^2 in each of SURROUNDINGS around a voxel, about in (-2, 2): (B, 2,
     *spatial). A few convolutions hardly find a mean of squares over so many voxels."""
     ndim, squared = moved.dim() - 2, (fixed - moved).square()
     means = [
         _MEAN[ndim](squared, size, stride=1, padding=size // 2, count_include_pad=False)
-        for size in WINDOWS[ndim]
+        for size in SURROUNDINGS[ndim]
     ]
     return (torch.cat(means, dim=1).add(_LEAST).log() - _MIDDLE) / _SPREAD
 
@@ -68,7 +68,7 @@ class VarianceNet(nn.Module):
             decoder=decoder,
             tail=tail,
             output_stride=output_stride,
-            more_channels=len(WINDOWS[ndim]) if residual else 0,
+            more_channels=len(SURROUNDINGS[ndim]) if residual else 0,
         )
         nn.init.normal_(self.unet.head.weight, 0.0, 1e-3)
         self.start_at(1e-2)
