@@ -76,8 +76,8 @@ def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Pa
             axis.set_axis_off()
             axis.set_title(name, fontsize=7, pad=3)
         _row_label(line[0], label)
-        _lines(line[4], curves, "fraction of pixels removed", "mean squared error of the rest")
-        line[4].set_title("sparsification", fontsize=7, pad=3)
+        _lines(line[4], curves, "fraction of pixels removed", "")  # a label would lie on the colour bar
+        line[4].set_title("mean squared error of the rest", fontsize=7, pad=3)
     return _save(figure, path)
 
 
