@@ -20,5 +20,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps([card.__dict__ for card in cards]))
         return
+    width = max((len(card.name) for card in cards), default=0)
     for card in cards:
-        print(f"{card.name:14} {card.ndim}D  {card.bytes / 1e6:5.2f} MB  {card.description}")
+        print(f"{card.name:{width}} {card.ndim}D  {card.bytes / 1e6:5.2f} MB  {card.description}")
