@@ -84,6 +84,16 @@ def test_a_run_does_not_go_on_with_other_settings(tmp_path, name, value):
     assert (tmp_path / "config.json").read_bytes() == kept
 
 
+def test_the_log_of_a_run_that_was_killed_before_its_first_checkpoint_starts_anew(tmp_path):
+    config = tiny_training()
+    train(config, tmp_path, network=SMALL, samples=train_samples())
+    (tmp_path / "last.ckpt").unlink()
+    train(config, tmp_path, network=SMALL, samples=train_samples())
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [3, 3, 6, 6]
+    assert (tmp_path / "log.csv").read_text().startswith("event,step")
+
+
 def test_length_and_place_may_change(tmp_path):
     train(tiny_training(), tmp_path, network=SMALL, samples=train_samples())
     config = tiny_training(steps=8, validate_every=2, accumulate=2, root=str(tmp_path))

@@ -112,6 +112,10 @@ class RunFolder:
             except ValueError:  # the line that the kill cut off
                 continue
         kept = [row for row in rows if row.get("step", 0) <= step]
+        if not kept:
+            for name in (path.name, "log.csv"):
+                (self.path / name).unlink(missing_ok=True)
+            return
         self.write(path.name, "".join(json.dumps(row) + "\n" for row in kept).rstrip("\n"))
         self.write("log.csv", _table(kept, header=True).rstrip("\n"))
 
