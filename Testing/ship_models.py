@@ -74,6 +74,7 @@ DEEP = replace(
     variance_encoder=(8, 16, 24, 32),
     variance_decoder=(32, 24, 16, 8),
     variance_tail=(8,),
+    variance_residual=False,
 )
 # Displacement alone, from what the phantom knows; then the real pairs; then the variance alone.
 MOTION = TrainConfig(
@@ -126,7 +127,7 @@ RECIPES = {
         GridConfig(max_size=48, taper_vox=4),
         (
             ("phantom", replace(SOLID, steps=1500)),
-            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=600)),
+            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=400)),
         ),
     ),
     "paper-cine-mri-2d": Recipe(
