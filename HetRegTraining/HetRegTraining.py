@@ -48,8 +48,9 @@ class HetRegTraining(ScriptedLoadableModule):
             "Trains a model for HetReg Uncertainty: one network that moves the image, one that predicts its "
             "noise.<ol><li>Choose the data. The phantom needs no files; for a folder click Check data and "
             "look at what was found.</li><li>Choose architecture, method and output folder, and click "
-            "Start. Curves and a preview follow the training; it can be paused, stopped and continued."
-            "</li><li>Click Evaluate to measure the model on pairs that it has not seen, and Use in HetReg "
+            "Start. Curves and a preview follow the training; it can be paused, stopped and continued, "
+            "with the patients and settings with which it began.</li><li>Click Evaluate to measure the model "
+            "on pairs that it has not seen, and Use in HetReg "
             "Uncertainty to register with it.</li></ol>The training runs in a process of its own: "
             "Slicer can be used meanwhile. Not for diagnosis or treatment decisions."
         )
