@@ -80,11 +80,10 @@ DEEP = replace(
 MOTION = TrainConfig(
     method="supervised", learning_rate=1e-3, clip=1.0, beta=0.0, warmup=10**6, validate_every=250, cache=True
 )
-NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=1000, validate_every=250, phantoms=1000)
+NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, phantoms=1000)
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
-AGAIN = {"learning_rate": 5e-4, "seed": 2}  # on new phantoms, from the weights so far
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
 
 SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
@@ -101,7 +100,7 @@ RECIPES = {
             ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
             (
                 "noise",
-                replace(NOISE, kind="mri2d", steps=2000, **REAL | {"real_share": 0.1, "phantoms": 1000}),
+                replace(NOISE, kind="mri2d", **REAL | {"real_share": 0.1, "phantoms": 1000}),
             ),
         ),
         anchor=3.0,
@@ -114,8 +113,8 @@ RECIPES = {
         GridConfig(max_size=160),
         (
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
-            ("motion-2", replace(ECHO, steps=1500, phantoms=800, **AGAIN)),
-            ("noise", replace(NOISE, kind=ECHO.kind, steps=2000)),
+            ("motion-2", replace(ECHO, steps=1500, phantoms=800, learning_rate=5e-4, seed=2)),
+            ("noise", replace(NOISE, kind=ECHO.kind)),
         ),
         SHORTENED,
     ),

@@ -38,7 +38,7 @@ class NetworkConfig(Config):
     variance_encoder: tuple[int, ...] = option((), "encoder of the variance network (none: the same)")
     variance_decoder: tuple[int, ...] = option((), "decoder of the variance network")
     variance_tail: tuple[int, ...] = option((), "last convolutions of the variance network")
-    variance_residual: bool = option(False, "the variance network also sees the mean squared residual around")
+    variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
 
     def __post_init__(self) -> None:
         self._check_choices()

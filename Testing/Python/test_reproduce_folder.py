@@ -151,7 +151,8 @@ def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_ea
 
 
 @pytest.mark.parametrize(
-    ("seeds", "word"), [((0.2, 0.4), HOLDS), ((0.2, -0.1), DISAGREE), ((), HOLDS), ((0.3,), HOLDS)]
+    ("seeds", "word"),
+    [((0.2, 0.4), HOLDS), ((0.2, -0.1), DISAGREE), ((0.5, 0.0), HOLDS), ((), HOLDS), ((0.3,), HOLDS)],
 )
 def test_verdicts_look_at_the_seeds(seeds, word):
     assert verdict(0.5, 0.3, 0.01, higher=True, seeds=seeds) == word

@@ -70,12 +70,12 @@ class PhantomDataset:
         return listing
 
     def _check_memory(self) -> None:
-        voxels = sum(math.prod(pair.size) for pair in self.scan().pairs)
-        needed, there = voxels * _BYTES / 2**30, physical_memory_gb()
+        sizes = [pair.size for pair in self.scan().pairs]
+        needed, there = sum(map(math.prod, sizes)) * _BYTES / 2**30, physical_memory_gb()
         if there and needed > 0.8 * there:
             raise ValueError(
-                f"{self.count} phantoms of {self.size or 'full'} voxels a side need {needed:.0f} GB, and "
-                f"this machine has {there:.0f}: fewer of them, or a smaller crop, are accepted."
+                f"{self.count} phantoms of {max(map(max, sizes))} voxels a side need {needed:.1f} GB, and "
+                f"this machine has {there:.1f}: fewer of them, or a smaller crop, are accepted."
             )
 
     def samples(self, grid: GridConfig, progress: Progress | None = None) -> list[PairSample]:

@@ -70,7 +70,7 @@ def verdict(paper: float, difference: float, p: float, *, higher: bool, seeds: S
         return EQUAL
     if p >= LEVEL:
         return OPEN
-    if any((d > 0) != (difference > 0) for d in seeds):
+    if any(d * difference < 0 for d in seeds):
         return DISAGREE
     if math.isnan(paper):
         return BETTER if (difference > 0) == higher else WORSE

@@ -79,14 +79,14 @@ def readme(
         *(verdict_lines(book, compared) or ["Nothing could be compared."]),
         "",
     ]
-    failed = [s for s in book.scores if s.error]
-    if failed or notes or left_out(config) or _failed_cases(book):
+    failed, cases = [s for s in book.scores if s.error], _failed_cases(book)
+    if failed or notes or left_out(config) or cases:
         lines += ["## What failed or was left out", ""]
         lines += [
             f"- {s.network or 'baseline'} {s.variant}, seed {s.seed}, {s.source}: {s.error}" for s in failed
         ]
         lines += [f"- {variant}: {reason}." for variant, reason in left_out(config).items()]
-        lines += _failed_cases(book)
+        lines += cases
         lines += [*(f"- {note}" for note in notes), ""]
     lines += [
         "## Tables",

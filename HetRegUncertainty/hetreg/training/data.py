@@ -84,9 +84,12 @@ def load_run(
             samples += cached_samples(source, grid, kept, part)
         else:
             samples += source.samples(grid, part)
-    failed = [item for source in sources for item in getattr(source, "failed", [])]
-    cases = {item.case for item in failed}
-    lost = [pair for source in sources for pair in source.scan().pairs if failed and pair.case in cases]
+    failed, lost = [], []
+    for source in sources:
+        found = getattr(source, "failed", [])
+        cases = {item.case for item in found}
+        failed += found
+        lost += [pair for pair in source.scan().pairs if pair.case in cases]
     return Loaded(samples, grid, failed, lost)
 
 
