@@ -14,9 +14,7 @@ import torch
 
 from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
 from hetreg import cli
-from hetreg.config import GridConfig, NetworkConfig
-from hetreg.datasets import simulated
-from hetreg.datasets.simulated import PhantomDataset
+from hetreg.config import NetworkConfig
 from hetreg.progress import Control
 from hetreg.training import loop
 from hetreg.training.data import dry_run
@@ -217,11 +215,3 @@ def test_dice_is_of_the_heart_or_of_whatever_labels_there_are():
     renamed[0].fixed_label[10, 10] = 2  # now the heart counts, and is not met
     assert validate(model, renamed, 16, cpu)["dice"] == pytest.approx(0.0)
     assert math.isfinite(heart)
-
-
-def test_more_phantoms_than_the_memory_holds_are_refused(monkeypatch):
-    monkeypatch.setattr(simulated, "physical_memory_gb", lambda: 1e-3)
-    with pytest.raises(ValueError, match="5 phantoms") as error:
-        PhantomDataset("mri2d", 5, size=128).samples(GridConfig())
-    assert_sentence(error.value, "accepted")
-    assert len(PhantomDataset("mri2d", 1).samples(GridConfig())) == 1

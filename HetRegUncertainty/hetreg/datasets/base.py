@@ -37,6 +37,11 @@ class PairSample:
     split: str = ""
     simulated: bool = False
 
+    @property
+    def ndim(self) -> int:
+        """2 or 3."""
+        return self.fixed.ndim
+
 
 def crop_or_pad(array: np.ndarray, size: int, offset: Sequence[int] = ()) -> np.ndarray:
     """Cut or zero-pad (*spatial) to `size` along each axis around its centre plus `offset` voxels."""

@@ -31,6 +31,8 @@ def cached_samples(
     A cache that cannot be written is reported and done without.
     """
     progress = progress or Progress()
+    if isinstance(dataset, PhantomDataset) and not dataset.fits:
+        return dataset.samples(grid, progress)  # made one by one: all together are too many
     path = folder / f"samples-{_key(dataset, grid)}.npz"
     kept = _load(path)
     if kept is not None:

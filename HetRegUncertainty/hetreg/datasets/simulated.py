@@ -12,9 +12,11 @@ from ..preprocess import intensity_range
 from ..progress import Progress
 from .base import PairSample
 from .listing import Listing, PairFiles
+from .ondemand import Kept, OnDemand
 from .phantom import KINDS, PhantomPair, make_pair
 
 _BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
+_SHARE = 0.5  # of the memory, for phantoms
 
 
 def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
@@ -40,6 +42,10 @@ def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
     )
 
 
+def _ndim(kind: str) -> int:
+    return 3 if kind.endswith("3d") else 2
+
+
 class PhantomDataset:
     """`count` phantom pairs of one kind (or several, joined by +), seeds `seed`, `seed` + 1, ...
 
@@ -63,29 +69,40 @@ class PhantomDataset:
         """The pairs that `samples` makes; their pixel size is drawn only then."""
         listing = Listing()
         for kind, seed in self._drawn():
-            solid = kind.endswith("3d")
-            side = self.size or (64 if solid else 128)
-            name, size = f"{kind}-{seed}", (side,) * (3 if solid else 2)
+            ndim = _ndim(kind)
+            side = self.size or (64 if ndim == 3 else 128)
+            name, size = f"{kind}-{seed}", (side,) * ndim
             listing.pairs.append(PairFiles(name, name, None, None, size=size, simulated=True))
         return listing
 
-    def _check_memory(self) -> None:
+    def _kept(self) -> int:
+        """How many pairs the memory may hold: all, or as many as half of it takes."""
         sizes = [pair.size for pair in self.scan().pairs]
         needed, there = sum(map(math.prod, sizes)) * _BYTES / 2**30, physical_memory_gb()
-        if there and needed > 0.8 * there:
-            raise ValueError(
-                f"{self.count} phantoms of {max(map(max, sizes))} voxels a side need {needed:.1f} GB, and "
-                f"this machine has {there:.1f}: fewer of them, or a smaller crop, are accepted."
-            )
+        return int(self.count * _SHARE * there / needed) if there and needed > _SHARE * there else self.count
+
+    @property
+    def fits(self) -> bool:
+        """True if the memory takes all pairs at once."""
+        return self._kept() >= self.count
 
     def samples(self, grid: GridConfig, progress: Progress | None = None) -> list[PairSample]:
-        """Make all pairs (once). Raises ValueError if the memory cannot hold them."""
-        if grid not in self._samples:
-            self._check_memory()
-            made = []
-            for n, (kind, seed) in enumerate(self._drawn()):
-                made.append(to_sample(make_pair(kind, seed, size=self.size, with_truth=self.truth), grid))
-                if progress and n % 20 == 0:
-                    progress.step(n / self.count, f"Making phantom {n + 1} of {self.count}")
-            self._samples[grid] = made
-        return list(self._samples[grid])
+        """Make all pairs (once). Where the memory does not take them, each is made when it is looked at, and
+        the last ones are kept."""
+        if grid in self._samples:
+            return list(self._samples[grid])
+        drawn = self._drawn()
+
+        def make(n: int) -> PairSample:
+            return to_sample(make_pair(*drawn[n], size=self.size, with_truth=self.truth), grid)
+
+        made: list[PairSample] = []
+        if not self.fits:
+            kept = Kept(make, self._kept())
+            made = [OnDemand(kept, n, f"{k}-{seed}", _ndim(k)) for n, (k, seed) in enumerate(drawn)]
+        for n in range(len(made), self.count):
+            made.append(make(n))
+            if progress and n % 20 == 0:
+                progress.step(n / self.count, f"Making phantom {n + 1} of {self.count}")
+        self._samples[grid] = made
+        return list(made)

@@ -84,7 +84,8 @@ def load_run(
             samples += cached_samples(source, grid, kept, part)
         else:
             samples += source.samples(grid, part)
-    failed, lost = [], []
+    failed: list[Rejected] = []
+    lost: list[PairFiles] = []
     for source in sources:
         found = getattr(source, "failed", [])
         cases = {item.case for item in found}
@@ -152,7 +153,7 @@ def batches(samples: Sequence[PairSample], config: TrainConfig, start: int) -> I
 
 def dimension_of(samples: Sequence[PairSample]) -> int:
     """2 or 3. Raises ValueError if there are no pairs or both kinds."""
-    dimensions = sorted({s.fixed.ndim for s in samples})
+    dimensions = sorted({s.ndim for s in samples})
     if len(dimensions) == 1:
         return dimensions[0]
     if not dimensions:
