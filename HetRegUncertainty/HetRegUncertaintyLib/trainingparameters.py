@@ -132,6 +132,7 @@ class HetRegTrainingParameterNode:
     startFile: str = ""
     smoothnessOn: SmoothnessOn = SmoothnessOn(DEFAULTS.smoothness_on)
     extraNoise: Annotated[float, WithinRange(0.0, 1.0), Decimals(3), SingleStep(0.01)] = DEFAULTS.extra_noise
+    varianceResidual: bool = DEFAULTS.variance_residual
     realShare: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = DEFAULTS.real_share
 
     outputFolder: str = ""

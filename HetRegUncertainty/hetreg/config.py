@@ -102,6 +102,7 @@ class TrainConfig(Config):
     kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
     network: str = option("voxelmorph", "network architecture", NETWORKS)
     size: str = option("paper", "size of the networks", SIZES)
+    variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
     method: str = option("ours", "training method", METHODS)
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
@@ -216,6 +217,7 @@ def network_config(config: TrainConfig, ndim: int) -> NetworkConfig:
         ndim=ndim,
         size=config.size,
         sigma_z=METHODS[config.method].sigma_z,
+        variance_residual=config.variance_residual,
         spread="displacement" if METHODS[config.method].extra else "velocity",
         **shape,
     )

@@ -95,5 +95,6 @@ def test_the_network_of_a_configuration():
     assert network_config(TrainConfig(), 2) == NetworkConfig()
     tiny = network_config(TrainConfig(size="tiny", method="sigma_z"), 3)
     assert tiny == NetworkConfig(ndim=3, size="tiny", sigma_z=True, **TINY)
+    assert network_config(TrainConfig(variance_residual=True), 2) == NetworkConfig(variance_residual=True)
     swin = network_config(TrainConfig(network="transmorph", size="small"), 2)
     assert (swin.architecture, swin.size, swin.integration_steps) == ("transmorph", "small", 0)

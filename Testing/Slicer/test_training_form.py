@@ -124,6 +124,13 @@ def test_addedNoiseBelongsToTheAugmentation(training):
     assert trainConfig(p).extra_noise == 0.0
 
 
+def test_theVarianceNetworkMaySeeTheResidual(training):
+    ui, p = training.ui, training.logic.getParameterNode()
+    assert not trainConfig(p).variance_residual
+    ui.varianceResidualCheckBox.checked = True
+    assert trainConfig(p).variance_residual
+
+
 def test_listOfPairsInPlaceOfAFolder(training):
     ui, p = training.ui, training.logic.getParameterNode()
     p.dataset = Dataset("camus")
