@@ -8,6 +8,7 @@ from dataclasses import replace
 import layouts
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from builders import assert_sentence
 from hetreg.reproduce import documents
@@ -64,6 +65,20 @@ def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path):
     assert "2 of 2 times" in text
     (row,) = [r for r in files["table1-acdc.md"].read_text().splitlines() if "| MSE |" in r]
     assert row.split("|")[-3].strip() == "2"  # missing
+
+
+@pytest.mark.parametrize("protocol", ["native", "published"])
+def test_a_training_pair_with_unusable_voxels_is_a_line(acdc, tmp_path, protocol):
+    path = acdc / "training" / "patient002" / "patient002_frame01.nii.gz"
+    image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32)
+    sitk.WriteImage(image * float("nan"), str(path))
+    files = reproduce(replace(SMALL, root=str(acdc), protocol=protocol), tmp_path / "out")
+    left_out = json.loads((tmp_path / "out" / "left_out.json").read_text())
+    assert [case.startswith("patient002") for case in left_out] == [True]
+    text = files["README"].read_text(encoding="utf-8").split("## Tables")[0]
+    assert "- pair patient002" in text
+    assert "No run trains on it." in text
+    assert "patient002" not in (tmp_path / "out" / "split-seed0.json").read_text()
 
 
 def test_another_protocol_does_not_reuse_what_was_trained(acdc, tmp_path):

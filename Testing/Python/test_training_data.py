@@ -9,7 +9,7 @@ import torch
 from builders import TINY, assert_sentence, tiny_training, train_samples
 from hetreg.config import GridConfig, NetworkConfig
 from hetreg.progress import Progress
-from hetreg.training.data import draw_batch, load_samples
+from hetreg.training.data import draw_batch, load_run
 from hetreg.training.loop import train
 
 
@@ -28,12 +28,13 @@ def test_a_batch_depends_on_seed_and_step_alone():
 
 def test_samples_come_from_phantom_and_folder(tmp_path):
     config = tiny_training(dataset="phantom", phantoms=2, kind="mri2d", crop=32)
-    made, grid = load_samples(config, GridConfig(), Progress())
+    loaded = load_run(config, GridConfig(), Progress())
+    made, grid = loaded.samples, loaded.grid
     assert grid == GridConfig()
     assert len(made) == 2
     assert made[0].fixed.shape == (128, 128)
     with pytest.raises(ValueError, match="'elsewhere'") as caught:
-        load_samples(tiny_training(dataset="elsewhere"), GridConfig(), Progress())
+        load_run(tiny_training(dataset="elsewhere"), GridConfig(), Progress())
     assert_sentence(caught.value, "phantom+pairs")
 
 
@@ -72,9 +73,9 @@ def test_pairs_of_another_or_of_two_dimensions_are_refused(tmp_path):
 
 def test_prepared_pairs_are_kept_in_the_run_folder_if_asked(tmp_path):
     config = tiny_training(dataset="phantom", phantoms=2, cache=True)
-    first, _ = load_samples(config, None, Progress(), tmp_path)
+    first = load_run(config, None, Progress(), tmp_path).samples
     (kept,) = tmp_path.iterdir()
     said = []
-    second, _ = load_samples(config, None, Progress(lambda f, m: said.append(m)), tmp_path)
+    second = load_run(config, None, Progress(lambda f, m: said.append(m)), tmp_path).samples
     assert kept.name in said[-1]
     assert np.array_equal(first[0].fixed, second[0].fixed)

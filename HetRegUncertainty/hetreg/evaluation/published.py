@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..image import Image
-from ..preprocess import choose_dimension, resample_like
+from ..preprocess import check_pair, choose_dimension, resample_like
 from ..spatial import resize
 from .case import Case, labels_of, main_label
 
@@ -28,8 +28,9 @@ _IMAGES, _LABELS = ("fixed", "moving"), ("fixed_label", "moving_label")
 def prepare(case: Case, labels: Sequence[int] = ()) -> list[Case]:
     """The cases that the paper makes of a pair. labels: the main one first; () for `main_label`.
 
-    Raises ValueError if no slice has it in both frames.
+    Raises ValueError if no slice has it in both frames, or if the images cannot be registered.
     """
+    check_pair(case.fixed, case.moving)
     case = _on_one_grid(case)
     ndim, axis = choose_dimension(case.fixed)
     if axis is None or case.fixed.array.shape[axis] == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,18 @@ import numpy as np
 
 from ..config import EvaluateConfig, GridConfig, TrainConfig
 from ..datasets.base import PairSample
+from ..datasets.listing import Rejected
 from ..datasets.split import patients, read_split, split
 from ..evaluation.case import Case
 from ..evaluation.cases import Source, list_cases
 from ..preprocess import choose_dimension
 from ..progress import Progress
 from ..registry import METHODS
-from ..training.data import load_samples, open_datasets
+from ..training.data import Loaded, load_run, open_datasets
 from .config import ReproduceConfig
 from .plan import Job, split_file
 
+LEFT_OUT = "left_out.json"  # in the folder of a reproduction
 VALIDATION, TEST = 0.2, 0.2  # of the patients (paper: 60/20/20)
 
 
@@ -111,9 +114,12 @@ class Samples:
         if key != self._key:
             self._key, self._made = None, ([], GridConfig())  # not two sets at once in memory
             published = self._config.protocol == "published" and _real(self._config)
-            load = _load_published if published else load_samples
-            self._made = load(job.config, None, progress)
-            _only_known(Path(job.config.split), self._made[0])
+            loaded = (
+                _load_published(job.config, progress) if published else load_run(job.config, None, progress)
+            )
+            self._made = loaded.samples, loaded.grid
+            _only_known(Path(job.config.split), loaded.samples)
+            _note_left_out(Path(job.config.split).parent, loaded.failed)
             self._key = key
         return self._made
 
@@ -125,30 +131,46 @@ def _only_known(path: Path, samples: list[PairSample]) -> None:
     _write(path, {name: [p for p in members if p in known] for name, members in parts.items()})
 
 
-def _load_published(
-    config: TrainConfig, grid: GridConfig | None, progress: Progress
-) -> tuple[list[PairSample], GridConfig]:
-    """The samples as the paper prepares them (`evaluation.published`); phantoms as they are.
+def _note_left_out(folder: Path, failed: Sequence[Rejected]) -> None:
+    """Add the pairs whose voxels turned out unusable, and why, to left_out.json; those of the test are rows
+    with their error already."""
+    path = split_file(folder)
+    tested = read_split(path).get("test", []) if path.is_file() else []
+    found = {item.case: item.reason for item in failed if item.patient not in tested}
+    if found:
+        text = json.dumps(left_out_pairs(folder) | found, indent=1)
+        (folder / LEFT_OUT).write_text(text + "\n", encoding="utf-8")
+
+
+def left_out_pairs(folder: Path) -> dict[str, str]:
+    """{pair: why} of those that no run could train on or validate with."""
+    path = folder / LEFT_OUT
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _load_published(config: TrainConfig, progress: Progress) -> Loaded:
+    """The pairs as the paper prepares them (`evaluation.published`); phantoms as they are.
 
     The images are in [0, 1] already: the grid takes them as they are. Raises ValueError.
     """
-    grid = grid or GridConfig(low_percentile=0.0, high_percentile=100.0)
+    grid = GridConfig(low_percentile=0.0, high_percentile=100.0)
     names = config.dataset.split("+")
     dataset = "+".join(name for name in names if name != "phantom")
     settings = EvaluateConfig(dataset=dataset, root=config.root, split="all", protocol="published")
     sources, _ = list_cases(settings)
     samples: list[PairSample] = []
+    failed: list[Rejected] = []
     for n, source in enumerate(sources):
         progress.step(n / len(sources), f"Reading {source.name}")
         try:
             samples += [_sample(case) for case in source.read()]
         except (ValueError, OSError) as error:
-            progress.report(n / len(sources), f"{source.name} is left out: {error}")
+            failed.append(Rejected(Path(), str(error), source.name, source.patient))
     if "phantom" in names:
-        samples += load_samples(replace(config, dataset="phantom"), grid, progress)[0]
+        samples += load_run(replace(config, dataset="phantom"), grid, progress).samples
     if not samples:
         raise ValueError(f"{Path(config.root).name} has no usable pair: at least one pair is accepted.")
-    return samples, grid
+    return Loaded(samples, grid, failed)
 
 
 def _sample(case: Case) -> PairSample:

@@ -15,6 +15,7 @@ from ..training.folder import code_version
 from .book import Book
 from .comparisons import Comparison
 from .config import ReproduceConfig
+from .data import left_out_pairs
 from .gallery import draw_all
 from .plan import Job, Lambdas, duration, left_out, sweep_jobs
 from .runs import done
@@ -39,6 +40,7 @@ def write_all(
         for ending, path in write_table(table, folder / "tables" / name).items():
             files[f"{name}.{ending}"] = path
     drawn, notes = draw_all(book, scorer, planned)
+    notes += [f"pair {case}: {why} No run trains on it." for case, why in left_out_pairs(folder).items()]
     text = readme(book, compared, made, drawn, notes, _cost(book, folder, planned) + _measured(scorer))
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")

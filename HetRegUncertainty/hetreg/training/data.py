@@ -58,14 +58,6 @@ class Loaded:
     lost: Sequence[PairFiles] = ()
 
 
-def load_samples(
-    config: TrainConfig, grid: GridConfig | None, progress: Progress, cache: Path | None = None
-) -> tuple[list[PairSample], GridConfig]:
-    """The samples of `load_run` and their grid."""
-    loaded = load_run(config, grid, progress, cache)
-    return loaded.samples, loaded.grid
-
-
 def load_run(
     config: TrainConfig, grid: GridConfig | None, progress: Progress, cache: Path | None = None
 ) -> Loaded:
