@@ -167,6 +167,7 @@ PHANTOMS: dict[str, str] = {
 
 WEIGHT_MODES: dict[str, str] = {
     "robust": "Per image, standardised by median and interquartile range (default)",
+    "precision": "By the inverse noise alone, without the signal",
     "paper": "As printed in the paper (eq. 4)",
     "released": "As in the paper's released code (min-max over the batch)",
 }

@@ -13,6 +13,7 @@ from hetreg.losses.snr_weighted import (
     data_weight,
     snr_weight,
     weight_paper,
+    weight_precision,
     weight_released,
     weight_robust,
 )
@@ -54,6 +55,27 @@ def test_robust_weight_takes_median_and_spread_inside_the_mask():
     assert weight_robust(fixed, fixed * 0, 0.5, mask * 0).isfinite().all()
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 1.0])
+def test_precision_weight_by_hand(gamma):
+    sd = (0.1, 0.2, 0.4, 0.1)
+    weight = weight_precision(row(*[2 * math.log(v) for v in sd]), gamma)
+    plain, weighted = sum(v**2 for v in sd), sum(v ** (2 - 4 * gamma / 2) for v in sd)
+    torch.testing.assert_close(weight, row(*[v ** (-2 * gamma) * plain / weighted for v in sd]))
+    expected = row(*[v**2 for v in sd])
+    torch.testing.assert_close((weight * expected).mean(), expected.mean())  # lambda keeps its meaning
+
+
+def test_precision_weight_is_scaled_inside_the_mask_and_extremes_are_finite():
+    log_variance, mask = row(-4.0, -2.0, 4.0, -12.0), row(1, 1, 0, 0)
+    weight = weight_precision(log_variance, 1.0, mask)
+    torch.testing.assert_close(weight[..., :2], weight_precision(log_variance[..., :2], 1.0))
+    assert torch.equal(weight_precision(log_variance, 0.5, mask * 0), weight_precision(log_variance, 0.5))
+    for gamma in (0.5, 2.0):
+        assert weight_precision(row(-12.0, 4.0), gamma).isfinite().all()
+    shown = snr_weight(row(0.5, 0.5), row(-3.0, -3.0), mode="precision")
+    torch.testing.assert_close(shown, row(0.5, 0.5))
+
+
 @pytest.mark.parametrize("mode", WEIGHT_MODES)
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_weights_lie_in_0_to_1_fall_with_noise_and_are_detached(mode, ndim):
@@ -69,7 +91,7 @@ def test_weights_lie_in_0_to_1_fall_with_noise_and_are_detached(mode, ndim):
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize("mode", ["robust", "paper"])
+@pytest.mark.parametrize("mode", ["robust", "paper", "precision"])
 def test_a_constant_image_has_a_finite_constant_weight(value, mode):
     weight = snr_weight(torch.full((2, 1, 8, 8), value), torch.full((2, 1, 8, 8), -12.0), mode=mode)
     assert weight.isfinite().all()
@@ -81,10 +103,10 @@ def test_robust_weight_ignores_the_rest_of_the_batch_and_released_does_not():
     fixed = torch.rand((3, 1, 8, 8), generator=generator)
     log_variance = torch.randn((3, 1, 8, 8), generator=generator)
     fixed[2] *= 10
-    for mode, alone_is_the_same in (("robust", True), ("paper", True), ("released", False)):
+    for mode in WEIGHT_MODES:
         together = snr_weight(fixed, log_variance, mode=mode)[:1]
         alone = snr_weight(fixed[:1], log_variance[:1], mode=mode)
-        assert torch.equal(together, alone) == alone_is_the_same
+        assert torch.equal(together, alone) == (mode != "released")
 
 
 def test_robust_data_weight_has_mean_1_per_image_and_the_others_are_left():
@@ -105,7 +127,7 @@ def test_robust_data_weight_has_mean_1_per_image_and_the_others_are_left():
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match=r"'best'.*robust, paper, released"):
+    with pytest.raises(ValueError, match=r"'best'.*robust, precision, paper, released"):
         snr_weight(row(1.0), row(0.0), mode="best")
 
 

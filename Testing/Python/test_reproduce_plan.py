@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders import assert_sentence
-from hetreg.registry import METHODS
+from hetreg.registry import METHODS, WEIGHT_MODES
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.plan import Job, chosen, job, jobs, leader, left_out, sweep_jobs, swept, train_config
 from hetreg.reproduce.variants import VARIANTS
@@ -30,7 +30,7 @@ def variants(found: list[Job], network: str) -> set[str]:
 
 def test_all_methods_are_every_row_of_the_papers_tables_and_the_controls():
     found = plan(networks=("voxelmorph", "transmorph"), seeds=2)
-    both = TABLE_1 | CONTROLS | {"released_weight", "robust_weight"}
+    both = TABLE_1 | CONTROLS | {f"{m}_weight" for m in WEIGHT_MODES if m != "paper"}
     assert variants(found, "transmorph") == both
     assert variants(found, "voxelmorph") == both | SIGMA_Z | GAMMA
     assert variants(found, "") == {"undeformed", "elastix"}
@@ -61,10 +61,10 @@ def test_a_variant_is_its_method_with_its_options():
 
 
 def test_a_variant_that_equals_one_before_is_left_out():
-    for mode in ("paper", "robust", "released"):
+    for mode in WEIGHT_MODES:
         names = variants(plan(seeds=1, weight_mode=mode), "voxelmorph")
         assert f"{mode}_weight" not in names
-        assert len({"paper_weight", "robust_weight", "released_weight"} & names) == 2
+        assert len({f"{m}_weight" for m in WEIGHT_MODES} & names) == len(WEIGHT_MODES) - 1
     assert "unaugmented" not in variants(plan(seeds=1, augment=False), "voxelmorph")
 
 
@@ -92,7 +92,8 @@ def test_all_runs_of_a_seed_train_on_one_split_for_the_budget():
 def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the_seeds():
     config = ReproduceConfig(sweep_lambda=True, lambdas=(0.01, 0.1), seeds=2)
     names = [v for _, v in swept(config)]
-    assert set(names) == (TABLE_1 | SIGMA_Z) - {"voxelmorph_diff"}  # its prior has no lambda
+    forms = {f"{m}_weight" for m in WEIGHT_MODES if m != config.weight_mode}  # other losses
+    assert set(names) == (TABLE_1 | SIGMA_Z | forms) - {"voxelmorph_diff"}  # its prior has no lambda
     tried = sweep_jobs(config, FOLDER)
     assert len(tried) == 2 * len(names)
     assert {j.seed for j in tried} == {0}
@@ -100,10 +101,14 @@ def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the
     runs = {(j.variant, j.seed): j for j in jobs(config, FOLDER, best)}
     assert runs["ours", 0] in tried
     assert runs["ours", 1].config.smoothness == 0.1
-    for follower in (*GAMMA, *CONTROLS, "robust_weight"):
-        assert leader(follower) == "ours"
+    for follower in (*GAMMA, *CONTROLS):
+        assert leader(follower, config.weight_mode) == "ours"
         assert runs[follower, 0].config.smoothness == 0.1
     assert runs["mse", 0].config.smoothness == 0.01
+    assert runs["precision_weight", 1].config.smoothness == 0.01
+    assert leader("robust_weight", "paper") == "robust_weight"
+    assert leader("robust_weight", "robust") == "ours"
+    assert "paper_weight" not in {v for v, _ in runs}
     assert not sweep_jobs(ReproduceConfig(), FOLDER)
 
 

@@ -1,11 +1,13 @@
-"""The data term weighted by the gamma-exponentiated relative signal-to-noise ratio, in three forms."""
+"""The data term weighted by the gamma-exponentiated relative signal-to-noise ratio, in three forms, and by
+the precision alone."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from .base import Loss, LossInputs, masked_mean
+from ..registry import WEIGHT_MODES
+from .base import Loss, LossInputs, image_mean, masked_mean
 
 EPSILON = 1e-3  # intensity below which the signal counts as none, images in [0, 1]
 TEMPERATURE = 1.0
@@ -59,6 +61,19 @@ def weight_robust(
     return torch.sigmoid(2 * gamma * (log_snr - middle.view(shape)) / spread.view(shape) / TEMPERATURE)
 
 
+def weight_precision(log_variance: Tensor, gamma: float = 0.5, mask: Tensor | None = None) -> Tensor:
+    """sigma^(-2 gamma), scaled per image: (B, 1, *spatial), above 0.
+
+    gamma = 1 is the weight that the likelihood gives, 0.5 half of it on a logarithmic scale, 0 a constant 1.
+    Scaled so that sigma^2, the expected squared difference, has the same mean over the mask with the weight
+    as without: the data term keeps its size, and lambda its meaning. The signal takes no part: dividing by
+    the noise is what evens the tissues out, and a factor I favours the bright ones again.
+    """
+    centred = log_variance - image_mean(log_variance, mask)
+    weight, variance = (-gamma * centred).exp(), centred.exp()
+    return weight * (image_mean(variance, mask) / image_mean(variance * weight, mask))
+
+
 def snr_weight(
     fixed: Tensor,
     log_variance: Tensor,
@@ -67,9 +82,9 @@ def snr_weight(
     gamma: float = 0.5,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """The weight map in [0, 1] by mode ("robust", "paper", "released"), detached: (B, 1, *spatial).
+    """The weight map in [0, 1] by mode (registry.WEIGHT_MODES), detached: (B, 1, *spatial).
 
-    Raises ValueError on an unknown mode.
+    Of the precision w it is w / (1 + w). Raises ValueError on an unknown mode.
     """
     log_variance = log_variance.detach()
     if mode == "paper":
@@ -78,7 +93,10 @@ def snr_weight(
         return weight_released(fixed, log_variance, gamma).detach()
     if mode == "robust":
         return weight_robust(fixed, log_variance, gamma, mask).detach()
-    raise ValueError(f"weight mode is '{mode}': accepted are robust, paper, released.")
+    if mode == "precision":
+        weight = weight_precision(log_variance, gamma, mask).detach()
+        return weight / (1 + weight)
+    raise ValueError(f"weight mode is '{mode}': accepted are {', '.join(WEIGHT_MODES)}.")
 
 
 def data_weight(
@@ -90,17 +108,13 @@ def data_weight(
     mask: Tensor | None = None,
 ) -> Tensor:
     """`snr_weight` as the data term uses it: the robust form is scaled to mean 1 per image, to keep lambda's
-    meaning."""
+    meaning; the precision is as it is."""
+    if mode == "precision":
+        return weight_precision(log_variance.detach(), gamma, mask)
     weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=mask)
     if mode != "robust":
         return weight
-    dims = tuple(range(1, weight.dim()))
-    if mask is None:
-        mean = weight.mean(dim=dims, keepdim=True)
-    else:
-        inside = mask.to(weight.dtype)
-        mean = ((weight * inside).sum(dims, keepdim=True) + 1e-6) / (inside.sum(dims, keepdim=True) + 1e-6)
-    return weight / mean.clamp(min=1e-6)
+    return weight / image_mean(weight, mask).clamp(min=1e-6)
 
 
 class SNRWeightedMSE(Loss):

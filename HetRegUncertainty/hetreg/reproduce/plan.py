@@ -66,11 +66,13 @@ def _is_of_all(name: str, network: str) -> bool:
     return not variant.networks or network in variant.networks
 
 
-def leader(variant: str) -> str:
-    """The variant whose lambda a variant takes: ablations and controls stay with ours."""
+def leader(variant: str, weight_mode: str) -> str:
+    """The variant whose lambda a variant takes. Ablations and controls stay with ours; a form of the weight
+    other than ours, which has `weight_mode`, is another loss."""
     row = VARIANTS[variant]
-    controls = METHODS[row.method].weight in _CONTROLS
-    return OURS if row.options or controls else variant
+    if row.options == (("weight_mode", dict(row.options).get("weight_mode")),):
+        return OURS if row.options[0][1] == weight_mode else variant
+    return OURS if row.options or METHODS[row.method].weight in _CONTROLS else variant
 
 
 def swept(config: ReproduceConfig) -> list[tuple[str, str]]:
@@ -79,7 +81,8 @@ def swept(config: ReproduceConfig) -> list[tuple[str, str]]:
         return []
     pairs: list[tuple[str, str]] = []
     for network in config.networks:
-        names = dict.fromkeys(leader(v) for v, reason in chosen(config, network).items() if not reason)
+        there = [v for v, reason in chosen(config, network).items() if not reason]
+        names = dict.fromkeys(leader(v, config.weight_mode) for v in there)
         pairs += [(network, v) for v in names if "smoothness" in METHODS[VARIANTS[v].method].options]
     return pairs
 
@@ -140,7 +143,8 @@ def jobs(config: ReproduceConfig, folder: Path, lambdas: Lambdas | None = None) 
             for variant, reason in chosen(config, network).items():
                 if reason:
                     continue
-                smoothness = (lambdas or {}).get((network, leader(variant)), config.smoothness)
+                leads = leader(variant, config.weight_mode)
+                smoothness = (lambdas or {}).get((network, leads), config.smoothness)
                 run = job(config, folder, network, variant, seed, smoothness)
                 if run.config is not None and run.config not in made.values():
                     made[variant] = run.config

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..registry import METHODS
+from ..registry import METHODS, WEIGHT_MODES
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ VARIANTS: dict[str, Variant] = {
     },
     **{
         f"{mode}_weight": Variant(f"Ours, {mode} weight", "ours", (("weight_mode", mode),))
-        for mode in ("paper", "released", "robust")
+        for mode in WEIGHT_MODES
     },
     "unaugmented": Variant("Ours, data as they are (compare with the oracle)", "ours", (("augment", False),)),
 }
