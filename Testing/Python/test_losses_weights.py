@@ -57,23 +57,13 @@ def test_robust_weight_takes_median_and_spread_inside_the_mask():
 
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 1.0])
 def test_precision_weight_by_hand(gamma):
-    sd = (0.1, 0.2, 0.4, 0.1)
-    weight = weight_precision(row(*[2 * math.log(v) for v in sd]), gamma)
-    plain, weighted = sum(v**2 for v in sd), sum(v ** (2 - 4 * gamma / 2) for v in sd)
-    torch.testing.assert_close(weight, row(*[v ** (-2 * gamma) * plain / weighted for v in sd]))
-    expected = row(*[v**2 for v in sd])
-    torch.testing.assert_close((weight * expected).mean(), expected.mean())  # lambda keeps its meaning
-
-
-def test_precision_weight_is_scaled_inside_the_mask_and_extremes_are_finite():
-    log_variance, mask = row(-4.0, -2.0, 4.0, -12.0), row(1, 1, 0, 0)
-    weight = weight_precision(log_variance, 1.0, mask)
-    torch.testing.assert_close(weight[..., :2], weight_precision(log_variance[..., :2], 1.0))
-    assert torch.equal(weight_precision(log_variance, 0.5, mask * 0), weight_precision(log_variance, 0.5))
-    for gamma in (0.5, 2.0):
-        assert weight_precision(row(-12.0, 4.0), gamma).isfinite().all()
-    shown = snr_weight(row(0.5, 0.5), row(-3.0, -3.0), mode="precision")
-    torch.testing.assert_close(shown, row(0.5, 0.5))
+    log_variance = row(*[2 * math.log(sd) for sd in (0.04, 0.08, 0.32)])
+    expected = row(2 ** (2 * gamma), 1.0, 4 ** (-2 * gamma))
+    torch.testing.assert_close(weight_precision(log_variance, gamma), expected)
+    fixed = row(0.0, 0.5, 1.0)  # the signal takes no part
+    torch.testing.assert_close(data_weight(fixed, log_variance, mode="precision", gamma=gamma), expected)
+    shown = snr_weight(fixed, log_variance, mode="precision", gamma=gamma)
+    torch.testing.assert_close(shown, expected / (1 + expected))
 
 
 @pytest.mark.parametrize("mode", WEIGHT_MODES)

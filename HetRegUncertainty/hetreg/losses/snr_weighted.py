@@ -3,6 +3,8 @@ the precision alone."""
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from .base import Loss, LossInputs, image_mean, masked_mean
 
 EPSILON = 1e-3  # intensity below which the signal counts as none, images in [0, 1]
 TEMPERATURE = 1.0
+REFERENCE_SD = 0.08  # of fixed - moved, images in [0, 1]: what the precision is relative to
 _MAX_SAMPLES = 8192
 
 
@@ -61,17 +64,14 @@ def weight_robust(
     return torch.sigmoid(2 * gamma * (log_snr - middle.view(shape)) / spread.view(shape) / TEMPERATURE)
 
 
-def weight_precision(log_variance: Tensor, gamma: float = 0.5, mask: Tensor | None = None) -> Tensor:
-    """sigma^(-2 gamma), scaled per image: (B, 1, *spatial), above 0.
+def weight_precision(log_variance: Tensor, gamma: float = 0.5) -> Tensor:
+    """(REFERENCE_SD / sigma)^(2 gamma), without the signal: (B, 1, *spatial), above 0.
 
-    gamma = 1 is the weight that the likelihood gives, 0.5 half of it on a logarithmic scale, 0 a constant 1.
-    Scaled so that sigma^2, the expected squared difference, has the same mean over the mask with the weight
-    as without: the data term keeps its size, and lambda its meaning. The signal takes no part: dividing by
-    the noise is what evens the tissues out, and a factor I favours the bright ones again.
+    gamma = 1 is the weight that the likelihood gives, 0.5 is 1 / sigma, 0 a constant 1. Dividing by the noise
+    evens out what bright and dim tissues have to say; a factor I would favour the bright ones again. The
+    reference is the same for all images, so that a noisy pair leaves more to the smoothness than a clean one.
     """
-    centred = log_variance - image_mean(log_variance, mask)
-    weight, variance = (-gamma * centred).exp(), centred.exp()
-    return weight * (image_mean(variance, mask) / image_mean(variance * weight, mask))
+    return (gamma * (2 * math.log(REFERENCE_SD) - log_variance)).exp()
 
 
 def snr_weight(
@@ -84,7 +84,7 @@ def snr_weight(
 ) -> Tensor:
     """The weight map in [0, 1] by mode (registry.WEIGHT_MODES), detached: (B, 1, *spatial).
 
-    Of the precision w it is w / (1 + w). Raises ValueError on an unknown mode.
+    Of the precision w it is w / (1 + w): 0.5 at REFERENCE_SD. Raises ValueError on an unknown mode.
     """
     log_variance = log_variance.detach()
     if mode == "paper":
@@ -94,7 +94,7 @@ def snr_weight(
     if mode == "robust":
         return weight_robust(fixed, log_variance, gamma, mask).detach()
     if mode == "precision":
-        weight = weight_precision(log_variance, gamma, mask).detach()
+        weight = weight_precision(log_variance, gamma).detach()
         return weight / (1 + weight)
     raise ValueError(f"weight mode is '{mode}': accepted are {', '.join(WEIGHT_MODES)}.")
 
@@ -110,7 +110,7 @@ def data_weight(
     """`snr_weight` as the data term uses it: the robust form is scaled to mean 1 per image, to keep lambda's
     meaning; the precision is as it is."""
     if mode == "precision":
-        return weight_precision(log_variance.detach(), gamma, mask)
+        return weight_precision(log_variance.detach(), gamma)
     weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=mask)
     if mode != "robust":
         return weight
