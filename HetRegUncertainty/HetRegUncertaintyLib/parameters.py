@@ -55,6 +55,7 @@ class WeightMode(Enum):
     """Form of the signal-to-noise weight."""
 
     ROBUST = "robust"
+    PRECISION = "precision"
     PAPER = "paper"
     RELEASED = "released"
 
@@ -62,6 +63,7 @@ class WeightMode(Enum):
         """Text in the menu."""
         names = {
             "robust": _("Robust, per image"),
+            "precision": _("Inverse noise, without the signal"),
             "paper": _("As in the paper"),
             "released": _("As released"),
         }

@@ -26,14 +26,16 @@ REWEIGHT_EVERY = 10
 
 @dataclass(frozen=True)
 class RefineOptions:
-    """iterations of Adam; weight_mode and gamma of the data term's weight; smoothness: lambda; anchor: weight
-    of the network's own displacement and its variance as a prior, where the network gives that variance."""
+    """iterations of Adam, with steps of `rate` voxels; weight_mode and gamma of the data term's weight;
+    smoothness: lambda; anchor: weight of the network's own displacement and its variance as a prior, where
+    the network gives that variance."""
 
     iterations: int
     weight_mode: str = "robust"
     gamma: float = 0.5
     smoothness: float = SMOOTHNESS
     anchor: float = ANCHOR
+    rate: float = LEARNING_RATE
 
 
 def gaussian_smooth(field: Tensor, sigma_vox: float) -> Tensor:
@@ -62,7 +64,7 @@ class AdamStep:
     software renderer already runs, as it does in Slicer on machines without a GPU driver.
     """
 
-    def __init__(self, like: Tensor, rate: float = LEARNING_RATE) -> None:
+    def __init__(self, like: Tensor, rate: float) -> None:
         self._rate, self._count = rate, 0
         self._mean, self._square = torch.zeros_like(like), torch.zeros_like(like)
 
@@ -97,7 +99,7 @@ def optimise(
     velocity = start.velocity.detach().clone()
     update = torch.zeros_like(velocity, requires_grad=True)
     small = None if window is None else resize(window, velocity.shape[2:])
-    descend, loss, weight = AdamStep(velocity), SNRWeightedMSE(), None
+    descend, loss, weight = AdamStep(velocity, options.rate), SNRWeightedMSE(), None
     log_variance = model.disp_log_variance(start)
     trust = None if log_variance is None else options.anchor * (-log_variance).exp()
     noise = torch.zeros(())

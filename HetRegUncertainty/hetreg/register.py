@@ -30,7 +30,7 @@ from .preprocess import (
     to_network_grid,
 )
 from .progress import Progress
-from .refine import ANCHOR, RefineOptions, optimise
+from .refine import RefineOptions, optimise
 from .result import RegisterResult
 from .symmetry import mean_motion
 
@@ -235,10 +235,10 @@ def _refined(
     progress: Progress,
 ) -> Motion:
     """The mean over turned copies, optimised on this pair; with the SD of the displacement that was measured
-    for refined pairs (`refined_sd` on the model's card)."""
+    for refined pairs. The model's card has that (`refined_sd`) and the `anchor` and `rate` that suit it."""
     start = mean_motion(model, moving, fixed, window=window, progress=progress.part(0.0, 0.5))
-    anchor = float(model.card.get("anchor") or ANCHOR)
-    options = RefineOptions(config.refine, config.weight_mode, config.gamma, anchor=anchor)
+    own = {name: float(model.card[name]) for name in ("anchor", "rate") if model.card.get(name)}
+    options = RefineOptions(config.refine, config.weight_mode, config.gamma, **own)
     rest = progress.part(0.5, 1.0)
     motion = optimise(model, moving, fixed, start, options, window=window, mask=mask, progress=rest)
     spread = start.log_variance_z  # the network's, kept around the refined velocity

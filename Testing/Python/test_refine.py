@@ -166,7 +166,9 @@ def test_the_steps_shrink_to_nothing(monkeypatch):
     assert shares[-1] == pytest.approx(0.0)
     assert shares == sorted(shares, reverse=True)
     gradient = torch.ones(2)
-    torch.testing.assert_close(AdamStep(gradient)(gradient, 0.5), 0.5 * AdamStep(gradient)(gradient))
+    torch.testing.assert_close(
+        AdamStep(gradient, 0.1)(gradient, 0.5), 0.5 * AdamStep(gradient, 0.1)(gradient)
+    )
     moving, fixed = tensors()
     monkeypatch.setattr(refine, "_decay", lambda done: 0.0)
     start, end = refined(tiny_model(), moving, fixed, 3)

@@ -35,7 +35,9 @@ CONTROLS = (
     "paper_weight",
     "released_weight",
     "robust_weight",
+    "precision_weight",
 )
+PRECISION = "precision_weight"  # our form of the weight, compared with the baselines too
 FIGURE3, CONTROL = "figure 3", "controls"
 
 
@@ -86,6 +88,12 @@ class Book:
             pairs = [(OURS, name) for name in CONTROLS if name != "oracle_weight"]
             pairs.append(("unaugmented", "oracle_weight"))
             made += [Claim(CONTROL, source, network, measure, a, b, float("nan"), family) for a, b in pairs]
+            made += [
+                Claim(
+                    CONTROL, source, network, measure, PRECISION, name, float("nan"), f"{family}/{PRECISION}"
+                )
+                for name in ("mse", "nll", "beta_nll")
+            ]
         return made
 
     def comparisons(self) -> list[Comparison]:

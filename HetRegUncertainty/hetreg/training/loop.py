@@ -160,8 +160,8 @@ def _check(config: TrainConfig, ranks: Ranks) -> None:
         )
     if ranks.world > 1 and config.weight_mode == "released":
         raise ValueError(
-            "weight_mode released depends on the whole batch: with several processes robust or paper is "
-            "accepted."
+            "weight_mode released depends on the whole batch: with several processes robust, precision or "
+            "paper is accepted."
         )
 
 
