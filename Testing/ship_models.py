@@ -28,6 +28,7 @@ from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.model import RegistrationModel
 from hetreg.progress import Progress
+from hetreg.refine import ANCHOR, LEARNING_RATE
 from hetreg.registry import PHANTOMS
 from hetreg.training.accelerate import keep_memory
 from hetreg.training.loop import train
@@ -37,8 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one shipped model is made, and what its card says. stages: (name, configuration), in order. anchor:
-    weight of the network's answer in the refinement."""
+    """How one shipped model is made, and what its card says. stages: (name, configuration), in order. anchor,
+    rate: of the refinement, weight of the network's answer and size of the steps."""
 
     label: str
     description: str
@@ -47,7 +48,8 @@ class Recipe:
     grid: GridConfig
     stages: tuple[tuple[str, TrainConfig], ...]
     note: str = ""
-    anchor: float = 1.0
+    anchor: float = ANCHOR
+    rate: float = LEARNING_RATE
 
 
 FOLDS, VALIDATION = 3, 4
@@ -74,7 +76,6 @@ DEEP = replace(
     variance_encoder=(8, 16, 24, 32),
     variance_decoder=(32, 24, 16, 8),
     variance_tail=(8,),
-    variance_residual=False,
 )
 # Displacement alone, from what the phantom knows; then the real pairs; then the variance alone.
 MOTION = TrainConfig(
@@ -84,6 +85,7 @@ NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, phantoms=10
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
+SOLID_NOISE = replace(SOLID, warmup=0, variance_warmup=10**6)
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
 
 SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
@@ -120,14 +122,17 @@ RECIPES = {
     ),
     "echo-3d": Recipe(
         "Echocardiography, 3D",
-        "3D echocardiograms; larger volumes are resampled to 48 voxels. Simulated data only.",
+        "3D echocardiograms; larger volumes are resampled to 64 voxels. Simulated data only.",
         "Simulated 3D echocardiograms; no real echo",
         DEEP,
-        GridConfig(max_size=48, taper_vox=4),
+        GridConfig(max_size=64, taper_vox=4),
         (
             ("phantom", replace(SOLID, steps=1500)),
-            ("noise", replace(SOLID, warmup=0, variance_warmup=10**6, steps=400)),
+            ("noise", replace(SOLID_NOISE, steps=600)),
+            ("noise-64", replace(SOLID_NOISE, steps=600, crop=64)),
         ),
+        anchor=0.1,
+        rate=0.5,
     ),
     "paper-cine-mri-2d": Recipe(
         "Cine MRI, 2D: the paper's configuration",
@@ -157,7 +162,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "scores": {k: round(v, 5) for k, v in model.card["scores"].items()},
     }
     stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
-    model.card = {**card, "commit": commit, "stages": stages, "anchor": recipe.anchor}
+    model.card = {**card, "commit": commit, "stages": stages, "anchor": recipe.anchor, "rate": recipe.rate}
     if recipe.network.spread == "displacement":
         calibrate(model, recipe.stages[0][1].kind.split("+"))
     zoo.WEIGHTS.mkdir(exist_ok=True)
