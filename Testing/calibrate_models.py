@@ -24,7 +24,7 @@ from hetreg.model import RegistrationModel
 from hetreg.register import register_pair
 
 CORE = Path(__file__).resolve().parent.parent / "HetRegUncertainty" / "hetreg"
-CALIBRATION, CALIBRATION_SEED, REFINE, MYOCARDIUM = {2: 80, 3: 8}, 80_000, 30, 2
+CALIBRATION, CALIBRATION_SEED, REFINE, MYOCARDIUM = {2: 80, 3: 16}, 80_000, 30, 2
 
 
 def interval_ratio(model: RegistrationModel, kind: str, refine: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,17 @@ def test_a_peer_that_fails_is_an_error_and_goes_on(demons: Peer) -> None:
         with pytest.raises(RuntimeError, match=r"demons \(SimpleITK\): .+"):
             demons.register(image, image[:, :0], (1.0, 1.0))
         assert demons.register(image, image, (1.0, 1.0))[0].shape == (2, 24, 24)
+
+
+def test_what_a_tool_leaves_lying_is_removed(demons: Peer, monkeypatch) -> None:
+    image, folders = np.random.default_rng(0).random((24, 24), np.float32), []
+    popen = subprocess.Popen
+    started = lambda *a, **k: folders.append(Path(k["cwd"])) or popen(*a, **k)  # noqa: E731
+    monkeypatch.setattr(process.subprocess, "Popen", started)
+    with demons:
+        demons.register(image, image, (1.0, 1.0))
+        (folders[0] / "deformationField.nii").touch()
+    assert not folders[0].exists()
 
 
 def test_a_process_that_ends_is_an_error(demons: Peer, monkeypatch) -> None:

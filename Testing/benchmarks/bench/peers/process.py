@@ -32,6 +32,7 @@ class Peer:
     def __init__(self, name: str, cache: Path, threads: int = THREADS) -> None:
         self.name, self.tool, self.cache, self.threads = name, TOOLS[name], cache, threads
         self._process: Any = None  # the Popen of the worker
+        self._litter: Any = None  # the folder that it works in: some tools leave files there
         self.versions: dict[str, str] = {}  # of the packages that made the last result
 
     def __enter__(self) -> Peer:
@@ -42,6 +43,9 @@ class Peer:
             self._process.kill()
             self._process.wait()
             self._process = None
+        if self._litter is not None:
+            self._litter.cleanup()
+            self._litter = None
 
     def register(
         self, fixed: np.ndarray, moving: np.ndarray, spacing: Sequence[float]
@@ -88,10 +92,11 @@ class Peer:
 
     def _start(self) -> None:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        environment |= dict.fromkeys(_THREADS, str(self.threads))
+        environment |= dict.fromkeys(_THREADS, str(self.threads)) | {"PYTHONPATH": str(BENCHMARKS)}
+        self._litter = tempfile.TemporaryDirectory(prefix="hetreg-peer-")
         command = [str(python_of(self.tool.environment)), "-m", "bench.peers.worker", self.tool.adapter]
         self._process = subprocess.Popen(
-            command, cwd=BENCHMARKS, env=environment, text=True, stdin=subprocess.PIPE,
+            command, cwd=self._litter.name, env=environment, text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.versions = self._read()["versions"]
