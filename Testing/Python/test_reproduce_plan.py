@@ -17,6 +17,7 @@ FOLDER = Path("out")
 TABLE_1 = {"ncc", "mi", "mse", "nll", "beta_nll", "adaframe", "adareg", "ours"}
 SIGMA_Z = {"ours_sigma_z", "sigma_z", "voxelmorph_diff"}
 GAMMA = {"gamma_0.25", "gamma_0.75", "gamma_1"}
+RESIDUAL = {"precision_residual"}
 CONTROLS = {"constant_weight", "oracle_weight", "shuffled_weight", "unaugmented"}
 
 
@@ -32,12 +33,12 @@ def test_all_methods_are_every_row_of_the_papers_tables_and_the_controls():
     found = plan(networks=("voxelmorph", "transmorph"), seeds=2)
     both = TABLE_1 | CONTROLS | {f"{m}_weight" for m in WEIGHT_MODES if m != "paper"}
     assert variants(found, "transmorph") == both
-    assert variants(found, "voxelmorph") == both | SIGMA_Z | GAMMA
+    assert variants(found, "voxelmorph") == both | SIGMA_Z | GAMMA | RESIDUAL
     assert variants(found, "") == {"undeformed", "elastix"}
     unsupervised = {name for name, method in METHODS.items() if not method.extra}
     assert unsupervised <= variants(found, "voxelmorph")
     assert "supervised" in variants(plan(methods=("all", "supervised")), "voxelmorph")
-    assert len(found) == 2 + 2 * (len(both) * 2 + len(SIGMA_Z) + len(GAMMA))
+    assert len(found) == 2 + 2 * (len(both) * 2 + len(SIGMA_Z | GAMMA | RESIDUAL))
     assert len({j.name for j in found}) == len(found)
 
 
@@ -106,6 +107,9 @@ def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the
         assert runs[follower, 0].config.smoothness == 0.1
     assert runs["mse", 0].config.smoothness == 0.01
     assert runs["precision_weight", 1].config.smoothness == 0.01
+    assert leader("precision_residual", "paper") == "precision_weight"
+    assert leader("precision_residual", "precision") == "ours"
+    assert runs["precision_residual", 1].config.variance_residual
     assert leader("robust_weight", "paper") == "robust_weight"
     assert leader("robust_weight", "robust") == "ours"
     assert "paper_weight" not in {v for v, _ in runs}

@@ -37,7 +37,7 @@ CONTROLS = (
     "robust_weight",
     "precision_weight",
 )
-PRECISION = "precision_weight"  # our form of the weight, compared with the baselines too
+FORMS = ("precision_weight", "precision_residual")  # ours, compared with the baselines
 FIGURE3, CONTROL = "figure 3", "controls"
 
 
@@ -89,9 +89,8 @@ class Book:
             pairs.append(("unaugmented", "oracle_weight"))
             made += [Claim(CONTROL, source, network, measure, a, b, float("nan"), family) for a, b in pairs]
             made += [
-                Claim(
-                    CONTROL, source, network, measure, PRECISION, name, float("nan"), f"{family}/{PRECISION}"
-                )
+                Claim(CONTROL, source, network, measure, form, name, float("nan"), f"{family}/{form}")
+                for form in FORMS
                 for name in ("mse", "nll", "beta_nll")
             ]
         return made

@@ -70,8 +70,9 @@ def leader(variant: str, weight_mode: str) -> str:
     """The variant whose lambda a variant takes. Ablations and controls stay with ours; a form of the weight
     other than ours, which has `weight_mode`, is another loss."""
     row = VARIANTS[variant]
-    if row.options == (("weight_mode", dict(row.options).get("weight_mode")),):
-        return OURS if row.options[0][1] == weight_mode else variant
+    mode = dict(row.options).get("weight_mode", weight_mode)
+    if mode != weight_mode:
+        return f"{mode}_weight"
     return OURS if row.options or METHODS[row.method].weight in _CONTROLS else variant
 
 

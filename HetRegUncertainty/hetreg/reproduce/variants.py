@@ -36,5 +36,11 @@ VARIANTS: dict[str, Variant] = {
         f"{mode}_weight": Variant(f"Ours, {mode} weight", "ours", (("weight_mode", mode),))
         for mode in WEIGHT_MODES
     },
+    "precision_residual": Variant(
+        "Ours, precision weight, residual shown to the variance network",
+        "ours",
+        (("weight_mode", "precision"), ("variance_residual", True)),
+        _ONE,
+    ),
     "unaugmented": Variant("Ours, data as they are (compare with the oracle)", "ours", (("augment", False),)),
 }
