@@ -133,11 +133,12 @@ def _decay(done: float) -> float:
 def _weight(
     model: RegistrationModel, motion: Motion, fixed: Tensor, options: RefineOptions, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The data term's weight, and the mean noise variance of each image as the weight scales it, which makes
-    data and prior alike."""
+    """The data term's weight, and the size of the data term in each image, which makes data and prior alike:
+    the mean noise variance. Of the forms, precision alone changes that size."""
     with torch.no_grad():
         log_variance = model.log_variance(motion.moved, fixed)
         mask = None if mask is None else mask.expand_as(fixed)
         weight = data_weight(fixed, log_variance, mode=options.weight_mode, gamma=options.gamma, mask=mask)
         weight = weight.nan_to_num(1.0)  # mode "released" has no value for gamma 0 or a constant ratio
-        return weight, image_mean(weight, mask) * image_mean(log_variance.exp(), mask)
+        variance = log_variance.exp()
+        return weight, image_mean(weight * variance if options.weight_mode == "precision" else variance, mask)

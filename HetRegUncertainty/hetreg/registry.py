@@ -153,6 +153,9 @@ METRICS: dict[str, Metric] = {
     "coverage68": _metric(_COVERAGE, "Coverage 68 %", "Residuals within 0.99 SD; 68 is right", ""),
     "coverage95": _metric(_COVERAGE, "Coverage 95 %", "Residuals within 1.96 SD; 95 is right", ""),
     "ence": _metric("calibration:ence", "ENCE", "Relative error of the promised SD, mean over bins"),
+    "divergence": _metric(
+        "calibration:gaussian_divergence", "Divergence (nats)", "Kullback-Leibler, from the true variance"
+    ),
     "spearman": _metric(
         "calibration:spearman", "Spearman", "Rank correlation of true and found variance", "high"
     ),

@@ -149,6 +149,7 @@ def test_the_calibration_of_a_tool_that_knows_the_noise() -> None:
     cells = dict(zip(headings, summary.calibration("twice", found), strict=True))
     assert cells["Spearman"] == pytest.approx(1.0)
     assert 0 < cells["Spearman, noise of fixed"] < 1
+    assert cells["over all noise (nats)"] > 0
     assert cells["NLL excess (nats)"] == pytest.approx(0.5 * (np.log(2) - 0.5), abs=0.05)
     assert cells["noise in 95 % (%)"] > cells["with the true variance"] > 90
     assert np.isnan(cells["displacement in 95 % (%)"])

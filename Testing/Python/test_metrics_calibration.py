@@ -11,6 +11,7 @@ from hetreg.metrics.calibration import (
     coverage,
     coverage_curve,
     ence,
+    gaussian_divergence,
     gaussian_nll,
     reliability,
     spearman,
@@ -19,6 +20,19 @@ from hetreg.metrics.calibration import (
 RNG = np.random.default_rng(0)
 VARIANCE = np.exp(RNG.uniform(-6, 0, 200_000))
 DRAWS = RNG.normal(0, np.sqrt(VARIANCE))
+
+
+def test_the_divergence_by_hand_and_as_the_expected_excess_of_the_likelihood():
+    true, found = np.array([1.0, 4.0]), np.array([2.0, 1.0])
+    by_hand = ((0.5 + math.log(2) - 1) + (4 - math.log(4) - 1)) / 4
+    assert gaussian_divergence(true, found) == pytest.approx(by_hand)
+    assert gaussian_divergence(true, true) == 0
+    noise = np.random.default_rng(0).normal(size=(200_000, 2)) * np.sqrt(true)
+    wide = np.broadcast_to(found, noise.shape), np.broadcast_to(true, noise.shape)
+    excess = gaussian_nll(noise, wide[0]) - gaussian_nll(noise, wide[1])
+    assert excess == pytest.approx(by_hand, rel=0.02)
+    assert math.isnan(gaussian_divergence(true, -found))
+    assert math.isnan(gaussian_divergence(np.zeros(2), found))
 
 
 def test_nll_by_hand():

@@ -50,6 +50,15 @@ def test_pairs_that_do_not_fit_are_made_when_looked_at_and_are_the_same(small_me
     assert made == [0, 1, 2, 0, 1, 2]
 
 
+def test_processes_share_the_memory_and_an_unknown_one_is_taken_to_be_small(small_memory, monkeypatch):
+    assert PhantomDataset("mri2d", 3, size=32).fits
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert not PhantomDataset("mri2d", 3, size=32).fits
+    monkeypatch.setattr(simulated, "physical_memory_gb", lambda: 0.0)
+    assert PhantomDataset("mri2d", 3, size=32).fits
+    assert not PhantomDataset("mri2d", 1_000_000).fits
+
+
 def test_the_last_ones_are_kept(small_memory, made):
     samples = PhantomDataset("mri2d", 5, size=32).samples(GridConfig())
     for n in (0, 1, 0, 2, 0, 3, 0, 1):  # 1 is the oldest when 3 comes

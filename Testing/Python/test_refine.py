@@ -16,7 +16,7 @@ from hetreg.losses.snr_weighted import data_weight
 from hetreg.model import Motion, RegistrationModel
 from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
-from hetreg.refine import AdamStep, RefineOptions, gaussian_smooth, optimise
+from hetreg.refine import AdamStep, RefineOptions, _weight, gaussian_smooth, optimise
 from hetreg.spatial import edge_window
 
 
@@ -40,7 +40,7 @@ def loss(model: RegistrationModel, motion: Motion, fixed: torch.Tensor, weight: 
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("mode", ["robust", "paper"])
+@pytest.mark.parametrize("mode", ["robust", "paper", "precision"])
 def test_the_loss_and_the_difference_fall(ndim, mode):
     model, (moving, fixed) = tiny_model(ndim), tensors(ndim)
     with torch.no_grad():
@@ -49,6 +49,28 @@ def test_the_loss_and_the_difference_fall(ndim, mode):
         end = optimise(model, moving, fixed, start, RefineOptions(20, mode))
     assert loss(model, end, fixed, weight) < 0.6 * loss(model, start, fixed, weight)
     assert (fixed - end.moved).square().mean() < 0.5 * (fixed - start.moved).square().mean()
+
+
+def test_longer_steps_go_further():
+    moving, fixed = tensors()
+    model = tiny_model()
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+        ends = [optimise(model, moving, fixed, start, RefineOptions(2, rate=rate)) for rate in (0.1, 0.4)]
+    steps = [(end.velocity - start.velocity).abs().max() for end in ends]
+    assert steps[1] > 3 * steps[0]
+
+
+@pytest.mark.parametrize("mode", ["robust", "precision"])
+def test_data_and_prior_are_alike(mode):
+    """Where the residual is as large as the predicted noise, the data term is what scales the prior."""
+    model, (moving, fixed) = tiny_model(), tensors()
+    with torch.no_grad():
+        motion = model.move(moving, fixed)
+        variance = model.log_variance(motion.moved, fixed).exp()
+    weight, size = _weight(model, motion, fixed, RefineOptions(1, mode), None)
+    expected = (weight * variance if mode == "precision" else variance).mean()
+    torch.testing.assert_close(size.squeeze(), expected)
 
 
 def test_the_known_shift_is_found():

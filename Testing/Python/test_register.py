@@ -28,6 +28,7 @@ from hetreg.datasets.phantom import make_pair
 from hetreg.image import from_sitk, read_image
 from hetreg.progress import Cancelled, Progress
 from hetreg.register import register_pair
+from hetreg.registry import WEIGHT_MODES
 
 TILTED = OBLIQUE @ np.array([[0.98, -0.199, 0], [0.199, 0.98, 0], [0, 0, 1]])
 FIXED = {
@@ -177,7 +178,7 @@ def test_noise_is_in_the_units_of_the_fixed_image_and_the_field_does_not_know_th
         np.testing.assert_allclose(other.snr_weight.array, first.snr_weight.array, atol=0.02)
 
 
-@pytest.mark.parametrize("mode", ["robust", "paper", "released"])
+@pytest.mark.parametrize("mode", WEIGHT_MODES)
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 def test_the_weight_lies_in_0_to_1(mode, gamma):
     result = registered(*pair_2d(), RegisterConfig(weight_mode=mode, gamma=gamma))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import layouts
@@ -79,6 +80,18 @@ def test_a_training_pair_with_unusable_voxels_is_a_line(acdc, tmp_path, protocol
     assert "- pair patient002" in text
     assert "No run trains on it." in text
     assert "patient002" not in (tmp_path / "out" / "split-seed0.json").read_text()
+    layouts.acdc_patient(acdc / "training", 2)  # mended: it is used again, and no longer named
+    shutil.rmtree(tmp_path / "out" / "runs")
+    files = reproduce(replace(SMALL, root=str(acdc), protocol=protocol), tmp_path / "out")
+    assert "- pair" not in files["README"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("protocol", ["native", "published"])
+def test_a_training_pair_with_a_broken_file_is_a_line(acdc, tmp_path, protocol):
+    layouts.cut_off(acdc / "training" / "patient002" / "patient002_frame01.nii.gz", keep=0.01)
+    files = reproduce(replace(SMALL, root=str(acdc), protocol=protocol), tmp_path / "out")
+    (line,) = [r for r in files["README"].read_text(encoding="utf-8").splitlines() if r.startswith("- pair")]
+    assert "patient002" in line
 
 
 def test_another_protocol_does_not_reuse_what_was_trained(acdc, tmp_path):

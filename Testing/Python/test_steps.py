@@ -9,6 +9,7 @@ from builders import tiny_model
 from hetreg.config import TrainConfig
 from hetreg.losses.nll import gaussian_nll
 from hetreg.model import RegistrationModel
+from hetreg.registry import WEIGHT_MODES
 from hetreg.training.objective import Batch, Objective
 from hetreg.training.steps import (
     Update,
@@ -58,7 +59,7 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-@pytest.mark.parametrize("mode", ["robust", "paper", "released"])
+@pytest.mark.parametrize("mode", WEIGHT_MODES)
 def test_the_displacement_step_gives_the_variance_network_no_gradient(model, batch, mode):
     objective = Objective(WEIGHTED.terms, mode)
     row = displacement_step(model, batch, still(model.displacement_net), objective)

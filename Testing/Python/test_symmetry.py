@@ -11,7 +11,7 @@ from hetreg.config import NetworkConfig, RegisterConfig
 from hetreg.model import RegistrationModel
 from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
-from hetreg.refine import ANCHOR
+from hetreg.refine import ANCHOR, LEARNING_RATE
 from hetreg.register import register_pair
 from hetreg.spatial import warp
 from hetreg.symmetry import View, mean_motion, views
@@ -132,10 +132,11 @@ def test_refining_starts_from_the_turned_copies_with_the_card_s_anchor_and_sd(mo
     first = register_pair(fixed, moving, model, RegisterConfig(refine=3), progress)
     assert "Averaging over turned copies: 8 of 8" in told
     assert (given["options"].iterations, given["options"].anchor) == (3, ANCHOR)
+    assert given["options"].rate == LEARNING_RATE
     pair = to_network_grid(fixed, moving, model.grid, ndim=2, multiple=model.multiple)
     expected = mean_motion(model, pair.moving, pair.fixed, window=pair.window)
     torch.testing.assert_close(given["start"].velocity, expected.velocity)
-    model.card = {"anchor": 7.0, "refined_sd": 2.0}
+    model.card = {"anchor": 7.0, "rate": 0.4, "refined_sd": 2.0}
     second = register_pair(fixed, moving, model, RegisterConfig(refine=3))
-    assert given["options"].anchor == 7.0
+    assert (given["options"].anchor, given["options"].rate) == (7.0, 0.4)
     np.testing.assert_allclose(second.displacement_sd_mm.array, 2 * first.displacement_sd_mm.array, rtol=1e-4)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 from .base import PairSample
 
@@ -41,18 +40,19 @@ class OnDemand(PairSample):
     """A phantom whose arrays are made when one of them is first asked for; its name is known before."""
 
     def __init__(self, kept: Kept, n: int, name: str, ndim: int) -> None:
-        for field, value in (("patient", name), ("case", name), ("split", ""), ("simulated", True)):
+        known = {"patient": name, "case": name, "split": "", "simulated": True}
+        for field, value in (known | {"_kept": kept, "_n": n, "_ndim": ndim}).items():
             object.__setattr__(self, field, value)
-        object.__setattr__(self, "_source", (kept, n))
-        object.__setattr__(self, "_ndim", ndim)
 
     @property
     def ndim(self) -> int:
         """2 or 3, without making the pair."""
-        return int(self._ndim)
+        return int(getattr(self, "_ndim"))  # noqa: B009
 
-    def __getattribute__(self, name: str) -> Any:
-        if name not in _ARRAYS:
-            return super().__getattribute__(name)
-        kept, n = super().__getattribute__("_source")
-        return getattr(kept.get(n), name)
+
+def _made(name: str) -> property:
+    return property(lambda self: getattr(self._kept.get(self._n), name))
+
+
+for _name in _ARRAYS:
+    setattr(OnDemand, _name, _made(_name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import os
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from .ondemand import Kept, OnDemand
 from .phantom import KINDS, PhantomPair, make_pair
 
 _BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
-_SHARE = 0.5  # of the memory, for phantoms
+_SHARE, _UNKNOWN_GB = (
+    0.5,
+    8.0,
+)  # part of the memory that phantoms may take; memory where the system does not tell
 
 
 def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
@@ -70,16 +73,20 @@ class PhantomDataset:
         listing = Listing()
         for kind, seed in self._drawn():
             ndim = _ndim(kind)
-            side = self.size or (64 if ndim == 3 else 128)
-            name, size = f"{kind}-{seed}", (side,) * ndim
+            name, size = f"{kind}-{seed}", (self._side(kind),) * ndim
             listing.pairs.append(PairFiles(name, name, None, None, size=size, simulated=True))
         return listing
 
     def _kept(self) -> int:
-        """How many pairs the memory may hold: all, or as many as half of it takes."""
-        sizes = [pair.size for pair in self.scan().pairs]
-        needed, there = sum(map(math.prod, sizes)) * _BYTES / 2**30, physical_memory_gb()
-        return int(self.count * _SHARE * there / needed) if there and needed > _SHARE * there else self.count
+        """How many pairs the memory may hold: all, or as many as this process's part of half of it takes."""
+        voxels = [self._side(kind) ** _ndim(kind) for kind in self.kinds]
+        needed = self.count * sum(voxels) / len(voxels) * _BYTES / 2**30
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        there = _SHARE * (physical_memory_gb() or _UNKNOWN_GB) / processes
+        return int(self.count * there / needed) if needed > there else self.count
+
+    def _side(self, kind: str) -> int:
+        return self.size or (64 if _ndim(kind) == 3 else 128)
 
     @property
     def fits(self) -> bool:
@@ -100,6 +107,9 @@ class PhantomDataset:
         if not self.fits:
             kept = Kept(make, self._kept())
             made = [OnDemand(kept, n, f"{k}-{seed}", _ndim(k)) for n, (k, seed) in enumerate(drawn)]
+            if progress:
+                room = f"{self._kept()} of {self.count} phantoms fit into the memory"
+                progress.report(1.0, f"{room}: the others are made while they are used")
         for n in range(len(made), self.count):
             made.append(make(n))
             if progress and n % 20 == 0:

@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 from ..datasets.phantom import PhantomPair
 from ..datasets.phantom_truth import Interpolator
-from ..metrics.calibration import spearman
+from ..metrics.calibration import gaussian_divergence, spearman
 from ..metrics.deformation import end_point_error
 from ..result import RegisterResult
 from .case import MYOCARDIUM, Case
@@ -20,12 +20,13 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     """End-point errors in the myocardium and the body, and the variances against the true noise.
 
     The true noise is fixed - moving(x + true displacement), of which `residual_variance` is the variance.
-    nll_truth, coverage95_truth ..: of the predicted variance on it; nll_true_variance ..: of its own, the
-    best that is possible; spearman_truth: rank correlation of both variances; spearman_noise: of the
-    predicted one with the variance of the noise in the fixed image alone. All in the body without what is
-    too bright for the simulated scanner, where clipping leaves no noise. displacement_coverage: with a
-    displacement SD, the errors in the myocardium that lie inside their 68 and 95 % region. Nothing for a
-    case that is no phantom.
+    nll_truth, coverage95_truth ..: of the predicted variance on it; nll_true_variance ..: of its own.
+    divergence_truth: their difference in the mean over all noise; that on the noise which the network saw is
+    smaller, as a variance that is estimated from a residual fits that residual. spearman_truth: rank
+    correlation of both variances; spearman_noise: of the predicted one with the variance of the noise in the
+    fixed image alone. All in the body without what is too bright for the simulated scanner, where clipping
+    leaves no noise. displacement_coverage: with a displacement SD, the errors in the myocardium that lie
+    inside their 68 and 95 % region. Nothing for a case that is no phantom.
     """
     truth = case.truth
     if truth is None:
@@ -39,6 +40,7 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     inside = f.mask & (true > _LEAST_SD**2)
     numbers |= calibration_numbers(noise, f.variance, inside, "_truth")
     numbers |= calibration_numbers(noise, true, inside, "_true_variance")
+    numbers["divergence_truth"] = gaussian_divergence(true, f.variance, inside)
     numbers["spearman_truth"] = spearman(f.variance, true, inside)
     numbers["spearman_noise"] = spearman(f.variance, truth.noise_variance.array, inside)
     return numbers, calibration_curves(noise, f.variance, inside, "_truth")

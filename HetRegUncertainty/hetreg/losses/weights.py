@@ -37,7 +37,7 @@ def snr(x: WeightInputs) -> Tensor:
 
 
 def constant(x: WeightInputs) -> Tensor:
-    """The mean of each image's weight, everywhere: the same as a larger lambda."""
+    """The mean of each image's weight, everywhere: the same as another lambda."""
     weight = snr(x)
     return image_mean(weight, x.mask).expand_as(weight)
 

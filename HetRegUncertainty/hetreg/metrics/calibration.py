@@ -87,6 +87,18 @@ def ence(residual: np.ndarray, variance: np.ndarray, bins: int = 20, mask: np.nd
     return float(np.mean(np.abs(curve.observed_sd - curve.predicted_sd) / curve.predicted_sd))
 
 
+def gaussian_divergence(true: np.ndarray, variance: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Mean of (true / variance - log(true / variance) - 1) / 2, nats per voxel: the Kullback-Leibler
+    divergence from the Gaussian of the true variance to that of this one; 0 is right.
+
+    It is what `gaussian_nll` is above that of the true variance in the mean over all noise, also over noise
+    that the variance was not estimated from.
+    """
+    t, v = _chosen(true, variance, mask)
+    ratio = t / v
+    return float(0.5 * np.mean(ratio - np.log(ratio) - 1)) if t.size and (t > 0).all() else NAN
+
+
 def spearman(a: np.ndarray, b: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Rank correlation, -1 to 1; NaN if one of them is constant or not finite."""
     first, second = (x.ravel() if mask is None else x[mask] for x in (a, b))

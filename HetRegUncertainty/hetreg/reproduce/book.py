@@ -89,7 +89,7 @@ class Book:
             pairs.append(("unaugmented", "oracle_weight"))
             made += [Claim(CONTROL, source, network, measure, a, b, float("nan"), family) for a, b in pairs]
             made += [
-                Claim(CONTROL, source, network, measure, form, name, float("nan"), f"{family}/{form}")
+                Claim(CONTROL, source, network, measure, form, name, float("nan"), family)
                 for form in FORMS
                 for name in ("mse", "nll", "beta_nll")
             ]

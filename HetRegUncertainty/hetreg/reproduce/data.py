@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,12 +113,10 @@ class Samples:
         if key != self._key:
             self._key, self._made = None, ([], GridConfig())  # not two sets at once in memory
             published = self._config.protocol == "published" and _real(self._config)
-            loaded = (
-                _load_published(job.config, progress) if published else load_run(job.config, None, progress)
-            )
+            loaded = (_load_published if published else _load_native)(job.config, progress)
             self._made = loaded.samples, loaded.grid
             _only_known(Path(job.config.split), loaded.samples)
-            _note_left_out(Path(job.config.split).parent, loaded.failed)
+            _note_left_out(Path(job.config.split).parent, loaded)
             self._key = key
         return self._made
 
@@ -131,21 +128,29 @@ def _only_known(path: Path, samples: list[PairSample]) -> None:
     _write(path, {name: [p for p in members if p in known] for name, members in parts.items()})
 
 
-def _note_left_out(folder: Path, failed: Sequence[Rejected]) -> None:
-    """Add the pairs whose voxels turned out unusable, and why, to left_out.json; those of the test are rows
-    with their error already."""
-    path = split_file(folder)
+def _note_left_out(folder: Path, loaded: Loaded) -> None:
+    """left_out.json: the pairs that no run could be given, and why, without those that are there by now.
+    Those of the test are rows with their error already."""
+    path, before = split_file(folder), left_out_pairs(folder)
     tested = read_split(path).get("test", []) if path.is_file() else []
-    found = {item.case: item.reason for item in failed if item.patient not in tested}
-    if found:
-        text = json.dumps(left_out_pairs(folder) | found, indent=1)
-        (folder / LEFT_OUT).write_text(text + "\n", encoding="utf-8")
+    there = {sample.case.split("_slice")[0] for sample in loaded.samples}
+    found = {item.case: item.reason for item in loaded.failed if item.patient not in tested}
+    found = {case: why for case, why in (before | found).items() if case not in there}
+    if found or before:
+        (folder / LEFT_OUT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def left_out_pairs(folder: Path) -> dict[str, str]:
     """{pair: why} of those that no run could train on or validate with."""
     path = folder / LEFT_OUT
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _load_native(config: TrainConfig, progress: Progress) -> Loaded:
+    """The pairs as any run reads them; a pair that a broken file costs counts as unusable too."""
+    loaded = load_run(config, None, progress)
+    rejected = [item for source in open_datasets(config) for item in source.scan().rejected if item.case]
+    return replace(loaded, failed=[*loaded.failed, *rejected])
 
 
 def _load_published(config: TrainConfig, progress: Progress) -> Loaded:

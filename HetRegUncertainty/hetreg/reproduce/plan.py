@@ -68,11 +68,13 @@ def _is_of_all(name: str, network: str) -> bool:
 
 def leader(variant: str, weight_mode: str) -> str:
     """The variant whose lambda a variant takes. Ablations and controls stay with ours; a form of the weight
-    other than ours, which has `weight_mode`, is another loss."""
+    other than ours, which has `weight_mode`, is another loss, and so is another gamma of the precision."""
     row = VARIANTS[variant]
     mode = dict(row.options).get("weight_mode", weight_mode)
     if mode != weight_mode:
         return f"{mode}_weight"
+    if mode == "precision" and "gamma" in dict(row.options):
+        return variant  # it changes the size of the data term
     return OURS if row.options or METHODS[row.method].weight in _CONTROLS else variant
 
 

@@ -101,7 +101,7 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
     generator = torch.Generator().manual_seed(config.seed * _BATCH + step)
     picked = _choose(samples, config, generator)
-    reach, ndim = config.crop // 8, picked[0].fixed.ndim
+    reach, ndim = config.crop // 8, picked[0].ndim
     offsets = torch.randint(-reach, reach + 1, (config.batch, ndim), generator=generator).tolist()
     names = ("fixed", "moving")
     images = (stack_arrays([getattr(s, n) for s in picked], config.crop, offsets) for n in names)
@@ -123,8 +123,11 @@ def _choose(
     samples: Sequence[PairSample], config: TrainConfig, generator: torch.Generator
 ) -> list[PairSample]:
     """The pairs of a batch: all alike, or the wanted share of real ones where there are both kinds."""
-    real, simulated = ([s for s in samples if s.simulated == kind] for kind in (False, True))
-    if not config.real_share or not real or not simulated:
+    real: list[PairSample] = []
+    simulated: list[PairSample] = []
+    if config.real_share:
+        real, simulated = ([s for s in samples if s.simulated == kind] for kind in (False, True))
+    if not real or not simulated:
         chosen = torch.randint(len(samples), (config.batch,), generator=generator).tolist()
         return [samples[i] for i in chosen]
     draws = torch.rand((config.batch, 2), generator=generator, dtype=torch.float64).tolist()

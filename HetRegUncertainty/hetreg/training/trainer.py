@@ -109,7 +109,7 @@ def _start(model: RegistrationModel, config: TrainConfig) -> RegistrationModel:
         if found.network != model.network:
             raise ValueError(
                 f"{Path(config.start).name} holds another network than this run's: one of the same "
-                f"architecture, dimension, size and method is accepted."
+                f"architecture, dimension, size and method, and the same --variance-residual, is accepted."
             )
         model.load_state_dict(found.state_dict())
     return model

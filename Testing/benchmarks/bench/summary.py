@@ -34,6 +34,7 @@ CALIBRATION = (
     Column("with the true variance", 1),
     Column("NLL excess (nats)", 3),
     Column("largest", 3),
+    Column("over all noise (nats)", 3),
     Column("Spearman", 2),
     Column("Spearman, noise of fixed", 2),
     Column("displacement in 68 % (%)", 1),
@@ -75,7 +76,8 @@ def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
 def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
     """The cells of CALIBRATION, means over the cases; None where the noise is not known or not predicted.
 
-    NLL excess: of the true noise under the predicted variance, over that under its own. Spearman: of the
+    NLL excess: of the true noise under the predicted variance, over that under its own; and the same in the
+    mean over all noise, not only that which the network saw. Spearman: of the
     predicted variance with that of the true residual, and with the noise of the fixed image alone.
     """
     rows = evaluation.rows
@@ -83,7 +85,13 @@ def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
     if np.isnan(excess).all():
         return None
     names = ("coverage95_truth", "coverage95_true_variance")
-    rest = ("spearman_truth", "spearman_noise", "displacement_coverage68", "displacement_coverage95")
+    rest = (
+        "divergence_truth",
+        "spearman_truth",
+        "spearman_noise",
+        "displacement_coverage68",
+        "displacement_coverage95",
+    )
     middle = (mean(excess), float(np.nanmax(excess)))
     return (tool, *(mean(column(rows, n)) for n in names), *middle, *(mean(column(rows, n)) for n in rest))
 
