@@ -80,6 +80,7 @@ def test_a_training_pair_with_unusable_voxels_is_a_line(acdc, tmp_path, protocol
     assert "- pair patient002" in text
     assert "No run trains on it." in text
     assert "patient002" not in (tmp_path / "out" / "split-seed0.json").read_text()
+    shutil.rmtree(acdc / "training" / "patient002")
     layouts.acdc_patient(acdc / "training", 2)  # mended: it is used again, and no longer named
     shutil.rmtree(tmp_path / "out" / "runs")
     files = reproduce(replace(SMALL, root=str(acdc), protocol=protocol), tmp_path / "out")
