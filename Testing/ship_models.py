@@ -79,7 +79,14 @@ DEEP = replace(
 )
 # Displacement alone, from what the phantom knows; then the real pairs; then the variance alone.
 MOTION = TrainConfig(
-    method="supervised", learning_rate=1e-3, clip=1.0, beta=0.0, warmup=10**6, validate_every=250, cache=True
+    method="supervised",
+    variance_residual=True,
+    learning_rate=1e-3,
+    clip=1.0,
+    beta=0.0,
+    warmup=10**6,
+    validate_every=250,
+    cache=True,
 )
 NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, phantoms=1000)
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
@@ -131,6 +138,7 @@ RECIPES = {
             ("noise", replace(SOLID_NOISE, steps=600)),
             ("noise-64", replace(SOLID_NOISE, steps=600, crop=64)),
         ),
+        "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
         anchor=0.1,
         rate=0.5,
     ),
