@@ -69,6 +69,22 @@ def test_the_split_is_kept_although_a_draw_would_now_be_another(tmp_path):
     assert parts_of(tmp_path) == swapped
 
 
+def test_a_split_file_may_have_moved_but_not_changed(tmp_path):
+    names = sorted({s.patient for s in train_samples()})
+    parts = {"training": names[1:], "validation": names[:1], "test": []}
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text(json.dumps(parts))
+    train(tiny_training(split=str(first)), tmp_path / "run", network=SMALL, samples=train_samples())
+    first.rename(second)
+    train(tiny_training(steps=7, split=str(second)), tmp_path / "run", network=SMALL, samples=train_samples())
+    parts["training"], parts["validation"] = names[:-1], names[-1:]
+    first.write_text(json.dumps(parts))
+    with pytest.raises(ValueError, match="started with split"):
+        train(
+            tiny_training(steps=8, split=str(first)), tmp_path / "run", network=SMALL, samples=train_samples()
+        )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("gamma", 1.5), ("smoothness", 5.0), ("batch", 1), ("phantoms", 12), ("augment", False)],

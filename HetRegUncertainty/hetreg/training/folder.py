@@ -16,6 +16,7 @@ from typing import Any
 from .. import __version__
 from ..config import TrainConfig
 from ..datasets.listing import Rejected
+from ..datasets.split import read_split
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
 
@@ -67,11 +68,19 @@ class RunFolder:
     def _same_run(self, before: TrainConfig) -> None:
         for name in (f.name for f in fields(TrainConfig)):
             old, new = getattr(before, name), getattr(self.config, name)
-            if old != new and name not in FREE:
-                raise ValueError(
-                    f"The run in {self.path.name} was started with {name} = {old!r}, not {new!r}: the same "
-                    "or an empty folder is accepted."
-                )
+            if name in FREE or old == new or (name == "split" and self._same_patients(new)):
+                continue
+            raise ValueError(
+                f"The run in {self.path.name} was started with {name} = {old!r}, not {new!r}: the same "
+                "or an empty folder is accepted."
+            )
+
+    def _same_patients(self, file: str) -> bool:
+        """True if a split file, of another name than before, has each patient in the same part."""
+        if not file or not self.split.exists():
+            return False
+        named, own = read_split(Path(file)), json.loads(self.split.read_text(encoding="utf-8"))
+        return all(set(members) <= set(named.get(part, [])) for part, members in own.items())
 
     def write(self, name: str, text: str) -> None:
         """Write a text file whole or not at all. Raises OSError in one sentence."""
