@@ -16,10 +16,8 @@ from .ondemand import Kept, OnDemand
 from .phantom import KINDS, PhantomPair, make_pair
 
 _BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
-_SHARE, _UNKNOWN_GB = (
-    0.5,
-    8.0,
-)  # part of the memory that phantoms may take; memory where the system does not tell
+_SHARE = 0.5  # of the memory, for phantoms
+_UNKNOWN_GB = 8.0  # taken as the memory where the system does not tell
 
 
 def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:

@@ -60,8 +60,8 @@ def paired_tests(book: Book, source: str, comparisons: Sequence[Comparison]) -> 
 
 
 def controls(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
-    """Does the weight help by its places, or as a constant would? Ours against its
-    controls, and our forms of the weight against the baselines."""
+    """Does the weight help by its places, or as a constant would? Ours against its controls, and
+    our forms of the weight against the baselines."""
     found = [c for c in comparisons if c.claim.table == CONTROL and c.claim.source == source]
     rows = [(*_pair(c), *_tests(c)) for c in found]
     columns = (Column("Network"), Column("Pair"), Column("Measure"), *_TESTS)
