@@ -35,7 +35,7 @@ def test_panelValuesReachTheCore(panel):
     panel.ui.dimensionComboBox.setCurrentIndex(1)
     panel.ui.deviceComboBox.setCurrentIndex(1)
     panel.ui.weightModeComboBox.setCurrentIndex(1)
-    expected = RegisterConfig(dimension="2d", device="cpu", refine=7, weight_mode="paper", gamma=0.25)
+    expected = RegisterConfig(dimension="2d", device="cpu", refine=7, weight_mode="precision", gamma=0.25)
     assert registerConfig(p) == expected
 
 

@@ -13,7 +13,10 @@ class Parser(argparse.ArgumentParser):
     """Wrong flags are bad input as any other: one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        raise ValueError(f"{message.rstrip('.')}.")
+        found, choose, accepted = message.rstrip(".").partition("(choose from ")
+        raise ValueError(
+            f"{found}{choose}{accepted.replace(chr(39), '')}."
+        )  # names are quoted up to Python 3.11
 
 
 def add_flags(parser: argparse.ArgumentParser, config: type, *, skip: Sequence[str] = ()) -> None:
