@@ -207,6 +207,7 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
         )
     scores = ", ".join(f"{k} {v:g}" for k, v in card["scores"].items())
     lines += [
+        f"- Refinement: steps of {recipe.rate:g} voxels, weight {recipe.anchor:g} of the network's answer.",
         f"- Command: `{card['command']}`, at commit {commit} (later code may split or draw otherwise).",
         f"- Real patients not trained on: {held_out(runs[-1])}.",
         f"- Scores on the last stage's validation split: {scores}.",

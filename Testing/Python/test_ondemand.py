@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
 
 import numpy as np
 import pytest
@@ -74,12 +74,13 @@ def test_solid_phantoms_know_their_dimension_and_a_cache_is_done_without(monkeyp
     assert not list(tmp_path.iterdir())
 
 
-def test_several_threads_may_ask():
-    kept = Kept(lambda n: n, 4)
-    with ThreadPoolExecutor(4) as pool:
-        asked = [n % 9 for n in range(900)]
-        assert list(pool.map(kept.get, asked)) == asked
-    assert len(kept) == 4
+def test_making_one_pair_does_not_hold_up_the_others():
+    kept = Kept(lambda n: n or kept.get(1), 4)  # 0 is made while 1 is asked for
+    asking = threading.Thread(target=kept.get, args=(0,), daemon=True)
+    asking.start()
+    asking.join(timeout=10)
+    assert not asking.is_alive()
+    assert kept.get(0) == 1
 
 
 def test_a_run_on_phantoms_made_meanwhile_equals_one_on_phantoms_made_before(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from builders import pair_2d, pair_3d, tiny_model
 from hetreg import refine
 from hetreg.config import GridConfig
 from hetreg.losses.smoothness import mean_squared_gradient
-from hetreg.losses.snr_weighted import data_weight
+from hetreg.losses.snr_weighted import REFERENCE_SD, data_weight
 from hetreg.model import Motion, RegistrationModel
 from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
@@ -61,16 +61,16 @@ def test_longer_steps_go_further():
     assert steps[1] > 3 * steps[0]
 
 
-@pytest.mark.parametrize("mode", ["robust", "precision"])
-def test_data_and_prior_are_alike(mode):
-    """Where the residual is as large as the predicted noise, the data term is what scales the prior."""
+def test_the_prior_is_scaled_by_the_size_of_the_data_term():
+    """With gamma 1 the precision makes that the square of the reference at every voxel, whatever the noise."""
     model, (moving, fixed) = tiny_model(), tensors()
     with torch.no_grad():
         motion = model.move(moving, fixed)
         variance = model.log_variance(motion.moved, fixed).exp()
-    weight, size = _weight(model, motion, fixed, RefineOptions(1, mode), None)
-    expected = (weight * variance if mode == "precision" else variance).mean()
-    torch.testing.assert_close(size.squeeze(), expected)
+    _, size = _weight(model, motion, fixed, RefineOptions(1, "precision", gamma=1.0), None)
+    assert size.item() == pytest.approx(REFERENCE_SD**2)
+    _, size = _weight(model, motion, fixed, RefineOptions(1, "robust"), None)
+    assert size.item() == pytest.approx(variance.mean().item())
 
 
 def test_the_known_shift_is_found():

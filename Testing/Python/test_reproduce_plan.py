@@ -112,6 +112,8 @@ def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the
     assert runs["precision_residual", 1].config.variance_residual
     assert leader("robust_weight", "paper") == "robust_weight"
     assert leader("robust_weight", "robust") == "ours"
+    assert leader("gamma_1", "precision") == "gamma_1"  # another size of the data term
+    assert leader("gamma_1", "paper") == "ours"
     assert "paper_weight" not in {v for v, _ in runs}
     assert not sweep_jobs(ReproduceConfig(), FOLDER)
 

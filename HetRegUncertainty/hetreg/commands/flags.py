@@ -14,9 +14,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         found, choose, accepted = message.rstrip(".").partition("(choose from ")
-        raise ValueError(
-            f"{found}{choose}{accepted.replace(chr(39), '')}."
-        )  # names are quoted up to Python 3.11
+        names = accepted.replace("'", "")  # quoted up to Python 3.11
+        raise ValueError(f"{found}{choose}{names}.")
 
 
 def add_flags(parser: argparse.ArgumentParser, config: type, *, skip: Sequence[str] = ()) -> None:

@@ -28,7 +28,8 @@ def cached_samples(
 ) -> list[PairSample]:
     """The data set's samples from the cache in `folder`; read, and put there, if it has not got them.
 
-    A cache that cannot be written is reported and done without.
+    A cache that cannot be written is reported and done without; phantoms that do not fit into the memory are
+    not kept.
     """
     progress = progress or Progress()
     if isinstance(dataset, PhantomDataset) and not dataset.fits:

@@ -19,9 +19,6 @@ class Kept:
         self._samples: OrderedDict[int, PairSample] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._samples)
-
     def get(self, n: int) -> PairSample:
         """The sample, from before or made now."""
         with self._lock:
@@ -39,6 +36,8 @@ class Kept:
 class OnDemand(PairSample):
     """A phantom whose arrays are made when one of them is first asked for; its name is known before."""
 
+    _ndim: int
+
     def __init__(self, kept: Kept, n: int, name: str, ndim: int) -> None:
         known = {"patient": name, "case": name, "split": "", "simulated": True}
         for field, value in (known | {"_kept": kept, "_n": n, "_ndim": ndim}).items():
@@ -47,7 +46,7 @@ class OnDemand(PairSample):
     @property
     def ndim(self) -> int:
         """2 or 3, without making the pair."""
-        return int(getattr(self, "_ndim"))  # noqa: B009
+        return self._ndim
 
 
 def _made(name: str) -> property:

@@ -102,12 +102,13 @@ class PhantomDataset:
             return to_sample(make_pair(*drawn[n], size=self.size, with_truth=self.truth), grid)
 
         made: list[PairSample] = []
-        if not self.fits:
-            kept = Kept(make, self._kept())
+        room = self._kept()
+        if room < self.count:
+            kept = Kept(make, room)
             made = [OnDemand(kept, n, f"{k}-{seed}", _ndim(k)) for n, (k, seed) in enumerate(drawn)]
             if progress:
-                room = f"{self._kept()} of {self.count} phantoms fit into the memory"
-                progress.report(1.0, f"{room}: the others are made while they are used")
+                text = f"{room} of {self.count} phantoms fit into the memory: the others are made when used"
+                progress.report(1.0, text)
         for n in range(len(made), self.count):
             made.append(make(n))
             if progress and n % 20 == 0:

@@ -113,7 +113,8 @@ class Samples:
         if key != self._key:
             self._key, self._made = None, ([], GridConfig())  # not two sets at once in memory
             published = self._config.protocol == "published" and _real(self._config)
-            loaded = (_load_published if published else _load_native)(job.config, progress)
+            load = _load_published if published else load_run
+            loaded = load(job.config, None, progress)
             self._made = loaded.samples, loaded.grid
             _only_known(Path(job.config.split), loaded.samples)
             _note_left_out(Path(job.config.split).parent, loaded)
@@ -134,7 +135,8 @@ def _note_left_out(folder: Path, loaded: Loaded) -> None:
     path, before = split_file(folder), left_out_pairs(folder)
     tested = read_split(path).get("test", []) if path.is_file() else []
     there = {sample.case.split("_slice")[0] for sample in loaded.samples}
-    found = {item.case: item.reason for item in loaded.failed if item.patient not in tested}
+    lost = [item for item in (*loaded.failed, *loaded.rejected) if item.case and item.patient not in tested]
+    found = {item.case: item.reason for item in lost}
     found = {case: why for case, why in (before | found).items() if case not in there}
     if found or before:
         (folder / LEFT_OUT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -146,19 +148,12 @@ def left_out_pairs(folder: Path) -> dict[str, str]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _load_native(config: TrainConfig, progress: Progress) -> Loaded:
-    """The pairs as any run reads them; a pair that a broken file costs counts as unusable too."""
-    loaded = load_run(config, None, progress)
-    rejected = [item for source in open_datasets(config) for item in source.scan().rejected if item.case]
-    return replace(loaded, failed=[*loaded.failed, *rejected])
-
-
-def _load_published(config: TrainConfig, progress: Progress) -> Loaded:
+def _load_published(config: TrainConfig, grid: GridConfig | None, progress: Progress) -> Loaded:
     """The pairs as the paper prepares them (`evaluation.published`); phantoms as they are.
 
     The images are in [0, 1] already: the grid takes them as they are. Raises ValueError.
     """
-    grid = GridConfig(low_percentile=0.0, high_percentile=100.0)
+    grid = grid or GridConfig(low_percentile=0.0, high_percentile=100.0)
     names = config.dataset.split("+")
     dataset = "+".join(name for name in names if name != "phantom")
     settings = EvaluateConfig(dataset=dataset, root=config.root, split="all", protocol="published")

@@ -50,12 +50,14 @@ _SOURCES = {"phantom": _phantom}
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """The pairs of a run. failed: those whose voxels are unusable, and why; lost: the same as listed."""
+    """The pairs of a run. failed: those whose voxels are unusable, and why; lost: the same as listed.
+    rejected: the files that the listing refused."""
 
     samples: list[PairSample]
     grid: GridConfig
     failed: Sequence[Rejected] = ()
     lost: Sequence[PairFiles] = ()
+    rejected: Sequence[Rejected] = ()
 
 
 def load_run(
@@ -78,12 +80,14 @@ def load_run(
             samples += source.samples(grid, part)
     failed: list[Rejected] = []
     lost: list[PairFiles] = []
+    rejected: list[Rejected] = []
     for source in sources:
-        found = getattr(source, "failed", [])
+        found, listing = getattr(source, "failed", []), source.scan()
         cases = {item.case for item in found}
         failed += found
-        lost += [pair for pair in source.scan().pairs if pair.case in cases]
-    return Loaded(samples, grid, failed, lost)
+        lost += [pair for pair in listing.pairs if pair.case in cases]
+        rejected += listing.rejected
+    return Loaded(samples, grid, failed, lost, rejected)
 
 
 def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
