@@ -62,7 +62,7 @@ def test_longer_steps_go_further():
 
 
 def test_the_prior_is_scaled_by_the_size_of_the_data_term():
-    """With gamma 1 the precision makes that the square of the reference at every voxel, whatever the noise."""
+    """With gamma 1 the precision makes that the square of the reference everywhere, whatever the noise."""
     model, (moving, fixed) = tiny_model(), tensors()
     with torch.no_grad():
         motion = model.move(moving, fixed)
