@@ -65,6 +65,31 @@ def test_two_processes_give_the_losses_of_one(tmp_path, method):
     assert events.count("done") == 1
 
 
+_LEAVE = """
+import sys
+from pathlib import Path
+import torch
+from hetreg.training.distributed import join
+ranks = join("cpu")
+torch.optim.Adam([torch.nn.Parameter(torch.ones(1))])
+assert ranks.first_says(True) == ranks.mean({"a": 1.0})["a"] == 1
+ranks.close()
+names = [task.read_text().strip() for task in Path("/proc/self/task").glob("*/comm")]
+sys.exit(" ".join(n for n in names if "gloo" in n) or None)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed on Linux only")
+def test_a_process_that_leaves_its_group_keeps_none_of_its_threads(tmp_path):
+    script = tmp_path / "leave.py"  # a thread of the group that outlives the interpreter aborts the process
+    script.write_text(_LEAVE)
+    environment = os.environ | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert found.returncode == 0, found.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["ours", "sigma_z"])
 def test_a_run_killed_in_an_epoch_goes_on_bit_for_bit(tmp_path, method):

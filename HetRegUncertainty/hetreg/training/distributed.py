@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from dataclasses import dataclass
 
@@ -68,5 +69,6 @@ def join(device: str) -> Ranks:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(chosen)
+    importlib.import_module("torch._dynamo")  # after the group it would keep it, and its threads, to the end
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return Ranks(chosen, dist.get_rank(), world)
