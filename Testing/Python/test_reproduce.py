@@ -17,10 +17,10 @@ from hetreg import cli
 from hetreg.commands.flags import config_from
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
-from hetreg.reproduce import documents, run, runs, scoring
+from hetreg.reproduce import documents, runs, scoring
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.plan import jobs
-from hetreg.reproduce.run import best_score, estimate, reproduce
+from hetreg.reproduce.run import estimate, reproduce
 
 TINY = ReproduceConfig(
     methods=("undeformed", "mse", "ours"),
@@ -210,30 +210,6 @@ def only_cavity(folder: Path) -> None:
     for path in folder.glob("*_seg.nii.gz"):
         label = read_image(path)
         write_image(label.like(np.where(label.array == 3, 3, 0).astype(np.uint8), "seg"), path)
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_the_sweep_takes_the_lambda_of_the_best_validation_score(tmp_path, monkeypatch):
-    monkeypatch.setattr(run, "best_score", lambda path: 0.9 if "lambda0.1-" in path.name else 0.8)
-    config = replace(TINY, methods=("mse",), sweep_lambda=True, lambdas=(0.1, 0.5), budget=1, seeds=2)
-    files = reproduce(config, tmp_path)
-    assert {p.name for p in (tmp_path / "runs").iterdir()} == {
-        "voxelmorph-mse-lambda0.1-seed0",
-        "voxelmorph-mse-lambda0.5-seed0",
-        "voxelmorph-mse-lambda0.1-seed1",
-    }
-    (row,) = [line for line in files["lambda.md"].read_text().splitlines() if line.startswith("| Voxel")]
-    assert row == "| VoxelMorph | MSE | 0.9000 | 0.8000 | 0.1 |"
-
-
-def test_the_validation_score_is_the_best_dice_that_does_not_fold(tmp_path):
-    rows = [{"dice": 0.7, "folding": 0.0}, {"dice": 0.8, "folding": 0.1}, {"dice": 0.9, "folding": 5.0}]
-    (tmp_path / "log.jsonl").write_text("\n".join(json.dumps({"event": "validation", **r}) for r in rows))
-    assert best_score(tmp_path) == 0.8
-    (tmp_path / "log.jsonl").write_text(json.dumps({"event": "validation", "loss": 0.1, "dice": None}))
-    with pytest.raises(ValueError, match="labels") as error:
-        best_score(tmp_path)
-    assert_sentence(error.value, "sweep")
 
 
 def test_a_dry_run_lists_every_run_with_a_measured_time(tmp_path):

@@ -10,7 +10,18 @@ import pytest
 from builders import assert_sentence
 from hetreg.registry import METHODS, WEIGHT_MODES
 from hetreg.reproduce.config import ReproduceConfig
-from hetreg.reproduce.plan import Job, chosen, job, jobs, leader, left_out, sweep_jobs, swept, train_config
+from hetreg.reproduce.plan import (
+    Job,
+    chosen,
+    further,
+    job,
+    jobs,
+    leader,
+    left_out,
+    sweep_jobs,
+    swept,
+    train_config,
+)
 from hetreg.reproduce.variants import VARIANTS
 
 FOLDER = Path("out")
@@ -116,6 +127,24 @@ def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the
     assert leader("gamma_1", "paper") == "ours"
     assert "paper_weight" not in {v for v, _ in runs}
     assert not sweep_jobs(ReproduceConfig(), FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("scores", "value"),
+    [
+        ({0.01: 0.9, 0.1: 0.8}, 0.003),
+        ({0.003: 0.9, 0.1: 0.8}, 0.001),
+        ({0.05: 0.9, 0.1: 0.8}, 0.03),
+        ({0.01: 0.8, 0.1: 0.9}, 0.3),
+        ({0.1: 0.8, 3.0: 0.9}, 10.0),
+        ({0.01: 0.8, 0.1: 0.9, 1.0: 0.85}, None),  # between
+        ({0.01: 0.9, 0.1: 0.9}, None),  # level
+        ({0.0: 0.9, 0.1: 0.8}, None),  # nothing lies below
+        ({0.01: 0.9}, None),
+    ],
+)
+def test_the_sweep_goes_on_beyond_an_edge(scores, value):
+    assert further(scores) == value
 
 
 def test_lambda_is_in_the_name_where_the_method_has_one():

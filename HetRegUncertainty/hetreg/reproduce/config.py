@@ -35,7 +35,10 @@ class ReproduceConfig(Config):
     decay: str = option("cosine", "fall of the learning rate", DECAYS)
     smoothness: float = option(0.01, "lambda, coefficient of the smoothness term, where it is not swept")
     sweep_lambda: bool = option(False, "choose lambda for each method by the Dice of validation pairs")
-    lambdas: tuple[float, ...] = option((0.001, 0.003, 0.01, 0.03, 0.1), "values of lambda that are tried")
+    lambdas: tuple[float, ...] = option(
+        (0.001, 0.003, 0.01, 0.03, 0.1),
+        "values of lambda that are tried, and some beyond the best at an edge",
+    )
     weight_mode: str = option("paper", "form of the signal-to-noise weight of ours", WEIGHT_MODES)
     augment: bool = option(True, "flips, small affine, intensity changes")
     phantoms: int = option(400, "phantom pairs made for each seed's runs")

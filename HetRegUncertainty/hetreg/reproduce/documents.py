@@ -17,7 +17,7 @@ from .comparisons import Comparison
 from .config import ReproduceConfig
 from .data import left_out_pairs
 from .gallery import draw_all
-from .plan import Job, Lambdas, duration, left_out, sweep_jobs
+from .plan import Job, Lambdas, duration, left_out, sweep_job
 from .runs import done
 from .scoring import Scorer
 from .sheets import lambda_table, tables
@@ -41,7 +41,7 @@ def write_all(
             files[f"{name}.{ending}"] = path
     drawn, notes = draw_all(book, scorer, planned)
     notes += [f"pair {case}: {why} No run trains on it." for case, why in left_out_pairs(folder).items()]
-    text = readme(book, compared, made, drawn, notes, _cost(book, folder, planned) + _measured(scorer))
+    text = readme(book, compared, made, drawn, notes, _cost(book, folder, planned, tried) + _measured(scorer))
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     return {**files, **{p.name: p for p in drawn}, "README": path}
@@ -53,9 +53,10 @@ def _measured(scorer: Scorer) -> str:
     return f" Some measurements were made by code {', '.join(others)}." if others else ""
 
 
-def _cost(book: Book, folder: Path, planned: Sequence[Job]) -> str:
+def _cost(book: Book, folder: Path, planned: Sequence[Job], tried: Tried) -> str:
     """Of all runs, those that only served to choose lambda too."""
-    every = {job.name: job for job in [*sweep_jobs(book.config, folder), *planned]}
+    swept = [sweep_job(book.config, folder, key, value) for key, values in tried.items() for value in values]
+    every = {job.name: job for job in [*swept, *planned]}
     finished = [found for job in every.values() if (found := done(folder, job))]
     seconds = sum(found["seconds"] for found in finished)
     return f"{len(finished)} finished runs, {duration(seconds)} of training."

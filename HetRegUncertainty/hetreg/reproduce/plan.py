@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,7 +132,30 @@ def job(
 
 def sweep_jobs(config: ReproduceConfig, folder: Path) -> list[Job]:
     """The runs that lambda is chosen by, with seed 0."""
-    return [job(config, folder, n, v, 0, value) for n, v in swept(config) for value in config.lambdas]
+    return [sweep_job(config, folder, key, value) for key in swept(config) for value in config.lambdas]
+
+
+def sweep_job(config: ReproduceConfig, folder: Path, key: tuple[str, str], smoothness: float) -> Job:
+    """One of them; key: network and variant."""
+    return job(config, folder, *key, 0, smoothness)
+
+
+def further(scores: Mapping[float, float]) -> float | None:
+    """The lambda that a sweep tries next, given the score of each one so far: the next of 0.1, 0.3, 1, 3 ..
+    where the best lies at the edge and is better than its neighbour. None where it lies between."""
+    values = sorted(scores)
+    for edge, neighbour, step in ((values[:1], values[1:2], -1), (values[-1:], values[-2:-1], 1)):
+        if neighbour and edge[0] > 0 and scores[edge[0]] > max(scores[v] for v in values if v != edge[0]):
+            return _ladder(edge[0], step)
+    return None
+
+
+def _ladder(value: float, step: int) -> float:
+    """The nearest number above (step 1) or below (step -1) that is 1 or 3 times a power of ten."""
+    power = math.floor(math.log10(value))
+    series = [float(f"{digit}e{p}") for p in range(power - 1, power + 2) for digit in (1, 3)]
+    far = [v for v in series if (v - value) * step > 0.01 * value]
+    return min(far) if step > 0 else max(far)
 
 
 def jobs(config: ReproduceConfig, folder: Path, lambdas: Lambdas | None = None) -> list[Job]:

@@ -15,11 +15,12 @@ from .book import Book
 from .config import SETTINGS, ReproduceConfig
 from .data import Samples, write_splits
 from .documents import write_all
-from .plan import Job, duration, jobs, left_out, sweep_jobs
+from .plan import Job, duration, further, jobs, left_out, sweep_job, sweep_jobs
 from .scores import Score
 from .scoring import Scorer
 
 Emit = Callable[..., None]
+FURTHER = 3  # values of lambda beyond those given
 
 
 def _silent(kind: str, **fields: Any) -> None:
@@ -78,17 +79,33 @@ class Work:
 
         return Progress(report, progress.cancelled)
 
+    def try_one(self, waiting: Sequence[Job], start: float, stop: float) -> None:
+        """Train the first of the waiting runs and note its validation score. Raises ValueError."""
+        self.train(waiting, start, stop)
+        tried = waiting[0]
+        if tried.name not in self.failed and tried.config is not None:
+            value = best_score(runs.run_folder(self.folder, tried))
+            self.tried.setdefault((tried.network, tried.variant), {})[tried.config.smoothness] = value
+
     def sweep(self, part: float) -> dict[tuple[str, str], float]:
-        """Train with every lambda and take, for each method, the one with the best validation score.
+        """Train with every lambda and take, for each method, the one with the best validation score. Where
+        that is the smallest or the largest, up to FURTHER more are tried beyond it.
 
         Raises ValueError if the validation pairs have no labels: losses of different lambda do not compare.
         """
         waiting = sweep_jobs(self.config, self.folder)
-        for n, job in enumerate(waiting):
-            self.train(waiting[n:], part * n / len(waiting), part * (n + 1) / len(waiting))
-            if job.name not in self.failed and job.config is not None:
-                value = best_score(runs.run_folder(self.folder, job))
-                self.tried.setdefault((job.network, job.variant), {})[job.config.smoothness] = value
+        for n in range(len(waiting)):
+            self.try_one(waiting[n:], part * n / len(waiting), part * (n + 1) / len(waiting))
+        for key, scores in self.tried.items():
+            for _ in range(FURTHER):
+                value = further(scores)
+                if value is None:
+                    break
+                more = sweep_job(self.config, self.folder, key, value)
+                runs.check_folder(self.folder, [more])
+                self.try_one([more], part, part)
+                if more.name in self.failed:
+                    break
         return {key: max(values, key=values.__getitem__) for key, values in self.tried.items()}
 
 

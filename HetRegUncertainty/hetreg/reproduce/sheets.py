@@ -154,7 +154,7 @@ def lambda_table(scores: Mapping[tuple[str, str], Mapping[float, float]], best: 
         (*names_of(*key), *(tried.get(v) for v in values), f"{best[key]:g}" if key in best else None)
         for key, tried in scores.items()
     ]
-    edge = [VARIANTS[v].label for (n, v), taken in best.items() if taken in (values[0], values[-1])]
+    edge = [VARIANTS[k[1]].label for k, t in best.items() if t in (min(scores[k]), max(scores[k]))]
     notes = (f"At the edge of what was tried, so perhaps not the best: {', '.join(edge)}.",) if edge else ()
     caption = "Lambda by the Dice of validation pairs, seed 0 (lowered by 10 where it folds)"
     return Table(columns, tuple(rows), caption, notes)

@@ -1,0 +1,72 @@
+"""How a reproduction chooses lambda: by validation pairs, and beyond the edge of what was given."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from builders import assert_sentence
+from hetreg.reproduce import documents, run, runs
+from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.run import best_score, reproduce
+
+SWEEP = ReproduceConfig(
+    methods=("mse",),
+    sweep_lambda=True,
+    lambdas=(0.1, 0.5),
+    seeds=1,
+    budget=1,
+    size="tiny",
+    batch=2,
+    phantoms=4,
+    test_phantoms=2,
+    device="cpu",
+)
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch) -> None:
+    """Without the figures, which take longer than such small runs."""
+    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
+
+
+def test_the_sweep_takes_the_lambda_of_the_best_validation_score(tmp_path, monkeypatch):
+    scores = {"0.5": 0.8, "0.1": 0.85, "0.03": 0.9, "0.01": 0.7}  # the best lies beyond those given
+    monkeypatch.setattr(run, "best_score", lambda path: scores[path.name.split("lambda")[1].split("-")[0]])
+    files = reproduce(replace(SWEEP, seeds=2), tmp_path)
+    assert {p.name for p in (tmp_path / "runs").iterdir()} == {
+        *(f"voxelmorph-mse-lambda{value}-seed0" for value in scores),
+        "voxelmorph-mse-lambda0.03-seed1",
+    }
+    (row,) = [line for line in files["lambda.md"].read_text().splitlines() if line.startswith("| Voxel")]
+    assert row == "| VoxelMorph | MSE | 0.7000 | 0.9000 | 0.8500 | 0.8000 | 0.03 |"
+    assert " 5 finished runs" in files["README"].read_text()
+
+
+def test_the_sweep_ends_where_a_run_beyond_the_edge_fails_or_after_three(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "best_score", lambda path: 1 - float(path.name.split("lambda")[1].split("-")[0]))
+    reproduce(SWEEP, tmp_path / "three")
+    assert {p.name for p in (tmp_path / "three" / "runs").iterdir()} == {
+        f"voxelmorph-mse-lambda{value}-seed0" for value in (0.003, 0.01, 0.03, 0.1, 0.5)
+    }
+    train_job = runs.train_job
+    monkeypatch.setattr(
+        runs,
+        "train_job",
+        lambda job, *rest: "It broke." if "lambda0.03" in job.name else train_job(job, *rest),
+    )
+    files = reproduce(SWEEP, tmp_path / "broken")
+    (row,) = [line for line in files["lambda.md"].read_text().splitlines() if line.startswith("| Voxel")]
+    assert row == "| VoxelMorph | MSE | 0.9000 | 0.5000 | 0.1 |"
+
+
+def test_the_validation_score_is_the_best_dice_that_does_not_fold(tmp_path):
+    rows = [{"dice": 0.7, "folding": 0.0}, {"dice": 0.8, "folding": 0.1}, {"dice": 0.9, "folding": 5.0}]
+    (tmp_path / "log.jsonl").write_text("\n".join(json.dumps({"event": "validation", **r}) for r in rows))
+    assert best_score(tmp_path) == 0.8
+    (tmp_path / "log.jsonl").write_text(json.dumps({"event": "validation", "loss": 0.1, "dice": None}))
+    with pytest.raises(ValueError, match="labels") as error:
+        best_score(tmp_path)
+    assert_sentence(error.value, "sweep")
