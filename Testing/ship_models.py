@@ -28,7 +28,7 @@ from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.model import RegistrationModel
 from hetreg.progress import Progress
-from hetreg.refine import ANCHOR, LEARNING_RATE
+from hetreg.refine import ANCHOR, KERNEL_SIGMA_VOX, LEARNING_RATE
 from hetreg.registry import PHANTOMS
 from hetreg.training.accelerate import keep_memory
 from hetreg.training.loop import train
@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @dataclass(frozen=True)
 class Recipe:
     """How one shipped model is made, and what its card says. stages: (name, configuration), in order. anchor,
-    rate: of the refinement, weight of the network's answer and size of the steps."""
+    rate, kernels_vox: of the refinement, weight of the network's answer, size and smoothing of the steps."""
 
     label: str
     description: str
@@ -50,6 +50,7 @@ class Recipe:
     note: str = ""
     anchor: float = ANCHOR
     rate: float = LEARNING_RATE
+    kernels_vox: tuple[float, ...] = (KERNEL_SIGMA_VOX,)
 
 
 FOLDS, VALIDATION = 3, 4
@@ -170,7 +171,8 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "scores": {k: round(v, 5) for k, v in model.card["scores"].items()},
     }
     stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
-    model.card = {**card, "commit": commit, "stages": stages, "anchor": recipe.anchor, "rate": recipe.rate}
+    refinement = {n: getattr(recipe, n) for n in ("anchor", "rate", "kernels_vox")}
+    model.card = {**card, "commit": commit, "stages": stages, **refinement}
     if recipe.network.spread == "displacement":
         calibrate(model, recipe.stages[0][1].kind.split("+"))
     zoo.WEIGHTS.mkdir(exist_ok=True)
@@ -206,8 +208,10 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
             f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}."
         )
     scores = ", ".join(f"{k} {v:g}" for k, v in card["scores"].items())
+    kernels = ", ".join(f"{v:g}" for v in recipe.kernels_vox)
     lines += [
-        f"- Refinement: steps of {recipe.rate:g} voxels, weight {recipe.anchor:g} of the network's answer.",
+        f"- Refinement: steps of {recipe.rate:g} voxels, smoothed by Gaussians of {kernels} voxels, weight "
+        f"{recipe.anchor:g} of the network's answer.",
         f"- Command: `{card['command']}`, at commit {commit} (later code may split or draw otherwise).",
         f"- Real patients not trained on: {held_out(runs[-1])}.",
         f"- Scores on the last stage's validation split: {scores}.",

@@ -28,7 +28,8 @@ REWEIGHT_EVERY = 10
 class RefineOptions:
     """iterations of Adam, with steps of `rate` voxels; weight_mode and gamma of the data term's weight;
     smoothness: lambda; anchor: weight of the network's own displacement and its variance as a prior, where
-    the network gives that variance."""
+    the network gives that variance. kernels_vox: SD of the Gaussians that smooth the update, from coarse to
+    fine, each for an equal share of the iterations."""
 
     iterations: int
     weight_mode: str = "robust"
@@ -36,6 +37,12 @@ class RefineOptions:
     smoothness: float = SMOOTHNESS
     anchor: float = ANCHOR
     rate: float = LEARNING_RATE
+    kernels_vox: tuple[float, ...] = (KERNEL_SIGMA_VOX,)
+
+    def shares(self) -> list[int]:
+        """Iterations with each of the kernels; what does not divide goes to the finest."""
+        share = self.iterations // len(self.kernels_vox)
+        return [share] * (len(self.kernels_vox) - 1) + [self.iterations - share * (len(self.kernels_vox) - 1)]
 
 
 def gaussian_smooth(field: Tensor, sigma_vox: float) -> Tensor:
@@ -95,34 +102,62 @@ def optimise(
     few iterations, from the images as they are moved by then. Where the network gives the variance of its own
     displacement, that displacement and variance are the prior of the refined one.
     """
-    progress = progress or Progress()
-    velocity = start.velocity.detach().clone()
-    update = torch.zeros_like(velocity, requires_grad=True)
-    small = None if window is None else resize(window, velocity.shape[2:])
-    descend, loss, weight = AdamStep(velocity, options.rate), SNRWeightedMSE(), None
     log_variance = model.disp_log_variance(start)
     trust = None if log_variance is None else options.anchor * (-log_variance).exp()
-    noise = torch.zeros(())
+    descent = _Descent(model, moving, fixed, start.disp, trust, options, window, mask, progress or Progress())
+    velocity = start.velocity.detach()
+    for sigma_vox, iterations in zip(options.kernels_vox, options.shares(), strict=True):
+        velocity = descent.follow(velocity, sigma_vox, iterations)
+    with torch.no_grad():
+        motion = model.move(moving, fixed, velocity=velocity)
+    return Motion(motion.moved.detach(), motion.disp.detach(), velocity)
 
-    def current() -> Motion:
-        step = gaussian_smooth(update, KERNEL_SIGMA_VOX)
-        return model.move(moving, fixed, velocity=velocity + (step if small is None else step * small))
 
-    with torch.enable_grad():
-        for n in range(options.iterations):
-            progress.step(n / options.iterations, f"Refining: iteration {n + 1} of {options.iterations}")
-            motion = current()
-            if weight is None or n % REWEIGHT_EVERY == 0:
-                weight, noise = _weight(model, motion, fixed, options, mask)
-            data = loss(LossInputs(fixed, motion.moved, motion.disp, weight=weight))
-            total = data + options.smoothness * mean_squared_gradient(motion.disp)
-            if trust is not None:
-                total = total + (noise * trust * (motion.disp - start.disp).square()).mean()
-            (gradient,) = torch.autograd.grad(total * fixed.shape[0], update)
-            with torch.no_grad():
-                update -= descend(gradient, _decay(n / options.iterations))
-    motion = current()
-    return Motion(motion.moved.detach(), motion.disp.detach(), motion.velocity.detach())
+@dataclass
+class _Descent:
+    """The optimisation of a batch of pairs. prior, trust: displacement and weight of the prior. done:
+    iterations so far."""
+
+    model: RegistrationModel
+    moving: Tensor
+    fixed: Tensor
+    prior: Tensor
+    trust: Tensor | None
+    options: RefineOptions
+    window: Tensor | None
+    mask: Tensor | None
+    progress: Progress
+    done: int = 0
+
+    def follow(self, velocity: Tensor, sigma_vox: float, iterations: int) -> Tensor:
+        """The velocity after so many iterations on an update that is smoothed by sigma_vox."""
+        update = torch.zeros_like(velocity, requires_grad=True)
+        small = 1.0 if self.window is None else resize(self.window, velocity.shape[2:])
+        descend, weight, noise = AdamStep(velocity, self.options.rate), None, torch.zeros(())
+        with torch.enable_grad():
+            for n in range(iterations):
+                self._tell()
+                updated = velocity + small * gaussian_smooth(update, sigma_vox)
+                motion = self.model.move(self.moving, self.fixed, velocity=updated)
+                if weight is None or n % REWEIGHT_EVERY == 0:
+                    weight, noise = _weight(self.model, motion, self.fixed, self.options, self.mask)
+                total = self._loss(motion, weight, noise) * self.fixed.shape[0]
+                (gradient,) = torch.autograd.grad(total, update)
+                with torch.no_grad():
+                    update -= descend(gradient, _decay(n / iterations))
+        return velocity + small * gaussian_smooth(update.detach(), sigma_vox)
+
+    def _tell(self) -> None:
+        whole, self.done = self.options.iterations, self.done + 1
+        self.progress.step((self.done - 1) / whole, f"Refining: iteration {self.done} of {whole}")
+
+    def _loss(self, motion: Motion, weight: Tensor, noise: Tensor) -> Tensor:
+        """Data, smoothness and, where the network gives its variance, the prior. A scalar."""
+        data = SNRWeightedMSE()(LossInputs(self.fixed, motion.moved, motion.disp, weight=weight))
+        total = data + self.options.smoothness * mean_squared_gradient(motion.disp)
+        if self.trust is None:
+            return total
+        return total + (noise * self.trust * (motion.disp - self.prior).square()).mean()
 
 
 def _decay(done: float) -> float:

@@ -235,9 +235,12 @@ def _refined(
     progress: Progress,
 ) -> Motion:
     """The mean over turned copies, optimised on this pair; with the SD of the displacement that was measured
-    for refined pairs. The model's card has that (`refined_sd`) and the `anchor` and `rate` that suit it."""
+    for refined pairs. The model's card has that (`refined_sd`) and the `anchor`, `rate` and `kernels_vox`
+    that suit it."""
     start = mean_motion(model, moving, fixed, window=window, progress=progress.part(0.0, 0.5))
-    own = {name: float(model.card[name]) for name in ("anchor", "rate") if model.card.get(name)}
+    own: dict[str, Any] = {n: float(model.card[n]) for n in ("anchor", "rate") if model.card.get(n)}
+    if model.card.get("kernels_vox"):
+        own["kernels_vox"] = tuple(map(float, model.card["kernels_vox"]))
     options = RefineOptions(config.refine, config.weight_mode, config.gamma, **own)
     rest = progress.part(0.5, 1.0)
     motion = optimise(model, moving, fixed, start, options, window=window, mask=mask, progress=rest)

@@ -61,6 +61,42 @@ def test_longer_steps_go_further():
     assert steps[1] > 3 * steps[0]
 
 
+def test_the_iterations_are_shared_out_from_coarse_to_fine():
+    assert RefineOptions(30).shares() == [30]
+    assert RefineOptions(31, kernels_vox=(6, 3, 1.5)).shares() == [10, 10, 11]
+    assert RefineOptions(2, kernels_vox=(6, 3, 1.5)).shares() == [0, 0, 2]
+    seen, (moving, fixed), model = [], tensors(), tiny_model()
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+    progress = Progress(lambda fraction, message: seen.append((round(7 * fraction), message)))
+    optimise(model, moving, fixed, start, RefineOptions(7, kernels_vox=(3.0, 1.5)), progress=progress)
+    assert seen == [(n, f"Refining: iteration {n + 1} of 7") for n in range(7)]
+
+
+def test_coarse_kernels_first_leave_less_of_a_large_shift():
+    fixed, moving = torch.zeros(2, 1, 1, 48, 48)
+    fixed[..., 14:34, 20:40], moving[..., 14:34, 14:34] = 0.8, 0.8  # 6 voxels to the left
+    model, left = tiny_model(), {}
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+    for kernels in ((1.5,), (6.0, 1.5)):
+        end = optimise(model, moving, fixed, start, RefineOptions(30, rate=0.5, kernels_vox=kernels))
+        left[len(kernels)] = (fixed - end.moved).square().mean()
+    assert left[2] < 0.2 * left[1]
+    assert end.disp[0, 1, 16:32, 24:36].mean().item() == pytest.approx(-6, abs=0.5)
+
+
+def test_all_kernels_have_the_network_s_displacement_as_their_prior():
+    moving, fixed = tensors()
+    torch.manual_seed(0)
+    model = RegistrationModel(replace(tiny_model().network, sigma_z=True, spread="displacement")).eval()
+    torch.nn.init.constant_(model.displacement_net.head.bias[2:], -16.0)
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+        end = optimise(model, moving, fixed, start, RefineOptions(80, kernels_vox=(1.5,) * 8))
+    assert (end.disp - start.disp).abs().max() < 0.15  # four times that with each one's own end as its prior
+
+
 def test_the_prior_is_scaled_by_the_size_of_the_data_term():
     """With gamma 1 the precision makes that the square of the reference everywhere, whatever the noise."""
     model, (moving, fixed) = tiny_model(), tensors()

@@ -11,7 +11,7 @@ from hetreg.config import NetworkConfig, RegisterConfig
 from hetreg.model import RegistrationModel
 from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
-from hetreg.refine import ANCHOR, LEARNING_RATE
+from hetreg.refine import ANCHOR, KERNEL_SIGMA_VOX, LEARNING_RATE
 from hetreg.register import register_pair
 from hetreg.spatial import warp
 from hetreg.symmetry import View, mean_motion, views
@@ -136,7 +136,9 @@ def test_refining_starts_from_the_turned_copies_with_the_card_s_anchor_and_sd(mo
     pair = to_network_grid(fixed, moving, model.grid, ndim=2, multiple=model.multiple)
     expected = mean_motion(model, pair.moving, pair.fixed, window=pair.window)
     torch.testing.assert_close(given["start"].velocity, expected.velocity)
-    model.card = {"anchor": 7.0, "rate": 0.4, "refined_sd": 2.0}
+    assert given["options"].kernels_vox == (KERNEL_SIGMA_VOX,)
+    model.card = {"anchor": 7.0, "rate": 0.4, "refined_sd": 2.0, "kernels_vox": [4, 1.5]}
     second = register_pair(fixed, moving, model, RegisterConfig(refine=3))
     assert (given["options"].anchor, given["options"].rate) == (7.0, 0.4)
+    assert given["options"].kernels_vox == (4.0, 1.5)
     np.testing.assert_allclose(second.displacement_sd_mm.array, 2 * first.displacement_sd_mm.array, rtol=1e-4)
