@@ -7,7 +7,7 @@ from typing import Annotated
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange, parameterNodeWrapper
 
-from hetreg.config import DECAYS, SMOOTH, TrainConfig
+from hetreg.config import DECAYS, MOST_BLIND, SMOOTH, TrainConfig
 from hetreg.registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES
 
 from . import gpu
@@ -17,7 +17,7 @@ PHANTOM, PAIRS = "phantom", "pairs"
 DEFAULTS = TrainConfig()
 # Fields of TrainConfig that not every run uses; the panel has a row for each, shown where it is used.
 OPTIONS = ("weight_mode", "gamma", "beta", "smoothness", "alpha", "bidirectional", "collaborative_grad")
-OPTIONS += ("displacement_error", "label_overlap", "displacement_nll", "smoothness_on")
+OPTIONS += ("displacement_error", "label_overlap", "displacement_nll", "smoothness_on", "blind_spots")
 GPU_OPTIONS = ("amp", "compile")
 # Fields that have another name in the panel. dataset is also made of addPhantoms, length of its unit.
 RENAMED = {
@@ -133,6 +133,9 @@ class HetRegTrainingParameterNode:
     smoothnessOn: SmoothnessOn = SmoothnessOn(DEFAULTS.smoothness_on)
     extraNoise: Annotated[float, WithinRange(0.0, 1.0), Decimals(3), SingleStep(0.01)] = DEFAULTS.extra_noise
     varianceResidual: bool = DEFAULTS.variance_residual
+    blindSpots: Annotated[float, WithinRange(0.0, MOST_BLIND), Decimals(2), SingleStep(0.05)] = (
+        DEFAULTS.blind_spots
+    )
     realShare: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = DEFAULTS.real_share
 
     outputFolder: str = ""

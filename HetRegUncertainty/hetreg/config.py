@@ -11,6 +11,7 @@ from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
+MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen
 DIMENSIONS = ("auto", "2d", "3d")
 SPREADS = ("velocity", "displacement")
 SMOOTH = {"displacement": "the displacement", "velocity": "the velocity on its own grid"}
@@ -114,6 +115,9 @@ class TrainConfig(Config):
     label_overlap: float = option(0.05, "coefficient of 1 - Dice of the labels")
     displacement_nll: float = option(0.002, "coefficient of the likelihood of the displacement's error")
     collaborative_grad: bool = option(False, "keep the release's gradient leak from variance to displacement")
+    blind_spots: float = option(
+        0.0, "share of voxels whose variance is learnt from those around them (0: as in the paper)"
+    )
     bidirectional: bool = option(False, "average the loss with that of the inverse warp")
     steps: int = option(2000, "number of steps, unless epochs are given")
     epochs: int = option(0, "number of epochs (0: the number of steps counts)")
@@ -146,9 +150,13 @@ class TrainConfig(Config):
         self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
         self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)
-        self._check_min(extra_noise=0.0, real_share=0.0)
+        self._check_min(extra_noise=0.0, real_share=0.0, blind_spots=0.0)
         if self.real_share > 1:
             raise ValueError(f"real_share is {self.real_share!r}: a number from 0 to 1 is accepted.")
+        if self.blind_spots > MOST_BLIND:
+            raise ValueError(
+                f"blind_spots is {self.blind_spots!r}: a number from 0 to {MOST_BLIND:g} is accepted."
+            )
         self._check_min(accumulate=1, crop=16, phantoms=0, validate_every=1, seed=0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate!r}: a positive number is accepted.")

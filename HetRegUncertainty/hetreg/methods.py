@@ -29,7 +29,8 @@ class Method:
     extra: tuple[str, ...] = ()
 
 
-_ANY = ("smoothness", "beta", "collaborative_grad")  # with any regulariser
+_VARIANCE = ("beta", "collaborative_grad", "blind_spots")  # where it has a step of its own
+_ANY = ("smoothness", *_VARIANCE)  # with any regulariser
 _PLAIN = (*_ANY, "smoothness_on")
 _WEIGHT = ("weight_mode", "gamma")
 _WEIGHTED = (*_PLAIN, *_WEIGHT)
@@ -104,7 +105,7 @@ METHODS: dict[str, Method] = {
         "Probabilistic diffeomorphic VoxelMorph (Dalca 2019): MSE and a KL divergence.",
         "mse",
         sigma_z=True,
-        options=("beta", "collaborative_grad"),
+        options=_VARIANCE,
         regulariser="voxelmorph_kl",
     ),
     "supervised": Method(

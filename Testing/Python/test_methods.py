@@ -72,9 +72,12 @@ def test_a_method_names_what_exists_and_its_objective_holds_its_options(name):
     assert network_config(config, 2).sigma_z == method.sigma_z
     assert set(method.options) <= set(method_options())
     for option in set(method_options()) - set(method.options):
-        value = {"weight_mode": "paper", "collaborative_grad": True, "smoothness_on": "velocity"}.get(
-            option, 0.7
-        )
+        value = {
+            "weight_mode": "paper",
+            "collaborative_grad": True,
+            "smoothness_on": "velocity",
+            "blind_spots": 0.3,
+        }.get(option, 0.7)
         with pytest.raises(ValueError, match=rf"{option} is .* method {name} does not use"):
             TrainConfig.from_dict(config.to_dict() | {option: value})
 

@@ -21,6 +21,7 @@ from ..losses.weights import WeightInputs
 from ..model import Motion, RegistrationModel
 from ..registry import WEIGHTS, resolve
 from ..spatial import warp
+from .blind import blind_spots
 from .objective import Batch, Objective
 
 Row = dict[str, Tensor]
@@ -137,14 +138,21 @@ def _turned(batch: Batch, back: Motion) -> Batch:
 
 
 def variance_loss(
-    model: RegistrationModel, batch: Batch, *, beta: float, collaborative_grad: bool
+    model: RegistrationModel, batch: Batch, *, beta: float, collaborative_grad: bool, blind: float = 0.0
 ) -> tuple[Tensor, Row]:
-    """The loss of the variance network (paper, eq. 5) and its mean variance: scalars."""
+    """The loss of the variance network (paper, eq. 5) and its mean variance: scalars.
+
+    blind: share of voxels that are hidden from the network, and on which alone the loss is then taken.
+    """
     with torch.set_grad_enabled(collaborative_grad):
         moved = model.move(batch.moving, batch.fixed).moved
-    log_variance = model.log_variance(moved if collaborative_grad else moved.detach(), batch.fixed)
+    seen, fixed, mask = moved if collaborative_grad else moved.detach(), batch.fixed, batch.mask
+    if blind:
+        seen, fixed, spots = blind_spots(seen, fixed, blind, batch.seeds)
+        mask = spots if mask is None else spots * mask
+    log_variance = model.log_variance(seen, fixed)
     squared = noise_squared(batch, moved.detach())
-    loss = masked_mean(beta_nll(squared, log_variance, beta), batch.mask)
+    loss = masked_mean(beta_nll(squared, log_variance, beta), mask)
     return loss, {"variance_loss": loss.detach(), "mean_variance": log_variance.detach().exp().mean()}
 
 
@@ -239,6 +247,7 @@ def variance_step(
     *,
     beta: float = 0.5,
     collaborative_grad: bool = False,
+    blind: float = 0.0,
     update: Update | None = None,
 ) -> dict[str, float]:
     """One step of the variance network on the residual of the updated displacement network (paper, eq. 5)."""
@@ -247,7 +256,9 @@ def variance_step(
     row = _apply(
         batch,
         [optimiser],
-        lambda part: variance_loss(model, part, beta=beta, collaborative_grad=collaborative_grad),
+        lambda part: variance_loss(
+            model, part, beta=beta, collaborative_grad=collaborative_grad, blind=blind
+        ),
         update,
     )
     if collaborative_grad:

@@ -85,9 +85,14 @@ class Trainer:
 
     def variance(self, batch: Batch, *, leak: bool = False) -> dict[str, float]:
         """The variance network's step."""
-        optimiser, beta = self.optimisers["variance"], self.objective.beta
         return variance_step(
-            self.model, batch, optimiser, beta=beta, collaborative_grad=leak, update=self.update
+            self.model,
+            batch,
+            self.optimisers["variance"],
+            beta=self.objective.beta,
+            collaborative_grad=leak,
+            blind=self.config.blind_spots,
+            update=self.update,
         )
 
     def both(self, batch: Batch) -> dict[str, float]:

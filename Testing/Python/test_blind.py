@@ -1,0 +1,85 @@
+"""Blind spots: what is hidden, from whom, and that a network that repeats the residual is found out."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from builders import assert_sentence, tiny_model
+from hetreg.config import TrainConfig
+from hetreg.model import RegistrationModel
+from hetreg.training.blind import REACH_VOX, blind_spots
+from hetreg.training.objective import Batch
+from hetreg.training.steps import variance_loss
+
+
+def noise(sd: float, *shape: int) -> torch.Tensor:
+    return sd * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_hidden_voxel_has_the_value_of_one_nearby_the_same_in_both_images(ndim):
+    size = 20
+    places = torch.meshgrid(*[torch.arange(float(size))] * ndim, indexing="ij")
+    flat = sum(size**d * p for d, p in enumerate(places)).expand(3, 1, *[size] * ndim)
+    moved, fixed, spots = blind_spots(flat, -flat, 0.2, (5, 6, 5))
+    assert torch.equal(moved, -fixed)
+    assert torch.equal(moved != flat, spots)  # never its own value
+    assert spots.float().mean().item() == pytest.approx(0.2, abs=0.03)
+    for d in range(ndim):
+        step = (moved.long() // size**d % size - flat.long() // size**d % size).abs()
+        assert torch.minimum(step, size - step).max() == REACH_VOX
+    assert torch.equal(spots[0], spots[2])  # the pair's seed decides
+    assert not torch.equal(spots[0], spots[1])
+    (alone,) = blind_spots(flat[:1], flat[:1], 0.2, (6,))[2]
+    assert torch.equal(alone, spots[1])
+
+
+class Repeating(RegistrationModel):
+    """Its variance is the squared residual that it sees."""
+
+    def log_variance(self, moved, fixed):
+        return (fixed - moved).square().clamp(min=1e-8).log()
+
+
+def test_a_network_that_repeats_the_residual_is_better_only_where_it_sees_it():
+    """Gaussian noise of variance v, blind: E[log s + r^2 / s] of a constant s = v is log v + 1; of another
+    voxel's squared noise it has no bound."""
+    plain, batch = tiny_model(), Batch(0.5 + noise(0.1, 2, 1, 96, 96), torch.full((2, 1, 96, 96), 0.5))
+    plain.variance_net.start_at(0.01)
+    torch.nn.init.zeros_(plain.variance_net.unet.head.weight)
+    repeating = Repeating(plain.network)
+    repeating.displacement_net = plain.displacement_net
+    losses = {}
+    for name, model in (("constant", plain), ("repeating", repeating)):
+        for blind in (0.0, 0.2):
+            loss, _ = variance_loss(model, batch, beta=0.0, collaborative_grad=False, blind=blind)
+            losses[name, blind] = loss.item()
+    assert losses["repeating", 0.0] < losses["constant", 0.0] - 0.1
+    assert losses["repeating", 0.2] > losses["constant", 0.2] + 1
+    assert losses["constant", 0.2] == pytest.approx(losses["constant", 0.0], abs=0.1)
+
+
+def test_the_loss_counts_hidden_voxels_inside_the_mask_alone():
+    model, fixed = tiny_model(), 0.5 + noise(0.05, 1, 1, 16, 16)
+    moving, mask = torch.full_like(fixed, 0.5), torch.zeros_like(fixed)
+    mask[..., :8] = 1
+    *_, spots = blind_spots(moving, fixed, 0.3)
+    loud = torch.where(spots & (mask > 0), fixed, fixed + 100.0)  # also what is drawn is loud: no matter
+    model.log_variance = lambda moved, fixed: torch.zeros_like(fixed)
+    loss, _ = variance_loss(model, Batch(loud, moving, mask), beta=0.0, collaborative_grad=False, blind=0.3)
+    counted = (fixed - moving)[spots & (mask > 0)].square().mean()
+    assert loss.item() == pytest.approx(counted.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [-0.1, 0.6, "x", True])
+def test_what_the_share_may_be(value):
+    with pytest.raises(ValueError, match="blind_spots is") as error:
+        TrainConfig(blind_spots=value)
+    assert_sentence(error.value, "accepted")
+
+
+def test_a_method_of_one_joint_loss_has_none():
+    with pytest.raises(ValueError, match="which method nll does not use"):
+        TrainConfig(method="nll", blind_spots=0.2)
+    assert TrainConfig(blind_spots=0.2).for_method("nll").blind_spots == 0
