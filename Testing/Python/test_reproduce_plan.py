@@ -28,7 +28,7 @@ FOLDER = Path("out")
 TABLE_1 = {"ncc", "mi", "mse", "nll", "beta_nll", "adaframe", "adareg", "ours"}
 SIGMA_Z = {"ours_sigma_z", "sigma_z", "voxelmorph_diff"}
 GAMMA = {"gamma_0.25", "gamma_0.75", "gamma_1"}
-RESIDUAL = {"precision_residual"}
+RESIDUAL = {"precision_residual", "precision_blind"}
 CONTROLS = {"constant_weight", "oracle_weight", "shuffled_weight", "unaugmented"}
 
 
@@ -121,6 +121,8 @@ def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the
     assert leader("precision_residual", "paper") == "precision_weight"
     assert leader("precision_residual", "precision") == "ours"
     assert runs["precision_residual", 1].config.variance_residual
+    blind = replace(runs["precision_residual", 0].config, blind_spots=0.2)
+    assert job(config, FOLDER, "voxelmorph", "precision_blind", 0, blind.smoothness).config == blind
     assert leader("robust_weight", "paper") == "robust_weight"
     assert leader("robust_weight", "robust") == "ours"
     assert leader("gamma_1", "precision") == "gamma_1"  # another size of the data term

@@ -131,6 +131,16 @@ def test_theVarianceNetworkMaySeeTheResidual(training):
     assert trainConfig(p).variance_residual
 
 
+def test_blindSpotsBelongToMethodsWhoseVarianceHasAStepOfItsOwn(training):
+    ui, p = training.ui, training.logic.getParameterNode()
+    assert trainConfig(p).blind_spots == 0
+    ui.blindSpotsWidget.value = 0.2
+    assert trainConfig(p).blind_spots == 0.2
+    p.method = Method("nll")
+    assert not ui.blindSpotsWidget.visible
+    assert trainConfig(p).blind_spots == 0
+
+
 def test_listOfPairsInPlaceOfAFolder(training):
     ui, p = training.ui, training.logic.getParameterNode()
     p.dataset = Dataset("camus")

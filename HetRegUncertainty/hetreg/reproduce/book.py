@@ -37,7 +37,7 @@ CONTROLS = (
     "robust_weight",
     "precision_weight",
 )
-FORMS = ("precision_weight", "precision_residual")  # ours, compared with the baselines
+FORMS = ("precision_weight", "precision_residual", "precision_blind")  # ours, compared with the baselines
 FIGURE3, CONTROL = "figure 3", "controls"
 
 

@@ -42,5 +42,11 @@ VARIANTS: dict[str, Variant] = {
         (("weight_mode", "precision"), ("variance_residual", True)),
         _ONE,
     ),
+    "precision_blind": Variant(
+        "Ours, precision weight, residual shown, blind spots",
+        "ours",
+        (("weight_mode", "precision"), ("variance_residual", True), ("blind_spots", 0.2)),
+        _ONE,
+    ),
     "unaugmented": Variant("Ours, data as they are (compare with the oracle)", "ours", (("augment", False),)),
 }
