@@ -50,11 +50,11 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["ours_sigma_z", "nll"])
-def test_two_processes_give_the_losses_of_one(tmp_path, method):
+@pytest.mark.parametrize("options", [{"method": "ours_sigma_z", "blind_spots": 0.2}, {"method": "nll"}])
+def test_two_processes_give_the_losses_of_one(tmp_path, options):
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    runs = [start(tmp_path / "one", method=method, clip=0.1)]
-    runs.append(start(tmp_path / "two", *launcher, method=method, clip=0.1))
+    runs = [start(tmp_path / "one", clip=0.1, **options)]
+    runs.append(start(tmp_path / "two", *launcher, clip=0.1, **options))
     outputs = [run.communicate(timeout=240)[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0], outputs
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")

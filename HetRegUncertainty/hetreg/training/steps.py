@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from ..losses.base import LossInputs, masked_mean
+from ..losses.base import LossInputs, image_mean, masked_mean
 from ..losses.nll import beta_nll
 from ..losses.supervised import image_term_needed, known
 from ..losses.weights import WeightInputs
@@ -146,13 +146,15 @@ def variance_loss(
     """
     with torch.set_grad_enabled(collaborative_grad):
         moved = model.move(batch.moving, batch.fixed).moved
-    seen, fixed, mask = moved if collaborative_grad else moved.detach(), batch.fixed, batch.mask
+    seen, fixed, spots = moved if collaborative_grad else moved.detach(), batch.fixed, None
     if blind:
         seen, fixed, spots = blind_spots(seen, fixed, blind, batch.seeds)
-        mask = spots if mask is None else spots * mask
     log_variance = model.log_variance(seen, fixed)
-    squared = noise_squared(batch, moved.detach())
-    loss = masked_mean(beta_nll(squared, log_variance, beta), mask)
+    values = beta_nll(noise_squared(batch, moved.detach()), log_variance, beta)
+    if spots is None:
+        loss = masked_mean(values, batch.mask)
+    else:  # per image: their number differs, and the parts of a batch must give the mean of the whole
+        loss = image_mean(values, spots if batch.mask is None else spots * batch.mask).mean()
     return loss, {"variance_loss": loss.detach(), "mean_variance": log_variance.detach().exp().mean()}
 
 
