@@ -94,6 +94,7 @@ MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
 SOLID_NOISE = replace(SOLID, warmup=0, variance_warmup=10**6)
+FINE = {"crop": 64, "phantoms": 300, "seed": 2}
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
 
 SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
@@ -138,10 +139,13 @@ RECIPES = {
             ("phantom", replace(SOLID, steps=1500)),
             ("noise", replace(SOLID_NOISE, steps=600)),
             ("noise-64", replace(SOLID_NOISE, steps=600, crop=64)),
+            ("motion-64", replace(SOLID, steps=2600, validate_every=200, **FINE)),
+            ("noise-64-2", replace(SOLID_NOISE, steps=500, validate_every=250, **FINE)),
         ),
         "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
         anchor=0.1,
-        rate=0.5,
+        rate=0.2,
+        kernels_vox=(4.0, 1.5),
     ),
     "paper-cine-mri-2d": Recipe(
         "Cine MRI, 2D: the paper's configuration",
