@@ -85,7 +85,7 @@ METHODS: dict[str, Method] = {
     ),
     "adaframe": Method(
         "AdaFrame (our reading)",
-        "Weight and smoothness both follow the residual; our reading of Wong et al. 2021.",
+        "Weight and smoothness follow the residual, our reading of Wong et al. 2021. Needs a long warm-up.",
         "snr_weighted",
         weight="adaframe",
         options=_ANY,
