@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,12 @@ def data_dir() -> Path:
     if not DATA.is_dir():
         pytest.skip(f"the folder of real data {DATA} is absent")
     return DATA
+
+
+def pytest_configure() -> None:
+    """Ctrl-C works here and in what tests start, even if a shell put this process in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,7 +14,8 @@ import torch
 
 import hetreg
 from builders import assert_sentence, tiny_model
-from hetreg.config import TrainConfig
+from hetreg.config import TrainConfig, network_config
+from hetreg.model import RegistrationModel
 from hetreg.training.accelerate import accelerate, check, in_bfloat16
 
 CPU = torch.device("cpu")
@@ -44,6 +45,25 @@ def test_bfloat16_stays_inside_the_network():
     found.moved.sum().backward()
     assert half.displacement_net.head.weight.grad.dtype == torch.float32
     assert half.log_variance(*images).dtype == torch.float32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "ndim"), [("voxelmorph", 2), ("transmorph", 2), ("pyramid", 3)])
+def test_the_networks_can_be_traced_for_compilation(network, ndim):
+    """By the tracer of torch.compile, without the compiler behind it, which a GPU has."""
+    torch.manual_seed(0)
+    size = 64 if network == "transmorph" else 16
+    config = network_config(TrainConfig(size="tiny", network=network, method="ours_sigma_z"), ndim)
+    model = RegistrationModel(config).eval()
+    images = torch.rand(2, 1, 1, *[size] * ndim)
+    expected = model.move(*images).disp, model.log_variance(*images)
+    for net in (model.displacement_net, model.variance_net.unet):
+        net.compile(backend="aot_eager")
+    disp, log_variance = model.move(*images).disp, model.log_variance(*images)
+    torch.testing.assert_close((disp, log_variance), expected)
+    (disp.square().mean() + log_variance.mean()).backward()
+    gradients = [p.grad for net in (model.displacement_net, model.variance_net) for p in net.parameters()]
+    assert sum(g is not None and bool(g.abs().sum() > 0) for g in gradients) > 0.5 * len(gradients)
 
 
 @pytest.mark.parametrize("name", ["amp", "compile"])

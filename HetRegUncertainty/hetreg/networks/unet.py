@@ -25,7 +25,7 @@ def joined_conv(conv: nn.Conv2d | nn.Conv3d, x: Tensor, skip: Tensor) -> Tensor:
     """
     ndim, (first, second) = x.dim() - 2, conv.weight.split([x.shape[1], skip.shape[1]], dim=1)
     kernel = _SUM[ndim](first, 2, stride=1, padding=1, divisor_override=1)
-    kernel = kernel.flip(*range(2, ndim + 2)).transpose(0, 1)
+    kernel = kernel.flip(tuple(range(2, ndim + 2))).transpose(0, 1)
     out = _TRANSPOSED[ndim](x, kernel, conv.bias, stride=2, padding=1)
     return out.add_(_CONV[ndim](skip, second, padding=1))
 
