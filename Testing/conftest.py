@@ -31,6 +31,14 @@ def data_dir() -> Path:
     return DATA
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reproductions without their figures, which take longer than small runs."""
+    from hetreg.reproduce import documents
+
+    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
+
+
 def pytest_configure() -> None:
     """Ctrl-C works here and in what tests start, even if a shell put this process in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from builders import TINY_REPRODUCTION as TINY
 from builders import assert_sentence
 from hetreg import cli
 from hetreg.commands.flags import config_from
@@ -22,16 +23,6 @@ from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.plan import jobs
 from hetreg.reproduce.run import estimate, reproduce
 
-TINY = ReproduceConfig(
-    methods=("undeformed", "mse", "ours"),
-    seeds=1,
-    budget=3,
-    size="tiny",
-    batch=2,
-    phantoms=4,
-    test_phantoms=2,
-    device="cpu",
-)
 RUNS = ("voxelmorph-ours-lambda0.01-seed0", "voxelmorph-mse-lambda0.01-seed0")
 
 
@@ -51,12 +42,6 @@ def made(tmp_path_factory) -> tuple[Path, dict[str, Path], list[tuple]]:
     folder, events = tmp_path_factory.mktemp("reproduced"), []
     files = reproduce(TINY, folder, emit=lambda kind, **fields: events.append((kind, fields)))
     return folder, files, events
-
-
-@pytest.fixture
-def undrawn(monkeypatch) -> None:
-    """Without the figures, which take longer than such small runs."""
-    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
 
 
 def test_it_trains_tests_and_writes_tables_figures_and_a_readme(made):

@@ -12,7 +12,6 @@ import pytest
 import SimpleITK as sitk
 
 from builders import assert_sentence
-from hetreg.reproduce import documents
 from hetreg.reproduce.book import Book
 from hetreg.reproduce.comparisons import DISAGREE, FAILS, HOLDS, verdict
 from hetreg.reproduce.config import ReproduceConfig
@@ -31,10 +30,7 @@ SMALL = ReproduceConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch) -> None:
-    """Without the figures, which take longer than such small runs."""
-    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture

@@ -7,29 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from builders import assert_sentence
-from hetreg.reproduce import documents, run, runs
-from hetreg.reproduce.config import ReproduceConfig
+from builders import TINY_REPRODUCTION, assert_sentence
+from hetreg.reproduce import run, runs
 from hetreg.reproduce.run import best_score, reproduce
 
-SWEEP = ReproduceConfig(
-    methods=("mse",),
-    sweep_lambda=True,
-    lambdas=(0.1, 0.5),
-    seeds=1,
-    budget=1,
-    size="tiny",
-    batch=2,
-    phantoms=4,
-    test_phantoms=2,
-    device="cpu",
-)
-
-
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch) -> None:
-    """Without the figures, which take longer than such small runs."""
-    monkeypatch.setattr(documents, "draw_all", lambda *_: ({}, []))
+SWEEP = replace(TINY_REPRODUCTION, methods=("mse",), sweep_lambda=True, lambdas=(0.1, 0.5), budget=1)
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_the_sweep_takes_the_lambda_of_the_best_validation_score(tmp_path, monkeypatch):

@@ -142,12 +142,13 @@ def sweep_job(config: ReproduceConfig, folder: Path, key: tuple[str, str], smoot
 
 def further(scores: Mapping[float, float]) -> float | None:
     """The lambda that a sweep tries next, given the score of each one so far: the next of 0.1, 0.3, 1, 3 ..
-    where the best lies at the edge and is better than its neighbour. None where it lies between."""
-    values = sorted(scores)
-    for edge, neighbour, step in ((values[:1], values[1:2], -1), (values[-1:], values[-2:-1], 1)):
-        if neighbour and edge[0] > 0 and scores[edge[0]] > max(scores[v] for v in values if v != edge[0]):
-            return _ladder(edge[0], step)
-    return None
+    where the best alone lies at the edge. None where it lies between."""
+    *others, best = sorted(scores, key=scores.__getitem__)
+    if not others or scores[best] == scores[others[-1]]:
+        return None
+    if best == min(scores):
+        return _ladder(best, -1) if best > 0 else None
+    return _ladder(best, 1) if best == max(scores) else None
 
 
 def _ladder(value: float, step: int) -> float:
