@@ -144,13 +144,16 @@ class TrainConfig(Config):
     compile: bool = option(False, "torch.compile the networks (NVIDIA GPU)")
     split: str = option("", "JSON file of the patients in training, validation and test (empty: by seed)")
     cache: bool = option(False, "keep the prepared pairs on disk in the run folder")
+    workers: int = option(
+        -1, "processes that prepare batches, on Linux (0: a thread; -1: several with an NVIDIA GPU, else 0)"
+    )
 
     def __post_init__(self) -> None:
         self._check_choices()
         self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
         self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)
-        self._check_min(extra_noise=0.0, real_share=0.0, blind_spots=0.0)
+        self._check_min(extra_noise=0.0, real_share=0.0, blind_spots=0.0, workers=-1)
         if self.real_share > 1:
             raise ValueError(f"real_share is {self.real_share!r}: a number from 0 to 1 is accepted.")
         if self.blind_spots > MOST_BLIND:

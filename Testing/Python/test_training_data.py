@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from builders import TINY, assert_sentence, tiny_training, train_samples
-from hetreg.config import GridConfig, NetworkConfig
+from hetreg.config import GridConfig, NetworkConfig, TrainConfig
+from hetreg.datasets.parallel import can_fork
+from hetreg.datasets.simulated import PhantomDataset
 from hetreg.progress import Progress
-from hetreg.training.data import draw_batch, load_run
+from hetreg.training import data
+from hetreg.training.data import batches, draw_batch, load_run, worker_count
 from hetreg.training.loop import train
 
 
@@ -79,3 +84,26 @@ def test_prepared_pairs_are_kept_in_the_run_folder_if_asked(tmp_path):
     second = load_run(config, None, Progress(lambda f, m: said.append(m)), tmp_path).samples
     assert kept.name in said[-1]
     assert np.array_equal(first[0].fixed, second[0].fixed)
+
+
+@pytest.mark.skipif(not can_fork(), reason="processes are copied on Linux only")
+def test_processes_draw_the_batches_that_a_thread_draws():
+    samples = PhantomDataset("mri2d", 3, size=32).samples(GridConfig())
+    config = TrainConfig(batch=2, crop=32, steps=5)
+    thread = list(batches(samples, replace(config, workers=0), 1))
+    processes = list(batches(samples, replace(config, workers=2), 1))
+    assert len(thread) == len(processes) == 4
+    for one, other in zip(thread, processes, strict=True):
+        assert torch.equal(one.fixed, other.fixed)
+        assert torch.equal(one.moving, other.moving)
+        assert one.seeds == other.seeds
+
+
+def test_processes_are_for_gpus_unless_they_are_asked_for(monkeypatch):
+    monkeypatch.setattr(data, "processors", lambda: 16)
+    monkeypatch.setattr(data, "can_fork", lambda: True)
+    cuda, cpu = torch.device("cuda"), torch.device("cpu")
+    assert [worker_count(TrainConfig(), d) for d in (cuda, cpu, None)] == [data.MOST_WORKERS, 0, 0]
+    assert [worker_count(TrainConfig(workers=n), d) for n in (0, 3) for d in (cuda, cpu)] == [0, 0, 3, 3]
+    monkeypatch.setattr(data, "can_fork", lambda: False)
+    assert [worker_count(TrainConfig(workers=n), cuda) for n in (-1, 3)] == [0, 0]

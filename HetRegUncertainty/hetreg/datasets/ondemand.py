@@ -19,6 +19,10 @@ class Kept:
         self._samples: OrderedDict[int, PairSample] = OrderedDict()
         self._lock = threading.Lock()
 
+    def share(self, parts: int) -> None:
+        """Keep that part of what was kept: one of so many copies of it in as many processes."""
+        self._most = max(1, self._most // parts)
+
     def get(self, n: int) -> PairSample:
         """The sample, from before or made now."""
         with self._lock:
@@ -37,10 +41,11 @@ class OnDemand(PairSample):
     """A phantom whose arrays are made when one of them is first asked for; its name is known before."""
 
     _ndim: int
+    kept: Kept
 
     def __init__(self, kept: Kept, n: int, name: str, ndim: int) -> None:
         known = {"patient": name, "case": name, "split": "", "simulated": True}
-        for field, value in (known | {"_kept": kept, "_n": n, "_ndim": ndim}).items():
+        for field, value in (known | {"kept": kept, "_n": n, "_ndim": ndim}).items():
             object.__setattr__(self, field, value)
 
     @property
@@ -50,7 +55,7 @@ class OnDemand(PairSample):
 
 
 def _made(name: str) -> property:
-    return property(lambda self: getattr(self._kept.get(self._n), name))
+    return property(lambda self: getattr(self.kept.get(self._n), name))
 
 
 for _name in _ARRAYS:

@@ -13,6 +13,7 @@ from ..progress import Progress
 from .base import PairSample
 from .listing import Listing, PairFiles
 from .ondemand import Kept, OnDemand
+from .parallel import each
 from .phantom import KINDS, PhantomPair, make_pair
 
 _BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
@@ -109,8 +110,8 @@ class PhantomDataset:
             if progress:
                 text = f"{room} of {self.count} phantoms fit into the memory: the others are made when used"
                 progress.report(1.0, text)
-        for n in range(len(made), self.count):
-            made.append(make(n))
+        for n, sample in enumerate(each(make, range(len(made), self.count)), len(made)):
+            made.append(sample)
             if progress and n % 20 == 0:
                 progress.step(n / self.count, f"Making phantom {n + 1} of {self.count}")
         self._samples[grid] = made

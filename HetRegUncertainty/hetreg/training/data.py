@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from ..config import GridConfig, TrainConfig
 from ..datasets.augment import Pairs, augment
 from ..datasets.base import PairSample, stack, stack_arrays, stack_known
 from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing, PairFiles, Rejected
+from ..datasets.ondemand import OnDemand
+from ..datasets.parallel import can_fork, processors
 from ..datasets.reader import fitting_grid
 from ..datasets.split import split
 from ..progress import Progress
@@ -23,6 +27,7 @@ from ..registry import DATASETS, METHODS, resolve
 from .objective import Batch
 
 _KNOWN = {"fixed_label": 0.0, "moving_label": 0.0, "true_disp": np.nan, "true_variance": np.nan}
+MOST_WORKERS = 8
 _BATCH, _AUGMENTATION = 1_000_003, 7  # factors that keep the random numbers of steps and pairs apart
 
 
@@ -139,8 +144,17 @@ def _choose(
     return [pool[int(place * len(pool))] for pool, (_, place) in zip(pools, draws, strict=True)]
 
 
-def batches(samples: Sequence[PairSample], config: TrainConfig, start: int) -> Iterator[Batch]:
-    """The batches from step `start` to the end of the run; each is drawn while the one before is used."""
+def batches(
+    samples: Sequence[PairSample], config: TrainConfig, start: int, device: torch.device | None = None
+) -> Iterator[Batch]:
+    """The batches from step `start` to the end of the run; each is drawn while others are used, by a thread
+    or, where the device computes faster than one draws, by processes. The batches are the same."""
+    if workers := worker_count(config, device):
+        drawn = _Drawn(samples, config, start, workers)
+        yield from DataLoader(
+            drawn, None, num_workers=workers, worker_init_fn=drawn.begin, multiprocessing_context="fork"
+        )
+        return
     with ThreadPoolExecutor(1, thread_name_prefix="hetreg-batches") as pool:
         waiting = pool.submit(draw_batch, samples, config, start)
         for step in range(start, config.total_steps):
@@ -148,6 +162,32 @@ def batches(samples: Sequence[PairSample], config: TrainConfig, start: int) -> I
             if step + 1 < config.total_steps:
                 waiting = pool.submit(draw_batch, samples, config, step + 1)
             yield batch
+
+
+def worker_count(config: TrainConfig, device: torch.device | None) -> int:
+    """How many processes draw batches, 0 for a thread."""
+    if not can_fork() or config.workers >= 0:
+        return config.workers if can_fork() else 0
+    return min(MOST_WORKERS, processors() - 1) if device is not None and device.type == "cuda" else 0
+
+
+class _Drawn(Dataset[Batch]):
+    """The batches of a run from a step on, for the processes of a DataLoader."""
+
+    def __init__(self, samples: Sequence[PairSample], config: TrainConfig, start: int, workers: int) -> None:
+        self._samples, self._config, self._start, self._workers = samples, config, start, workers
+
+    def __len__(self) -> int:
+        return self._config.total_steps - self._start
+
+    def __getitem__(self, n: int) -> Batch:
+        return draw_batch(self._samples, self._config, self._start + n)
+
+    def begin(self, worker: int) -> None:
+        """In a process of its own: Ctrl-C is for the one that trains; memory is shared with the others."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for kept in {s.kept for s in self._samples if isinstance(s, OnDemand)}:
+            kept.share(self._workers)
 
 
 def dimension_of(samples: Sequence[PairSample]) -> int:

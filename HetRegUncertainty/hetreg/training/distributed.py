@@ -26,10 +26,15 @@ class Ranks:
         """True in the process that writes and reports."""
         return self.rank == 0
 
+    @property
+    def grouped(self) -> bool:
+        """True in a group of processes, even of one."""
+        return dist.is_available() and dist.is_initialized()
+
     def mean_gradients(self, parameters: list[nn.Parameter]) -> None:
         """Replace the gradients by their mean over the processes, in one exchange."""
         found = [p.grad for p in parameters if p.grad is not None]
-        if self.world == 1 or not found:
+        if not self.grouped or not found:
             return
         flat = torch.cat([g.flatten() for g in found])
         dist.all_reduce(flat)
@@ -41,7 +46,7 @@ class Ranks:
 
     def mean(self, row: dict[str, float]) -> dict[str, float]:
         """The mean of each value over the processes."""
-        if self.world == 1 or not row:
+        if not self.grouped or not row:
             return row
         values = torch.tensor(list(row.values()), dtype=torch.float32, device=self.device)
         dist.all_reduce(values)
@@ -49,7 +54,7 @@ class Ranks:
 
     def first_says(self, flag: bool) -> bool:
         """What the first process says, in all."""
-        if self.world == 1:
+        if not self.grouped:
             return flag
         value = torch.tensor([float(flag)], device=self.device)
         dist.broadcast(value, 0)
@@ -57,18 +62,26 @@ class Ranks:
 
     def close(self) -> None:
         """Leave the group."""
-        if self.world > 1 and dist.is_initialized():
+        if self.grouped:
             dist.destroy_process_group()
 
 
 def join(device: str) -> Ranks:
-    """Join the group that torchrun made, or stay alone. Raises ValueError if the device is not there."""
-    chosen, world = resolve_device(device), int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    """Join the group that torchrun made, or stay alone. Raises ValueError if the device is not there.
+
+    Each process of a machine has a GPU of its own (NCCL). Where there are fewer GPUs than processes they
+    share them, and exchange through gloo, since NCCL refuses two processes on one GPU.
+    """
+    chosen = resolve_device(device)
+    if "RANK" not in os.environ:
         return Ranks(chosen)
+    backend = "gloo"
     if chosen.type == "cuda":
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        there, local = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", "0"))
+        chosen = torch.device("cuda", local % there)
         torch.cuda.set_device(chosen)
+        backend = "nccl" if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= there else "gloo"
     importlib.import_module("torch._dynamo")  # after the group it would keep it, and its threads, to the end
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return Ranks(chosen, dist.get_rank(), world)
+    if not dist.is_initialized():
+        dist.init_process_group(backend)
+    return Ranks(chosen, dist.get_rank(), dist.get_world_size())

@@ -21,7 +21,18 @@ from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
 
 # What may change when a run goes on: its length, where it runs, where the data lie, how often it looks.
-FREE = ("steps", "epochs", "device", "amp", "compile", "accumulate", "root", "cache", "validate_every")
+FREE = (
+    "steps",
+    "epochs",
+    "device",
+    "amp",
+    "compile",
+    "accumulate",
+    "root",
+    "cache",
+    "validate_every",
+    "workers",
+)
 _PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai")
 _VALUES = ("seconds", "learning_rate", "loss", "variance_loss", "mean_variance", "dice", "mse", "folding")
 COLUMNS = ("event", "step", "epoch", "phase", *_VALUES)

@@ -236,7 +236,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
     trainer = run.trainer
     trainer.model.train()
     try:
-        for batch in batches(training, trainer.config, trainer.step):
+        for batch in batches(training, trainer.config, trainer.step, trainer.ranks.device):
             with _whole():
                 row = trainer.one_step(batch)
                 row = run.after_step(row) if trainer.ranks.first else row

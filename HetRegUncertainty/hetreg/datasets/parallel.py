@@ -1,0 +1,45 @@
+"""Several processes for work on arrays, where they cost little to start: on Linux, by fork."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+Made = TypeVar("Made")
+_SHARE = 16  # of the work, that pays for a process
+_work: list[Callable[[int], Any]] = []  # of a process of `each`
+
+
+def can_fork() -> bool:
+    """True where a process is copied with what it has in memory."""
+    return sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
+
+
+def processors() -> int:
+    """Those that this process may use, shared by the processes of a torchrun."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, there // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def each(make: Callable[[int], Made], numbers: Sequence[int]) -> Iterator[Made]:
+    """make(n) for each of the numbers, in their order; by several processes where there is enough to do.
+
+    make: NumPy alone; a process that was copied from one with threads cannot rely on PyTorch's.
+    """
+    count = min(processors(), len(numbers) // _SHARE) if can_fork() else 1
+    if count < 2:
+        yield from map(make, numbers)
+        return
+    with multiprocessing.get_context("fork").Pool(count, _begin, (make,)) as pool:
+        yield from pool.imap(_one, numbers, chunksize=2)
+
+
+def _begin(make: Callable[[int], Any]) -> None:
+    _work.append(make)
+
+
+def _one(number: int) -> Any:
+    return _work[-1](number)

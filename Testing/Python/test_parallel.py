@@ -1,0 +1,44 @@
+"""Work in several processes comes back whole and in order; an error of one ends it."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from hetreg.config import GridConfig
+from hetreg.datasets import parallel
+from hetreg.datasets.simulated import PhantomDataset
+
+
+@pytest.mark.parametrize("count", [3, 50])
+def test_results_come_in_order_whoever_makes_them(monkeypatch, count):
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
+    found = list(parallel.each(lambda n: (n * n, os.getpid()), range(count)))
+    assert [value for value, _ in found] == [n * n for n in range(count)]
+    makers = {process for _, process in found}
+    alone = count == 3 or not parallel.can_fork()
+    assert makers == {os.getpid()} if alone else os.getpid() not in makers
+
+
+def test_an_error_ends_the_work_and_is_the_same(monkeypatch):
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
+    with pytest.raises(ZeroDivisionError):
+        list(parallel.each(lambda n: 1 // (n - 20), range(40)))
+
+
+def test_processors_are_shared_by_the_processes_of_a_group(monkeypatch):
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    alone = parallel.processors()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert parallel.processors() == max(1, alone // 2)
+
+
+def test_phantoms_do_not_depend_on_the_processes_that_made_them(monkeypatch):
+    monkeypatch.setattr(parallel, "processors", lambda: 1)
+    alone = PhantomDataset("mri2d", 40, size=16).samples(GridConfig())
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
+    together = PhantomDataset("mri2d", 40, size=16).samples(GridConfig())
+    assert [s.case for s in alone] == [s.case for s in together]
+    assert all(np.array_equal(a.fixed, b.fixed) for a, b in zip(alone, together, strict=True))
