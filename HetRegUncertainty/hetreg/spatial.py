@@ -179,8 +179,11 @@ def resize_disp(disp: Tensor, size: Sequence[int]) -> Tensor:
     if tuple(disp.shape[2:]) == tuple(size):
         return disp
     factor = [new / old for new, old in zip(size, disp.shape[2:], strict=True)]
-    scale = torch.tensor(factor, device=disp.device, dtype=disp.dtype).view(1, -1, *[1] * len(factor))
-    return resize(disp, size) * scale
+    resized = resize(disp, size)
+    if len(set(factor)) == 1:
+        return resized * factor[0]
+    # numbers, not a tensor of them: that would be copied to a GPU, which then has to be waited for
+    return torch.stack([resized[:, d] * f for d, f in enumerate(factor)], dim=1)
 
 
 def field_gradient(disp: Tensor) -> Tensor:

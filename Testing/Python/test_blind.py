@@ -8,7 +8,7 @@ import torch
 from builders import assert_sentence, tiny_model
 from hetreg.config import TrainConfig
 from hetreg.model import RegistrationModel
-from hetreg.training.blind import REACH_VOX, blind_spots
+from hetreg.training.blind import REACH_VOX, draw_spots, replaced
 from hetreg.training.objective import Batch
 from hetreg.training.steps import variance_loss
 
@@ -22,8 +22,9 @@ def test_a_hidden_voxel_has_the_value_of_one_nearby_the_same_in_both_images(ndim
     size = 20
     places = torch.meshgrid(*[torch.arange(float(size))] * ndim, indexing="ij")
     flat = sum(size**d * p for d, p in enumerate(places)).expand(3, 1, *[size] * ndim)
-    moved, fixed, spots = blind_spots(flat, -flat, 0.2, (5, 6, 5))
-    assert torch.equal(moved, -fixed)
+    spots, near = draw_spots(Batch(flat, flat, seeds=(5, 6, 5)), 0.2)
+    moved = replaced(flat, near)
+    assert torch.equal(moved, -replaced(-flat, near))
     assert torch.equal(moved != flat, spots)  # never its own value
     assert spots.float().mean().item() == pytest.approx(0.2, abs=0.03)
     for d in range(ndim):
@@ -31,8 +32,8 @@ def test_a_hidden_voxel_has_the_value_of_one_nearby_the_same_in_both_images(ndim
         assert torch.minimum(step, size - step).max() == REACH_VOX
     assert torch.equal(spots[0], spots[2])  # the pair's seed decides
     assert not torch.equal(spots[0], spots[1])
-    (alone,) = blind_spots(flat[:1], flat[:1], 0.2, (6,))[2]
-    assert torch.equal(alone, spots[1])
+    alone, _ = draw_spots(Batch(flat[:1], flat[:1], seeds=(6,)), 0.2)
+    assert torch.equal(alone[0], spots[1])
 
 
 class Repeating(RegistrationModel):
@@ -64,7 +65,7 @@ def test_the_loss_counts_hidden_voxels_inside_the_mask_alone():
     model, fixed = tiny_model(), 0.5 + noise(0.05, 1, 1, 16, 16)
     moving, mask = torch.full_like(fixed, 0.5), torch.zeros_like(fixed)
     mask[..., :8] = 1
-    *_, spots = blind_spots(moving, fixed, 0.3)
+    spots, _ = draw_spots(Batch(fixed, moving), 0.3)
     loud = torch.where(spots & (mask > 0), fixed, fixed + 100.0)  # also what is drawn is loud: no matter
     model.log_variance = lambda moved, fixed: torch.zeros_like(fixed)
     loss, _ = variance_loss(model, Batch(loud, moving, mask), beta=0.0, collaborative_grad=False, blind=0.3)

@@ -13,9 +13,14 @@ import pytest
 import torch
 
 import hetreg
-from hetreg.config import TrainConfig
+from hetreg.config import GridConfig, TrainConfig, network_config
+from hetreg.datasets.simulated import PhantomDataset
 from hetreg.model import RegistrationModel
+from hetreg.registry import METHODS
+from hetreg.training.data import draw_batch
+from hetreg.training.distributed import Ranks
 from hetreg.training.loop import train
+from hetreg.training.trainer import Trainer
 
 pytestmark = [
     pytest.mark.gpu,
@@ -46,11 +51,10 @@ def flat(rows: list[list[float]]) -> list[float]:
     return [value for row in rows for value in row]
 
 
-@pytest.mark.parametrize("network", ["voxelmorph", "transmorph", "pyramid"])
+@pytest.mark.parametrize("network", ["voxelmorph", "pyramid"])
 def test_a_gpu_gives_the_losses_of_the_cpu(tmp_path, exact, network):
-    config = replace(CONFIG, network=network, crop=64 if network == "transmorph" else 32)
     for device in ("cpu", "cuda"):
-        train(replace(config, device=device), tmp_path / device)
+        train(replace(CONFIG, network=network, device=device), tmp_path / device)
     assert flat(losses(tmp_path / "cuda")) == pytest.approx(flat(losses(tmp_path / "cpu")), rel=2e-3)
 
 
@@ -60,6 +64,58 @@ def test_the_options_of_the_gpu_give_nearly_the_losses_without(tmp_path, options
     train(replace(CONFIG, device="cuda", **options), tmp_path / "fast")
     assert flat(losses(tmp_path / "fast")) == pytest.approx(flat(losses(tmp_path / "plain")), rel=0.03)
     assert RegistrationModel.load(tmp_path / "fast" / "best.pt").ndim == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"method": "ours_sigma_z", "bidirectional": True, "accumulate": 2},
+        {"method": "nll", "clip": 0.1},
+        {"method": "supervised", "variance_warmup": 6},
+        {"weight_mode": "precision", "blind_spots": 0.2, "variance_residual": True},
+        {"network": "transmorph", "crop": 64},
+        {"network": "pyramid", "amp": True},
+        {"method": "mi"},  # is not recorded
+    ],
+    ids=str,
+)
+def test_a_recorded_step_is_the_step(tmp_path, options):
+    config = replace(CONFIG, device="cuda", steps=14, warmup=6, **options)
+    for graphs in (False, True):
+        train(replace(config, graphs=graphs), tmp_path / str(graphs))
+    recorded, plain = losses(tmp_path / "True"), losses(tmp_path / "False")
+    assert len(recorded) == 14
+    assert flat(recorded) == pytest.approx(flat(plain), rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"method": "ours_sigma_z"}, {"method": "supervised"}], ids=str)
+def test_steps_are_recorded(options):
+    trainer = a_trainer(**options)
+    for step in range(10):
+        trainer.one_step(draw_batch(trainer.samples, trainer.config, step))
+    assert not trainer.recorder.failed
+    assert len(trainer.recorder._recorded) == 1
+
+
+def a_trainer(**options):
+    """A run's trainer on the GPU, with samples."""
+    config = replace(CONFIG, warmup=0, **options)
+    truth = bool(METHODS[config.method].extra)
+    samples = PhantomDataset("mri2d", 4, size=32, truth=truth).samples(GridConfig())
+    trainer = Trainer(config, network_config(config, 2), GridConfig(), Ranks(torch.device("cuda")))
+    trainer.model.train()
+    trainer.samples = samples
+    return trainer
+
+
+def test_a_recorded_run_goes_on_there_and_on_the_cpu(tmp_path):
+    train(replace(CONFIG, device="cuda", steps=10, decay="none"), tmp_path / "whole")
+    for device in ("cuda", "cpu"):
+        folder = tmp_path / device
+        train(replace(CONFIG, device="cuda", steps=6, decay="none"), folder)
+        train(replace(CONFIG, device=device, steps=10, decay="none"), folder)
+        assert flat(losses(folder)) == pytest.approx(flat(losses(tmp_path / "whole")), rel=0.01)
 
 
 def test_a_run_in_3d_with_all_options(tmp_path):

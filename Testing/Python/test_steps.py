@@ -179,9 +179,8 @@ def test_the_mask_keeps_what_lies_outside_out_of_both_losses(model, batch):
         torch.nn.init.zeros_(model.variance_net.unet.head.weight)
         masked = Batch(fixed, batch.moving, mask)
         row = displacement_step(model, masked, still(model.displacement_net), WEIGHTED)
-        values.append(
-            (row["snr_weighted"], variance_step(model, masked, still(model.variance_net))["variance_loss"])
-        )
+        row |= variance_step(model, masked, still(model.variance_net))
+        values.append((row["snr_weighted"].item(), row["variance_loss"].item()))
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
@@ -225,7 +224,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(model, parts):
     found = []
     for n in (1, parts):
         row = displacement_step(model, batch, still(net), WEIGHTED, update=Update(parts=n))
-        found.append((gradients(net), row["loss"]))
+        found.append((gradients(net), row["loss"].item()))
     torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-8)
     assert found[0][1] == pytest.approx(found[1][1], rel=1e-5)
     assert [batch.part(n, 4).fixed.shape[0] for n in range(4)] == [1] * 4

@@ -4,6 +4,7 @@ the precision alone."""
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -32,12 +33,18 @@ def weight_released(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> 
     return torch.sigmoid((ratio - ratio.min()) / (ratio.max() - ratio.min()))
 
 
+@cache
+def _quarters(device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Copied to a GPU once."""
+    return torch.tensor([0.25, 0.5, 0.75], device=device, dtype=dtype)
+
+
 def _quartiles(x: Tensor, mask: Tensor | None) -> Tensor:
     """(3, B) quartiles of each image inside the mask; of everything where the mask is empty."""
     flat = x.flatten(1)
     inside = None if mask is None else mask.expand_as(x).flatten(1) > 0
     stride = max(1, flat.shape[1] // _MAX_SAMPLES)
-    at = torch.tensor([0.25, 0.5, 0.75], device=x.device, dtype=x.dtype)
+    at = _quarters(x.device, x.dtype)
     if inside is None:
         return torch.quantile(flat[:, ::stride], at, dim=1)
     columns = []

@@ -1,35 +1,34 @@
-"""Blind spots: a variance network that sees a residual learns to repeat it, unless that is hidden from it."""
+"""Blind spots: a variance network that sees a residual learns to repeat it, unless that is hidden from it.
+
+A share of the voxels is replaced, in both images, by another one at most REACH_VOX away along each axis
+(beyond the border, of the other side), the same one in both. The idea is that of Krull et al. 2019
+(Noise2Void), here for the variance: the squared residual of a voxel is an estimate of its variance whose
+error the network must not see.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
+
+from .objective import Batch
 
 REACH_VOX = 2
 _APART = 0x5BD1E995  # a pair's seed also draws other numbers; only its lower 32 bits count
 
 
-def blind_spots(
-    moved: Tensor, fixed: Tensor, share: float, seeds: Sequence[int] = ()
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Both images with a share of their voxels replaced, and which: three (B, 1, *spatial), the last bool.
+def draw_spots(batch: Batch, share: float) -> tuple[Tensor, Tensor]:
+    """Which voxels are hidden, (B, 1, *spatial) bool, and the flat index of the voxel that each one takes its
+    value from, (B, 1, voxels). What is drawn for a pair depends on its seed alone."""
+    fixed = batch.fixed
+    drawn = [_draw(fixed.shape[2:], share, int(seed)) for seed in batch.seeds or range(len(fixed))]
+    spots, near = (torch.stack(part).to(fixed.device) for part in zip(*drawn, strict=True))
+    return spots, near
 
-    A replaced voxel has the value of another one at most REACH_VOX away along each axis (beyond the border,
-    of the other side), the same one in both images. What is drawn for a pair depends on its seed alone. The
-    idea is that of Krull et al. 2019 (Noise2Void), here for the variance: the squared residual of a voxel is
-    an estimate of its variance whose error the network must not see.
-    """
-    shape = fixed.shape[2:]
-    drawn = [_draw(shape, share, int(seed)) for seed in seeds or range(len(fixed))]
-    spots = torch.stack([spot for spot, _ in drawn]).to(fixed.device)
-    index = torch.stack([near for _, near in drawn]).to(fixed.device)
 
-    def replaced(image: Tensor) -> Tensor:
-        return image.flatten(2).gather(2, index).view_as(image)
-
-    return replaced(moved), replaced(fixed), spots
+def replaced(image: Tensor, near: Tensor) -> Tensor:
+    """The image with each voxel taken from where `draw_spots` says: (B, 1, *spatial)."""
+    return image.flatten(2).gather(2, near).view_as(image)
 
 
 def _draw(shape: torch.Size, share: float, seed: int) -> tuple[Tensor, Tensor]:

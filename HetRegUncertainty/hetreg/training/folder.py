@@ -32,6 +32,7 @@ FREE = (
     "cache",
     "validate_every",
     "workers",
+    "graphs",
 )
 _PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai")
 _VALUES = ("seconds", "learning_rate", "loss", "variance_loss", "mean_variance", "dice", "mse", "folding")

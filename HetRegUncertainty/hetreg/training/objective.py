@@ -20,7 +20,8 @@ _FIXED_COEFFICIENTS = {"voxelmorph_kl": KL_WEIGHT}
 class Batch:
     """fixed, moving: (B, 1, *spatial) in [0, 1]. mask: (B, 1, *spatial) or None. Labels: (B, 1, *spatial), 0
     where there are none, or None. true_variance (B, 1, *spatial), true_disp (B, ndim, *spatial), voxels: NaN
-    where not known, or None. seeds: one number per pair, for everything random that belongs to it."""
+    where not known, or None. seeds: one number per pair, for everything random that belongs to it. sample,
+    spots, near: what a step else draws from the seeds (`steps.sample_of`, `blind.draw_spots`)."""
 
     fixed: Tensor
     moving: Tensor
@@ -30,6 +31,9 @@ class Batch:
     true_variance: Tensor | None = None
     true_disp: Tensor | None = None
     seeds: tuple[int, ...] = ()
+    sample: Tensor | None = None
+    spots: Tensor | None = None
+    near: Tensor | None = None
 
     def _map(self, change: Any) -> Batch:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -42,6 +46,10 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         return self._map(lambda v: v.to(device, non_blocking=True) if isinstance(v, Tensor) else v)
+
+    def copied(self) -> Batch:
+        """The same batch in memory of its own."""
+        return self._map(lambda v: v.clone() if isinstance(v, Tensor) else v)
 
 
 @dataclass(frozen=True)

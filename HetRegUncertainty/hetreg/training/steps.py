@@ -21,7 +21,7 @@ from ..losses.weights import WeightInputs
 from ..model import Motion, RegistrationModel
 from ..registry import WEIGHTS, resolve
 from ..spatial import warp
-from .blind import blind_spots
+from .blind import draw_spots, replaced
 from .objective import Batch, Objective
 
 Row = dict[str, Tensor]
@@ -47,6 +47,8 @@ def sample_of(model: RegistrationModel, batch: Batch) -> Tensor | None:
     drawn = model.network.sigma_z and model.network.spread == "velocity"
     if not (drawn and model.training):
         return None
+    if batch.sample is not None:
+        return batch.sample
     size = model.velocity_size(batch.fixed.shape[2:])
     seeds = batch.seeds or range(len(batch.fixed))
     noise = [
@@ -148,7 +150,8 @@ def variance_loss(
         moved = model.move(batch.moving, batch.fixed).moved
     seen, fixed, spots = moved if collaborative_grad else moved.detach(), batch.fixed, None
     if blind:
-        seen, fixed, spots = blind_spots(seen, fixed, blind, batch.seeds)
+        spots, near = (batch.spots, batch.near) if batch.spots is not None else draw_spots(batch, blind)
+        seen, fixed = replaced(seen, near), replaced(fixed, near)
     log_variance = model.log_variance(seen, fixed)
     values = beta_nll(noise_squared(batch, moved.detach()), log_variance, beta)
     if spots is None:
@@ -182,7 +185,7 @@ def _apply(
     optimisers: Sequence[torch.optim.Optimizer],
     loss_of: Callable[[Batch], tuple[Tensor, Row]],
     update: Update,
-) -> dict[str, float]:
+) -> Row:
     """Backward through the batch in parts, then one step of each optimiser. Returns the mean row."""
     rows: list[Row] = []
     for n in range(update.parts):
@@ -194,8 +197,13 @@ def _apply(
         if update.clip:
             torch.nn.utils.clip_grad_norm_(_parameters(optimiser), update.clip)
         optimiser.step()
-    values = torch.stack([torch.stack(list(row.values())) for row in rows]).mean(dim=0).tolist()
-    return dict(zip(rows[0], values, strict=True))
+    values = torch.stack([torch.stack(list(row.values())) for row in rows]).mean(dim=0)
+    return dict(zip(rows[0], values.unbind(), strict=True))
+
+
+def numbers(row: Row) -> dict[str, float]:
+    """The values of a row, waited for once."""
+    return dict(zip(row, torch.stack(list(row.values())).tolist(), strict=True)) if row else {}
 
 
 def displacement_step(
@@ -207,7 +215,7 @@ def displacement_step(
     warmup: bool = False,
     keep_grad: bool = False,
     update: Update | None = None,
-) -> dict[str, float]:
+) -> Row:
     """One step of the displacement network; the variance network only gives the weight.
 
     warmup: weight 1 everywhere. keep_grad: do not zero first (only with `collaborative_grad`). Returns the
@@ -233,7 +241,7 @@ def joint_step(
     objective: Objective,
     *,
     update: Update | None = None,
-) -> dict[str, float]:
+) -> Row:
     """One step of both networks by one loss (paper, eq. 3); nothing is detached but beta-NLL's factor."""
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
@@ -251,7 +259,7 @@ def variance_step(
     collaborative_grad: bool = False,
     blind: float = 0.0,
     update: Update | None = None,
-) -> dict[str, float]:
+) -> Row:
     """One step of the variance network on the residual of the updated displacement network (paper, eq. 5)."""
     optimiser.zero_grad(set_to_none=True)
     update = update or Update()

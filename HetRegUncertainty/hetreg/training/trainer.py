@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,10 +14,12 @@ from ..config import GridConfig, NetworkConfig, TrainConfig
 from ..model import RegistrationModel
 from . import schedule
 from .accelerate import accelerate
+from .blind import draw_spots
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distributed import Ranks
 from .objective import Batch, Objective
-from .steps import Update, displacement_step, joint_step, variance_step
+from .recording import Recorder, can_record
+from .steps import Row, Update, displacement_step, joint_step, numbers, sample_of, variance_step
 
 
 class Trainer:
@@ -25,6 +30,8 @@ class Trainer:
         self.checked = 0  # step of the last validation
         torch.manual_seed(config.seed)
         self.model = accelerate(_start(RegistrationModel(network, grid), config).to(ranks.device), config)
+        recorded = can_record(config, ranks.device, grouped=ranks.grouped)
+        self.recorder = Recorder() if recorded else None
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "displacement": torch.optim.Adam(self.model.displacement_net.parameters(), config.learning_rate),
             "variance": torch.optim.Adam(self.model.variance_net.parameters(), config.learning_rate),
@@ -43,17 +50,26 @@ class Trainer:
         self.step, self.best = int(state["step"]), state["best"]
         self.seconds, self.checked = state.get("seconds", 0.0), int(state.get("checked", self.step))
 
+    def _set_rate(self, rate: float) -> None:
+        """A recorded step reads the learning rate, and Adam's count of steps, from the GPU."""
+        for group in (g for optimiser in self.optimisers.values() for g in optimiser.param_groups):
+            group["capturable"] = self.recorder is not None
+            if self.recorder is None:
+                group["lr"] = rate
+            elif isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = torch.tensor(rate, device=self.ranks.device)
+
     def one_step(self, batch: Batch) -> dict[str, float]:
         """Train on one batch of all processes. Raises ValueError if the loss is not a number."""
         config, step = self.config, self.step
         torch.manual_seed((config.seed * 1_000_003 + step) * self.ranks.world + self.ranks.rank)
-        for optimiser in self.optimisers.values():
-            for group in optimiser.param_groups:
-                group["lr"] = schedule.learning_rate(config, step)
+        self._set_rate(schedule.learning_rate(config, step))
         batch = batch.part(self.ranks.rank, self.ranks.world).to(self.ranks.device)
         if step == config.warmup and not config.start:
             self._start_variance(batch)
-        row = self.ranks.mean(_PHASES[schedule.phase(config, step)](self, batch))
+        row = self.ranks.mean(numbers(self._train(schedule.phase(config, step), batch)))
         bad = [name for name, value in row.items() if not math.isfinite(value)]
         if bad:
             raise ValueError(
@@ -63,6 +79,15 @@ class Trainer:
         self.step += 1
         return row
 
+    def _train(self, phase: str, batch: Batch) -> Row:
+        """The step of a phase; what it draws for each pair is drawn before one that is recorded."""
+        if self.recorder is None:
+            return _PHASES[phase](self, batch)
+        drawn: dict[str, Any] = {"sample": sample_of(self.model, batch)}
+        if self.config.blind_spots:
+            drawn |= dict(zip(("spots", "near"), draw_spots(batch, self.config.blind_spots), strict=True))
+        return self.recorder(phase, partial(_PHASES[phase], self), replace(batch, **drawn))
+
     def _start_variance(self, batch: Batch) -> None:
         """Let the variance network begin at the mean squared residual."""
         with torch.no_grad():
@@ -70,7 +95,7 @@ class Trainer:
         residual = self.ranks.mean({"mse": float((batch.fixed - moved).square().mean())})
         self.model.variance_net.start_at(residual["mse"])
 
-    def displacement(self, batch: Batch, *, warmup: bool = True) -> dict[str, float]:
+    def displacement(self, batch: Batch, *, warmup: bool = True) -> Row:
         """The displacement network's step."""
         keep = self.config.collaborative_grad and not warmup and self.step > 0
         return displacement_step(
@@ -83,7 +108,7 @@ class Trainer:
             update=self.update,
         )
 
-    def variance(self, batch: Batch, *, leak: bool = False) -> dict[str, float]:
+    def variance(self, batch: Batch, *, leak: bool = False) -> Row:
         """The variance network's step."""
         return variance_step(
             self.model,
@@ -95,7 +120,7 @@ class Trainer:
             update=self.update,
         )
 
-    def both(self, batch: Batch) -> dict[str, float]:
+    def both(self, batch: Batch) -> Row:
         """Both networks' steps, or the joint one."""
         if self.objective.joint:
             optimisers = list(self.optimisers.values())
