@@ -95,6 +95,7 @@ ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
 SOLID_NOISE = replace(SOLID, warmup=0, variance_warmup=10**6)
 FINE = {"crop": 64, "phantoms": 300, "seed": 2}
+WIDE = FINE | {"seed": 3}
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
 
 SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
@@ -126,6 +127,8 @@ RECIPES = {
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
             ("motion-2", replace(ECHO, steps=1500, phantoms=800, learning_rate=5e-4, seed=2)),
             ("noise", replace(NOISE, kind=ECHO.kind)),
+            ("wide", replace(ECHO, steps=2400, phantoms=2400, learning_rate=7e-4, seed=3)),
+            ("noise-wide", replace(NOISE, kind=ECHO.kind, steps=1200, seed=3)),
         ),
         SHORTENED,
     ),
@@ -141,6 +144,8 @@ RECIPES = {
             ("noise-64", replace(SOLID_NOISE, steps=600, crop=64)),
             ("motion-64", replace(SOLID, steps=2600, validate_every=200, **FINE)),
             ("noise-64-2", replace(SOLID_NOISE, steps=500, validate_every=250, **FINE)),
+            ("wide", replace(SOLID, steps=1800, validate_every=200, learning_rate=7e-4, **WIDE)),
+            ("noise-wide", replace(SOLID_NOISE, steps=400, validate_every=200, **WIDE)),
         ),
         "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
         anchor=0.1,

@@ -18,7 +18,7 @@ from .base import PairSample
 from .reader import FolderDataset
 from .simulated import PhantomDataset
 
-_VERSION = 2
+_VERSION = 3  # and when the phantoms change
 _ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance", "true_disp")
 _FACTS = ("patient", "spacing_mm", "case", "split", "simulated")
 

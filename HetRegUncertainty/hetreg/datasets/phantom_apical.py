@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .phantom_motion import ApicalMotion, calibrate, small_pushes
+from .phantom_motion import ApicalMotion, Bump, calibrate, small_pushes
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def draw_heart(rng: np.random.Generator, ndim: int) -> ApicalHeart:
     radius = rng.uniform(20.0, 27.0) * length / 90.0
     wall = rng.uniform(7.5, 11.5) if ndim == 2 else rng.uniform(9.0, 11.5)
     rv_width = rng.uniform(17.0, 24.0)
+    far = 10.0 if rng.random() < 0.3 else 1.0  # two chambers: the right heart is not in the plane
     return ApicalHeart(
         length=length,
         radius=radius,
@@ -108,9 +109,12 @@ def draw_heart(rng: np.random.Generator, ndim: int) -> ApicalHeart:
         taper=rng.uniform(0.06, 0.28),
         oval=rng.uniform(0.9, 1.1),
         lean=rng.normal(0.0, 2.5),
-        wobble=(rng.uniform(0.0, 1.6), rng.uniform(0, 6.28), rng.normal(0.0, 0.7)),
+        wobble=(rng.uniform(0.0, 2.2), rng.uniform(0, 6.28), rng.normal(0.0, 0.9)),
         atrium=(rng.uniform(17.0, 26.0), rng.uniform(17.0, 25.0), rng.normal(2.0, 3.0)),
-        rv_centre=(length * rng.uniform(0.6, 0.72), -(radius + wall + rv_width * rng.uniform(0.45, 0.7))),
+        rv_centre=(
+            length * rng.uniform(0.6, 0.72),
+            -far * (radius + wall + rv_width * rng.uniform(0.45, 0.7)),
+        ),
         rv_radius=(length * rng.uniform(0.38, 0.46), rv_width),
         rv_wall=rng.uniform(3.0, 4.5),
         leaflet=rng.uniform(-3.0, 8.0),
@@ -129,7 +133,10 @@ def draw_motion(
         descent=min(rng.uniform(9.0, 15.0), 0.42 * room),
         room=room,
         twist=rng.uniform(0.1, 0.3) if ndim == 3 else 0.0,
-        pushes=small_pushes(rng, 40.0, 1.0),
+        pushes=(
+            Bump((0.5 * heart.length, 0.0), tuple(rng.normal(0, 1.5, 2).tolist()), 50.0),
+            *small_pushes(rng, 40.0, rng.uniform(0.5, 2.5)),
+        ),
     )
     n = (60, 50) if ndim == 2 else (26, 22)
     z = np.linspace(-3.0, heart.length + 4.0, n[0], dtype=np.float32)

@@ -54,8 +54,8 @@ def draw_beam(rng: np.random.Generator, field: float, pixel: float) -> Beam:
         near=rng.uniform(1.0, 6.0),
         far=2.0 * field * rng.uniform(0.9, 1.0),
         node=(
-            coarse * rng.uniform(0.45, 0.8),
-            coarse * rng.uniform(0.009, 0.016),
-            coarse * rng.uniform(0.012, 0.018),
+            coarse * rng.uniform(0.45, 1.0),
+            coarse * rng.uniform(0.009, 0.026),
+            coarse * rng.uniform(0.012, 0.026),
         ),
     )

@@ -1,9 +1,11 @@
 """Ultrasound of the phantom: speckle, attenuation, shadows, log compression, and the exact variance.
 
 Envelope model at every pixel: |a e^(i psi) + sigma n|. The tissue part a e^(i psi) is a complex Gaussian
-speckle pattern that is a function of the material point: it moves and deforms with the tissue. The other
-part, n, is drawn anew for each frame: decorrelating speckle, blood, haze, side lobes and electronic noise,
-correlated over the size of the beam. The image is clip(log envelope, window) scaled to [0, 1]. Given the
+speckle pattern that is a function of the material point: it moves and deforms with the tissue; how much of
+the tissue's speckle does so differs from almost none to almost all. Clutter that stands still while the
+heart moves is added to it. The other part, n, is drawn anew for each frame: decorrelating speckle, blood,
+haze, side lobes and electronic noise, correlated over the size of the beam. The gain of each frame differs
+from place to place. The image is clip(log envelope, window) scaled to [0, 1]. Given the
 tissue speckle the envelope is Rician, and mean and variance of its clipped logarithm come from quadrature
 (`phantom_moments`), not from sampling.
 """
@@ -33,6 +35,11 @@ class EchoScene:
     dynamic_range: float
     attenuation: float
     frame_gain: tuple[float, float]
+    flicker: tuple[Texture, Texture]
+    flicker_gain: float
+    clutter: float
+    clutter_depth: float
+    clutter_patch: tuple[float, float, float]
     shadows: tuple[tuple[float, float, float], ...]
     drop_out: tuple[tuple[float, float, float], ...]
     haze: float
@@ -63,7 +70,16 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
         },
         dynamic_range=window,
         attenuation=rng.uniform(0.0, 7.0),
-        frame_gain=tuple(rng.normal(0.0, 0.9, 2).tolist()),
+        frame_gain=tuple(rng.normal(0.0, 1.2, 2).tolist()),
+        flicker=(Texture(rng, 12.0, ndim, 24), Texture(rng, 12.0, ndim, 24)),
+        flicker_gain=rng.uniform(0.0, 2.5),
+        clutter=muscle + rng.uniform(-24.0, 2.0),
+        clutter_depth=rng.uniform(12.0, 40.0),
+        clutter_patch=(
+            rng.uniform(-0.9, 0.9) * beam.half_angle,
+            rng.uniform(20.0, 0.7 * beam.far),
+            rng.uniform(-30.0, 6.0),
+        ),
         shadows=tuple(
             (rng.uniform(-0.95, 0.95) * beam.half_angle, rng.uniform(0.04, 0.11), rng.uniform(6.0, 22.0))
             for _ in range(count)
@@ -74,7 +90,7 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
         leak=rng.uniform(12.0, 26.0),
         floor=min(-window + rng.uniform(-10.0, 9.0), muscle - 22.0),
         floor_slope=rng.uniform(0.0, 8.0),
-        tissue_share=rng.uniform(0.72, 0.95),
+        tissue_share=rng.uniform(0.1, 0.95),
         contrast=rng.uniform(0.55, 1.0),
         looks=int(rng.integers(2, 5)),
         broad=Texture(rng, 11.0, ndim, 24),
@@ -112,7 +128,7 @@ class EchoFrame:
         for _ in range(self.looks):
             noise = self.grid.sample(self.grid.nodes(rng, self.grid.shape))
             total += np.clip(np.log(np.abs(steady + scale * noise) + 1e-12), self.low, self.high)
-        return (total / self.looks - self.low) / (self.high - self.low)
+        return np.clip((total / self.looks - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def moments(self) -> LogMoments:
         """(n,) moments of one look, scaled to the window; variance and covariance fall with `looks`."""
@@ -122,28 +138,40 @@ class EchoFrame:
         return LogMoments(m.mean * scale, m.variance * scale**2, *(c * scale for c in m[2:]))
 
 
-def frame(scene: EchoScene, level, speckle, polar, grid: SpeckleGrid, node, gain: float) -> EchoFrame:
+def still_clutter(scene: EchoScene, polar) -> np.ndarray:
+    """(n,) amplitude of reverberations, which stand still: near the probe, and around one place."""
+    r, theta, _ = polar
+    where, depth, more = scene.clutter_patch
+    near = scene.clutter - 26.0 * np.maximum(r - 4.0, 0.0) / scene.clutter_depth
+    patch = scene.clutter + more - 9.0 * (((theta - where) / 0.16) ** 2 + ((r - depth) / 18.0) ** 2)
+    return amplitude(np.maximum(near, patch))
+
+
+def frame(scene: EchoScene, level, speckle, polar, grid: SpeckleGrid, node, gain: np.ndarray) -> EchoFrame:
     """The frame's signal and noise.
 
     Args:
         level: (dB, share of the speckle's power that moves with the tissue, side-lobe power of the
             surroundings), each (n,).
-        speckle: two complex (n,) patterns that move with the tissue; polar: range and angles of the pixels.
+        speckle: three complex (n,) patterns: two move with the tissue, the last stands still. polar: range
+            and angles of the pixels. gain: (n,) dB.
     """
     (decibel, share, lobes), (r, theta, _) = level, polar
     loss = gain - scene.attenuation * r / 100.0
     for where, width, depth in scene.shadows:
         loss = loss - depth * np.exp(-0.5 * ((theta - where) / width) ** 2) * smoothstep(r, 12.0, 45.0)
     strength = amplitude(decibel + loss)
-    size = [np.abs(s) + 1e-9 for s in speckle]
-    signal = strength * np.sqrt(share) * (size[0] * size[1]) ** (0.5 * scene.contrast)
+    size = [np.abs(s) + 1e-9 for s in speckle[:2]]
+    steady = strength * np.sqrt(share) * (size[0] * size[1]) ** (0.5 * scene.contrast) * speckle[0] / size[0]
+    steady = steady + still_clutter(scene, polar) * amplitude(gain) * speckle[2]
+    signal = np.abs(steady) + 1e-9
     haze = amplitude(scene.haze + gain - 26.0 * np.maximum(r - 6.0, 0.0) / scene.haze_depth)
     floor = amplitude(scene.floor + scene.floor_slope * r / 100.0)
     lobes = lobes * amplitude(2.0 * (loss - scene.leak))
     sigma = np.sqrt(0.5 * (strength**2 * (1.0 - share) + lobes + haze**2 + floor**2))
     sigma = np.maximum(sigma, signal / 50.0)
     window = -DB * scene.dynamic_range
-    return EchoFrame(signal, speckle[0] / size[0], sigma, grid, node, window, 0.0, scene.looks)
+    return EchoFrame(signal, steady / signal, sigma, grid, node, window, 0.0, scene.looks)
 
 
 def truth(frames, inside: np.ndarray, disp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -211,12 +239,14 @@ def simulate(scene: EchoScene, beam: Beam, levels, material, image, disp, stream
     count = beam.node_counts(ndim)
     node, there = beam.nodes(*polar, ndim=ndim), beam.nodes(*material, ndim=ndim)
     grid = SpeckleGrid(node, count)
-    patterns = [SpeckleGrid.nodes(streams[0], count) for _ in range(2)]
+    patterns = [SpeckleGrid.nodes(streams[0], count) for _ in range(3)]
+    still, place = grid.sample(patterns[2]), [np.broadcast_to(p, shape)[inside] for p in image[3 - ndim :]]
     frames = []
-    for (db, share), at, gain in zip(
-        levels, (SpeckleGrid(there, count), grid), scene.frame_gain, strict=True
+    for (db, share), at, whole, flicker in zip(
+        levels, (SpeckleGrid(there, count), grid), scene.frame_gain, scene.flicker, strict=True
     ):
-        speckle = [at.sample(p) for p in patterns]
+        speckle = [*(at.sample(p) for p in patterns[:2]), still]
+        gain = whole + scene.flicker_gain * flicker(*place)
         lobes = uniform_filter(
             amplitude(2.0 * db), [1] * (ndim - 2) + [size // 40 + 1, size // 10], mode="nearest"
         )

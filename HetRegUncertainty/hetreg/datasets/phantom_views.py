@@ -145,7 +145,7 @@ class View:
 
 def draw_view(rng: np.random.Generator, kind: str) -> tuple[View, float]:
     """A random heart with its motion as `kind` sees it, and the side of the image around it, mm."""
-    target = rng.uniform(0.47, 0.66)
+    target = rng.uniform(0.47, 0.8)
     if kind == "echo2d_sax":
         side, level = 128.0 * rng.uniform(0.95, 1.15), rng.uniform(0.1, 0.68)
         heart = phantom_sax.draw_heart(rng, side / 128.0, level)
@@ -157,7 +157,7 @@ def draw_view(rng: np.random.Generator, kind: str) -> tuple[View, float]:
     top, room = rng.uniform(12.0, 24.0), rng.uniform(34.0, 56.0)
     side = top + heart.length + room
     motion = phantom_apical.draw_motion(rng, heart, target, room, ndim)
-    return View(heart, motion, (top - 0.5 * side, rng.normal(4.0, 4.0)), rng.normal(0.05, 0.11)), side
+    return View(heart, motion, (top - 0.5 * side, rng.normal(3.0, 7.0)), rng.normal(0.05, 0.17)), side
 
 
 def make_echo(kind: str, size: int, with_truth: bool, rng: np.random.Generator, noise: np.random.Generator):
