@@ -29,7 +29,10 @@ RENAMED = {
     "split": "splitFile",
     "start": "startFile",
 }
-ABSENT = {}  # fields that the panel leaves at their default, each with the reason
+ABSENT = {  # fields that the panel leaves at their default, each with the reason
+    "workers": "the number of processes that suits the device is chosen by itself",
+    "graphs": "experimental: for the command line until it has been seen on a GPU",
+}
 MONAI_NETWORKS, MONAI_LOSSES = ("transmorph",), ("ncc", "mutual_information")  # built on that package
 NOT_INTEGRATED = ("transmorph",)  # gives the displacement itself: there is no inverse warp
 

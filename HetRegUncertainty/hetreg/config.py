@@ -142,7 +142,7 @@ class TrainConfig(Config):
     device: str = option("auto", "where to compute", DEVICES)
     amp: bool = option(False, "bfloat16 in the networks (NVIDIA GPU)")
     compile: bool = option(False, "torch.compile the networks (NVIDIA GPU)")
-    graphs: bool = option(True, "record a step once and replay it (NVIDIA GPU, one process)")
+    graphs: bool = option(False, "record a step once and replay it (NVIDIA GPU, one process; experimental)")
     split: str = option("", "JSON file of the patients in training, validation and test (empty: by seed)")
     cache: bool = option(False, "keep the prepared pairs on disk in the run folder")
     workers: int = option(

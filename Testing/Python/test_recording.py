@@ -9,30 +9,37 @@ from dataclasses import replace
 import pytest
 import torch
 
-from builders import tiny_model
+from builders import assert_sentence, tiny_model
 from hetreg.config import TrainConfig
 from hetreg.training.blind import draw_spots
 from hetreg.training.objective import Batch
-from hetreg.training.recording import can_record
+from hetreg.training.recording import check
 from hetreg.training.steps import sample_of, variance_loss
 
 CUDA, CPU = torch.device("cuda"), torch.device("cpu")
 
 
-def test_steps_are_recorded_on_a_gpu_alone():
-    assert can_record(TrainConfig(), CUDA, grouped=False)
-    assert not can_record(TrainConfig(), CPU, grouped=False)
-    assert not can_record(TrainConfig(), CUDA, grouped=True)
-    assert not can_record(TrainConfig(graphs=False), CUDA, grouped=False)
+@pytest.mark.parametrize(
+    ("options", "device", "grouped", "found"),
+    [
+        ({}, CPU, False, "the device is cpu"),
+        ({}, CUDA, True, "one of a group"),
+        ({"method": "ncc"}, CUDA, False, "method is ncc"),
+        ({"method": "mi"}, CUDA, False, "method is mi"),
+        ({"method": "shuffled_weight"}, CUDA, False, "method is shuffled_weight"),
+        ({"collaborative_grad": True}, CUDA, False, "collaborative_grad is set"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_in_one_sentence(options, device, grouped, found):
+    config = TrainConfig(graphs=True, **options)
+    check(TrainConfig(**options), device, grouped=grouped)
+    with pytest.raises(ValueError, match=found) as caught:
+        check(config, device, grouped=grouped)
+    assert_sentence(caught.value, "NVIDIA", "accepted")
 
 
-@pytest.mark.parametrize("method", ["ncc", "mi", "shuffled_weight"])
-def test_what_makes_tensors_on_the_cpu_is_not_recorded(method):
-    assert not can_record(TrainConfig(method=method), CUDA, grouped=False)
-
-
-def test_a_gradient_that_is_kept_for_the_next_step_is_not_recorded():
-    assert not can_record(TrainConfig(collaborative_grad=True), CUDA, grouped=False)
+def test_a_gpu_alone_may_record():
+    check(TrainConfig(graphs=True), CUDA, grouped=False)
 
 
 def test_numbers_drawn_before_the_step_are_those_of_the_step():

@@ -20,7 +20,7 @@ from ..datasets.base import PairSample
 from ..datasets.split import split
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress
-from . import accelerate, schedule
+from . import accelerate, recording, schedule
 from .data import Loaded, batches, dimension_of, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
@@ -152,6 +152,7 @@ def train(
 def _check(config: TrainConfig, ranks: Ranks) -> None:
     """Raises ValueError if the run cannot be done here."""
     accelerate.check(config, ranks.device)
+    recording.check(config, ranks.device, grouped=ranks.grouped)
     shares = config.accumulate * ranks.world
     if config.batch % shares:
         raise ValueError(

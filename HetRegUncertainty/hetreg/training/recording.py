@@ -21,11 +21,24 @@ WARM_UP = 3  # steps of a kind that are made before one is recorded: they make w
 _ON_THE_CPU = ("ncc", "mutual_information", "shuffled")  # losses and weights that make tensors there
 
 
-def can_record(config: TrainConfig, device: torch.device, *, grouped: bool) -> bool:
-    """Whether the steps of a run are the same kernels on the same memory each time."""
+def check(config: TrainConfig, device: torch.device, *, grouped: bool) -> None:
+    """Raises ValueError if a run asks for recorded steps, and they are not the same kernels on the same
+    memory each time. grouped: in a group of processes."""
+    if not config.graphs:
+        return
     method = METHODS[config.method]
-    changing = grouped or config.collaborative_grad or {method.data_loss, method.weight} & {*_ON_THE_CPU}
-    return bool(config.graphs and device.type == "cuda" and not changing)
+    found = "" if device.type == "cuda" else f"the device is {device.type}"
+    if {method.data_loss, method.weight} & {*_ON_THE_CPU}:
+        found = f"the method is {config.method}"
+    if config.collaborative_grad:
+        found = "collaborative_grad is set"
+    if grouped:
+        found = "the process is one of a group"
+    if found:
+        raise ValueError(
+            f"graphs is set and {found}: an NVIDIA GPU, one process, and a method other than ncc, mi and "
+            "shuffled_weight without collaborative_grad are accepted."
+        )
 
 
 @dataclass
@@ -45,29 +58,29 @@ class _Recording:
 
 
 class Recorder:
-    """Makes steps; from the fourth of a kind on by a recording. failed: why one could not be recorded, after
-    which all steps are made one kernel at a time."""
+    """Makes steps; from the fourth of a kind on by a recording."""
 
     def __init__(self) -> None:
-        self.failed = ""
         self._stream = torch.cuda.Stream()
         self._pool = torch.cuda.graph_pool_handle()
         self._made: dict[tuple[object, ...], int] = {}
         self._recorded: dict[tuple[object, ...], _Recording] = {}
 
     def __call__(self, name: str, step: Step, batch: Batch) -> Row:
-        """The step's row. name: the kind of step, apart from what the batch holds."""
+        """The step's row. name: the kind of step, apart from what the batch holds. Raises ValueError if it
+        cannot be recorded."""
         key = (name, *((n, t.shape, t.dtype) for n, t in _tensors(batch).items()))
         if key not in self._recorded:
             self._made[key] = self._made.get(key, 0) + 1
-            if self.failed or self._made[key] <= WARM_UP:
+            if self._made[key] <= WARM_UP:
                 return self._plain(step, batch)
             try:
                 self._recorded[key] = self._record(step, batch)
             except RuntimeError as error:
-                self.failed = str(error).splitlines()[0]
-                torch.cuda.synchronize()
-                return self._plain(step, batch)
+                reason = str(error).splitlines()[0].rstrip(".:")
+                raise ValueError(
+                    f"The step could not be recorded ({reason}): a run without graphs is accepted."
+                ) from error
         return self._recorded[key].replay(batch)
 
     def _plain(self, step: Step, batch: Batch) -> Row:

@@ -18,7 +18,7 @@ from .blind import draw_spots
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distributed import Ranks
 from .objective import Batch, Objective
-from .recording import Recorder, can_record
+from .recording import Recorder
 from .steps import Row, Update, displacement_step, joint_step, numbers, sample_of, variance_step
 
 
@@ -30,8 +30,7 @@ class Trainer:
         self.checked = 0  # step of the last validation
         torch.manual_seed(config.seed)
         self.model = accelerate(_start(RegistrationModel(network, grid), config).to(ranks.device), config)
-        recorded = can_record(config, ranks.device, grouped=ranks.grouped)
-        self.recorder = Recorder() if recorded else None
+        self.recorder = Recorder() if config.graphs and ranks.device.type == "cuda" else None
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "displacement": torch.optim.Adam(self.model.displacement_net.parameters(), config.learning_rate),
             "variance": torch.optim.Adam(self.model.variance_net.parameters(), config.learning_rate),
