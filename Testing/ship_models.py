@@ -18,149 +18,23 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from calibrate_models import CORE, calibrate
-
 from hetreg import zoo
-from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.model import RegistrationModel
 from hetreg.progress import Progress
-from hetreg.refine import ANCHOR, KERNEL_SIGMA_VOX, LEARNING_RATE
 from hetreg.registry import PHANTOMS
 from hetreg.training.accelerate import keep_memory
 from hetreg.training.loop import train
+from recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How one shipped model is made, and what its card says. stages: (name, configuration), in order. anchor,
-    rate, kernels_vox: of the refinement, weight of the network's answer, size and smoothing of the steps."""
-
-    label: str
-    description: str
-    data: str
-    network: NetworkConfig
-    grid: GridConfig
-    stages: tuple[tuple[str, TrainConfig], ...]
-    note: str = ""
-    anchor: float = ANCHOR
-    rate: float = LEARNING_RATE
-    kernels_vox: tuple[float, ...] = (KERNEL_SIGMA_VOX,)
-
-
 FOLDS, VALIDATION = 3, 4
-FLAT = NetworkConfig(
-    architecture="pyramid",
-    encoder=(16, 24, 32, 48),
-    decoder=(48, 40, 32, 32),
-    tail=(32,),
-    output_stride=2,
-    integration_steps=6,
-    sigma_z=True,
-    spread="displacement",
-    variance_encoder=(16, 24, 32, 48),
-    variance_decoder=(48, 32, 24, 16),
-    variance_tail=(16,),
-    variance_residual=True,
-)
-DEEP = replace(
-    FLAT,
-    ndim=3,
-    encoder=(12, 24, 32, 32),
-    decoder=(32, 32, 24, 16),
-    tail=(16,),
-    variance_encoder=(8, 16, 24, 32),
-    variance_decoder=(32, 24, 16, 8),
-    variance_tail=(8,),
-)
-# Displacement alone, from what the phantom knows; then the real pairs; then the variance alone.
-MOTION = TrainConfig(
-    method="supervised",
-    variance_residual=True,
-    learning_rate=1e-3,
-    clip=1.0,
-    beta=0.0,
-    warmup=10**6,
-    validate_every=250,
-    cache=True,
-)
-NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, phantoms=1000)
-MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
-ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
-SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
-SOLID_NOISE = replace(SOLID, warmup=0, variance_warmup=10**6)
-FINE = {"crop": 64, "phantoms": 300, "seed": 2}
-WIDE = FINE | {"seed": 3}
-REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
-
-SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
-
-RECIPES = {
-    "cine-mri-2d": Recipe(
-        "Cine MRI, 2D (short axis)",
-        "Short-axis cine MRI, slice by slice, in-plane pixels of about 0.9 to 2.2 mm.",
-        "Sunnybrook Cardiac Data, ED and ES with LV contours (CC0), and simulated short-axis MRI",
-        FLAT,
-        GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2),
-        (
-            ("phantom", replace(MRI, steps=3600, phantoms=2000)),
-            ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
-            (
-                "noise",
-                replace(NOISE, kind="mri2d", **REAL | {"real_share": 0.1, "phantoms": 1000}),
-            ),
-        ),
-        anchor=3.0,
-    ),
-    "echo-2d": Recipe(
-        "Echocardiography, 2D",
-        "2D echocardiograms, apical or short axis; larger images are resampled to 160 pixels.",
-        "Simulated apical and short-axis echocardiograms; no real echo",
-        FLAT,
-        GridConfig(max_size=160),
-        (
-            ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
-            ("motion-2", replace(ECHO, steps=1500, phantoms=800, learning_rate=5e-4, seed=2)),
-            ("noise", replace(NOISE, kind=ECHO.kind)),
-            ("wide", replace(ECHO, steps=2400, phantoms=2400, learning_rate=7e-4, seed=3)),
-            ("noise-wide", replace(NOISE, kind=ECHO.kind, steps=1200, seed=3)),
-        ),
-        SHORTENED,
-    ),
-    "echo-3d": Recipe(
-        "Echocardiography, 3D",
-        "3D echocardiograms; larger volumes are resampled to 64 voxels. Simulated data only.",
-        "Simulated 3D echocardiograms; no real echo",
-        DEEP,
-        GridConfig(max_size=64, taper_vox=4),
-        (
-            ("phantom", replace(SOLID, steps=1500)),
-            ("noise", replace(SOLID_NOISE, steps=600)),
-            ("noise-64", replace(SOLID_NOISE, steps=600, crop=64)),
-            ("motion-64", replace(SOLID, steps=2600, validate_every=200, **FINE)),
-            ("noise-64-2", replace(SOLID_NOISE, steps=500, validate_every=250, **FINE)),
-            ("wide", replace(SOLID, steps=1800, validate_every=200, learning_rate=7e-4, **WIDE)),
-            ("noise-wide", replace(SOLID_NOISE, steps=400, validate_every=200, **WIDE)),
-        ),
-        "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
-        anchor=0.1,
-        rate=0.2,
-        kernels_vox=(4.0, 1.5),
-    ),
-    "paper-cine-mri-2d": Recipe(
-        "Cine MRI, 2D: the paper's configuration",
-        "VoxelMorph and the SNR-weighted method as in the paper, for comparison with cine-mri-2d.",
-        "Sunnybrook Cardiac Data, end-diastole and end-systole (CC0), and simulated short-axis MRI",
-        NetworkConfig(),
-        GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2),
-        (("paper", TrainConfig(weight_mode="paper", learning_rate=2e-3, steps=1500, **REAL)),),
-    ),
-}
 
 
 def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str) -> None:
@@ -180,8 +54,8 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "scores": {k: round(v, 5) for k, v in model.card["scores"].items()},
     }
     stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
-    refinement = {n: getattr(recipe, n) for n in ("anchor", "rate", "kernels_vox")}
-    model.card = {**card, "commit": commit, "stages": stages, **refinement}
+    use = {n: getattr(recipe, n) for n in ("anchor", "rate", "kernels_vox", "views")}
+    model.card = {**card, "commit": commit, "stages": stages, **use}
     if recipe.network.spread == "displacement":
         calibrate(model, recipe.stages[0][1].kind.split("+"))
     zoo.WEIGHTS.mkdir(exist_ok=True)
@@ -221,11 +95,16 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
     lines += [
         f"- Refinement: steps of {recipe.rate:g} voxels, smoothed by Gaussians of {kernels} voxels, weight "
         f"{recipe.anchor:g} of the network's answer.",
+        f"- Without refinement: mean over {recipe.views} turned copies of the pair."
+        if recipe.views > 1
+        else "",
         f"- Command: `{card['command']}`, at commit {commit} (later code may split or draw otherwise).",
         f"- Real patients not trained on: {held_out(runs[-1])}.",
         f"- Scores on the last stage's validation split: {scores}.",
         f"- SHA-256: `{card['sha256']}`",
     ]
+    if recipe.views > 1:
+        lines.append(f"- Without refinement: the mean over {recipe.views} turned copies of the pair.")
     if recipe.note:
         lines.append(f"- Note: {recipe.note}")
     return "\n".join(lines) + "\n"

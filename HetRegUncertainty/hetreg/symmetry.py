@@ -42,8 +42,8 @@ class View:
 
 
 def views(ndim: int) -> list[View]:
-    """2D: all 8 turns and mirror images of a square. 3D: the identity and the half turns about each axis; all
-    48 would take too long."""
+    """2D: all 8 turns and mirror images of a square, the identity, two mirror images and the half turn first.
+    3D: the identity and the half turns about each axis; all 48 would take too long."""
     straight = tuple(range(ndim))
     if ndim == 3:
         return [View(straight, f) for f in product((False, True), repeat=3) if sum(f) % 2 == 0]
@@ -59,14 +59,19 @@ def mean_motion(
     fixed: Tensor,
     *,
     window: Tensor | None = None,
+    count: int | None = None,
     progress: Progress | None = None,
 ) -> Motion:
     """The motion of the mean velocity over `views`; images (B, 1, *spatial), window (1, 1, *spatial).
 
+    count: how many views, None for all; with one it is the network's plain answer.
+
     With sigma_z its variance is the mean of the views' variances: what the mean gains over one answer is left
     to the model's `refined_sd`. Asks `progress` before each view whether to stop.
     """
-    progress, chosen = progress or Progress(), views(model.ndim)
+    progress, chosen = progress or Progress(), views(model.ndim)[:count]
+    if len(chosen) == 1:
+        return model.move(moving, fixed, window=window)
     velocities, variances = [], []
     for n, view in enumerate(chosen):
         progress.step(n / len(chosen), f"Averaging over turned copies: {n + 1} of {len(chosen)}")

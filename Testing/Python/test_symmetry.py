@@ -117,6 +117,25 @@ def test_it_stops_when_asked():
     assert told[-1] == "Averaging over turned copies: 3 of 8"
 
 
+def test_without_refining_the_card_says_over_how_many_copies_the_mean_is():
+    model = uneven_model(2)
+    fixed, moving = pair_2d()
+    pair = to_network_grid(fixed, moving, model.grid, ndim=2, multiple=model.multiple)
+    found = {}
+    for count in (1, 4):
+        model.card = {"views": count} if count > 1 else {}
+        told: list[str] = []
+        result = register_pair(fixed, moving, model, progress=Progress(lambda f, m, t=told: t.append(m)))
+        found[count] = result.disp_lps_mm
+        assert (f"Averaging over turned copies: {count} of {count}" in told) == (count > 1)
+    assert np.abs(found[4] - found[1]).max() > 0.01
+    motion = mean_motion(model, pair.moving, pair.fixed, window=pair.window, count=4)
+    inner = [mean_motion(model, v.apply(pair.moving), v.apply(pair.fixed), count=1) for v in views(2)[:4]]
+    plain = torch.stack([v.undo_field(m.velocity) for v, m in zip(views(2)[:4], inner, strict=True)]).mean(0)
+    small = torch.nn.functional.interpolate(pair.window, plain.shape[2:], mode="bilinear", antialias=True)
+    torch.testing.assert_close(motion.velocity, plain * small, atol=1e-5, rtol=0)
+
+
 def test_refining_starts_from_the_turned_copies_with_the_card_s_anchor_and_sd(monkeypatch):
     model = uneven_model(2, sigma_z=True, spread="displacement")
     given: dict[str, object] = {}
