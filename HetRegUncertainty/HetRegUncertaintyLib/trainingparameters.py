@@ -119,7 +119,7 @@ class HetRegTrainingParameterNode:
     batch: Annotated[int, WithinRange(1, 1024)] = DEFAULTS.batch
     seed: Annotated[int, WithinRange(0, 1000000)] = DEFAULTS.seed
     device: Device = Device.AUTO
-    crop: Annotated[int, WithinRange(16, 1024)] = DEFAULTS.crop
+    crop: Annotated[int, WithinRange(0, 1024)] = 0  # by the data
     warmup: Annotated[int, WithinRange(0, 1000000)] = DEFAULTS.warmup
     varianceWarmup: Annotated[int, WithinRange(0, 1000000)] = DEFAULTS.variance_warmup
     validateEvery: Annotated[int, WithinRange(1, 1000000)] = DEFAULTS.validate_every

@@ -127,7 +127,7 @@ class TrainConfig(Config):
     batch: int = option(8, "pairs per step")
     accumulate: int = option(1, "parts that a batch is computed in, to save memory")
     clip: float = option(0.0, "largest norm of a network's gradient (0: no limit)")
-    crop: int = option(128, "pixels per side of a training crop")
+    crop: int = option(0, "pixels per side of a training crop (0: 64 for 3D phantoms alone, else 128)")
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
     decay: str = option("cosine", "fall of the learning rate", DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
@@ -146,11 +146,16 @@ class TrainConfig(Config):
     split: str = option("", "JSON file of the patients in training, validation and test (empty: by seed)")
     cache: bool = option(False, "keep the prepared pairs on disk in the run folder")
     workers: int = option(
-        -1, "processes that prepare batches, on Linux (0: a thread; -1: several with an NVIDIA GPU, else 0)"
+        -1,
+        "processes that prepare batches, on Linux (0: a thread; -1: some with an NVIDIA GPU, or for "
+        "phantoms that do not fit into the memory)",
     )
 
     def __post_init__(self) -> None:
         self._check_choices()
+        if self.crop == 0 and not isinstance(self.crop, bool):
+            solid = self.dataset == "phantom" and all(k.endswith("3d") for k in self.kind.split("+"))
+            object.__setattr__(self, "crop", 64 if solid else 128)
         self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
         self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)

@@ -117,6 +117,34 @@ def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_pat
     assert cli.main(["train", "--resume", str(run)]) == 0
 
 
+def test_a_run_is_as_long_as_was_said_last_in_steps_or_in_epochs(tmp_path, capsys):
+    run = tmp_path / "run"
+    arguments = [a for a in train_arguments(run, epochs=1, steps_per_epoch=2) if a != "--steps"]
+    arguments.remove("4")
+    assert cli.main(arguments) == 0
+    assert cli.main(["train", "--resume", str(run), "--steps", "3"]) == 0
+    assert TrainConfig.load(run / "config.json").total_steps == 3
+    assert cli.main(["train", "--resume", str(run), "--epochs", "2"]) == 0
+    assert TrainConfig.load(run / "config.json").total_steps == 4
+    capsys.readouterr()
+    error_of(capsys, ["train", "--resume", str(run), "--epochs", "2", "--steps", "3"], "--epochs 2")
+
+
+def test_a_terminal_shows_one_line_with_bar_losses_and_time_left(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    line = console.Line()
+    line.event("step", step=3, steps=12, loss=0.01234, variance_loss=-1.5, eta_seconds=125.0)
+    shown = capsys.readouterr().err
+    assert shown.endswith(
+        "[======                  ] step 3 of 12  loss 0.01234  variance_loss -1.5  2:05 left"
+    )
+    assert "\n" not in shown
+    line.event("validation", step=3, dice=0.5, mse=None)
+    end = capsys.readouterr()
+    assert end.out == "validation: step 3, dice 0.5\n"
+    assert end.err == "\r\033[K"  # the bar makes room
+
+
 @pytest.mark.slow
 def test_standard_input_pauses_resumes_and_stops(tmp_path):
     arguments = train_arguments(tmp_path / "run", steps=100_000, validate_every=50_000)
@@ -140,4 +168,5 @@ def test_standard_input_pauses_resumes_and_stops(tmp_path):
         "stopped",
     ]
     assert (tmp_path / "run" / "last.ckpt").is_file()
+    assert (tmp_path / "run" / "best.pt").is_file()  # although nothing was validated before
     assert 0 < seen[-1]["step"] < 100

@@ -96,6 +96,21 @@ def test_a_missing_file(tmp_path):
     assert_sentence(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "crop"),
+    [
+        ({}, 128),
+        ({"kind": "echo3d"}, 64),
+        ({"kind": "echo3d", "crop": 128}, 128),
+        ({"kind": "echo3d", "dataset": "phantom+pairs"}, 128),
+    ],
+)
+def test_the_crop_follows_the_data_unless_it_is_given(values, crop):
+    config = TrainConfig(**values)
+    assert config.crop == crop
+    assert TrainConfig.from_dict(config.to_dict()) == config
+
+
 def test_a_share_above_one_is_refused():
     with pytest.raises(ValueError, match=r"real_share is 1\.5: a number from 0 to 1 is accepted\."):
         TrainConfig(real_share=1.5)

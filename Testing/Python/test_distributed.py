@@ -13,8 +13,11 @@ import pytest
 import torch
 
 import hetreg
+from hetreg.config import TrainConfig, network_config
 from hetreg.model import RegistrationModel
 from hetreg.training.distributed import Ranks
+from hetreg.training.objective import Batch, Objective
+from hetreg.training.steps import Update, displacement_step
 
 FLAGS = {"size": "tiny", "phantoms": 4, "steps": 8, "warmup": 2, "variance-warmup": 2, "batch": 4, "crop": 32}
 FLAGS |= {"validate-every": 1, "device": "cpu", "learning-rate": 0.001}
@@ -121,3 +124,34 @@ def test_one_process_alone_leaves_everything_as_it_is():
     assert ranks.first
     assert ranks.first_says(True)
     assert not ranks.first_says(False)
+
+
+@pytest.mark.parametrize("parts", [1, 2], ids=["in two processes", "in two parts"])
+def test_shares_of_a_batch_give_the_loss_and_gradient_of_the_whole_with_stochastic_depth(parts):
+    """TransMorph leaves out branches by chance, of a pair, wherever the pair is computed."""
+    config = TrainConfig(network="transmorph", size="small", batch=4, crop=32, seed=3)
+    batch = Batch(
+        *torch.rand(2, 4, 1, 32, 32, generator=torch.Generator().manual_seed(0)), seeds=(5, 8, 2, 9)
+    )
+    torch.manual_seed(0)
+    model = RegistrationModel(network_config(config, 2)).train()
+    torch.nn.init.normal_(model.displacement_net.head.weight, 0.0, 0.3)
+    objective = Objective.from_config(config)
+
+    def losses(parts: int, rank: int = 0, of: int = 1) -> float:
+        torch.manual_seed(rank)
+        row = displacement_step(
+            model,
+            batch.part(rank, of),
+            torch.optim.SGD(model.displacement_net.parameters(), 0.0),
+            objective,
+            warmup=True,
+            update=Update(parts=parts),
+        )
+        return row["loss"].item()
+
+    whole = losses(1)
+    shares = [losses(1, rank, 2) for rank in (0, 1)] if parts == 1 else [losses(2)]
+    assert sum(shares) / len(shares) == pytest.approx(whole, abs=1e-6)
+    model.eval()
+    assert losses(1) != pytest.approx(whole, abs=1e-4)  # something was left out

@@ -74,7 +74,6 @@ def test_the_options_of_the_gpu_give_nearly_the_losses_without(tmp_path, options
         {"method": "nll", "clip": 0.1},
         {"method": "supervised", "variance_warmup": 6},
         {"weight_mode": "precision", "blind_spots": 0.2, "variance_residual": True},
-        {"network": "transmorph", "crop": 64},
         {"network": "pyramid", "amp": True},
     ],
     ids=str,

@@ -27,6 +27,7 @@ CUDA, CPU = torch.device("cuda"), torch.device("cpu")
         ({"method": "ncc"}, CUDA, False, "method is ncc"),
         ({"method": "mi"}, CUDA, False, "method is mi"),
         ({"method": "shuffled_weight"}, CUDA, False, "method is shuffled_weight"),
+        ({"network": "transmorph"}, CUDA, False, "network is transmorph"),
         ({"collaborative_grad": True}, CUDA, False, "collaborative_grad is set"),
     ],
 )

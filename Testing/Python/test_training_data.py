@@ -105,5 +105,7 @@ def test_processes_are_for_gpus_unless_they_are_asked_for(monkeypatch):
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
     assert [worker_count(TrainConfig(), d) for d in (cuda, cpu, None)] == [data.MOST_WORKERS, 0, 0]
     assert [worker_count(TrainConfig(workers=n), d) for n in (0, 3) for d in (cuda, cpu)] == [0, 0, 3, 3]
+    assert worker_count(TrainConfig(), cpu, on_demand=True) == data.MOST_WORKERS
+    assert worker_count(TrainConfig(workers=0), cpu, on_demand=True) == 0
     monkeypatch.setattr(data, "can_fork", lambda: False)
     assert [worker_count(TrainConfig(workers=n), cuda) for n in (-1, 3)] == [0, 0]

@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{arguments.resume} holds no run: a folder with config.json is accepted.")
     source = arguments.config or (arguments.resume and arguments.resume / "config.json")
     config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
+    config = _of_one_length(config, arguments)
     if config.root:  # a run goes on from any folder
         config = replace(config, root=str(Path(config.root).expanduser().absolute()))
     if arguments.dry_run:
@@ -53,6 +54,18 @@ def run(arguments: argparse.Namespace) -> None:
             threading.Thread(target=_listen, args=(control,), daemon=True).start()
         emit, before = (lines.event, lines.event) if arguments.json else (line.event, line.loading)
         train(config, folder, Progress(_before_steps(before)), emit=emit, control=control)
+
+
+def _of_one_length(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:
+    """The number of steps that was asked for holds, also where the file counts in epochs. Raises ValueError
+    if both were."""
+    if not hasattr(arguments, "steps"):
+        return config
+    if getattr(arguments, "epochs", 0):
+        raise ValueError(
+            f"--steps is {arguments.steps} and --epochs {arguments.epochs}: one of the two is accepted."
+        )
+    return replace(config, epochs=0)
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

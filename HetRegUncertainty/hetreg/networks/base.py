@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -33,6 +34,10 @@ class PairNetwork(nn.Module):
         """The network of a configuration, here of one whose channels it lists."""
         names = ("ndim", "encoder", "decoder", "tail", "output_stride")
         return cls(out_channels=out_channels, **{name: getattr(config, name) for name in names})
+
+    def draw(self, seeds: Sequence[int]) -> None:
+        """Draw what the next forward passes of these pairs leave to chance in training, from a number for
+        each pair; nothing here."""
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """first, second: (B, 1, *spatial) -> (B, C, *spatial / stride)."""

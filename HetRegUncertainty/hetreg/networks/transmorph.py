@@ -7,6 +7,7 @@ meet untrained position biases on larger images). MONAI is imported nowhere else
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -23,6 +24,7 @@ MLP_RATIO = 4
 WINDOWS = {2: (8, 8), 3: (5, 6, 7)}
 _NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 _AVERAGE = {2: F.avg_pool2d, 3: F.avg_pool3d}
+_APART = 0x2545F491  # a pair's seed also draws other numbers
 _MASKED = -100.0  # added to the logits of what may not be attended, as in Swin
 
 
@@ -58,6 +60,27 @@ def _swin() -> ModuleType:
     return swin_unetr
 
 
+class _DropPath(nn.Module):
+    """Stochastic depth (Huang 2016): in training, what a branch adds to some of the pairs is left out, and
+    scaled up for the others. `kept` (B,) says how, for as many pairs; otherwise chance does."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate, self.kept = rate, torch.ones(0)
+
+    def scale(self, chance: Tensor) -> Tensor:
+        """0 or 1 / (1 - rate), from numbers that are uniform in [0, 1)."""
+        return (chance >= self.rate) / (1.0 - self.rate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, ...) -> the same."""
+        if not self.training or not self.rate:
+            return x
+        fits = len(self.kept) == len(x)
+        kept = self.kept if fits else self.scale(torch.rand(len(x), device=x.device))
+        return x * kept.to(x).view(-1, *[1] * (x.dim() - 1))
+
+
 class _Block(nn.Module):
     """Window attention and MLP, each with a skip: (B, *grid, C) -> (B, *grid, C)."""
 
@@ -67,7 +90,7 @@ class _Block(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.attention = swin.WindowAttention(channels, heads, WINDOWS[ndim])
         self.mlp = swin.Mlp(channels, MLP_RATIO * channels, dropout_mode="swin")
-        self.drop_path = swin.DropPath(drop_path) if drop_path else nn.Identity()
+        self.drop_paths = nn.ModuleList(_DropPath(drop_path) for _ in range(2))
 
     def forward(self, x: Tensor, shift: tuple[int, ...], mask: Tensor | None) -> Tensor:
         """shift: voxels that the windows are shifted by. mask: (windows, tokens, tokens) or None."""
@@ -79,8 +102,8 @@ class _Block(nn.Module):
         y = self.attention(swin.window_partition(y, window), mask).view(-1, *window, x.shape[-1])
         y = torch.roll(swin.window_reverse(y, window, padded[:-1]), shift, dims)
         y = y[(slice(None), *(slice(n) for n in grid))]
-        x = x + self.drop_path(y)
-        return x + self.drop_path(self.mlp(self.norm2(x)))
+        x = x + self.drop_paths[0](y)
+        return x + self.drop_paths[1](self.mlp(self.norm2(x)))
 
 
 def _padding(grid: torch.Size | tuple[int, ...], window: tuple[int, ...]) -> list[int]:
@@ -209,6 +232,14 @@ class TransMorph(PairNetwork):
             shape=SHAPES[config.size],
             output_stride=config.output_stride,
         )
+
+    def draw(self, seeds: Sequence[int]) -> None:
+        """Which branches each pair goes without: the same in whatever batch or process it is."""
+        paths = [m for m in self.modules() if isinstance(m, _DropPath) and m.rate]
+        generators = [torch.Generator().manual_seed(int(seed) ^ _APART) for seed in seeds]
+        chance = torch.stack([torch.rand(len(paths), generator=g) for g in generators])
+        for path, row in zip(paths, chance.to(self.head.weight.device).T, strict=True):
+            path.kept = path.scale(row)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""

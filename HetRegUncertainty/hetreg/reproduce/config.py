@@ -30,7 +30,7 @@ class ReproduceConfig(Config):
     budget: int = option(2000, "training steps of each run (paper: 30000)")
     size: str = option("paper", "size of the networks", SIZES)
     batch: int = option(8, "pairs per step")
-    crop: int = option(128, "pixels per side of a training crop")
+    crop: int = option(0, "pixels per side of a training crop (0: 64 for 3D phantoms alone, else 128)")
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
     decay: str = option("cosine", "fall of the learning rate", DECAYS)
     smoothness: float = option(0.01, "lambda, coefficient of the smoothness term, where it is not swept")

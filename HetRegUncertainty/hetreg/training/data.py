@@ -149,7 +149,8 @@ def batches(
 ) -> Iterator[Batch]:
     """The batches from step `start` to the end of the run; each is drawn while others are used, by a thread
     or, where the device computes faster than one draws, by processes. The batches are the same."""
-    if workers := worker_count(config, device):
+    on_demand = any(isinstance(s, OnDemand) for s in samples)
+    if workers := worker_count(config, device, on_demand=on_demand):
         drawn = _Drawn(samples, config, start, workers)
         yield from DataLoader(
             drawn, None, num_workers=workers, worker_init_fn=drawn.begin, multiprocessing_context="fork"
@@ -164,10 +165,13 @@ def batches(
             yield batch
 
 
-def worker_count(config: TrainConfig, device: torch.device | None) -> int:
-    """How many processes draw batches, 0 for a thread."""
+def worker_count(config: TrainConfig, device: torch.device | None, *, on_demand: bool = False) -> int:
+    """How many processes draw batches, 0 for a thread. on_demand: pairs are made as they are drawn, which
+    takes longer than a step on a CPU too."""
     if not can_fork() or config.workers >= 0:
         return config.workers if can_fork() else 0
+    if on_demand:
+        return min(MOST_WORKERS, max(1, processors() - 1))
     return min(MOST_WORKERS, processors() - 1) if device is not None and device.type == "cuda" else 0
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from ..device import resolve_device
+
+PATIENCE = timedelta(days=7)  # the others wait while the first validates, or is paused; torchrun ends them
 
 
 @dataclass(frozen=True)
@@ -83,5 +86,5 @@ def join(device: str) -> Ranks:
         backend = "nccl" if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= there else "gloo"
     importlib.import_module("torch._dynamo")  # after the group it would keep it, and its threads, to the end
     if not dist.is_initialized():
-        dist.init_process_group(backend)
+        dist.init_process_group(backend, timeout=PATIENCE)
     return Ranks(chosen, dist.get_rank(), dist.get_world_size())

@@ -4,11 +4,8 @@ checkpoint and log in between."""
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from . import accelerate, recording, schedule
 from .data import Loaded, batches, dimension_of, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
+from .interrupt import whole_step
 from .trainer import Trainer
 from .validation import score, validate, write_preview
 
@@ -97,6 +95,13 @@ class Run:
             self.emit("preview", step=trainer.step, folder=str(self.folder.preview))
         self._clock = time.monotonic()
         return {f"val_{name}": value for name, value in found.items()}
+
+    def leave(self, row: dict[str, float]) -> None:
+        """Keep what is needed to go on, and a model even if none was validated yet."""
+        if self.folder.best.exists():
+            self.trainer.save(self.folder.last)
+        else:
+            self.check(row)
 
     def _keep_best(self, found: dict[str, float]) -> None:
         trainer = self.trainer
@@ -238,14 +243,14 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
     trainer.model.train()
     try:
         for batch in batches(training, trainer.config, trainer.step, trainer.ranks.device):
-            with _whole():
+            with whole_step():
                 row = trainer.one_step(batch)
                 row = run.after_step(row) if trainer.ranks.first else row
             if trainer.ranks.first:
                 _pause(run, control)
             if trainer.ranks.first_says(control.stopped):
                 if trainer.ranks.first:
-                    trainer.save(run.folder.last)
+                    run.leave(row)
                 run.emit("stopped", step=trainer.step)
                 return
             _report(trainer, row, progress)
@@ -260,31 +265,6 @@ def _report(trainer: Trainer, row: dict[str, float], progress: Progress) -> None
     steps, shown = trainer.config.total_steps, ("loss", "variance_loss", "val_dice", "val_folding")
     text = ", ".join(f"{k} {row[k]:.4g}" for k in shown if k in row)
     progress.step(0.05 + 0.95 * trainer.step / steps, f"Step {trainer.step} of {steps}: {text}")
-
-
-@contextmanager
-def _whole() -> Iterator[None]:
-    """Ctrl-C waits for the end of the step, so that the checkpoint holds no half step; a second does not."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    ):
-        yield
-        return
-    pressed: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 def _pause(run: Run, control: Control) -> None:

@@ -30,14 +30,16 @@ def check(config: TrainConfig, device: torch.device, *, grouped: bool) -> None:
     found = "" if device.type == "cuda" else f"the device is {device.type}"
     if {method.data_loss, method.weight} & {*_ON_THE_CPU}:
         found = f"the method is {config.method}"
+    if config.network == "transmorph":
+        found = "the network is transmorph"  # drawn on the CPU which branches a pair goes without
     if config.collaborative_grad:
         found = "collaborative_grad is set"
     if grouped:
         found = "the process is one of a group"
     if found:
         raise ValueError(
-            f"graphs is set and {found}: an NVIDIA GPU, one process, and a method other than ncc, mi and "
-            "shuffled_weight without collaborative_grad are accepted."
+            f"graphs is set and {found}: an NVIDIA GPU, one process, voxelmorph or pyramid, and a method "
+            "other than ncc, mi and shuffled_weight without collaborative_grad are accepted."
         )
 
 

@@ -57,6 +57,12 @@ def sample_of(model: RegistrationModel, batch: Batch) -> Tensor | None:
     return torch.stack(noise).to(batch.fixed.device)
 
 
+def draw(model: RegistrationModel, batch: Batch) -> None:
+    """What the displacement network leaves to chance, from the seed of each pair."""
+    if batch.seeds and model.training:
+        model.displacement_net.draw(batch.seeds)
+
+
 def weight_map(
     model: RegistrationModel, batch: Batch, moved: Tensor, objective: Objective
 ) -> tuple[Tensor, Tensor]:
@@ -113,6 +119,7 @@ def displacement_loss(
 
     With `bidirectional` each part is the mean over the pair and its inverse: fixed warped by exp(-velocity).
     """
+    draw(model, batch)
     sample = sample_of(model, batch)
     motion = model.move(batch.moving, batch.fixed, sample=sample)
     ways = [loss_inputs(model, batch, motion, objective, warmup=warmup)]
@@ -146,6 +153,7 @@ def variance_loss(
 
     blind: share of voxels that are hidden from the network, and on which alone the loss is then taken.
     """
+    draw(model, batch)
     with torch.set_grad_enabled(collaborative_grad):
         moved = model.move(batch.moving, batch.fixed).moved
     seen, fixed, spots = moved if collaborative_grad else moved.detach(), batch.fixed, None
