@@ -95,9 +95,6 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
     lines += [
         f"- Refinement: steps of {recipe.rate:g} voxels, smoothed by Gaussians of {kernels} voxels, weight "
         f"{recipe.anchor:g} of the network's answer.",
-        f"- Without refinement: mean over {recipe.views} turned copies of the pair."
-        if recipe.views > 1
-        else "",
         f"- Command: `{card['command']}`, at commit {commit} (later code may split or draw otherwise).",
         f"- Real patients not trained on: {held_out(runs[-1])}.",
         f"- Scores on the last stage's validation split: {scores}.",

@@ -212,6 +212,7 @@ def _forward(
     if config.refine:
         motion = _refined(model, moving, fixed, window, mask, config, progress.part(0.0, 0.8))
     else:
+        # the card says with how many turned copies the model and its displacement SD are best
         count, first = int(model.card.get("views") or 1), progress.part(0.0, 0.5)
         motion = mean_motion(model, moving, fixed, window=window, count=count, progress=first)
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")

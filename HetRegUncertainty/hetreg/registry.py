@@ -157,7 +157,10 @@ METRICS: dict[str, Metric] = {
         "calibration:gaussian_divergence", "Divergence (nats)", "Kullback-Leibler, from the true variance"
     ),
     "spearman": _metric(
-        "calibration:spearman", "Spearman", "Rank correlation of true and found variance", "high"
+        "calibration:spearman",
+        "Spearman",
+        "Rank correlation of the found variance and another",
+        "high",
     ),
 }
 

@@ -67,7 +67,8 @@ def mean_motion(
     count: how many views, None for all; with one it is the network's plain answer.
 
     With sigma_z its variance is the mean of the views' variances: what the mean gains over one answer is left
-    to the model's `refined_sd`. Asks `progress` before each view whether to stop.
+    to the model's calibration, which is made with as many views. Asks `progress` before each view whether to
+    stop.
     """
     progress, chosen = progress or Progress(), views(model.ndim)[:count]
     if len(chosen) == 1:

@@ -16,6 +16,7 @@ import hetreg
 from hetreg.config import GridConfig, TrainConfig, network_config
 from hetreg.datasets.simulated import PhantomDataset
 from hetreg.model import RegistrationModel
+from hetreg.progress import Control
 from hetreg.registry import METHODS
 from hetreg.training.data import draw_batch
 from hetreg.training.distributed import Ranks
@@ -106,13 +107,30 @@ def a_trainer(**options):
     return trainer
 
 
+def stopping(control: Control, step: int):
+    """An emit that stops after a step."""
+
+    def emit(kind, **fields):
+        if kind == "validation" and fields["step"] == step:
+            control.obey("stop")
+
+    return emit
+
+
 def test_a_recorded_run_goes_on_there_and_on_the_cpu(tmp_path):
-    config = replace(CONFIG, device="cuda", graphs=True, decay="none")
-    train(replace(config, steps=10), tmp_path / "whole")
-    for device, graphs in (("cuda", True), ("cuda", False), ("cpu", False)):
-        folder = tmp_path / f"{device}-{graphs}"
-        train(config, folder)
-        train(replace(config, device=device, graphs=graphs, steps=10), folder)
+    """Stopped after 6 of 10 steps, by the cosine of 10; each way of going on, and to the other way."""
+    config = replace(CONFIG, device="cuda", graphs=True, steps=10)
+    train(config, tmp_path / "whole")
+    for first, then, device in (
+        (True, True, "cuda"),
+        (True, False, "cuda"),
+        (False, True, "cuda"),
+        (True, False, "cpu"),
+    ):
+        folder = tmp_path / f"{first}-{then}-{device}"
+        stop = Control()
+        train(replace(config, graphs=first), folder, emit=stopping(stop, 6), control=stop)
+        train(replace(config, device=device, graphs=then), folder)
         assert flat(losses(folder)) == pytest.approx(flat(losses(tmp_path / "whole")), rel=0.01)
 
 

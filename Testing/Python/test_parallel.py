@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import numpy as np
 import pytest
 
+from builders import assert_sentence
 from hetreg.config import GridConfig
 from hetreg.datasets import parallel
 from hetreg.datasets.simulated import PhantomDataset
@@ -26,6 +28,20 @@ def test_an_error_ends_the_work_and_is_the_same(monkeypatch):
     monkeypatch.setattr(parallel, "processors", lambda: 2)
     with pytest.raises(ZeroDivisionError):
         list(parallel.each(lambda n: 1 // (n - 20), range(40)))
+
+
+@pytest.mark.skipif(not parallel.can_fork(), reason="processes are copied on Linux only")
+def test_a_process_that_is_ended_ends_the_work_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(parallel, "processors", lambda: 2)
+
+    def make(n):
+        if n == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return n
+
+    with pytest.raises(OSError, match="was ended") as caught:
+        list(parallel.each(make, range(40)))
+    assert_sentence(caught.value, "of 2 processes", "40 pairs")
 
 
 def test_processors_are_shared_by_the_processes_of_a_group(monkeypatch):

@@ -92,7 +92,7 @@ def test_a_training_pair_with_a_broken_file_is_a_line(acdc, tmp_path, protocol):
 
 
 def test_another_protocol_does_not_reuse_what_was_trained(acdc, tmp_path):
-    reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
+    reproduce(replace(SMALL, root=str(acdc), protocol="native"), tmp_path / "out")
     kept = (tmp_path / "out" / "reproduce.json").read_bytes()
     with pytest.raises(ValueError, match="protocol 'native', not 'published'") as error:
         reproduce(replace(SMALL, root=str(acdc), protocol="published"), tmp_path / "out")

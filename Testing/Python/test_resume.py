@@ -182,7 +182,8 @@ def test_the_best_model_is_forgotten_once_at_the_end_of_the_warm_up(tmp_path, mo
 
 @pytest.mark.parametrize("stop", [1, 3])
 def test_the_best_model_of_the_warm_up_is_forgotten_also_after_a_stop(tmp_path, monkeypatch, stop):
-    scores = iter([0.9, 0.1, 0.05])
+    at_the_stop = [0.95] if stop == 1 else []  # there was no model yet
+    scores = iter([*at_the_stop, 0.9, 0.1, 0.05])
     monkeypatch.setattr(loop, "validate", lambda *_: {"dice": next(scores), "folding": 0.0, "loss": 0.0})
     config = tiny_training(steps=6, warmup=2, validate_every=2, variance_warmup=1)
     control = Control()

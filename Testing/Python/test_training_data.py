@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 
 from builders import TINY, assert_sentence, tiny_training, train_samples
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
+from hetreg.datasets.base import PairSample
 from hetreg.datasets.parallel import can_fork
 from hetreg.datasets.simulated import PhantomDataset
 from hetreg.progress import Progress
@@ -97,6 +100,39 @@ def test_processes_draw_the_batches_that_a_thread_draws():
         assert torch.equal(one.fixed, other.fixed)
         assert torch.equal(one.moving, other.moving)
         assert one.seeds == other.seeds
+
+
+class Broken(PairSample):
+    """Raises when it is looked at, as a file that is gone does; or ends its process."""
+
+    error: Exception | None = None
+
+    @property
+    def ndim(self):
+        if self.error is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise self.error
+
+
+@pytest.mark.skipif(not can_fork(), reason="processes are copied on Linux only")
+def test_what_goes_wrong_in_a_process_is_one_sentence():
+    image = np.zeros((32, 32), np.float32)
+    sample = Broken(image, image)
+    config = TrainConfig(batch=2, crop=32, steps=5, workers=1)
+    with pytest.raises(OSError, match="draw batches ended") as caught:
+        list(batches([sample], config, 0))
+    assert_sentence(caught.value, "One of 1 processes", "accepted")
+    object.__setattr__(sample, "error", ValueError("The file is gone."))
+    with pytest.raises(ValueError, match=r"^The file is gone\.$"):
+        list(batches([sample], config, 0))
+
+
+def test_a_run_that_is_done_draws_nothing():
+    assert (
+        list(batches([], TrainConfig(steps=5), 5))
+        == list(batches([], TrainConfig(steps=5, workers=2), 7))
+        == []
+    )
 
 
 def test_processes_are_for_gpus_unless_they_are_asked_for(monkeypatch):

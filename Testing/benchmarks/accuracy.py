@@ -98,6 +98,7 @@ def run(arguments: argparse.Namespace) -> str:
     for group, config, label in groups(arguments):
         lines: list[tuple[Cell, ...]] = []
         trust: list[tuple[Cell, ...]] = []
+        used: dict[str, str] = {}  # packages of the peers
         with contextlib.ExitStack() as stack:
             for name, method in methods(arguments, config, stack):
                 found = evaluate(config, register=method, pictures=False)
@@ -107,7 +108,9 @@ def run(arguments: argparse.Namespace) -> str:
                 lines.append(summary.line(name, found, label))
                 if (cells := summary.calibration(name, found)) is not None:
                     trust.append(cells)
-                note = f"{machine.versions()}; {machine.load()}."
+                used |= getattr(method, "versions", {})
+                others = "".join(f", {package} {version}" for package, version in sorted(used.items()))
+                note = f"{machine.versions()}{others}; {machine.load()}."
                 made = summary.tables(group, lines, trust, note)
                 tables[group] = "\n".join(markdown(table) for table in made)
                 write(tables, rows, arguments.output)

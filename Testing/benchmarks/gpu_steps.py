@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Time and memory of a training step on an NVIDIA GPU, plain and with the options that a GPU has.
 
-    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/gpu_steps.py [--steps 20] [--only vox]
+    PYTHONPATH=HetRegUncertainty:Testing python Testing/benchmarks/gpu_steps.py [--steps 20] [--only vox]
 
 plain: 32-bit floats; amp: the networks in bfloat16; compile: torch.compile; graphs: the step recorded and
 replayed. Each line is the median over steps with one batch, which lies ready; what drawing it takes of one
@@ -28,7 +28,7 @@ from hetreg.training.data import draw_batch
 from hetreg.training.distributed import Ranks
 from hetreg.training.objective import Batch
 from hetreg.training.trainer import Trainer
-from recipes import DEEP, ECHO, FLAT, SOLID
+from recipes import DEEP, ECHO, FLAT, NOISE, SOLID
 
 BASE = TrainConfig(weight_mode="paper", warmup=0, steps=1_000_000)
 OPTIONS: dict[str, dict[str, bool]] = {
@@ -56,6 +56,7 @@ CASES = {
     "TransMorph small, 2D, batch 8": Case(replace(BASE, batch=8, network="transmorph", size="small")),
     "pyramid of echo-2d, batch 8": Case(replace(ECHO, batch=8), FLAT),
     "pyramid of echo-2d, batch 32": Case(replace(ECHO, batch=32), FLAT),
+    "noise network of echo-2d, batch 16": Case(replace(NOISE, kind="echo2d", batch=16), FLAT),
     "pyramid of echo-3d, batch 1": Case(replace(SOLID, crop=64), DEEP),
     "pyramid of echo-3d, batch 4": Case(replace(SOLID, crop=64, batch=4), DEEP),
 }

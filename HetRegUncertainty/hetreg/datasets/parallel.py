@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 Made = TypeVar("Made")
+MOST = 16
 _SHARE = 16  # of the work, that pays for a process
 _work: list[Callable[[int], Any]] = []  # of a process of `each`
 
@@ -27,17 +31,32 @@ def processors() -> int:
 def each(make: Callable[[int], Made], numbers: Sequence[int]) -> Iterator[Made]:
     """make(n) for each of the numbers, in their order; by several processes where there is enough to do.
 
-    make: NumPy alone; a process that was copied from one with threads cannot rely on PyTorch's.
+    make: NumPy alone; a process that was copied from one with threads cannot rely on PyTorch's. Raises
+    OSError if one of the processes is ended from outside.
     """
-    count = min(processors(), len(numbers) // _SHARE) if can_fork() else 1
+    count = min(MOST, processors(), len(numbers) // _SHARE) if can_fork() else 1
     if count < 2:
         yield from map(make, numbers)
         return
-    with multiprocessing.get_context("fork").Pool(count, _begin, (make,)) as pool:
-        yield from pool.imap(_one, numbers, chunksize=2)
+    pool = ProcessPoolExecutor(count, multiprocessing.get_context("fork"), _begin, (make,))
+    try:
+        yield from pool.map(_one, numbers, chunksize=2)
+    except BrokenProcessPool as error:
+        raise OSError(
+            f"One of {count} processes that were to make {len(numbers)} pairs was ended: fewer pairs or more "
+            "memory are accepted."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def ignore_ctrl_c() -> None:
+    """In a process of one's own: Ctrl-C is for the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _begin(make: Callable[[int], Any]) -> None:
+    ignore_ctrl_c()
     _work.append(make)
 
 

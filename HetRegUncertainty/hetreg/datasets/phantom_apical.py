@@ -99,7 +99,8 @@ def draw_heart(rng: np.random.Generator, ndim: int) -> ApicalHeart:
     radius = rng.uniform(20.0, 27.0) * length / 90.0
     wall = rng.uniform(7.5, 11.5) if ndim == 2 else rng.uniform(9.0, 11.5)
     rv_width = rng.uniform(17.0, 24.0)
-    far = 10.0 if rng.random() < 0.3 else 1.0  # two chambers: the right heart is not in the plane
+    two_chambers = rng.random() < 0.3 and ndim == 2  # the right heart is not in the plane
+    far = 10.0 if two_chambers else 1.0
     return ApicalHeart(
         length=length,
         radius=radius,

@@ -5,8 +5,8 @@ speckle pattern that is a function of the material point: it moves and deforms w
 the tissue's speckle does so differs from almost none to almost all. Clutter that stands still while the
 heart moves is added to it. The other part, n, is drawn anew for each frame: decorrelating speckle, blood,
 haze, side lobes and electronic noise, correlated over the size of the beam. The gain of each frame differs
-from place to place. The image is clip(log envelope, window) scaled to [0, 1]. Given the
-tissue speckle the envelope is Rician, and mean and variance of its clipped logarithm come from quadrature
+from place to place. The image is clip(log envelope, window) scaled to [0, 1]. Given the tissue speckle and
+the clutter the envelope is Rician, and mean and variance of its clipped logarithm come from quadrature
 (`phantom_moments`), not from sampling.
 """
 

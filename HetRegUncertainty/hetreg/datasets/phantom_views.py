@@ -77,7 +77,7 @@ def _valve(scene: EchoScene, heart: ApicalHeart, d, z, db) -> None:
 
 
 def _share(scene: EchoScene, db: np.ndarray, level: dict[str, float]) -> np.ndarray:
-    """Share of the speckle's power that moves with the tissue: high in muscle, almost none in blood."""
+    """Share of the speckle's power that moves with the tissue: hardly any in blood."""
     return scene.tissue_share * smoothstep(db, level["blood"] + 2.0, level["muscle"] - 4.0)
 
 
@@ -180,8 +180,8 @@ def make_echo(kind: str, size: int, with_truth: bool, rng: np.random.Generator, 
         scene, beam, levels, material, image, disp, (rng, noise), with_truth
     )
     parts = {"fixed": fixed, "moving": moving, "noise_variance": variance, "residual_variance": residual}
-    parts |= {
-        "fixed_label": view.heart.labels(*there),
-        "moving_label": view.heart.labels(*here),
+    parts |= {  # nobody sees, and labels, what lies outside the sector
+        "fixed_label": view.heart.labels(*there) * inside,
+        "moving_label": view.heart.labels(*here) * inside,
     }
     return parts | {"body": inside, "disp": disp}, pixel

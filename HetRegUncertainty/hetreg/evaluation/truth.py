@@ -9,6 +9,7 @@ from ..datasets.phantom import PhantomPair
 from ..datasets.phantom_truth import Interpolator
 from ..metrics.calibration import gaussian_divergence, spearman
 from ..metrics.deformation import end_point_error
+from ..metrics.sparsification import ause
 from ..result import RegisterResult
 from .case import MYOCARDIUM, Case
 from .noise import Curves, Frame, calibration_curves, calibration_numbers
@@ -20,7 +21,8 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     """End-point errors in the myocardium and the body, and the variances against the true noise.
 
     The true noise is fixed - moving(x + true displacement), of which `residual_variance` is the variance.
-    nll_truth, coverage95_truth ..: of the predicted variance on it; nll_true_variance ..: of its own.
+    nll_truth, coverage95_truth, ause_mask_normalised_truth ..: of the predicted variance on it;
+    nll_true_variance ..: of its own. A map that repeats a residual has a lower AUSE than the true variance.
     divergence_truth: their difference in the mean over all noise; that on the noise which the network saw is
     smaller, as a variance that is estimated from a residual fits that residual. spearman_truth: rank
     correlation of both variances; spearman_noise: of the predicted one with the variance of the noise in the
@@ -40,6 +42,9 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     inside = f.mask & (true > _LEAST_SD**2)
     numbers |= calibration_numbers(noise, f.variance, inside, "_truth")
     numbers |= calibration_numbers(noise, true, inside, "_true_variance")
+    squares = noise.astype(np.float64) ** 2
+    for of, variance in (("truth", f.variance), ("true_variance", true)):
+        numbers[f"ause_mask_normalised_{of}"] = ause(squares, variance, inside, normalised=True)
     numbers["divergence_truth"] = gaussian_divergence(true, f.variance, inside)
     numbers["spearman_truth"] = spearman(f.variance, true, inside)
     numbers["spearman_noise"] = spearman(f.variance, truth.noise_variance.array, inside)

@@ -24,6 +24,9 @@ EXTRA = {
     "nll": Measure("NLL of the true noise (nats)", "nll_truth", digits=3),
     "coverage": Measure("Coverage 95 % of the true noise", "coverage95_truth", None, digits=1),
     "displacement": Measure("Coverage 95 % of the displacement", "displacement_coverage95", None, digits=1),
+    "displacement_rank": Measure(
+        "Spearman of the displacement's SD and error", "displacement_spearman", True, digits=2
+    ),
 }
 MEASURES = {**PUBLISHED, "ause": AUSE, **EXTRA}
 CONTROLS = (

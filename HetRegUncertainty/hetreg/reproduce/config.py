@@ -11,7 +11,9 @@ from ..configbase import Config, option
 from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 from .variants import VARIANTS
 
-ALL = "all"
+ALL, AUTO = "all", "auto"
+CHOICE = {AUTO: "published for the paper's own data, native otherwise", **PROTOCOLS}
+PAPERS = {"acdc", "camus"}
 SETTINGS = "reproduce.json"  # in the folder of a reproduction
 
 
@@ -23,7 +25,11 @@ class ReproduceConfig(Config):
     root: str = option("", "folder of the data, or a CSV list of pairs")
     kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
     split: str = option("", "JSON file of the patients in training, validation and test (empty: 60/20/20)")
-    protocol: str = option("native", "published: 128 x 128 and min-max intensities, per slice", PROTOCOLS)
+    protocol: str = option(
+        AUTO,
+        "published: 128 x 128 and min-max intensities, per slice; auto: that for acdc and camus alone",
+        CHOICE,
+    )
     networks: tuple[str, ...] = option(("voxelmorph",), "network architectures", NETWORKS)
     methods: tuple[str, ...] = option((ALL,), "methods, variants and baselines", (ALL, *VARIANTS))
     seeds: int = option(3, "runs of each method, with seeds 0, 1, 2, ...")
@@ -48,6 +54,10 @@ class ReproduceConfig(Config):
 
     def __post_init__(self) -> None:
         self._check_choices()
+        if self.protocol == AUTO:
+            real = set(self.dataset.split("+")) - {"phantom"}
+            chosen = "published" if real and real <= PAPERS else "native"
+            object.__setattr__(self, "protocol", chosen)
         self._check_lists()
         self._check_min(seeds=1, budget=1, smoothness=0.0, phantoms=0, test_phantoms=0)
         if unknown := [kind for kind in self.kind.split("+") if kind not in PHANTOMS]:

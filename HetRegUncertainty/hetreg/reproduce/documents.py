@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..device import describe_device, resolve_device
+from ..device import describe_device, physical_memory_gb, resolve_device
+from ..evaluation.summary import versions
 from ..tables import Table, markdown, write_table
 from ..training.folder import code_version
 from .book import Book
@@ -118,6 +119,8 @@ def _failed_cases(book: Book) -> list[str]:
 
 def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
+    found = {n: v for n, v in versions().items() if n not in ("hetreg", "python")}
+    packages = ", ".join(f"{name} {version}" for name, version in found.items())
     device = describe_device(resolve_device(config.device))
     given = config.to_dict() | {"root": Path(config.root).name, "elastix_python": ""}
     default = ReproduceConfig().to_dict()
@@ -127,7 +130,8 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
         f"hetreg reproduce {' '.join(flags)} --output FOLDER",
         "```",
         "",
-        f"hetreg {__version__} (code {code_version()}), Python {platform.python_version()}, {device}, "
+        f"hetreg {__version__} (code {code_version()}), Python {platform.python_version()}, {packages}; "
+        f"{device}, {os.cpu_count()} processors ({platform.machine()}), {physical_memory_gb():.0f} GB, "
         f"{threads} threads. Seeds 0 to {config.seeds - 1}. {cost}",
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from ..datasets.base import PairSample, stack, stack_arrays, stack_known
 from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.ondemand import OnDemand
-from ..datasets.parallel import can_fork, processors
+from ..datasets.parallel import can_fork, ignore_ctrl_c, processors
 from ..datasets.reader import fitting_grid
 from ..datasets.split import split
 from ..progress import Progress
@@ -149,12 +148,11 @@ def batches(
 ) -> Iterator[Batch]:
     """The batches from step `start` to the end of the run; each is drawn while others are used, by a thread
     or, where the device computes faster than one draws, by processes. The batches are the same."""
+    if start >= config.total_steps:
+        return
     on_demand = any(isinstance(s, OnDemand) for s in samples)
     if workers := worker_count(config, device, on_demand=on_demand):
-        drawn = _Drawn(samples, config, start, workers)
-        yield from DataLoader(
-            drawn, None, num_workers=workers, worker_init_fn=drawn.begin, multiprocessing_context="fork"
-        )
+        yield from _by_processes(_Drawn(samples, config, start, workers), workers)
         return
     with ThreadPoolExecutor(1, thread_name_prefix="hetreg-batches") as pool:
         waiting = pool.submit(draw_batch, samples, config, start)
@@ -175,8 +173,29 @@ def worker_count(config: TrainConfig, device: torch.device | None, *, on_demand:
     return min(MOST_WORKERS, processors() - 1) if device is not None and device.type == "cuda" else 0
 
 
-class _Drawn(Dataset[Batch]):
-    """The batches of a run from a step on, for the processes of a DataLoader."""
+def _by_processes(drawn: _Drawn, workers: int) -> Iterator[Batch]:
+    """The batches, by a DataLoader. Raises what drawing one raises, and OSError if a process is ended."""
+    loader = DataLoader(
+        drawn, None, num_workers=workers, worker_init_fn=drawn.begin, multiprocessing_context="fork"
+    )
+    found = iter(loader)
+    for _ in range(len(drawn)):
+        try:
+            batch = next(found)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0].rstrip(".:")
+            raise OSError(
+                f"One of {workers} processes that draw batches ended ({reason}): fewer workers (0 is a "
+                "thread) or more memory are accepted."
+            ) from error
+        if isinstance(batch, Exception):
+            raise batch
+        yield batch
+
+
+class _Drawn(Dataset[Batch | Exception]):
+    """The batches of a run from a step on, for the processes of a DataLoader. An error is handed over as it
+    is: a loader would make a text with a traceback of it."""
 
     def __init__(self, samples: Sequence[PairSample], config: TrainConfig, start: int, workers: int) -> None:
         self._samples, self._config, self._start, self._workers = samples, config, start, workers
@@ -184,12 +203,15 @@ class _Drawn(Dataset[Batch]):
     def __len__(self) -> int:
         return self._config.total_steps - self._start
 
-    def __getitem__(self, n: int) -> Batch:
-        return draw_batch(self._samples, self._config, self._start + n)
+    def __getitem__(self, n: int) -> Batch | Exception:
+        try:
+            return draw_batch(self._samples, self._config, self._start + n)
+        except (ValueError, OSError, MemoryError) as error:
+            return error
 
     def begin(self, worker: int) -> None:
-        """In a process of its own: Ctrl-C is for the one that trains; memory is shared with the others."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """In a process of its own, which shares the memory with the others."""
+        ignore_ctrl_c()
         for kept in {s.kept for s in self._samples if isinstance(s, OnDemand)}:
             kept.share(self._workers)
 

@@ -18,21 +18,19 @@ PATIENCE = timedelta(days=7)  # the others wait while the first validates, or is
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among its peers. rank: 0 writes the files. device: where it computes."""
+    """This process among its peers. rank: 0 writes the files. device: where it computes. grouped: it is one
+    of a group, even of one; own: `join` made that group."""
 
     device: torch.device
     rank: int = 0
     world: int = 1
+    grouped: bool = False
+    own: bool = False
 
     @property
     def first(self) -> bool:
         """True in the process that writes and reports."""
         return self.rank == 0
-
-    @property
-    def grouped(self) -> bool:
-        """True in a group of processes, even of one."""
-        return dist.is_available() and dist.is_initialized()
 
     def mean_gradients(self, parameters: list[nn.Parameter]) -> None:
         """Replace the gradients by their mean over the processes, in one exchange."""
@@ -64,19 +62,20 @@ class Ranks:
         return bool(value.item())
 
     def close(self) -> None:
-        """Leave the group."""
-        if self.grouped:
+        """Leave the group that `join` made."""
+        if self.own and dist.is_initialized():
             dist.destroy_process_group()
 
 
 def join(device: str) -> Ranks:
     """Join the group that torchrun made, or stay alone. Raises ValueError if the device is not there.
 
-    Each process of a machine has a GPU of its own (NCCL). Where there are fewer GPUs than processes they
-    share them, and exchange through gloo, since NCCL refuses two processes on one GPU.
+    Each process of a machine has a GPU of its own (NCCL). Where a machine has fewer GPUs than processes, they
+    share them and exchange through gloo, since NCCL refuses two processes on one GPU; all machines have to be
+    alike in this.
     """
     chosen = resolve_device(device)
-    if "RANK" not in os.environ:
+    if not {"RANK", "MASTER_ADDR"} <= os.environ.keys():
         return Ranks(chosen)
     backend = "gloo"
     if chosen.type == "cuda":
@@ -85,6 +84,7 @@ def join(device: str) -> Ranks:
         torch.cuda.set_device(chosen)
         backend = "nccl" if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= there else "gloo"
     importlib.import_module("torch._dynamo")  # after the group it would keep it, and its threads, to the end
-    if not dist.is_initialized():
+    own = not dist.is_initialized()
+    if own:
         dist.init_process_group(backend, timeout=PATIENCE)
-    return Ranks(chosen, dist.get_rank(), dist.get_world_size())
+    return Ranks(chosen, dist.get_rank(), dist.get_world_size(), grouped=True, own=own)

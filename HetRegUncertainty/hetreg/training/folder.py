@@ -63,6 +63,7 @@ class RunFolder:
         self.path, self.config = path, config
         self.last, self.best, self.preview = path / "last.ckpt", path / "best.pt", path / "preview"
         self.split = path / "split.json"
+        self.note = ""  # what has changed since the run began
         self._board = None
 
     def open(self, device: str) -> None:
@@ -74,8 +75,20 @@ class RunFolder:
         versions = {"hetreg": __version__, "code": code_version(), "python": platform.python_version()}
         versions |= {name: _version(name) for name in _PACKAGES}
         self.write("config.json", json.dumps(self.config.to_dict(), indent=2))
-        self.write("run.json", json.dumps({**versions, "device": device}, indent=2))
+        self.write(
+            "run.json", json.dumps({**versions, "device": device, **self._earlier(versions)}, indent=2)
+        )
         self._board = _tensorboard(self.path)
+
+    def _earlier(self, versions: dict[str, str]) -> dict[str, Any]:
+        """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""
+        path = self.path / "run.json"
+        if not (self.last.exists() and path.exists()):
+            return {}
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if before.get("code") != versions["code"]:
+            self.note = "The code has changed since this run began: phantoms may be other ones."
+        return {"earlier": [*before.pop("earlier", []), before]}
 
     def _same_run(self, before: TrainConfig) -> None:
         for name in (f.name for f in fields(TrainConfig)):

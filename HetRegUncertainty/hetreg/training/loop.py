@@ -212,6 +212,8 @@ def _prepare(
     run = Run(trainer, folder, chosen["validation"], emit if ranks.first else _silent)
     for item in loaded.failed:
         run.emit("left_out", **item.row())
+    if folder.note:
+        run.emit("note", text=folder.note)
     if config.total_steps <= config.warmup:
         text = f"All {config.total_steps} steps are warm-up: the variance network is not trained."
         run.emit("note", text=text)

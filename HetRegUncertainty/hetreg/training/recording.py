@@ -76,10 +76,13 @@ class Recorder:
             self._made[key] = self._made.get(key, 0) + 1
             if self._made[key] <= WARM_UP:
                 return self._plain(step, batch)
+            before = torch.cuda.current_stream()
             try:
                 self._recorded[key] = self._record(step, batch)
-            except RuntimeError as error:
-                reason = str(error).splitlines()[0].rstrip(".:")
+            except (RuntimeError, AssertionError) as error:
+                torch.cuda.set_stream(before)  # a capture that fails does not leave its own
+                cause = error.__context__ or error  # ending it fails too
+                reason = (str(cause).splitlines() or [type(cause).__name__])[0].rstrip(".:")
                 raise ValueError(
                     f"The step could not be recorded ({reason}): a run without graphs is accepted."
                 ) from error

@@ -46,6 +46,9 @@ class Trainer:
     def load(self, path: Path) -> None:
         """Go on where a checkpoint was written."""
         state = load_checkpoint(path, self.model, self.optimisers)
+        counts_on = self.ranks.device if self.recorder else torch.device("cpu")
+        for held in (held for optimiser in self.optimisers.values() for held in optimiser.state.values()):
+            held["step"] = held["step"].to(counts_on)
         self.step, self.best = int(state["step"]), state["best"]
         self.seconds, self.checked = state.get("seconds", 0.0), int(state.get("checked", self.step))
 
@@ -55,10 +58,10 @@ class Trainer:
             group["capturable"] = self.recorder is not None
             if self.recorder is None:
                 group["lr"] = rate
-            elif isinstance(group["lr"], torch.Tensor):
+            elif isinstance(group["lr"], torch.Tensor) and group["lr"].device.type == self.ranks.device.type:
                 group["lr"].fill_(rate)
             else:
-                group["lr"] = torch.tensor(rate, device=self.ranks.device)
+                group["lr"] = torch.tensor(float(rate), device=self.ranks.device)
 
     def one_step(self, batch: Batch) -> dict[str, float]:
         """Train on one batch of all processes. Raises ValueError if the loss is not a number."""

@@ -56,6 +56,7 @@ def peer(tool: Peer) -> Method:
             total += seconds
         return from_field(case, disp, tool.name, total)
 
+    register.versions = tool.versions  # type: ignore[attr-defined]
     return register
 
 

@@ -39,6 +39,7 @@ CALIBRATION = (
     Column("Spearman, noise of fixed", 2),
     Column("displacement in 68 % (%)", 1),
     Column("displacement in 95 % (%)", 1),
+    Column("Spearman, SD and error of displacement", 2),
 )
 
 
@@ -91,6 +92,7 @@ def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
         "spearman_noise",
         "displacement_coverage68",
         "displacement_coverage95",
+        "displacement_spearman",
     )
     middle = (mean(excess), float(np.nanmax(excess)))
     return (tool, *(mean(column(rows, n)) for n in names), *middle, *(mean(column(rows, n)) for n in rest))

@@ -63,7 +63,7 @@ class Peer:
             np.savez(partial, field=field, seconds=seconds, versions=json.dumps(self.versions))
             partial.replace(file)
         with np.load(file) as found:
-            self.versions = json.loads(str(found["versions"]))
+            self.versions.update(json.loads(str(found["versions"])))
             return found["field"], float(found["seconds"])
 
     def key(self, pair: dict[str, np.ndarray]) -> str:
@@ -99,7 +99,7 @@ class Peer:
             command, cwd=self._litter.name, env=environment, text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self.versions = self._read()["versions"]
+        self.versions.update(self._read()["versions"])
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         try:
