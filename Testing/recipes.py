@@ -104,7 +104,8 @@ RECIPES = {
             ("noise-wide", replace(NOISE, kind=ECHO.kind, steps=1200, seed=3)),
         ),
         SHORTENED,
-        views=4,
+        anchor=4.0,
+        views=8,
     ),
     "echo-3d": Recipe(
         "Echocardiography, 3D",
