@@ -123,7 +123,7 @@ RECIPES = {
             ("noise-wide", replace(SOLID_NOISE, steps=300, validate_every=100, **WIDE)),
         ),
         "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
-        anchor=0.1,
+        anchor=3.0,
         rate=0.2,
         kernels_vox=(4.0, 1.5),
         views=4,
