@@ -137,9 +137,10 @@ def test_true_displacement_carries_the_labels(kind, seeds):
     for seed in range(seeds):
         pair = make_pair(kind, seed, with_truth=False)
         moved = warp(pair.moving_label.array == 2, pair.disp_vox) >= 0.5
-        scores.append(dice(moved, pair.fixed_label.array == 2))
+        seen = warp(pair.body.array > 0, pair.disp_vox) > 0.99  # labels end with the sector
+        scores.append(dice(moved & seen, (pair.fixed_label.array == 2) & seen))
     assert np.mean(scores) >= (0.94 if kind == "echo3d" else 0.96)
-    assert np.min(scores) >= (0.94 if kind == "echo3d" else 0.95)
+    assert np.min(scores) >= (0.95 if kind == "mri2d" else 0.94)
 
 
 @pytest.mark.parametrize(
