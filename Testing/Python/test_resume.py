@@ -108,6 +108,27 @@ def test_the_log_of_a_run_that_was_killed_before_its_first_checkpoint_starts_ane
     assert (tmp_path / "log.csv").read_text().startswith("event,step")
 
 
+@pytest.mark.parametrize("text", [None, "{", "[1]"], ids=["whole", "cut off", "no object"])
+def test_run_json_keeps_what_it_said_of_earlier_parts_and_another_code_is_noted(tmp_path, text):
+    config = tiny_training(steps=2, validate_every=1)
+    train(config, tmp_path, network=SMALL, samples=train_samples())
+    about = json.loads((tmp_path / "run.json").read_text())
+    if text is not None:
+        (tmp_path / "run.json").write_text(text)
+    told: list[str] = []
+
+    def emit(kind, **fields):
+        if kind == "note":
+            told.append(fields["text"])
+
+    longer = tiny_training(steps=3, validate_every=1)
+    train(longer, tmp_path, network=SMALL, samples=train_samples(), emit=emit)
+    after = json.loads((tmp_path / "run.json").read_text())
+    assert after["code"] == about["code"]
+    assert after["earlier"] == [about if text is None else {"code": "unknown"}]
+    assert any("code has changed" in text for text in told) == (text is not None)
+
+
 def test_length_and_place_may_change(tmp_path):
     train(tiny_training(), tmp_path, network=SMALL, samples=train_samples())
     config = tiny_training(steps=8, validate_every=2, accumulate=2, root=str(tmp_path))

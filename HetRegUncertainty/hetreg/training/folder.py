@@ -85,7 +85,10 @@ class RunFolder:
         path = self.path / "run.json"
         if not (self.last.exists() and path.exists()):
             return {}
-        before = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            before = dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, TypeError, ValueError):  # damaged: the run goes on without it
+            before = {"code": "unknown"}
         if before.get("code") != versions["code"]:
             self.note = "The code has changed since this run began: phantoms may be other ones."
         return {"earlier": [*before.pop("earlier", []), before]}
