@@ -158,7 +158,10 @@ def variance_loss(
         moved = model.move(batch.moving, batch.fixed).moved
     seen, fixed, spots = moved if collaborative_grad else moved.detach(), batch.fixed, None
     if blind:
-        spots, near = (batch.spots, batch.near) if batch.spots is not None else draw_spots(batch, blind)
+        if batch.spots is None or batch.near is None:
+            spots, near = draw_spots(batch, blind)
+        else:
+            spots, near = batch.spots, batch.near
         seen, fixed = replaced(seen, near), replaced(fixed, near)
     log_variance = model.log_variance(seen, fixed)
     values = beta_nll(noise_squared(batch, moved.detach()), log_variance, beta)
