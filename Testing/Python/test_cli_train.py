@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ import hetreg
 from builders import error_of, events_of, pair_2d
 from hetreg import cli
 from hetreg.commands import console
+from hetreg.commands.flags import add_flags, config_from
 from hetreg.config import TrainConfig
 from hetreg.image import write_image
+from hetreg.reproduce.config import ReproduceConfig
 
 TINY_RUN = {
     "phantoms": 4,
@@ -115,6 +118,15 @@ def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_pat
     assert (run / "last.ckpt").is_file()
     monkeypatch.setattr(console.Line, "event", event)
     assert cli.main(["train", "--resume", str(run)]) == 0
+
+
+def test_defaults_follow_what_the_flags_say(capsys):
+    assert cli.main(["train", "--kind", "echo3d", "--phantoms", "3", "--dry-run"]) == 0
+    assert capsys.readouterr().out.count(" 64x64x64 ") == 3
+    parser = argparse.ArgumentParser()
+    add_flags(parser, ReproduceConfig)
+    found = config_from(parser.parse_args(["--dataset", "camus"]), ReproduceConfig)
+    assert found.protocol == "published"
 
 
 def test_a_run_is_as_long_as_was_said_last_in_steps_or_in_epochs(tmp_path, capsys):
