@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import accuracy
+import gpu_steps
 import layout
 import numpy as np
 import pytest
+import torch
 
 from bench import methods, summary
 from bench.peers import TOOLS, process
@@ -171,18 +173,41 @@ def test_a_failed_case_counts_as_no_overlap() -> None:
     assert lines(found)["Dice (%)"] < whole["Dice (%)"]
 
 
-def test_the_accuracy_benchmark_writes_a_line_for_each_tool(tmp_path: Path) -> None:
+def still(self: Peer, pair: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
+    """A peer that moves nothing."""
+    self.versions.update({"OtherITK": "9.8.7"})
+    return np.zeros((pair["fixed"].ndim, *pair["fixed"].shape), np.float32), 0.1
+
+
+def test_a_step_is_timed_and_what_the_device_has_not_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = replace(gpu_steps.BASE, batch=1, crop=32, size="tiny")
+    monkeypatch.setattr(gpu_steps, "CASES", {"tiny": gpu_steps.Case(small)})
+    name, option, ms, memory, drawing = gpu_steps.line("tiny", "plain", 2, torch.device("cpu"))
+    assert (name, option, memory) == ("tiny", "plain", None)
+    assert ms > 0
+    assert drawing > 0
+    for option in ("amp", "compile", "graphs"):
+        _, text, ms, *_ = gpu_steps.line("tiny", option, 2, torch.device("cpu"))
+        assert text.startswith(f"{option}: ")
+        assert "NVIDIA GPU" in text
+        assert ms is None
+
+
+def test_the_accuracy_benchmark_writes_a_line_for_each_tool(tmp_path: Path, monkeypatch) -> None:
     tiny_model().save(tmp_path / "mine.pt")
+    monkeypatch.setattr(process.Peer, "compute", still)
     flags = ["--phantoms", "mri2d:1", "--model", str(tmp_path / "mine.pt"), "--refine", "0", "1"]
+    flags += ["--peers", DEMONS, "--cache", str(tmp_path / "cache")]
     arguments = accuracy.parser().parse_args([*flags, "--output", str(tmp_path / "out")])
     text = accuracy.run(arguments)
     tools = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
-    for name in ("undeformed", "true field", "HetReg mine", "HetReg mine, 1 iterations"):
+    for name in ("undeformed", "true field", DEMONS, "HetReg mine", "HetReg mine, 1 iterations"):
         assert name in tools
+    assert ", OtherITK 9.8.7; load" in text  # what a peer ran with
     assert (tmp_path / "out" / "table.md").read_text(encoding="utf-8") == text
     with (tmp_path / "out" / "rows.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["tool"] for row in rows] == [t for t in tools if t in {r["tool"] for r in rows}][:4]
+    assert [row["tool"] for row in rows] == [t for t in tools if t in {r["tool"] for r in rows}][:5]
     off = {row["tool"]: float(row["epe_vox_myocardium"]) for row in rows}
     assert off["true field"] < 1e-3 < off["HetReg mine"]
     assert off["undeformed"] > 1

@@ -151,7 +151,7 @@ def test_the_true_variance_is_as_good_as_the_true_variance(kind):
     rows = evaluate(replace(PHANTOM, kind=kind, phantom_size=64), register=oracle, pictures=False).rows
     for row in rows:
         assert row["spearman_truth"] == pytest.approx(1.0)
-        for name in ("nll", "coverage68", "coverage95", "ence"):
+        for name in ("nll", "coverage68", "coverage95", "ence", "ause_mask_normalised"):
             assert row[f"{name}_truth"] == pytest.approx(row[f"{name}_true_variance"])
         assert 90 < row["coverage95_truth"] < 99
         assert row["ence_truth"] < 0.2

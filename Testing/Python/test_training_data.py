@@ -122,9 +122,10 @@ def test_what_goes_wrong_in_a_process_is_one_sentence():
     with pytest.raises(OSError, match="draw batches ended") as caught:
         list(batches([sample], config, 0))
     assert_sentence(caught.value, "One of 1 processes", "accepted")
-    object.__setattr__(sample, "error", ValueError("The file is gone."))
-    with pytest.raises(ValueError, match=r"^The file is gone\.$"):
-        list(batches([sample], config, 0))
+    for kind in (ValueError, OSError, RuntimeError):
+        object.__setattr__(sample, "error", kind("The file is gone."))
+        with pytest.raises(kind, match=r"^The file is gone\.$"):
+            list(batches([sample], config, 0))
 
 
 def test_a_run_that_is_done_draws_nothing():

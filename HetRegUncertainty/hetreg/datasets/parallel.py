@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
@@ -28,11 +28,11 @@ def processors() -> int:
     return max(1, there // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
-def each(make: Callable[[int], Made], numbers: Sequence[int]) -> Iterator[Made]:
+def each(make: Callable[[int], Made], numbers: Sequence[int]) -> Generator[Made, None, None]:
     """make(n) for each of the numbers, in their order; by several processes where there is enough to do.
 
-    make: NumPy alone; a process that was copied from one with threads cannot rely on PyTorch's. Raises
-    OSError if one of the processes is ended from outside.
+    Close it when no more are wanted. make: NumPy alone; a process that was copied from one with threads
+    cannot rely on PyTorch's. Raises OSError if one of the processes is ended from outside.
     """
     count = min(MOST, processors(), len(numbers) // _SHARE) if can_fork() else 1
     if count < 2:

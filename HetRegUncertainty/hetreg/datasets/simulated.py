@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 
 import numpy as np
 
@@ -110,9 +111,10 @@ class PhantomDataset:
             if progress:
                 text = f"{room} of {self.count} phantoms fit into the memory: the others are made when used"
                 progress.report(1.0, text)
-        for n, sample in enumerate(each(make, range(len(made), self.count)), len(made)):
-            made.append(sample)
-            if progress and n % 20 == 0:
-                progress.step(n / self.count, f"Making phantom {n + 1} of {self.count}")
+        with closing(each(make, range(len(made), self.count))) as rest:
+            for sample in rest:
+                made.append(sample)
+                if progress and len(made) % 20 == 1:
+                    progress.step(len(made) / self.count, f"Making phantom {len(made)} of {self.count}")
         self._samples[grid] = made
         return list(made)

@@ -166,11 +166,12 @@ def batches(
 def worker_count(config: TrainConfig, device: torch.device | None, *, on_demand: bool = False) -> int:
     """How many processes draw batches, 0 for a thread. on_demand: pairs are made as they are drawn, which
     takes longer than a step on a CPU too."""
-    if not can_fork() or config.workers >= 0:
-        return config.workers if can_fork() else 0
-    if on_demand:
-        return min(MOST_WORKERS, max(1, processors() - 1))
-    return min(MOST_WORKERS, processors() - 1) if device is not None and device.type == "cuda" else 0
+    if not can_fork():
+        return 0
+    if config.workers >= 0:
+        return config.workers
+    waits = on_demand or (device is not None and device.type == "cuda")
+    return min(MOST_WORKERS, max(1, processors() - 1)) if waits else 0
 
 
 def _by_processes(drawn: _Drawn, workers: int) -> Iterator[Batch]:
@@ -206,7 +207,7 @@ class _Drawn(Dataset[Batch | Exception]):
     def __getitem__(self, n: int) -> Batch | Exception:
         try:
             return draw_batch(self._samples, self._config, self._start + n)
-        except (ValueError, OSError, MemoryError) as error:
+        except Exception as error:  # raised again where the batches are used
             return error
 
     def begin(self, worker: int) -> None:
