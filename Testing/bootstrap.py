@@ -35,9 +35,10 @@ IMPORTS = (
     "vtk",
     "PySide6",
     "pytest",
+    "xdist",
     "ruff",
 )
-CHECK = "import torch, SimpleITK, scipy, matplotlib, vtk, slicer, PySide6.QtWidgets, pytest"
+CHECK = "import torch, SimpleITK, scipy, matplotlib, vtk, slicer, PySide6.QtWidgets, pytest, xdist"
 LIBRARIES = {
     "libegl1": "libEGL.so.1",
     "libgl1": "libGL.so.1",

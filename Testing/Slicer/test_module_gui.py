@@ -186,6 +186,7 @@ def test_sameVolumeTwice(panel, smallPair):
 
 def test_weightFileToBeChosen(panel, smallPair, tmp_path, raisesInSlot):
     combo = panel.ui.modelComboBox
+    panel.ui.weightFileEdit.currentPath = ""  # the field keeps what was chosen before
     combo.setCurrentIndex(combo.count - 1)
     assert not panel.ui.registerButton.enabled
     assert "weight file" in panel.ui.registerButton.toolTip
