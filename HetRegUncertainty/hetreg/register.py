@@ -85,8 +85,11 @@ def register_pair(
 
 
 def _what_ran(model: RegistrationModel, device: torch.device) -> dict[str, str]:
-    name = str(model.card.get("name", "unnamed"))
-    return {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": name}
+    return {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": _name(model)}
+
+
+def _name(model: RegistrationModel) -> str:
+    return str(model.card.get("name", "unnamed"))
 
 
 def _image(given: Image | str | Path, role: str) -> Image:
@@ -215,6 +218,7 @@ def _forward(
         # the card says with how many turned copies the model and its displacement SD are best
         count, first = int(model.card.get("views") or 1), progress.part(0.0, 0.5)
         motion = mean_motion(model, moving, fixed, window=window, count=count, progress=first)
+    _check_motion(model, motion)
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
     log_variance = model.log_variance(motion.moved, fixed)
     weight = snr_weight(
@@ -225,6 +229,14 @@ def _forward(
         back = model.displacement(-motion.velocity, moving.shape[2:]).cpu()
     sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))
     return _Part(motion.disp.cpu(), back, log_variance.cpu(), weight.cpu(), None if sd is None else sd.cpu())
+
+
+def _check_motion(model: RegistrationModel, motion: Motion) -> None:
+    if not bool(motion.velocity.isfinite().all() & motion.disp.isfinite().all()):
+        raise ValueError(
+            f"The model '{_name(model)}' gives displacements that are not finite numbers for this pair: "
+            "another model is accepted."
+        )
 
 
 def _refined(
@@ -240,6 +252,7 @@ def _refined(
     for refined pairs. The model's card has that (`refined_sd`) and the `anchor`, `rate` and `kernels_vox`
     that suit it."""
     start = mean_motion(model, moving, fixed, window=window, progress=progress.part(0.0, 0.5))
+    _check_motion(model, start)
     own: dict[str, Any] = {n: float(model.card[n]) for n in ("anchor", "rate") if model.card.get(n)}
     if model.card.get("kernels_vox"):
         own["kernels_vox"] = tuple(map(float, model.card["kernels_vox"]))

@@ -182,6 +182,14 @@ def test_a_model_of_the_other_dimension():
     assert "at least 4" in str(refusal(FIXED, MOVING, tiny_model(3)))
 
 
+@pytest.mark.parametrize("refine", [0, 3])
+def test_a_model_whose_answer_is_no_number(refine):
+    model = tiny_model(shift=(float("nan"), 0.0))
+    with pytest.raises(ValueError, match="not finite") as error:
+        register_pair(*pair_2d(), model, RegisterConfig(refine=refine))
+    assert_sentence(error.value, "'tiny'", "another model is accepted")
+
+
 def test_a_device_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert_sentence(refusal(FIXED, MOVING, device="cuda"), "'cuda'", "accepted are auto")

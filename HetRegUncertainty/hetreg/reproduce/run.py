@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..config import TrainConfig
+from ..lock import Busy, FolderLock
 from ..progress import Progress
 from ..training.validation import score as validation_score
 from . import runs
@@ -15,12 +17,13 @@ from .book import Book
 from .config import SETTINGS, ReproduceConfig
 from .data import Samples, write_splits
 from .documents import write_all
-from .plan import Job, duration, further, jobs, left_out, sweep_job, sweep_jobs
+from .plan import Job, duration, further, jobs, left_out, sweep_job, sweep_jobs, swept
 from .scores import Score
 from .scoring import Scorer
 
 Emit = Callable[..., None]
 FURTHER = 3  # values of lambda beyond those given
+WAIT_S = 2.0
 
 
 def _silent(kind: str, **fields: Any) -> None:
@@ -38,11 +41,11 @@ class Work:
     samples: Samples
     clock: runs.Clock = field(default_factory=runs.Clock)
     failed: dict[str, str] = field(default_factory=dict)
-    scores: list[Score] = field(default_factory=list)
+    scores: dict[tuple[str, str], Score] = field(default_factory=dict)  # of a job's name and a source
     tried: dict[tuple[str, str], dict[float, float]] = field(default_factory=dict)
 
     def train(self, waiting: Sequence[Job], start: float, stop: float) -> None:
-        """Train the first of the waiting runs, unless that is done."""
+        """Train the first of the waiting runs, unless that is done. Its folder is this process's own."""
         job = waiting[0]
         if job.config is None or job.name in self.failed:
             return
@@ -80,12 +83,41 @@ class Work:
         return Progress(report, progress.cancelled)
 
     def try_one(self, waiting: Sequence[Job], start: float, stop: float) -> None:
-        """Train the first of the waiting runs and note its validation score. Raises ValueError."""
-        self.train(waiting, start, stop)
+        """Train the first of the waiting runs and note its validation score. Raises ValueError, Busy."""
         tried = waiting[0]
+        with runs.hold(self.folder, tried):
+            self.train(waiting, start, stop)
         if tried.name not in self.failed and tried.config is not None:
             value = best_score(runs.run_folder(self.folder, tried))
             self.tried.setdefault((tried.network, tried.variant), {})[tried.config.smoothness] = value
+
+    def settle(self, waiting: Sequence[Job], scorer: Scorer, start: float, stop: float) -> None:
+        """Train the first of the waiting runs and measure it. Raises Busy if another process does."""
+        job, middle = waiting[0], start + 0.9 * (stop - start)
+        with runs.hold(self.folder, job):
+            self.train(waiting, start, middle)
+            error = self.failed.get(job.name, "")
+            for source in self.config.sources:
+                made = scorer.score(job, source, error, self.progress.part(middle, stop))
+                self.scores[job.name, source] = made
+                state = "failed" if made.error else "tested"
+                self.emit("run", state=state, run=job.name, source=source, error=made.error)
+
+    def all(self, items: Iterable[int], make: Callable[[int], None], end: float) -> None:
+        """make(item) for all items; those that another process works on come last, when it is done. end:
+        fraction of the work that is done then."""
+        left = list(items)
+        while left:
+            busy = []
+            for item in left:
+                try:
+                    make(item)
+                except Busy:
+                    busy.append(item)
+            if len(busy) == len(left):
+                self.progress.step(end, "Waiting for another process")
+                time.sleep(WAIT_S)
+            left = busy
 
     def sweep(self, part: float) -> dict[tuple[str, str], float]:
         """Train with every lambda and take, for each method, the one with the best validation score. Where
@@ -94,8 +126,14 @@ class Work:
         Raises ValueError if the validation pairs have no labels: losses of different lambda do not compare.
         """
         waiting = sweep_jobs(self.config, self.folder)
-        for n in range(len(waiting)):
+
+        def one(n: int) -> None:
             self.try_one(waiting[n:], part * n / len(waiting), part * (n + 1) / len(waiting))
+
+        self.all(range(len(waiting)), one, part)
+        # in the plan's order, whoever was first
+        keys = [key for key in swept(self.config) if key in self.tried]
+        self.tried = {key: dict(sorted(self.tried[key].items())) for key in keys}
         for key, scores in self.tried.items():
             for _ in range(FURTHER):
                 value = further(scores)
@@ -103,7 +141,7 @@ class Work:
                     break
                 more = sweep_job(self.config, self.folder, key, value)
                 runs.check_folder(self.folder, [more])
-                self.try_one([more], part, part)
+                self.all([0], lambda _, more=more: self.try_one([more], part, part), part)
                 if more.name in self.failed:
                     break
         return {key: max(values, key=values.__getitem__) for key, values in self.tried.items()}
@@ -118,8 +156,9 @@ def reproduce(
 ) -> dict[str, Path]:
     """Make or go on with the reproduction in `folder`; the files of its results by name.
 
-    What is finished there is not made again. A run that fails is a row with its error. emit(kind, **fields)
-    is told of "run" (state started, trained, failed, tested) and "left_out". Raises ValueError or OSError on
+    What is finished there is not made again, and several processes share the runs. A run that fails is a row
+    with its error. emit(kind, **fields) is told of "run" (state started, trained, failed, tested) and
+    "left_out". Raises ValueError or OSError on
     unusable data or another reproduction in the folder, Cancelled and KeyboardInterrupt when stopped.
     """
     work = Work(config, Path(folder), progress or Progress(), emit or _silent, Samples(config))
@@ -127,22 +166,24 @@ def reproduce(
     for variant, reason in left_out(config).items():
         work.emit("left_out", variant=variant, reason=reason)
     begin(config, work.folder)
-    swept = 0.6 if config.sweep_lambda else 0.0
-    lambdas = work.sweep(swept)
+    tried = 0.6 if config.sweep_lambda else 0.0
+    lambdas = work.sweep(tried)
     waiting = jobs(config, work.folder, lambdas)
     files: dict[str, Path] = {}
+    ends = [tried + (0.97 - tried) * n / len(waiting) for n in range(len(waiting) + 1)]
     with Scorer(config, work.folder) as scorer:
-        for n, job in enumerate(waiting):
-            start, stop = (swept + (0.97 - swept) * k / len(waiting) for k in (n, n + 1))
-            middle = start + 0.9 * (stop - start)
-            work.train(waiting[n:], start, middle)
-            error = work.failed.get(job.name, "")
-            for source in config.sources:
-                made = scorer.score(job, source, error, work.progress.part(middle, stop))
-                work.scores.append(made)
-                state = "failed" if made.error else "tested"
-                work.emit("run", state=state, run=job.name, source=source, error=made.error)
-        files = write_all(Book(config, work.scores), scorer, waiting, work.tried, lambdas)
+
+        def settle(n: int) -> None:
+            work.settle(waiting[n:], scorer, ends[n], ends[n + 1])
+
+        work.all(range(len(waiting)), settle, ends[-1])
+        scores = [work.scores[job.name, source] for job in waiting for source in config.sources]
+
+        def write(_: int) -> None:
+            with FolderLock(work.folder):
+                files.update(write_all(Book(config, scores), scorer, waiting, work.tried, lambdas))
+
+        work.all([0], write, ends[-1])
     work.progress.report(1.0, "Done")
     return files
 

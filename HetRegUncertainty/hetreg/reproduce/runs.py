@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import GridConfig, TrainConfig, network_config
 from ..datasets.base import PairSample
+from ..lock import FolderLock
 from ..progress import Progress
 from ..training.data import dimension_of, draw_batch
 from ..training.distributed import join
@@ -34,6 +35,13 @@ def done(folder: Path, job: Job) -> dict[str, float] | None:
     if not ((path / DONE).is_file() and (path / "best.pt").is_file()):
         return None
     return json.loads((path / DONE).read_text(encoding="utf-8"))
+
+
+def hold(folder: Path, job: Job) -> FolderLock:
+    """The lock on a run's or a baseline's folder; entering it raises Busy if another process works there."""
+    path = run_folder(folder, job)
+    path.mkdir(parents=True, exist_ok=True)
+    return FolderLock(path)
 
 
 def check_folder(folder: Path, jobs: Sequence[Job]) -> None:

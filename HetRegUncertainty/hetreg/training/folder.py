@@ -17,6 +17,7 @@ from .. import __version__
 from ..config import TrainConfig
 from ..datasets.listing import Rejected
 from ..datasets.split import read_split
+from ..lock import PATIENCE_S, Busy, FolderLock
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
 
@@ -65,10 +66,14 @@ class RunFolder:
         self.split = path / "split.json"
         self.note = ""  # what has changed since the run began
         self._board = None
+        self._lock = FolderLock(path)
 
     def open(self, device: str) -> None:
-        """Make the folder and say in it what the run is. Raises ValueError if another run lives there."""
+        """Make the folder and say in it what the run is; until `close` it is this process's own. Raises
+        ValueError if another run lives there, or another process trains there."""
         self.path.mkdir(parents=True, exist_ok=True)
+        if not self._lock.take(PATIENCE_S):
+            raise Busy(f"Another process is training in {self.path.name}: another folder is accepted.")
         before = self.path / "config.json"
         if self.last.exists() and before.exists():
             self._same_run(TrainConfig.load(before))
@@ -187,9 +192,10 @@ class RunFolder:
         self.write("model_card.md", "\n".join(lines))
 
     def close(self) -> None:
-        """End the TensorBoard file."""
+        """End the TensorBoard file and leave the folder to others."""
         if self._board is not None:
             self._board.close()
+        self._lock.release()
 
 
 def _table(rows: Sequence[dict[str, Any]], *, header: bool) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,10 +135,11 @@ def train(
     both the checkpoint is written).
     """
     progress, folder = progress or Progress(), Path(folder)
-    ranks = join(config.device)
-    if not ranks.first:
-        progress = Progress()
-    try:
+    with ExitStack() as stack:
+        ranks = join(config.device)
+        stack.callback(ranks.close)
+        if not ranks.first:
+            progress = Progress()
         _check(config, ranks)
         _check_crop(config, network)
         if samples is None:
@@ -146,12 +148,11 @@ def train(
         else:
             loaded = Loaded(list(samples), grid or GridConfig())
         network = _fitting(config, dimension_of(loaded.samples), network)
-        run, training = _prepare(config, folder, loaded, network, ranks, emit or _silent)
+        content = RunFolder(folder, config)
+        stack.callback(content.close)
+        run, training = _prepare(config, content, loaded, network, ranks, emit or _silent)
         _work(run, training, progress, control or Control())
-        run.folder.close()
         return run.trainer.model.eval()
-    finally:
-        ranks.close()
 
 
 def _check(config: TrainConfig, ranks: Ranks) -> None:
@@ -192,14 +193,14 @@ def _fitting(config: TrainConfig, ndim: int, network: NetworkConfig | None) -> N
 
 def _prepare(
     config: TrainConfig,
-    path: Path,
+    folder: RunFolder,
     loaded: Loaded,
     network: NetworkConfig,
     ranks: Ranks,
     emit: Emit,
 ) -> tuple[Run, list[PairSample]]:
     """The run, gone on with if there was one, and its training pairs."""
-    folder, trainer = RunFolder(path, config), Trainer(config, network, loaded.grid, ranks)
+    trainer = Trainer(config, network, loaded.grid, ranks)
     chosen = _parts(config, loaded, folder)
     if ranks.first:
         folder.open(str(ranks.device))

@@ -201,7 +201,7 @@ def _apply(
     rows: list[Row] = []
     for n in range(update.parts):
         loss, row = loss_of(batch.part(n, update.parts))
-        (loss / update.parts).backward()
+        _backward(loss / update.parts, optimisers)
         rows.append(row)
     for optimiser in optimisers:
         update.reduce(_parameters(optimiser))
@@ -210,6 +210,16 @@ def _apply(
         optimiser.step()
     values = torch.stack([torch.stack(list(row.values())) for row in rows]).mean(dim=0)
     return dict(zip(rows[0], values.unbind(), strict=True))
+
+
+def _backward(loss: Tensor, optimisers: Sequence[torch.optim.Optimizer]) -> None:
+    """Gradients of a loss; no numbers if it is none: at such positions PyTorch's own backward pass of the
+    sampling can end the process (CPU, 2D)."""
+    if loss.device.type != "cpu" or bool(loss.isfinite()):
+        loss.backward()
+        return
+    for p in (p for optimiser in optimisers for p in _parameters(optimiser)):
+        p.grad = torch.full_like(p, torch.nan)
 
 
 def numbers(row: Row) -> dict[str, float]:

@@ -1,0 +1,98 @@
+"""One process at a time in a folder: a lock that the system drops when its process ends, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import time
+from pathlib import Path
+
+PATIENCE_S = 10.0  # what a process that was just killed, or its workers, may still need to go
+_POLL_S = 0.1
+_TAKEN = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
+_own: dict[Path, tuple[int, int]] = {}  # folder -> handle, and how often this process has taken it
+
+
+class Busy(ValueError):
+    """Another process works in the folder."""
+
+
+class FolderLock:
+    """The lock on an existing folder. This process may take it more than once, and gives it up with the last
+    release. Where the file system has no locks, taking it always succeeds."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._taken: Path | None = None
+
+    def take(self, patience_s: float = 0.0) -> bool:
+        """True if the folder is now this process's own; tried again for so long. Raises OSError if the
+        folder cannot be opened."""
+        path, until = self.folder.resolve(), time.monotonic() + patience_s
+        while path not in _own:
+            if (handle := _open(path)) is not None:
+                _own[path] = handle, 0
+            elif time.monotonic() >= until:
+                return False
+            else:
+                time.sleep(_POLL_S)
+        handle, times = _own[path]
+        _own[path], self._taken = (handle, times + 1), path
+        return True
+
+    def release(self) -> None:
+        """Leave the folder to others; more than once is once."""
+        if self._taken is None:
+            return
+        handle, times = _own.pop(self._taken)
+        if times > 1:
+            _own[self._taken] = handle, times - 1
+        else:
+            os.close(handle)
+            if sys.platform == "win32":
+                with contextlib.suppress(OSError):  # another process has it open by now
+                    _file(self._taken).unlink()
+        self._taken = None
+
+    def __enter__(self) -> FolderLock:
+        """Raises Busy if another process has the folder."""
+        if not self.take():
+            raise Busy(f"Another process works in {self.folder.name}.")
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
+
+
+def _file(folder: Path) -> Path:
+    """What Windows locks: it has no locks for folders."""
+    return folder / ".lock"
+
+
+def _open(folder: Path) -> int | None:
+    """A handle that holds the lock, None where another process has it."""
+    if sys.platform == "win32":
+        handle = os.open(_file(folder), os.O_RDWR | os.O_CREAT)
+    else:
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(handle)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            os.close(handle)
+            return None
+    return handle
+
+
+def _lock(handle: int) -> None:
+    """Raises OSError at once where another has it, or where there are no locks."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,96 @@
+"""One process at a time in a run's folder; several share the runs of a reproduction."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import hetreg
+from builders import TINY_REPRODUCTION, assert_sentence, tiny_training, train_samples
+from hetreg.config import NetworkConfig
+from hetreg.lock import Busy, FolderLock
+from hetreg.reproduce.run import reproduce
+from hetreg.training import folder as run_folder
+from hetreg.training.loop import train
+
+ENV = os.environ | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1])}
+HOLD = """
+import sys, time
+from hetreg.lock import FolderLock
+assert FolderLock(sys.argv[1]).take()
+print("taken", flush=True)
+time.sleep(60)
+"""
+
+
+def of_another(folder) -> bool:
+    """True if another process can take the folder."""
+    code = "import sys; from hetreg.lock import FolderLock; sys.exit(not FolderLock(sys.argv[1]).take())"
+    return subprocess.run([sys.executable, "-c", code, str(folder)], env=ENV, check=False).returncode == 0
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A folder that another process holds, and that process."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    other = subprocess.Popen(command, env=ENV, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "taken\n"
+    yield folder, other
+    other.kill()
+    other.communicate()
+
+
+def test_a_folder_is_free_again_once_its_process_was_killed(held):
+    folder, other = held
+    assert not FolderLock(folder).take()
+    with pytest.raises(Busy), FolderLock(folder):
+        pass
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait()
+    with FolderLock(folder), FolderLock(folder):
+        assert not of_another(folder)
+    assert of_another(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_second_training_in_a_folder_is_refused_and_leaves_it_as_it_is(held, monkeypatch):
+    folder, _ = held
+    monkeypatch.setattr(run_folder, "PATIENCE_S", 0.2)
+    with pytest.raises(ValueError, match="Another process is training in run") as error:
+        train(tiny_training(), folder, samples=train_samples(), network=NetworkConfig(size="tiny"))
+    assert_sentence(error.value, "another folder is accepted")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_training_leaves_its_folder_to_others_also_when_it_fails(tmp_path):
+    config = tiny_training(learning_rate=1e30)
+    with pytest.raises(ValueError, match="finite") as error:
+        train(config, tmp_path, samples=train_samples())
+    assert of_another(tmp_path)
+    assert error  # which keeps the frames of the training
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_processes_in_one_folder_share_the_runs_of_a_reproduction(tmp_path):
+    config = replace(TINY_REPRODUCTION, seeds=2, sweep_lambda=True, lambdas=(0.01, 0.1))
+    config.save(tmp_path / "config.json")
+    arguments = ["reproduce", "--json", "--config", str(tmp_path / "config.json"), "--output"]
+    command = [sys.executable, "-m", "hetreg", *arguments, str(tmp_path / "shared")]
+    both = [subprocess.Popen(command, env=ENV, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [[json.loads(line) for line in process.communicate()[0].splitlines()] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    trained = [[e["run"] for e in events if e.get("state") == "trained"] for events in told]
+    assert all(trained)
+    assert not set(trained[0]) & set(trained[1])
+    alone = reproduce(config, tmp_path / "alone")
+    for name in ("table1-phantom-mri2d.csv", "lambda.csv"):
+        assert (tmp_path / "shared" / "tables" / name).read_text() == alone[name].read_text()
