@@ -7,7 +7,7 @@ from typing import Annotated
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange, parameterNodeWrapper
 
-from hetreg.config import DECAYS, MOST_BLIND, SMOOTH, TrainConfig
+from hetreg.config import DECAYS, INTEGRATE, MOST_BLIND, SMOOTH, TrainConfig
 from hetreg.registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES
 
 from . import gpu
@@ -34,7 +34,6 @@ ABSENT = {  # fields that the panel leaves at their default, each with the reaso
     "graphs": "experimental: for the command line until it has been seen on a GPU",
 }
 MONAI_NETWORKS, MONAI_LOSSES = ("transmorph",), ("ncc", "mutual_information")  # built on that package
-NOT_INTEGRATED = ("transmorph",)  # gives the displacement itself: there is no inverse warp
 
 
 class _Named(Enum):
@@ -58,6 +57,7 @@ _TABLES = {
     "Method": METHODS,
     "Decay": DECAYS,
     "SmoothnessOn": SMOOTH,
+    "Integrate": INTEGRATE,
 }
 Dataset = _choices("Dataset", DATASETS)
 PhantomKind = _choices("PhantomKind", PHANTOMS)
@@ -66,6 +66,7 @@ NetworkSize = _choices("NetworkSize", SIZES)
 Method = _choices("Method", METHODS)
 Decay = _choices("Decay", DECAYS)
 SmoothnessOn = _choices("SmoothnessOn", SMOOTH)
+Integrate = _choices("Integrate", INTEGRATE)
 
 
 class LengthUnit(Enum):
@@ -91,6 +92,7 @@ class HetRegTrainingParameterNode:
 
     network: Network = Network(DEFAULTS.network)
     networkSize: NetworkSize = NetworkSize(DEFAULTS.size)
+    integrate: Integrate = Integrate(DEFAULTS.integrate)
     method: Method = Method(DEFAULTS.method)
     weightMode: WeightMode = WeightMode(DEFAULTS.weight_mode)
     gamma: Annotated[float, WithinRange(0.0, 2.0), Decimals(2), SingleStep(0.05)] = DEFAULTS.gamma
@@ -149,7 +151,8 @@ class HetRegTrainingParameterNode:
 def usedOptions(parameters):
     """Those of OPTIONS that the chosen method and architecture use."""
     used = METHODS[parameters.method.value].options
-    if parameters.network.value not in NOT_INTEGRATED:
+    network = TrainConfig(network=parameters.network.value, integrate=parameters.integrate.value)
+    if network.integrated:  # else there is no inverse warp
         used = (*used, "bidirectional")
     return [name for name in OPTIONS if name in used]
 

@@ -10,6 +10,11 @@ from .configbase import Config, option
 from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES, method_options
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+INTEGRATE = {
+    "auto": "as in the paper: all but TransMorph",
+    "yes": "output is a velocity",
+    "no": "output is the displacement",
+}
 DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
 MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen
 DIMENSIONS = ("auto", "2d", "3d")
@@ -104,6 +109,7 @@ class TrainConfig(Config):
     network: str = option("voxelmorph", "network architecture", NETWORKS)
     size: str = option("paper", "size of the networks", SIZES)
     variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
+    integrate: str = option("auto", "integrate the network's output, so that nothing folds", INTEGRATE)
     method: str = option("ours", "training method", METHODS)
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
@@ -179,8 +185,8 @@ class TrainConfig(Config):
                 f"dataset is '{self.dataset}': accepted are {', '.join(DATASETS)}, or several joined as in "
                 f"phantom+pairs."
             )
-        if self.bidirectional and self.network == "transmorph":
-            raise ValueError("bidirectional needs an integrated velocity: network voxelmorph is accepted.")
+        if self.bidirectional and not self.integrated:
+            raise ValueError("bidirectional needs an integrated velocity: integrate yes is accepted.")
         self._check_method()
 
     def _check_method(self) -> None:
@@ -207,6 +213,11 @@ class TrainConfig(Config):
         return replace(self, method=method, augment=augment, **unused)
 
     @property
+    def integrated(self) -> bool:
+        """True if the displacement network gives a velocity."""
+        return self.network != "transmorph" if self.integrate == "auto" else self.integrate == "yes"
+
+    @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch if self.epochs else self.steps
@@ -225,10 +236,12 @@ _WIDTHS: dict[str, dict[str, tuple[int, ...]]] = {
 
 
 def network_config(config: TrainConfig, ndim: int) -> NetworkConfig:
-    """The networks of a run: by architecture, size and method. TransMorph has no integration (paper)."""
+    """The networks of a run: by architecture, size and method."""
     shape: dict[str, Any] = dict(_WIDTHS[config.size])
     if config.network == "transmorph":
-        shape |= {"velocity_stride": 1, "integration_steps": 0}
+        shape["velocity_stride"] = 1
+    if not config.integrated:
+        shape["integration_steps"] = 0
     return NetworkConfig(
         architecture=config.network,
         ndim=ndim,

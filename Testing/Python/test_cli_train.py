@@ -45,7 +45,7 @@ def test_train_reports_as_json_lines(tmp_path, capsys):
     events = events_of(capsys.readouterr().out)
     assert Path(events[-1]["model"]) == tmp_path / "run" / "best.pt"
     kinds = [e["event"] for e in events if e["event"] not in ("progress", "step")]
-    assert kinds == ["data", *["validation", "preview"] * 2, "done"]
+    assert kinds == ["data", "preview", *["validation", "preview"] * 2, "done"]
     data = events[[e["event"] for e in events].index("data")]
     assert [data[n] for n in ("training", "validation", "test")] == [2, 1, 1]
     last = [e for e in events if e["event"] == "step"][-1]

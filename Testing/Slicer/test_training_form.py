@@ -14,6 +14,7 @@ from HetRegUncertaintyLib.trainingparameters import (
     RENAMED,
     Dataset,
     Decay,
+    Integrate,
     LengthUnit,
     Method,
     Network,
@@ -206,6 +207,10 @@ def test_bidirectionalIsHiddenWhereThereIsNoInverse(training):
     p.network = Network("transmorph")
     assert not training.ui.bidirectionalWidget.visible
     assert not trainConfig(p).bidirectional
+    training.ui.integrateComboBox.setCurrentIndex(list(Integrate).index(Integrate("yes")))
+    assert training.ui.bidirectionalWidget.visible
+    assert trainConfig(p).bidirectional
+    assert trainConfig(p).integrate == "yes"
 
 
 def test_howARunEndedIsSaidOfItsFolderOnly(training, fake):

@@ -36,7 +36,17 @@ FREE = (
     "graphs",
 )
 _PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai")
-_VALUES = ("seconds", "learning_rate", "loss", "variance_loss", "mean_variance", "dice", "mse", "folding")
+_VALUES = (
+    "seconds",
+    "learning_rate",
+    "loss",
+    "variance_loss",
+    "mean_variance",
+    "dice",
+    "mse",
+    "folding",
+    "epe",
+)
 COLUMNS = ("event", "step", "epoch", "phase", *_VALUES)
 
 

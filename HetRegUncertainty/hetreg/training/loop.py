@@ -91,11 +91,17 @@ class Run:
         content = {"step": trainer.step, "dice": None, "mse": None, "folding": None, **found}
         self.folder.log({"event": "validation", **content})
         self.emit("validation", **content)
-        if self.held:
-            write_preview(trainer.model, self.held[0], config.crop, trainer.objective, self.folder.preview)
-            self.emit("preview", step=trainer.step, folder=str(self.folder.preview))
+        self.preview()
         self._clock = time.monotonic()
         return {f"val_{name}": value for name, value in found.items()}
+
+    def preview(self) -> None:
+        """Show how the first validation pair is registered now."""
+        trainer = self.trainer
+        if self.held:
+            pair, crop = self.held[0], trainer.config.crop
+            write_preview(trainer.model, pair, crop, trainer.objective, self.folder.preview)
+            self.emit("preview", step=trainer.step, folder=str(self.folder.preview))
 
     def leave(self, row: dict[str, float]) -> None:
         """Keep what is needed to go on, and a model even if none was validated yet."""
@@ -243,6 +249,8 @@ def _parts(config: TrainConfig, loaded: Loaded, folder: RunFolder) -> dict[str, 
 def _work(run: Run, training: Sequence[PairSample], progress: Progress, control: Control) -> None:
     """Steps until the end, or until someone stops; a Ctrl-C or a Cancelled leaves the checkpoint."""
     trainer = run.trainer
+    if trainer.ranks.first:
+        run.preview()  # so that there is one before the first validation
     trainer.model.train()
     try:
         for batch in batches(training, trainer.config, trainer.step, trainer.ranks.device):
