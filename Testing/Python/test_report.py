@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -20,12 +21,13 @@ from hetreg.evaluate import evaluate
 from hetreg.evaluation.case import Case
 from hetreg.image import Image
 from hetreg.register import register_pair
+from hetreg.registry import METRICS
 from hetreg.report import document
 from hetreg.report.document import html_report, write_report
 from hetreg.report.page import table_figure
 from hetreg.report.pictures import around_labels, case_picture, cut
 from hetreg.report.plots import sparsification_plot
-from hetreg.tables import Column, Spread, Table, number
+from hetreg.tables import OTHERS, Column, Spread, Table, number, split_name
 
 CONFIG = EvaluateConfig(phantoms=4, phantom_size=32, inverse=False)
 BAD = "mri2d-50002"
@@ -91,6 +93,14 @@ def test_the_page_is_whole_and_needs_no_other_file_and_no_script(text):
     assert all(source.startswith("data:image/") for source in sources)
     assert all(attributes["alt"] for tag, attributes in page.tags if tag == "img")
     assert "url(" not in text.split("</style>")[0]
+
+
+def test_every_number_of_the_tables_is_explained(evaluation, text):
+    explained = text.split("What the numbers are")[1]
+    shown = {split_name(name)[0] for name in evaluation.summary["cases"]}
+    known = {METRICS[s].label if s in METRICS else OTHERS[s][0] for s in shown if s}
+    assert {"Time (s)", "Mean displacement (mm)", "Memory (MB)"} <= known
+    assert [label for label in known if escape(label) not in explained] == []
 
 
 def test_the_pictures_are_svg_and_png(text):

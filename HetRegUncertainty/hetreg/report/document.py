@@ -13,7 +13,7 @@ import numpy as np
 from ..evaluation.results import Evaluation
 from ..evaluation.summary import values
 from ..registry import METRICS
-from ..tables import Cell, Column, Interval, Spread, Table, metric_column, number, split_name
+from ..tables import OTHERS, Cell, Column, Interval, Spread, Table, metric_column, number, split_name
 from . import pictures, plots
 from .page import heading, keys, page, paragraph, picture, table_figure, title
 
@@ -229,8 +229,9 @@ def _case_table(rows: Sequence[dict[str, Any]], names: list[str], caption: str, 
 
 def _definitions(numbers: dict[str, Any]) -> list[str]:
     stems = {split_name(name)[0] for name in numbers}
-    rows = tuple((m.label, m.help) for stem, m in METRICS.items() if stem in stems)
-    table = Table((Column("Number"), Column("Meaning")), rows)
+    rows = [(m.label, m.help) for stem, m in METRICS.items() if stem in stems]
+    rows += [words for stem, words in OTHERS.items() if stem in stems]
+    table = Table((Column("Number"), Column("Meaning")), tuple(rows))
     return [heading("What the numbers are"), table_figure(table)]
 
 
