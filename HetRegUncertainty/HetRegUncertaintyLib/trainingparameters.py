@@ -100,7 +100,7 @@ class HetRegTrainingParameterNode:
     smoothness: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = (
         DEFAULTS.smoothness
     )
-    alpha: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = DEFAULTS.alpha
+    alpha: Annotated[float, WithinRange(0.0, 100.0), Decimals(6), SingleStep(0.0001)] = DEFAULTS.alpha
     displacementError: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = (
         DEFAULTS.displacement_error
     )

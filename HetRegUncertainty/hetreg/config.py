@@ -116,7 +116,7 @@ class TrainConfig(Config):
     beta: float = option(0.5, "beta of the variance network's loss")
     smoothness: float = option(0.01, "lambda, coefficient of the smoothness term")
     smoothness_on: str = option("displacement", "the field that the smoothness term is of", SMOOTH)
-    alpha: float = option(0.001, "coefficient of the prior on the displacement's variance")
+    alpha: float = option(0.0001, "coefficient of the prior on the displacement's variance")
     displacement_error: float = option(0.02, "coefficient of the distance to the known displacement")
     label_overlap: float = option(0.05, "coefficient of 1 - Dice of the labels")
     displacement_nll: float = option(0.002, "coefficient of the likelihood of the displacement's error")
