@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process per core: more threads would only wait for each other
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 # PyTorch's CUDA builds load Triton when an optimiser is made, and Triton's LLVM crashes if that of Mesa's
 # software renderer is there first (Testing/Slicer starts it). The other order works.

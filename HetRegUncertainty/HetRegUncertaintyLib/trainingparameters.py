@@ -7,7 +7,8 @@ from typing import Annotated
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange, parameterNodeWrapper
 
-from hetreg.config import DECAYS, INTEGRATE, MOST_BLIND, SMOOTH, TrainConfig
+from hetreg.choices import DECAYS, INTEGRATE, MOST_BLIND, SMOOTH
+from hetreg.config import TrainConfig
 from hetreg.registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES
 
 from . import gpu

@@ -6,20 +6,9 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from . import choices
 from .configbase import Config, option
 from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES, method_options
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
-INTEGRATE = {
-    "auto": "as in the paper: all but TransMorph",
-    "yes": "output is a velocity",
-    "no": "output is the displacement",
-}
-DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
-MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen
-DIMENSIONS = ("auto", "2d", "3d")
-SPREADS = ("velocity", "displacement")
-SMOOTH = {"displacement": "the displacement", "velocity": "the velocity on its own grid"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +29,7 @@ class NetworkConfig(Config):
     integration_steps: int = option(7, "scaling-and-squaring steps; 0: the output is the displacement itself")
     size: str = option("paper", "size of a transformer; a U-Net's are its channels", SIZES)
     sigma_z: bool = option(False, "the displacement network also gives the log-variance of its output")
-    spread: str = option("velocity", "what that log-variance is of", SPREADS)
+    spread: str = option("velocity", "what that log-variance is of", choices.SPREADS)
     variance_encoder: tuple[int, ...] = option((), "encoder of the variance network (none: the same)")
     variance_decoder: tuple[int, ...] = option((), "decoder of the variance network")
     variance_tail: tuple[int, ...] = option((), "last convolutions of the variance network")
@@ -86,9 +75,9 @@ class RegisterConfig(Config):
 
     model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by the image")
     dimension: str = option(
-        "auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", DIMENSIONS
+        "auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", choices.DIMENSIONS
     )
-    device: str = option("auto", "where to compute", DEVICES)
+    device: str = option("auto", "where to compute", choices.DEVICES)
     refine: int = option(0, "iterations of optimisation on this pair (0: none)")
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
@@ -109,13 +98,13 @@ class TrainConfig(Config):
     network: str = option("voxelmorph", "network architecture", NETWORKS)
     size: str = option("paper", "size of the networks", SIZES)
     variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
-    integrate: str = option("auto", "integrate the network's output, so that nothing folds", INTEGRATE)
+    integrate: str = option("auto", "integrate the output, so that nothing folds", choices.INTEGRATE)
     method: str = option("ours", "training method", METHODS)
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     beta: float = option(0.5, "beta of the variance network's loss")
     smoothness: float = option(0.01, "lambda, coefficient of the smoothness term")
-    smoothness_on: str = option("displacement", "the field that the smoothness term is of", SMOOTH)
+    smoothness_on: str = option("displacement", "the field that the smoothness term is of", choices.SMOOTH)
     alpha: float = option(0.0001, "coefficient of the prior on the displacement's variance")
     displacement_error: float = option(0.02, "coefficient of the distance to the known displacement")
     label_overlap: float = option(0.05, "coefficient of 1 - Dice of the labels")
@@ -135,7 +124,7 @@ class TrainConfig(Config):
     clip: float = option(0.0, "largest norm of a network's gradient (0: no limit)")
     crop: int = option(0, "pixels per side of a training crop (0: 64 for 3D phantoms alone, else 128)")
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
-    decay: str = option("cosine", "fall of the learning rate", DECAYS)
+    decay: str = option("cosine", "fall of the learning rate", choices.DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
     extra_noise: float = option(
         0.0, "largest SD of added noise, intensities in [0, 1]; in patches twice that"
@@ -145,7 +134,7 @@ class TrainConfig(Config):
     phantoms: int = option(400, "phantom pairs made for the run")
     validate_every: int = option(250, "steps between validations")
     seed: int = option(0, "seed of everything random")
-    device: str = option("auto", "where to compute", DEVICES)
+    device: str = option("auto", "where to compute", choices.DEVICES)
     amp: bool = option(False, "bfloat16 in the networks (NVIDIA GPU)")
     compile: bool = option(False, "torch.compile the networks (NVIDIA GPU)")
     graphs: bool = option(False, "record a step once and replay it (NVIDIA GPU, one process; experimental)")
@@ -168,9 +157,9 @@ class TrainConfig(Config):
         self._check_min(extra_noise=0.0, real_share=0.0, blind_spots=0.0, workers=-1)
         if self.real_share > 1:
             raise ValueError(f"real_share is {self.real_share!r}: a number from 0 to 1 is accepted.")
-        if self.blind_spots > MOST_BLIND:
+        if self.blind_spots > choices.MOST_BLIND:
             raise ValueError(
-                f"blind_spots is {self.blind_spots!r}: a number from 0 to {MOST_BLIND:g} is accepted."
+                f"blind_spots is {self.blind_spots!r}: a number from 0 to {choices.MOST_BLIND:g} is accepted."
             )
         self._check_min(accumulate=1, crop=16, phantoms=0, validate_every=1, seed=0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate < math.inf:
@@ -202,6 +191,15 @@ class TrainConfig(Config):
             raise ValueError(
                 "augment would change the true variance that method oracle_weight needs: False is accepted."
             )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
+        """The configuration in a dictionary; what was once the default of an option that the method does not
+        use counts as the present one. Raises ValueError."""
+        method = METHODS.get(values.get("method", cls.method))
+        used = method.options if method else ()
+        old = [n for n, v in choices.FORMER.items() if n not in used and values.get(n) == v]
+        return super().from_dict({n: v for n, v in values.items() if n not in old})
 
     def for_method(self, method: str) -> TrainConfig:
         """The same run by another method; options that it does not use go back to their default."""
@@ -253,10 +251,6 @@ def network_config(config: TrainConfig, ndim: int) -> NetworkConfig:
     )
 
 
-SPLITS = {"test": "test", "train": "training", "val": "validation", "all": ""}
-PROTOCOLS = {"native": "files as they are", "published": "prepared as in the paper"}
-
-
 @dataclass(frozen=True)
 class EvaluateConfig(RegisterConfig):
     """One evaluation: which pairs, prepared how, and how they are registered (`registration`).
@@ -270,10 +264,14 @@ class EvaluateConfig(RegisterConfig):
     phantoms: int = option(20, "phantom pairs that are made, unless the split file names some")
     first_seed: int = option(50_000, "seed of the first phantom; training draws its own from 100000 on")
     phantom_size: int = option(0, "voxels per side of a phantom (0: 128 in 2D, 64 in 3D)")
-    split: str = option("test", "patients that are evaluated; phantoms count as test patients", SPLITS)
+    split: str = option(
+        "test", "patients that are evaluated; phantoms count as test patients", choices.SPLITS
+    )
     split_file: str = option("", "JSON file of the patients in each part: split.json of a training run")
     seed: int = option(0, "seed that drew the patients, where neither data nor file name them")
-    protocol: str = option("native", "published: 128 x 128 and min-max intensities, per slice", PROTOCOLS)
+    protocol: str = option(
+        "native", "published: 128 x 128 and min-max intensities, per slice", choices.PROTOCOLS
+    )
     labels: str = option("", "labels to measure, the main one first, joined by + (empty: all, 2 first)")
 
     def __post_init__(self) -> None:

@@ -50,10 +50,7 @@ class FolderLock:
         if times > 1:
             _own[self._taken] = handle, times - 1
         else:
-            os.close(handle)
-            if sys.platform == "win32":
-                with contextlib.suppress(OSError):  # another process has it open by now
-                    _file(self._taken).unlink()
+            _close(handle, _file(self._taken))
         self._taken = None
 
     def __enter__(self) -> FolderLock:
@@ -67,23 +64,52 @@ class FolderLock:
 
 
 def _file(folder: Path) -> Path:
-    """What Windows locks: it has no locks for folders."""
+    """What is locked: a file, since network file systems do not share the locks of folders."""
     return folder / ".lock"
 
 
 def _open(folder: Path) -> int | None:
     """A handle that holds the lock, None where another process has it."""
-    if sys.platform == "win32":
-        handle = os.open(_file(folder), os.O_RDWR | os.O_CREAT)
-    else:
-        handle = os.open(folder, os.O_RDONLY)
+    path = _file(folder)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         _lock(handle)
     except OSError as error:
         if error.errno in _TAKEN:
             os.close(handle)
             return None
+    try:
+        same = os.path.sameopenfile(handle, other := os.open(path, os.O_RDWR))
+        os.close(other)
+    except FileNotFoundError:
+        same = False
+    if not same:  # the one before removed it after it was opened here
+        os.close(handle)
+        return None
     return handle
+
+
+def _close(handle: int, path: Path) -> None:
+    """Give up the lock, also for processes that were forked meanwhile, and remove its file."""
+    with contextlib.suppress(OSError):  # Windows: another process has it open by now
+        if sys.platform != "win32":
+            path.unlink()
+    _unlock(handle)
+    os.close(handle)
+    if sys.platform == "win32":
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _forget() -> None:
+    """In a forked child: the locks are its parent's, and are not to last longer than that."""
+    for handle, _ in _own.values():
+        os.close(handle)
+    _own.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _lock(handle: int) -> None:
@@ -96,3 +122,15 @@ def _lock(handle: int) -> None:
         import fcntl
 
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _unlock(handle: int) -> None:
+    with contextlib.suppress(OSError):  # where there are no locks
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_UN)

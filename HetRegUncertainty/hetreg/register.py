@@ -218,9 +218,10 @@ def _forward(
         # the card says with how many turned copies the model and its displacement SD are best
         count, first = int(model.card.get("views") or 1), progress.part(0.0, 0.5)
         motion = mean_motion(model, moving, fixed, window=window, count=count, progress=first)
-    _check_motion(model, motion)
+    _check_numbers(model, "displacements", motion.velocity, motion.disp)
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
     log_variance = model.log_variance(motion.moved, fixed)
+    _check_numbers(model, "noise variances", log_variance)
     weight = snr_weight(
         fixed, log_variance, mode=config.weight_mode, gamma=config.gamma, mask=mask.expand_as(fixed)
     ).nan_to_num(0.5)
@@ -231,11 +232,11 @@ def _forward(
     return _Part(motion.disp.cpu(), back, log_variance.cpu(), weight.cpu(), None if sd is None else sd.cpu())
 
 
-def _check_motion(model: RegistrationModel, motion: Motion) -> None:
-    if not bool(motion.velocity.isfinite().all() & motion.disp.isfinite().all()):
+def _check_numbers(model: RegistrationModel, what: str, *found: Tensor) -> None:
+    if not all(bool(values.isfinite().all()) for values in found):
         raise ValueError(
-            f"The model '{_name(model)}' gives displacements that are not finite numbers for this pair: "
-            "another model is accepted."
+            f"The model '{_name(model)}' gives {what} that are not finite numbers for this pair: another "
+            "model is accepted."
         )
 
 
@@ -252,7 +253,7 @@ def _refined(
     for refined pairs. The model's card has that (`refined_sd`) and the `anchor`, `rate` and `kernels_vox`
     that suit it."""
     start = mean_motion(model, moving, fixed, window=window, progress=progress.part(0.0, 0.5))
-    _check_motion(model, start)
+    _check_numbers(model, "displacements", start.velocity)
     own: dict[str, Any] = {n: float(model.card[n]) for n in ("anchor", "rate") if model.card.get(n)}
     if model.card.get("kernels_vox"):
         own["kernels_vox"] = tuple(map(float, model.card["kernels_vox"]))

@@ -187,7 +187,14 @@ def test_a_model_whose_answer_is_no_number(refine):
     model = tiny_model(shift=(float("nan"), 0.0))
     with pytest.raises(ValueError, match="not finite") as error:
         register_pair(*pair_2d(), model, RegisterConfig(refine=refine))
-    assert_sentence(error.value, "'tiny'", "another model is accepted")
+    assert_sentence(error.value, "'tiny'", "displacements", "another model is accepted")
+
+
+def test_a_model_whose_noise_is_no_number():
+    model = tiny_model()
+    torch.nn.init.constant_(model.variance_net.unet.head.bias, float("nan"))
+    with pytest.raises(ValueError, match="noise variances that are not finite"):
+        register_pair(*pair_2d(), model)
 
 
 def test_a_device_that_is_not_there(monkeypatch):

@@ -114,3 +114,12 @@ def test_the_crop_follows_the_data_unless_it_is_given(values, crop):
 def test_a_share_above_one_is_refused():
     with pytest.raises(ValueError, match=r"real_share is 1\.5: a number from 0 to 1 is accepted\."):
         TrainConfig(real_share=1.5)
+
+
+def test_what_was_a_default_before_is_taken_as_unset_where_it_is_not_used(tmp_path):
+    stored = TrainConfig(method="mse").to_dict() | {"alpha": 0.001}
+    assert TrainConfig.from_dict(stored) == TrainConfig(method="mse")
+    with pytest.raises(ValueError, match=r"alpha is 0.002, which method mse does not use"):
+        TrainConfig.from_dict(stored | {"alpha": 0.002})
+    used = TrainConfig(method="sigma_z").to_dict() | {"alpha": 0.001}
+    assert TrainConfig.from_dict(used).alpha == 0.001

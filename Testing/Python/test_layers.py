@@ -48,6 +48,7 @@ LAYERS = {
         "hetreg.methods",
         "hetreg.config",
         "hetreg.configbase",
+        "hetreg.choices",
         "hetreg.lock",
         "hetreg.progress",
         "hetreg.tables",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,7 +61,17 @@ def test_a_folder_is_free_again_once_its_process_was_killed(held):
     with FolderLock(folder), FolderLock(folder):
         assert not of_another(folder)
     assert of_another(folder)
-    assert list(folder.iterdir()) == []
+    lock = FolderLock(folder)
+    assert lock.take()
+    forked = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,))
+    forked.start()
+    assert not of_another(folder)
+    lock.release()
+    assert of_another(folder)  # though a child that it forked is still there
+    forked.kill()
+    with FolderLock(folder):
+        pass
+    assert list(folder.iterdir()) == []  # only a process that is killed leaves its lock file, which is free
 
 
 def test_a_second_training_in_a_folder_is_refused_and_leaves_it_as_it_is(held, monkeypatch):
@@ -68,7 +80,7 @@ def test_a_second_training_in_a_folder_is_refused_and_leaves_it_as_it_is(held, m
     with pytest.raises(ValueError, match="Another process is training in run") as error:
         train(tiny_training(), folder, samples=train_samples(), network=NetworkConfig(size="tiny"))
     assert_sentence(error.value, "another folder is accepted")
-    assert list(folder.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == [".lock"]  # of the other
 
 
 def test_a_training_leaves_its_folder_to_others_also_when_it_fails(tmp_path):

@@ -15,7 +15,7 @@ from builders import assert_sentence
 from hetreg.reproduce.book import Book
 from hetreg.reproduce.comparisons import DISAGREE, FAILS, HOLDS, verdict
 from hetreg.reproduce.config import ReproduceConfig
-from hetreg.reproduce.run import reproduce
+from hetreg.reproduce.run import begin, reproduce
 from hetreg.reproduce.scores import Score
 
 SMALL = ReproduceConfig(
@@ -46,6 +46,12 @@ def acdc(tmp_path):
     return root
 
 
+def unusable_voxels(path) -> None:
+    """No voxel of the file is a number from now on; its header does not tell."""
+    image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32)
+    sitk.WriteImage(image * float("nan"), str(path))
+
+
 def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path):
     files = reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
     split = json.loads((tmp_path / "out" / "split.json").read_text())
@@ -66,9 +72,7 @@ def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path):
 
 @pytest.mark.parametrize("protocol", ["native", "published"])
 def test_a_training_pair_with_unusable_voxels_is_a_line(acdc, tmp_path, protocol):
-    path = acdc / "training" / "patient002" / "patient002_frame01.nii.gz"
-    image = sitk.Cast(sitk.ReadImage(str(path)), sitk.sitkFloat32)
-    sitk.WriteImage(image * float("nan"), str(path))
+    unusable_voxels(acdc / "training" / "patient002" / "patient002_frame01.nii.gz")
     files = reproduce(replace(SMALL, root=str(acdc), protocol=protocol), tmp_path / "out")
     left_out = json.loads((tmp_path / "out" / "left_out.json").read_text())
     assert [case.startswith("patient002") for case in left_out] == [True]
@@ -81,6 +85,30 @@ def test_a_training_pair_with_unusable_voxels_is_a_line(acdc, tmp_path, protocol
     shutil.rmtree(tmp_path / "out" / "runs")
     files = reproduce(replace(SMALL, root=str(acdc), protocol=protocol), tmp_path / "out")
     assert "- pair" not in files["README"].read_text(encoding="utf-8")
+
+
+def test_a_process_that_begins_meanwhile_does_no_harm_to_the_others_runs(acdc, tmp_path):
+    unusable_voxels(acdc / "training" / "patient003" / "patient003_frame01.nii.gz")
+    config = replace(SMALL, root=str(acdc), methods=("mse", "ours"))
+    told = []
+
+    def emit(kind, **fields):
+        told.append(fields.get("state"))
+        if told[-1] == "trained":
+            begin(config, tmp_path / "out")  # writes the patients anew, the unusable one with them
+
+    files = reproduce(config, tmp_path / "out", emit=emit)
+    assert told.count("trained") == 2
+    assert "failed" not in told
+    assert "patients that the data do not have" not in files["README"].read_text(encoding="utf-8")
+
+
+def test_torchrun_is_refused(acdc, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="torchrun") as error:
+        reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
+    assert_sentence(error.value, "several calls with the same output folder")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("protocol", ["native", "published"])

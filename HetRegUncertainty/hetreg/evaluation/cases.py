@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ..config import SPLITS, EvaluateConfig
+from ..choices import SPLITS
+from ..config import EvaluateConfig
 from ..datasets.headers import read_voxels
 from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.phantom import make_pair

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config import DECAYS, DEVICES, PROTOCOLS, TrainConfig
+from ..choices import DECAYS, DEVICES, PROTOCOLS
+from ..config import TrainConfig
 from ..configbase import Config, option
 from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 from .variants import VARIANTS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,8 +94,11 @@ def _phantom_parts(config: ReproduceConfig, seed: int) -> dict[str, list[str]]:
     return patients(pairs, split(pairs, training, validation=VALIDATION, test=0.0)) if pairs else {}
 
 
-def _write(path: Path, parts: dict[str, list[str]]) -> None:
-    path.write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
+def _write(path: Path, parts: Mapping[str, list[str] | str]) -> None:
+    """Whole or not at all: other processes may read it."""
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial.write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
 
 
 class Samples:
@@ -116,9 +121,9 @@ class Samples:
             load = _load_published if published else load_run
             loaded = load(job.config, None, progress)
             self._made = loaded.samples, loaded.grid
-            _only_known(Path(job.config.split), loaded.samples)
             _note_left_out(Path(job.config.split).parent, loaded)
             self._key = key
+        _only_known(Path(job.config.split), self._made[0])  # each time: another process may have begun anew
         return self._made
 
 
@@ -139,7 +144,7 @@ def _note_left_out(folder: Path, loaded: Loaded) -> None:
     found = {item.case: item.reason for item in lost}
     found = {case: why for case, why in (before | found).items() if case not in there}
     if found or before:
-        (folder / LEFT_OUT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        _write(folder / LEFT_OUT, found)
 
 
 def left_out_pairs(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -47,10 +48,11 @@ class Work:
     def train(self, waiting: Sequence[Job], start: float, stop: float) -> None:
         """Train the first of the waiting runs, unless that is done. Its folder is this process's own."""
         job = waiting[0]
-        if job.config is None or job.name in self.failed:
-            return
         if found := runs.done(self.folder, job):
+            self.failed.pop(job.name, None)  # another process could
             self.clock.note(job, found["steps"], found["seconds"])
+            return
+        if job.config is None or job.name in self.failed:
             return
         self.emit("run", state="started", run=job.name)
         progress = self._told(job, waiting, self.progress.part(start, stop))
@@ -161,6 +163,11 @@ def reproduce(
     "left_out". Raises ValueError or OSError on
     unusable data or another reproduction in the folder, Cancelled and KeyboardInterrupt when stopped.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            "reproduce was started by torchrun in several processes: one, or several calls with the same "
+            "output folder, which share the runs, are accepted."
+        )
     work = Work(config, Path(folder), progress or Progress(), emit or _silent, Samples(config))
     work.folder.mkdir(parents=True, exist_ok=True)
     for variant, reason in left_out(config).items():
@@ -194,7 +201,7 @@ def begin(config: ReproduceConfig, folder: Path) -> None:
     path = folder / SETTINGS
     if path.is_file():
         before = ReproduceConfig.load(path).protocol
-        if before != config.protocol and (folder / "runs").is_dir():
+        if before != config.protocol and any((folder / "runs").glob("*/config.json")):
             raise ValueError(
                 f"{folder.name} holds a reproduction with protocol {before!r}, not {config.protocol!r}: the "
                 "same protocol or another output folder is accepted."

@@ -76,14 +76,13 @@ class RunFolder:
         self.split = path / "split.json"
         self.note = ""  # what has changed since the run began
         self._board = None
-        self._lock = FolderLock(path)
+        self._lock, self._claimed = FolderLock(path), False
 
     def open(self, device: str) -> None:
         """Make the folder and say in it what the run is; until `close` it is this process's own. Raises
         ValueError if another run lives there, or another process trains there."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self._lock.take(PATIENCE_S):
-            raise Busy(f"Another process is training in {self.path.name}: another folder is accepted.")
+        self.claim()
         before = self.path / "config.json"
         if self.last.exists() and before.exists():
             self._same_run(TrainConfig.load(before))
@@ -94,6 +93,17 @@ class RunFolder:
             "run.json", json.dumps({**versions, "device": device, **self._earlier(versions)}, indent=2)
         )
         self._board = _tensorboard(self.path)
+
+    def claim(self) -> None:
+        """Keep other processes out of the folder, if it is there. Raises ValueError if one is in it."""
+        if self.path.is_dir() and not self._claimed:
+            try:
+                taken = self._lock.take(PATIENCE_S)
+            except OSError as error:
+                raise _unwritten(self.path) from error
+            if not taken:
+                raise Busy(f"Another process is training in {self.path.name}: another folder is accepted.")
+            self._claimed = True
 
     def _earlier(self, versions: dict[str, str]) -> dict[str, Any]:
         """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""

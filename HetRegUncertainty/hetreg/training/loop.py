@@ -148,14 +148,16 @@ def train(
             progress = Progress()
         _check(config, ranks)
         _check_crop(config, network)
+        content = RunFolder(folder, config)
+        stack.callback(content.close)
+        if ranks.first:
+            content.claim()
         if samples is None:
             cache = folder / "cache" if ranks.first else None
             loaded = load_run(config, grid, progress.part(0.0, 0.05), cache)
         else:
             loaded = Loaded(list(samples), grid or GridConfig())
         network = _fitting(config, dimension_of(loaded.samples), network)
-        content = RunFolder(folder, config)
-        stack.callback(content.close)
         run, training = _prepare(config, content, loaded, network, ranks, emit or _silent)
         _work(run, training, progress, control or Control())
         return run.trainer.model.eval()
@@ -250,7 +252,9 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
     """Steps until the end, or until someone stops; a Ctrl-C or a Cancelled leaves the checkpoint."""
     trainer = run.trainer
     if trainer.ranks.first:
+        began = time.monotonic()
         run.preview()  # so that there is one before the first validation
+        run.passed_over(time.monotonic() - began)
     trainer.model.train()
     try:
         for batch in batches(training, trainer.config, trainer.step, trainer.ranks.device):

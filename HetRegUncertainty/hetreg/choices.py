@@ -1,0 +1,18 @@
+"""What the configurations accept where it is no entry of the registry: names, mostly with their meaning."""
+
+from __future__ import annotations
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+INTEGRATE = {
+    "auto": "as in the paper: all but TransMorph",
+    "yes": "output is a velocity",
+    "no": "output is the displacement",
+}
+DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
+MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen
+DIMENSIONS = ("auto", "2d", "3d")
+SPREADS = ("velocity", "displacement")
+SMOOTH = {"displacement": "the displacement", "velocity": "the velocity on its own grid"}
+SPLITS = {"test": "test", "train": "training", "val": "validation", "all": ""}
+PROTOCOLS = {"native": "files as they are", "published": "prepared as in the paper"}
+FORMER = {"alpha": 0.001}  # defaults of the training before, in the files of its runs
