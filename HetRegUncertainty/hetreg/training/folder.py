@@ -36,6 +36,7 @@ FREE = (
     "graphs",
 )
 _PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai")
+_IN_CARD = ("integrate", "learning_rate", "decay", "batch", "warmup", "variance_warmup", "seed")
 _VALUES = (
     "seconds",
     "learning_rate",
@@ -194,7 +195,7 @@ class RunFolder:
         """model_card.md: what the best model of this run is."""
         config = self.config
         method = METHODS[config.method]
-        names = [*method.options, "learning_rate", "decay", "batch", "warmup", "variance_warmup", "seed"]
+        names = [*method.options, *_IN_CARD]
         settings = ", ".join(f"{name} {getattr(config, name)}" for name in names)
         scores = ", ".join(f"{name} {value:.5g}" for name, value in card["scores"].items())
         data = " + ".join(DATASETS[name].label for name in config.dataset.split("+"))

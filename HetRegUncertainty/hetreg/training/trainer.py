@@ -141,7 +141,8 @@ def _start(model: RegistrationModel, config: TrainConfig) -> RegistrationModel:
         if found.network != model.network:
             raise ValueError(
                 f"{Path(config.start).name} holds another network than this run's: one of the same "
-                f"architecture, dimension, size and method, and the same --variance-residual, is accepted."
+                "architecture, dimension, size and method, and the same --variance-residual and --integrate, "
+                "is accepted."
             )
         model.load_state_dict(found.state_dict())
     return model
