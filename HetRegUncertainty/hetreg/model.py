@@ -165,7 +165,7 @@ class RegistrationModel(nn.Module):
         """SD of each component of the displacement when z ~ N(velocity, sigma_z^2): (B, ndim, *spatial).
 
         In voxels; None without sigma_z. Where z is the displacement itself, on the grid of the images, or the
-        log-variance is the displacement's (`NetworkConfig.spread`), it is sigma_z. Otherwise it is the SD over
+        log-variance is the displacement's (`NetworkConfig.spread`), it is sigma_z. Otherwise it is the SD of
         drawn velocities, each integrated and resized; every pair of the batch is given the same noise, from
         the seed, so that the result does not depend on the batch or the device.
         """
