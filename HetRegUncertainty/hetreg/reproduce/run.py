@@ -105,7 +105,7 @@ class Work:
                 state = "failed" if made.error else "tested"
                 self.emit("run", state=state, run=job.name, source=source, error=made.error)
 
-    def all(self, items: Iterable[int], make: Callable[[int], None], end: float) -> None:
+    def all(self, items: Iterable[Any], make: Callable[[Any], None], end: float) -> None:
         """make(item) for all items; those that another process works on come last, when it is done. end:
         fraction of the work that is done then."""
         left = list(items)
@@ -132,6 +132,9 @@ class Work:
         def one(n: int) -> None:
             self.try_one(waiting[n:], part * n / len(waiting), part * (n + 1) / len(waiting))
 
+        def alone(job: Job) -> None:
+            self.try_one([job], part, part)
+
         self.all(range(len(waiting)), one, part)
         # in the plan's order, whoever was first
         keys = [key for key in swept(self.config) if key in self.tried]
@@ -143,7 +146,7 @@ class Work:
                     break
                 more = sweep_job(self.config, self.folder, key, value)
                 runs.check_folder(self.folder, [more])
-                self.all([0], lambda _, more=more: self.try_one([more], part, part), part)
+                self.all([more], alone, part)
                 if more.name in self.failed:
                     break
         return {key: max(values, key=values.__getitem__) for key, values in self.tried.items()}
