@@ -10,7 +10,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from hetreg.tables import metric_column
+from hetreg.measures import metric_column
 
 from . import traininglayout
 from .evaluationnumbers import STATISTICS

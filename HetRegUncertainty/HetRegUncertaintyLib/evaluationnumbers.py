@@ -9,7 +9,8 @@ from html import escape
 from slicer.i18n import tr as _
 
 from hetreg.config import EvaluateConfig, TrainConfig
-from hetreg.tables import ABOUT, metric_column, number
+from hetreg.measures import metric_column
+from hetreg.tables import ABOUT, number
 
 from .trainingrun import MODEL
 

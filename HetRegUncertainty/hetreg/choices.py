@@ -15,4 +15,3 @@ SPREADS = ("velocity", "displacement")
 SMOOTH = {"displacement": "the displacement", "velocity": "the velocity on its own grid"}
 SPLITS = {"test": "test", "train": "training", "val": "validation", "all": ""}
 PROTOCOLS = {"native": "files as they are", "published": "prepared as in the paper"}
-FORMER = {"alpha": 0.001}  # defaults of the training before, in the files of its runs

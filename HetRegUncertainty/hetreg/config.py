@@ -198,7 +198,7 @@ class TrainConfig(Config):
         use counts as the present one. Raises ValueError."""
         method = METHODS.get(values.get("method", cls.method))
         used = method.options if method else ()
-        old = [n for n, v in choices.FORMER.items() if n not in used and values.get(n) == v]
+        old = [n for n, v in _FORMER.items() if n not in used and values.get(n) == v]
         return super().from_dict({n: v for n, v in values.items() if n not in old})
 
     def for_method(self, method: str) -> TrainConfig:
@@ -219,6 +219,9 @@ class TrainConfig(Config):
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch if self.epochs else self.steps
+
+
+_FORMER = {"alpha": 0.001}  # defaults before, in the files of earlier runs
 
 
 def _defaults(config: Any) -> dict[str, Any]:

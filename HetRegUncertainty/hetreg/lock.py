@@ -20,8 +20,8 @@ class Busy(ValueError):
 
 
 class FolderLock:
-    """The lock on an existing folder. This process may take it more than once, and gives it up with the last
-    release. Where the file system has no locks, taking it always succeeds."""
+    """The lock on an existing folder. Several of one process may have it; it is free after the last release.
+    Where the file system has no locks, taking it always succeeds."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -30,6 +30,8 @@ class FolderLock:
     def take(self, patience_s: float = 0.0) -> bool:
         """True if the folder is now this process's own; tried again for so long. Raises OSError if the
         folder cannot be opened."""
+        if self._taken in _own:
+            return True
         path, until = self.folder.resolve(), time.monotonic() + patience_s
         while path not in _own:
             if (handle := _open(path)) is not None:
@@ -44,7 +46,7 @@ class FolderLock:
 
     def release(self) -> None:
         """Leave the folder to others; more than once is once."""
-        if self._taken is None:
+        if self._taken not in _own:  # also in a forked child
             return
         handle, times = _own.pop(self._taken)
         if times > 1:
@@ -79,25 +81,23 @@ def _open(folder: Path) -> int | None:
             os.close(handle)
             return None
     try:
-        same = os.path.sameopenfile(handle, other := os.open(path, os.O_RDWR))
-        os.close(other)
+        if os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
     except FileNotFoundError:
-        same = False
-    if not same:  # the one before removed it after it was opened here
-        os.close(handle)
-        return None
-    return handle
+        pass
+    os.close(handle)  # the one before removed it after it was opened here
+    return None
 
 
 def _close(handle: int, path: Path) -> None:
-    """Give up the lock, also for processes that were forked meanwhile, and remove its file."""
-    with contextlib.suppress(OSError):  # Windows: another process has it open by now
-        if sys.platform != "win32":
-            path.unlink()
+    """Give up the lock, also for processes that were forked meanwhile, and remove its file: before that
+    where the system can, so that nobody's else is removed."""
+    with contextlib.suppress(OSError):  # Windows, and a folder that is gone
+        path.unlink()
     _unlock(handle)
     os.close(handle)
     if sys.platform == "win32":
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # another process has it open by now
             path.unlink()
 
 

@@ -1,4 +1,4 @@
-"""Tables of numbers as Markdown, CSV and LaTeX, and as text for other forms; names of the numbers."""
+"""Tables of numbers as Markdown, CSV and LaTeX, and as text for other forms."""
 
 from __future__ import annotations
 
@@ -10,43 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .registry import METRICS
-
 ABSENT = "–"
 ABOUT = ("case", "patient", "split", "slice", "model", "error", "note")  # an evaluation's columns of text
 _MOST_DIGITS = 6  # behind the decimal point; smaller numbers are written with an exponent
-OTHERS = {  # numbers of an evaluation that are no metrics: their label, and what they are
-    "displacement_mean_mm": ("Mean displacement (mm)", "Mean length of the displacement, over the image."),
-    "displacement_max_mm": (
-        "Largest displacement (mm)",
-        "Largest length of the displacement, over the image.",
-    ),
-    "displacement_sd_mm": (
-        "Displacement SD (mm)",
-        "Mean of the predicted standard deviation of the displacement in the myocardium.",
-    ),
-    "displacement_coverage68": (
-        "Displacement, coverage 68 %",
-        "Share of the true errors of the displacement that its 68 % interval holds, in the myocardium.",
-    ),
-    "displacement_coverage95": (
-        "Displacement, coverage 95 %",
-        "Share of the true errors of the displacement that its 95 % interval holds, in the myocardium.",
-    ),
-    "displacement_spearman": (
-        "Displacement, Spearman of SD and error",
-        "Rank correlation of the predicted SD of the displacement with its true error, in the myocardium.",
-    ),
-    "noise_sd_median": (
-        "Median noise SD",
-        "Median of the predicted noise SD in the mask, intensities in [0, 1].",
-    ),
-    "slices": ("Slices", "Slices that were measured."),
-    "slices_left_out": ("Slices left out", "Slices with the structure in one of the images alone."),
-    "seconds": ("Time (s)", "Time of the registration, without reading the files."),
-    "peak_memory_mb": ("Memory (MB)", "Most memory of the process, or of the GPU, during the registration."),
-}
-_PHRASES = {"true_variance": "true variance", "truth": "simulated noise"}
 
 
 @dataclass(frozen=True)
@@ -99,25 +65,6 @@ class Table:
             raise ValueError(
                 f"A row of {wrong[0]} cells: {len(self.columns)} are accepted, as many as columns."
             )
-
-
-def metric_column(name: str, group: str = "") -> Column:
-    """The column of a number of an evaluation: `hd_mm_2_before` is METRICS' "hd_mm" and the rest in words."""
-    stem, words = split_name(name)
-    rest = "_".join(words)
-    for key, phrase in _PHRASES.items():
-        rest = rest.replace(key, phrase)
-    parts = [f"label {part}" if part.isdigit() else part for part in rest.split("_") if part]
-    if stem in METRICS:
-        return Column(", ".join([METRICS[stem].label, *parts]), None, METRICS[stem].better, group)
-    return Column(", ".join([OTHERS[stem][0], *parts]) if stem else " ".join(words), group=group)
-
-
-def split_name(name: str) -> tuple[str, list[str]]:
-    """The name in METRICS or OTHERS that it begins with, "" if none, and the words after that."""
-    known = (stem for stem in (*METRICS, *OTHERS) if f"{name}_".startswith(f"{stem}_"))
-    stem = max(known, key=len, default="")
-    return stem, [word for word in name[len(stem) :].split("_") if word]
 
 
 def number(value: float, digits: int | None = None) -> str:

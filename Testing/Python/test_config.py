@@ -116,7 +116,7 @@ def test_a_share_above_one_is_refused():
         TrainConfig(real_share=1.5)
 
 
-def test_what_was_a_default_before_is_taken_as_unset_where_it_is_not_used(tmp_path):
+def test_what_was_a_default_before_is_taken_as_unset_where_it_is_not_used():
     stored = TrainConfig(method="mse").to_dict() | {"alpha": 0.001}
     assert TrainConfig.from_dict(stored) == TrainConfig(method="mse")
     with pytest.raises(ValueError, match=r"alpha is 0.002, which method mse does not use"):

@@ -20,6 +20,7 @@ from hetreg.datasets.phantom import make_pair
 from hetreg.evaluate import evaluate
 from hetreg.evaluation.case import Case
 from hetreg.image import Image
+from hetreg.measures import OTHERS, split_name
 from hetreg.register import register_pair
 from hetreg.registry import METRICS
 from hetreg.report import document
@@ -27,7 +28,7 @@ from hetreg.report.document import html_report, write_report
 from hetreg.report.page import table_figure
 from hetreg.report.pictures import around_labels, case_picture, cut
 from hetreg.report.plots import sparsification_plot
-from hetreg.tables import OTHERS, Column, Spread, Table, number, split_name
+from hetreg.tables import Column, Spread, Table, number
 
 CONFIG = EvaluateConfig(phantoms=4, phantom_size=32, inverse=False)
 BAD = "mri2d-50002"

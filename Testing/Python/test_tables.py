@@ -10,7 +10,8 @@ import pytest
 
 from builders import assert_sentence
 from hetreg import tables
-from hetreg.tables import Column, Interval, Spread, Table, metric_column, number, p_value
+from hetreg.measures import metric_column
+from hetreg.tables import Column, Interval, Spread, Table, number, p_value
 
 NAN = float("nan")
 TABLE = Table(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..config import EvaluateConfig
+from ..measures import metric_column
 from ..progress import JsonLines
-from ..tables import metric_column, number
+from ..tables import number
 from .console import Line, output_folder, progress_for, written
 from .flags import add_flags, config_from
 

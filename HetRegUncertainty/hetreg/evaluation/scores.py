@@ -21,8 +21,9 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """row: numbers of the case, by names that `tables.metric_column` knows. slices: a row for each slice (see
-    `labels.label_numbers`). curves: see `noise.noise_numbers`; arrays of the same length for every case."""
+    """row: numbers of the case, by names that `measures.metric_column` knows. slices: a row for each slice
+    (see `labels.label_numbers`). curves: see `noise.noise_numbers`; arrays of the same length for every
+    case."""
 
     row: Row
     slices: list[Row] = field(default_factory=list)

@@ -12,8 +12,9 @@ import numpy as np
 
 from ..evaluation.results import Evaluation
 from ..evaluation.summary import values
+from ..measures import OTHERS, metric_column, split_name
 from ..registry import METRICS
-from ..tables import OTHERS, Cell, Column, Interval, Spread, Table, metric_column, number, split_name
+from ..tables import Cell, Column, Interval, Spread, Table, number
 from . import pictures, plots
 from .page import heading, keys, page, paragraph, picture, table_figure, title
 

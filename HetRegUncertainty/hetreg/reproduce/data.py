@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..datasets.listing import Rejected
 from ..datasets.split import patients, read_split, split
 from ..evaluation.case import Case
 from ..evaluation.cases import Source, list_cases
+from ..files import write_whole
 from ..preprocess import choose_dimension
 from ..progress import Progress
 from ..registry import METHODS
@@ -95,10 +95,7 @@ def _phantom_parts(config: ReproduceConfig, seed: int) -> dict[str, list[str]]:
 
 
 def _write(path: Path, parts: Mapping[str, list[str] | str]) -> None:
-    """Whole or not at all: other processes may read it."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    partial.write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(parts, indent=1) + "\n")
 
 
 class Samples:

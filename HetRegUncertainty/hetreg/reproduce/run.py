@@ -18,7 +18,7 @@ from .book import Book
 from .config import SETTINGS, ReproduceConfig
 from .data import Samples, write_splits
 from .documents import write_all
-from .plan import Job, duration, further, jobs, left_out, sweep_job, sweep_jobs, swept
+from .plan import Job, Lambdas, duration, further, jobs, left_out, sweep_job, sweep_jobs, swept
 from .scores import Score
 from .scoring import Scorer
 
@@ -121,7 +121,7 @@ class Work:
                 time.sleep(WAIT_S)
             left = busy
 
-    def sweep(self, part: float) -> dict[tuple[str, str], float]:
+    def sweep(self, part: float) -> Lambdas:
         """Train with every lambda and take, for each method, the one with the best validation score. Where
         that is the smallest or the largest, up to FURTHER more are tried beyond it.
 
@@ -151,6 +151,25 @@ class Work:
                     break
         return {key: max(values, key=values.__getitem__) for key, values in self.tried.items()}
 
+    def results(self, lambdas: Lambdas, scorer: Scorer, start: float, stop: float) -> dict[str, Path]:
+        """Settle all runs and write tables, figures and README.md; the files by name."""
+        waiting = jobs(self.config, self.folder, lambdas)
+        ends = [start + (stop - start) * n / len(waiting) for n in range(len(waiting) + 1)]
+
+        def one(n: int) -> None:
+            self.settle(waiting[n:], scorer, ends[n], ends[n + 1])
+
+        self.all(range(len(waiting)), one, stop)
+        scores = [self.scores[job.name, source] for job in waiting for source in self.config.sources]
+        files: dict[str, Path] = {}
+
+        def write(book: Book) -> None:
+            with FolderLock(self.folder):
+                files.update(write_all(book, scorer, waiting, self.tried, lambdas))
+
+        self.all([Book(self.config, scores)], write, stop)
+        return files
+
 
 def reproduce(
     config: ReproduceConfig,
@@ -163,8 +182,8 @@ def reproduce(
 
     What is finished there is not made again, and several processes share the runs. A run that fails is a row
     with its error. emit(kind, **fields) is told of "run" (state started, trained, failed, tested) and
-    "left_out". Raises ValueError or OSError on
-    unusable data or another reproduction in the folder, Cancelled and KeyboardInterrupt when stopped.
+    "left_out". Raises ValueError or OSError on unusable data or another reproduction in the folder, Cancelled
+    and KeyboardInterrupt when stopped.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
@@ -178,22 +197,8 @@ def reproduce(
     begin(config, work.folder)
     tried = 0.6 if config.sweep_lambda else 0.0
     lambdas = work.sweep(tried)
-    waiting = jobs(config, work.folder, lambdas)
-    files: dict[str, Path] = {}
-    ends = [tried + (0.97 - tried) * n / len(waiting) for n in range(len(waiting) + 1)]
     with Scorer(config, work.folder) as scorer:
-
-        def settle(n: int) -> None:
-            work.settle(waiting[n:], scorer, ends[n], ends[n + 1])
-
-        work.all(range(len(waiting)), settle, ends[-1])
-        scores = [work.scores[job.name, source] for job in waiting for source in config.sources]
-
-        def write(_: int) -> None:
-            with FolderLock(work.folder):
-                files.update(write_all(Book(config, scores), scorer, waiting, work.tried, lambdas))
-
-        work.all([0], write, ends[-1])
+        files = work.results(lambdas, scorer, tried, 0.97)
     work.progress.report(1.0, "Done")
     return files
 

@@ -15,6 +15,7 @@ from .. import __version__
 from ..config import EvaluateConfig
 from ..evaluate import evaluate
 from ..evaluation.case import Case
+from ..files import write_whole
 from ..model import RegistrationModel, sha256
 from ..progress import Progress, plain
 from ..register import register_pair
@@ -141,10 +142,4 @@ def _load(path: Path, key: dict[str, Any]) -> dict[str, Any] | None:
 def _save(path: Path, content: dict[str, Any]) -> None:
     """Whole or not at all. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        partial.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(f"{path} could not be written: {error.strerror}.") from error
+    write_whole(path, json.dumps(content, allow_nan=False))

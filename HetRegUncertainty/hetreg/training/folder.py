@@ -17,6 +17,7 @@ from .. import __version__
 from ..config import TrainConfig
 from ..datasets.listing import Rejected
 from ..datasets.split import read_split
+from ..files import unwritten, write_whole
 from ..lock import PATIENCE_S, Busy, FolderLock
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
@@ -77,7 +78,7 @@ class RunFolder:
         self.split = path / "split.json"
         self.note = ""  # what has changed since the run began
         self._board = None
-        self._lock, self._claimed = FolderLock(path), False
+        self._lock = FolderLock(path)
 
     def open(self, device: str) -> None:
         """Make the folder and say in it what the run is; until `close` it is this process's own. Raises
@@ -97,14 +98,14 @@ class RunFolder:
 
     def claim(self) -> None:
         """Keep other processes out of the folder, if it is there. Raises ValueError if one is in it."""
-        if self.path.is_dir() and not self._claimed:
-            try:
-                taken = self._lock.take(PATIENCE_S)
-            except OSError as error:
-                raise _unwritten(self.path) from error
-            if not taken:
-                raise Busy(f"Another process is training in {self.path.name}: another folder is accepted.")
-            self._claimed = True
+        if not self.path.is_dir():
+            return
+        try:
+            taken = self._lock.take(PATIENCE_S)
+        except OSError as error:
+            raise unwritten(self.path) from error
+        if not taken:
+            raise Busy(f"Another process is training in {self.path.name}: another folder is accepted.")
 
     def _earlier(self, versions: dict[str, str]) -> dict[str, Any]:
         """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""
@@ -138,13 +139,7 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         """Write a text file whole or not at all. Raises OSError in one sentence."""
-        path, partial = self.path / name, self.path / f".partial-{name}"
-        try:
-            partial.write_text(text + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise _unwritten(path) from error
+        write_whole(self.path / name, text + "\n")
 
     def log(self, row: dict[str, Any]) -> None:
         """Append a row to both logs, and to TensorBoard where it is installed. Raises OSError."""
@@ -153,7 +148,7 @@ class RunFolder:
             _append(self.path / "log.jsonl", json.dumps(row) + "\n")
             self._csv(row)
         except OSError as error:
-            raise _unwritten(self.path / "log.jsonl") from error
+            raise unwritten(self.path / "log.jsonl") from error
         if self._board is not None:
             for name in _VALUES:
                 if isinstance(row.get(name), int | float):
@@ -232,10 +227,6 @@ def _table(rows: Sequence[dict[str, Any]], *, header: bool) -> str:
 def _append(path: Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as stream:
         stream.write(text)
-
-
-def _unwritten(path: Path) -> OSError:
-    return OSError(f"{path} could not be written: is the disk full or the folder read-only?")
 
 
 def _tensorboard(folder: Path) -> Any:

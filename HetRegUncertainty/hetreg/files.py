@@ -1,0 +1,22 @@
+"""Text files that are there whole or not at all, also for another process that reads them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def unwritten(path: Path) -> OSError:
+    """The sentence for a file that could not be written."""
+    return OSError(f"{path} could not be written: is the disk full or the folder read-only?")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file. Raises OSError in one sentence; what was there before then stays."""
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise unwritten(path) from error
