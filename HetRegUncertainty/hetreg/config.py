@@ -135,7 +135,7 @@ class TrainConfig(Config):
     validate_every: int = option(250, "steps between validations")
     seed: int = option(0, "seed of everything random")
     device: str = option("auto", "where to compute", choices.DEVICES)
-    amp: bool = option(False, "bfloat16 in the networks (NVIDIA GPU)")
+    amp: bool = option(False, "bfloat16 in the networks (NVIDIA GPU; CPU with AMX or AVX512-BF16)")
     compile: bool = option(False, "torch.compile the networks (NVIDIA GPU)")
     graphs: bool = option(False, "record a step once and replay it (NVIDIA GPU, one process; experimental)")
     split: str = option("", "JSON file of the patients in training, validation and test (empty: by seed)")

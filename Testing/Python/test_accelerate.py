@@ -16,9 +16,16 @@ import hetreg
 from builders import assert_sentence, tiny_model
 from hetreg.config import TrainConfig, network_config
 from hetreg.model import RegistrationModel
-from hetreg.training.accelerate import accelerate, check, in_bfloat16
+from hetreg.networks import pyramid
+from hetreg.spatial import integrate
+from hetreg.training.accelerate import accelerate, check, computes_in_bfloat16, in_bfloat16
 
 CPU = torch.device("cpu")
+
+
+def small_pyramid() -> RegistrationModel:
+    """A 3D pyramid of two levels."""
+    return RegistrationModel(network_config(TrainConfig(size="tiny", network="pyramid"), 3))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -66,12 +73,49 @@ def test_the_networks_can_be_traced_for_compilation(network, ndim):
     assert sum(g is not None and bool(g.abs().sum() > 0) for g in gradients) > 0.5 * len(gradients)
 
 
+def test_the_positions_in_the_pyramid_stay_exact_in_bfloat16(monkeypatch):
+    model, kinds = small_pyramid(), []
+    monkeypatch.setattr(pyramid, "integrate", lambda v, steps: kinds.append(v.dtype) or integrate(v, steps))
+    in_bfloat16(model.displacement_net, "cpu")
+    images = torch.rand(2, 1, 1, 16, 16, 16)
+    model.move(*images).moved.sum().backward()
+    assert len(kinds) > 1
+    assert set(kinds) == {torch.float32}
+
+
 @pytest.mark.parametrize("name", ["amp", "compile"])
-def test_what_the_device_has_not_is_refused_in_one_sentence(name):
+def test_what_the_device_has_not_is_refused_in_one_sentence(name, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True}, raising=False)
     check(TrainConfig(), CPU)
     with pytest.raises(ValueError, match=name) as caught:
         check(replace(TrainConfig(), **{name: True}), CPU)
     assert_sentence(caught.value, "NVIDIA", "cpu", "cuda")
+    monkeypatch.delattr(torch.cpu, "get_capabilities")  # PyTorch before 2.11 or so
+    assert not computes_in_bfloat16(CPU)
+
+
+@pytest.mark.parametrize("unit", ["amx_bf16", "avx512_bf16"])
+def test_a_processor_with_bfloat16_may_use_it(unit, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {unit: True}, raising=False)
+    config = replace(TrainConfig(), amp=True)
+    check(config, CPU)
+    images = torch.rand(2, 1, 1, 16, 16)
+    plain, fast = tiny_model(rough=0.3), accelerate(tiny_model(rough=0.3), config)
+    expected, found = plain.move(*images).disp, fast.move(*images).disp
+    assert not torch.equal(found, expected)
+    torch.testing.assert_close(found, expected, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="where PyTorch's OpenMP tells its settings")
+@pytest.mark.parametrize(("given", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
+def test_threads_that_wait_leave_the_processor_to_others(given, found):
+    kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment = (
+        kept | given | {"OMP_DISPLAY_ENV": "TRUE", "PYTHONPATH": str(Path(hetreg.__file__).parents[1])}
+    )
+    command = [sys.executable, "-c", "import hetreg, torch"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert f"OMP_WAIT_POLICY = '{found}'" in done.stderr
 
 
 @pytest.mark.gpu

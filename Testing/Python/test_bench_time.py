@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from types import SimpleNamespace
 
+import busy
 import cost
 import numpy as np
 import pytest
@@ -92,3 +93,17 @@ def test_the_child_tells_its_memory(monkeypatch, capsys):
     cost.child(64, 2)
     before, peak = map(float, capsys.readouterr().out.split())
     assert peak - before > 50  # MB; 80 were held for a moment
+
+
+def test_a_busy_machine_is_one_with_programs_that_compute():
+    assert busy.seconds("hetreg", 1, size=32, refine=1) > 0
+    with busy.busy(2) as running:
+        assert [process.poll() for process in running] == [None, None]
+    assert all(process.poll() is not None for process in running)
+
+
+def test_the_factor_of_a_busy_machine_is_that_of_the_medians(monkeypatch):
+    times = {"torch": iter((1.0, 8.0)), "hetreg": iter((1.0, 2.5))}
+    monkeypatch.setattr(busy, "seconds", lambda first, _: next(times[first]))
+    table = busy.measure(3, 1)
+    assert [row[1:] for row in table.rows] == [(1.0, 8.0, 8.0), (1.0, 2.5, 2.5)]

@@ -87,7 +87,8 @@ class Pyramid(PairNetwork):
         self._join(first, second)  # checks the sizes
         levels = self._features(torch.cat((first, second)))
         coarsest = levels[0].chunk(2)[1]
-        velocity = coarsest.new_zeros((len(coarsest), self.ndim, *coarsest.shape[2:]))
+        # as exact as the images, also where convolutions are in 16 bits: positions to a small part of a voxel
+        velocity = first.new_zeros((len(coarsest), self.ndim, *coarsest.shape[2:]))
         given, state = [velocity], velocity
         for level, estimator in enumerate(self.estimators):
             moving, fixed = levels[level].chunk(2)
@@ -99,7 +100,7 @@ class Pyramid(PairNetwork):
             state = estimator(torch.cat((fixed, moved, compared, *given), dim=1))
             last = level == len(self.estimators) - 1
             out = (self.head if last else self.heads[level])(state)
-            velocity = velocity + out[:, : self.ndim]
+            velocity = velocity + out[:, : self.ndim].to(velocity.dtype)
         return torch.cat((velocity, out[:, self.ndim :]), dim=1)
 
     def _features(self, images: Tensor) -> list[Tensor]:

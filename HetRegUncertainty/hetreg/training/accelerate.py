@@ -1,4 +1,4 @@
-"""What makes training faster: channels-last, and on NVIDIA GPUs bfloat16 and torch.compile."""
+"""What makes training faster: channels-last, bfloat16 where there is hardware for it, and torch.compile."""
 
 from __future__ import annotations
 
@@ -14,9 +14,21 @@ from ..model import RegistrationModel
 
 def check(config: TrainConfig, device: torch.device) -> None:
     """Raises ValueError if the run asks for what the device does not have."""
-    for name in ("amp", "compile"):
-        if getattr(config, name) and device.type != "cuda":
-            raise ValueError(f"{name} needs an NVIDIA GPU and the device is {device.type}: cuda is accepted.")
+    if config.compile and device.type != "cuda":
+        raise ValueError(f"compile needs an NVIDIA GPU and the device is {device.type}: cuda is accepted.")
+    if config.amp and not computes_in_bfloat16(device):
+        raise ValueError(
+            f"amp needs a device that computes in bfloat16 and this {device.type} does not: an NVIDIA GPU "
+            "(cuda), or a CPU with AMX or AVX512-BF16, is accepted."
+        )
+
+
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies in bfloat16 itself; by conversions it would be slower than in 32 bits."""
+    if device.type == "cpu":
+        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older PyTorch
+        return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
+    return device.type == "cuda"
 
 
 def keep_memory() -> bool:
@@ -47,7 +59,7 @@ def accelerate(model: RegistrationModel, config: TrainConfig) -> RegistrationMod
         if config.compile:
             net.compile()
         if config.amp:
-            in_bfloat16(net, "cuda")
+            in_bfloat16(net, next(net.parameters()).device.type)
     return model
 
 
