@@ -5,10 +5,9 @@ from slicer.i18n import tr as _
 
 from hetreg.registry import METHODS
 
-from . import gpu
 from .parameters import outputParameter
 from .trainingparameters import (
-    GPU_OPTIONS,
+    HARDWARE,
     OPTIONS,
     PAIRS,
     PHANTOM,
@@ -34,7 +33,7 @@ class TrainingForm:
 
     def __init__(self, ui, locked):
         self.ui, self._locked, self._parameters = ui, locked, None
-        self._tips = {name: getattr(ui, f"{name}CheckBox").toolTip for name in GPU_OPTIONS}
+        self._tips = {name: getattr(ui, f"{name}CheckBox").toolTip for name in HARDWARE}
         for widget, parameter in PATHS.items():
             edited = lambda path, parameter=parameter: self._onPath(parameter, path)  # noqa: E731
             getattr(ui, widget).connect("currentPathChanged(QString)", edited)
@@ -55,9 +54,8 @@ class TrainingForm:
         self._row(p.lengthUnit is LengthUnit.EPOCHS, "stepsPerEpoch", "SpinBox")
         self._row(p.augment, "extraNoise", "SpinBox")
         self._row(isMixed(p), "realShare", "SpinBox")
-        reason = gpu.reasonWithout(p.device.value)
-        for name in GPU_OPTIONS:
-            box = getattr(self.ui, f"{name}CheckBox")
+        for name, reasonWithout in HARDWARE.items():
+            box, reason = getattr(self.ui, f"{name}CheckBox"), reasonWithout(p.device.value)
             box.enabled, box.toolTip = not reason, reason or self._tips[name]
 
     def _showData(self, p):

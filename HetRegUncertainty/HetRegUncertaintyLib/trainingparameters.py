@@ -19,7 +19,8 @@ DEFAULTS = TrainConfig()
 # Fields of TrainConfig that not every run uses; the panel has a row for each, shown where it is used.
 OPTIONS = ("weight_mode", "gamma", "beta", "smoothness", "alpha", "bidirectional", "collaborative_grad")
 OPTIONS += ("displacement_error", "label_overlap", "displacement_nll", "smoothness_on", "blind_spots")
-GPU_OPTIONS = ("amp", "compile")
+# Fields that need hardware: each with the function that says why a device does not have it.
+HARDWARE = {"amp": gpu.reasonWithoutBfloat16, "compile": gpu.reasonWithout}
 # Fields that have another name in the panel. dataset is also made of addPhantoms, length of its unit.
 RENAMED = {
     "root": "folder",
@@ -182,7 +183,7 @@ def unusedFields(parameters):
     unused |= {"root"} if p.dataset.value == PHANTOM else set()
     unused |= set() if isMixed(p) else {"real_share"}
     unused |= set() if p.augment else {"extra_noise"}
-    return unused | (set(GPU_OPTIONS) if gpu.reasonWithout(p.device.value) else set())
+    return unused | {name for name, reason in HARDWARE.items() if reason(p.device.value)}
 
 
 def neededPackages(parameters):

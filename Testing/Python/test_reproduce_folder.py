@@ -103,6 +103,13 @@ def test_a_process_that_begins_meanwhile_does_no_harm_to_the_others_runs(acdc, t
     assert "patients that the data do not have" not in files["README"].read_text(encoding="utf-8")
 
 
+def test_what_the_device_has_not_is_refused_before_anything_is_trained(acdc, tmp_path):
+    config = replace(SMALL, root=str(acdc), compile=True)
+    with pytest.raises(ValueError, match="NVIDIA"):
+        reproduce(config, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*"))
+
+
 def test_torchrun_is_refused(acdc, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match="torchrun") as error:

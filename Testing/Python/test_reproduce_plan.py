@@ -101,6 +101,13 @@ def test_all_runs_of_a_seed_train_on_one_split_for_the_budget():
     assert len({(c.batch, c.crop, c.learning_rate, c.size) for c in configs}) == 1
 
 
+def test_what_makes_training_faster_is_handed_on():
+    for name in ("amp", "compile"):
+        configs = [j.config for j in plan(**{name: True}) if j.config]
+        assert all(getattr(config, name) for config in configs)
+    assert not any(j.config.amp or j.config.compile for j in plan() if j.config)
+
+
 def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the_seeds():
     config = ReproduceConfig(sweep_lambda=True, lambdas=(0.01, 0.1), seeds=2)
     names = [v for _, v in swept(config)]

@@ -60,6 +60,7 @@ def test_samples_come_from_phantom_and_folder(tmp_path):
 )
 def test_unusable_data_is_one_sentence(tmp_path, monkeypatch, changes, words):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
     changes = {k: str(tmp_path) + v[5:] if str(v).startswith("EMPTY") else v for k, v in changes.items()}
     with pytest.raises((ValueError, FileNotFoundError), match=r"no data folder|accepted") as caught:
         train(tiny_training(**changes), tmp_path / "run")

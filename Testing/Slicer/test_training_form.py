@@ -26,14 +26,18 @@ FORM = Path(__file__).resolve().parents[2] / "HetRegTraining" / "Resources" / "U
 WITHOUT_TOOLTIP = {"QLabel", "QWidget", "qMRMLWidget", "ctkCollapsibleButton"}
 
 
+READ_BFLOAT16 = gpu.hasBfloat16.__wrapped__  # what is found is else kept
+
+
 @pytest.fixture
 def nvidia(monkeypatch):
-    """nvidia(found): whether this computer seems to have an NVIDIA GPU; at first it has none."""
+    """nvidia(found): whether there seems to be an NVIDIA GPU; at first there is none, and no bfloat16."""
 
     def say(found):
         monkeypatch.setattr(gpu, "hasNvidia", lambda: found)
 
     say(False)
+    monkeypatch.setattr(gpu, "hasBfloat16", lambda: False)
     return say
 
 
@@ -166,7 +170,7 @@ def test_checkIsForgottenWhenTheSplitChanges(training, fake):
     assert not ui.pairsTable.visible
 
 
-@pytest.mark.parametrize("name", trainingparameters.GPU_OPTIONS)
+@pytest.mark.parametrize("name", trainingparameters.HARDWARE)
 def test_optionsOfAnNvidiaGpu(training, nvidia, name):
     p, box = training.logic.getParameterNode(), getattr(training.ui, f"{name}CheckBox")
     training._onParameters()
@@ -183,6 +187,34 @@ def test_optionsOfAnNvidiaGpu(training, nvidia, name):
     nvidia(True)
     p.device = trainingparameters.Device.AUTO
     assert box.enabled
+
+
+@pytest.mark.parametrize(
+    ("flags", "able"),
+    [
+        ("fpu avx512f avx512_bf16 amx_tile", True),
+        ("fpu amx_bf16", True),
+        ("fpu avx512f", False),
+        (None, False),
+    ],
+)
+def test_aProcessorWithBfloat16MayUseIt(training, nvidia, monkeypatch, tmp_path, flags, able):
+    processor = tmp_path / "cpuinfo"
+    if flags:
+        processor.write_text(
+            f"model name\t: a name\nflags\t\t: {flags}\nbugs\t: amx_bf16\n", encoding="utf-8"
+        )
+    monkeypatch.setattr(gpu, "PROCESSOR", str(processor))
+    monkeypatch.setattr(gpu, "hasBfloat16", READ_BFLOAT16)
+    p, box = training.logic.getParameterNode(), training.ui.ampCheckBox
+    p.amp = p.compile = True
+    training._onParameters()
+    assert box.enabled == able
+    assert ("processors" in box.toolTip) != able
+    assert trainConfig(p).amp == able
+    assert not trainConfig(p).compile
+    p.device = trainingparameters.Device.MPS
+    assert not box.enabled
 
 
 def test_badCombinationIsSaidBeforeStart(training):

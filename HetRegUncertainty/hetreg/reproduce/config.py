@@ -51,6 +51,8 @@ class ReproduceConfig(Config):
     phantoms: int = option(400, "phantom pairs made for each seed's runs")
     test_phantoms: int = option(40, "phantom pairs of each kind that are tested on")
     device: str = option("auto", "where to compute", DEVICES)
+    amp: bool = option(False, "train in bfloat16 (NVIDIA GPU; CPU with AMX or AVX512-BF16)")
+    compile: bool = option(False, "torch.compile (NVIDIA GPU)")
     elastix_python: str = option("", "Python that has itk-elastix (empty: this one)")
 
     def __post_init__(self) -> None:

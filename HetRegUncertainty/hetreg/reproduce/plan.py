@@ -115,6 +115,8 @@ def train_config(
         validate_every=max(1, config.budget // _VALIDATIONS),
         seed=seed,
         device=config.device,
+        amp=config.amp,
+        compile=config.compile,
         split=str(split_file(folder, seed).absolute()),
     )
     return replace(base.for_method(row.method), **dict(row.options))

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..config import TrainConfig
+from ..device import resolve_device
 from ..lock import Busy, FolderLock
 from ..progress import Progress
+from ..training import accelerate
 from ..training.validation import score as validation_score
 from . import runs
 from .book import Book
@@ -205,8 +207,11 @@ def reproduce(
 
 def begin(config: ReproduceConfig, folder: Path) -> None:
     """Write the splits and reproduce.json, which the next call goes on with. Raises ValueError if the folder
-    holds another reproduction."""
-    path = folder / SETTINGS
+    holds another reproduction, or the device has not what is asked for."""
+    path, planned = folder / SETTINGS, [*sweep_jobs(config, folder), *jobs(config, folder)]
+    for training in (job.config for job in planned):
+        if training is not None:
+            accelerate.check(training, resolve_device(training.device))
     if path.is_file():
         before = ReproduceConfig.load(path).protocol
         if before != config.protocol and any((folder / "runs").glob("*/config.json")):
@@ -215,7 +220,7 @@ def begin(config: ReproduceConfig, folder: Path) -> None:
                 "same protocol or another output folder is accepted."
             )
     write_splits(config, folder)
-    runs.check_folder(folder, [*sweep_jobs(config, folder), *jobs(config, folder)])
+    runs.check_folder(folder, planned)
     config.save(path)
 
 
