@@ -213,8 +213,18 @@ def test_the_accuracy_benchmark_writes_a_line_for_each_tool(tmp_path: Path, monk
     assert off["undeformed"] > 1
 
 
-def test_layouts_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ways_of_a_step_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "SIZES", {2: (1, 32), 3: (1, 16)})
-    table = layout.measure(1)
-    assert [row[0] for row in table.rows] == ["2D", "3D"]
-    assert all(isinstance(value, float) and value > 0 for row in table.rows for value in row[1:4])
+    ways = [layout.DEFAULT, layout.LAST, layout.AMP]
+    for ndim in (2, 3):
+        (times,) = layout.rounds_of("voxelmorph", ndim, ways, 1)
+        assert list(times) == ways
+        assert min(times.values()) > 0
+    assert layout.trainer("voxelmorph", 2, layout.AMP).config.amp
+    assert not layout.trainer("voxelmorph", 2, layout.LAST).config.amp
+
+
+def test_the_ratio_of_a_way_is_the_median_of_the_rounds() -> None:
+    times = [{"default": 0.4, "bfloat16": b} for b in (0.1, 0.2, 0.8)]
+    table = layout.table(["default", "bfloat16"], {"2D": times}, 3)
+    assert table.rows == (("2D", 400.0, 200.0, "2.00 (0.50 to 4.00)"),)

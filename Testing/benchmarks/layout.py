@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Time of a training step with channels-last and with default weights, in 2D and 3D, on 2 CPU threads.
+"""Time of a training step with default and channels-last weights and in bfloat16, on 2 CPU threads.
 
-    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/layout.py [--rounds 7]
+    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/layout.py [--rounds 7] [--networks voxelmorph ...]
 
-VoxelMorph of the paper's size, method `ours`: 128 x 128, batch 8, and 48 x 48 x 48, batch 1. The layouts take
-turns; the ratio is that of each round, and medians are shown.
+The paper's size, method `ours`: 128 x 128, batch 8, and 48 x 48 x 48 (TransMorph 64), batch 1. The ways take
+turns; a ratio is that to the default in each round, and medians are shown. bfloat16 (`--amp`) has the layout
+that a run has; it is left out where the processor does not compute in it.
 """
 
 from __future__ import annotations
@@ -13,30 +14,37 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 
 import torch
 
 from bench import machine
 from bench.peers import THREADS
 from hetreg.config import GridConfig, TrainConfig, network_config
+from hetreg.registry import NETWORKS
 from hetreg.tables import Cell, Column, Table, markdown
-from hetreg.training.accelerate import keep_memory
+from hetreg.training.accelerate import computes_in_bfloat16, keep_memory
 from hetreg.training.distributed import Ranks
 from hetreg.training.objective import Batch
 from hetreg.training.trainer import Trainer
 
 SIZES = {2: (8, 128), 3: (1, 48)}  # dimension: (pairs, voxels per side)
 FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
-LAYOUTS = ("default", "channels-last")
+DEFAULT, LAST, AMP = "default", "channels-last", "bfloat16"
 STEPS = 3  # of each turn
+CPU = torch.device("cpu")
 
 
-def trainer(ndim: int, layout: str) -> Trainer:
-    """A run's trainer whose weights have the layout."""
-    config = TrainConfig(warmup=0, batch=SIZES[ndim][0], crop=SIZES[ndim][1], device="cpu")
-    made = Trainer(config, network_config(config, ndim), GridConfig(), Ranks(torch.device("cpu")))
-    wanted = FORMATS[ndim] if layout == "channels-last" else torch.contiguous_format
-    made.model.to(memory_format=wanted)  # type: ignore[call-overload]
+def trainer(network: str, ndim: int, way: str) -> Trainer:
+    """A run's trainer whose weights have the layout, or that computes in bfloat16."""
+    size = "small" if network == "transmorph" else "paper"
+    config = TrainConfig(
+        network=network, size=size, warmup=0, batch=SIZES[ndim][0], device="cpu", amp=way == AMP
+    )
+    made = Trainer(config, network_config(config, ndim), GridConfig(), Ranks(CPU))
+    if way != AMP:
+        wanted = FORMATS[ndim] if way == LAST else torch.contiguous_format
+        made.model.to(memory_format=wanted)  # type: ignore[call-overload]
     made.model.train()
     return made
 
@@ -49,20 +57,27 @@ def seconds(run: Trainer, batch: Batch) -> float:
     return (time.perf_counter() - began) / STEPS
 
 
-def measure(rounds: int) -> Table:
-    """Median time of a step of each layout, and the median of the rounds' ratios."""
+def rounds_of(network: str, ndim: int, ways: Sequence[str], rounds: int) -> list[dict[str, float]]:
+    """Seconds of a step each way, in each round after a first one."""
+    pairs, side = SIZES[ndim]
+    side = 64 if network == "transmorph" and ndim == 3 else side
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand((2, pairs, 1, *[side] * ndim), generator=generator)
+    batch = Batch(images[0], images[1], seeds=tuple(range(pairs)))
+    runs = {way: trainer(network, ndim, way) for way in ways}
+    return [{way: seconds(run, batch) for way, run in runs.items()} for _ in range(rounds + 1)][1:]
+
+
+def table(ways: Sequence[str], found: dict[str, list[dict[str, float]]], rounds: int) -> Table:
+    """Median time of a step each way, and the medians of the rounds' ratios to the default."""
     rows: list[tuple[Cell, ...]] = []
-    for ndim, (pairs, side) in SIZES.items():
-        generator = torch.Generator().manual_seed(0)
-        images = torch.rand((2, pairs, 1, *[side] * ndim), generator=generator)
-        batch = Batch(images[0], images[1], seeds=tuple(range(pairs)))
-        runs = {name: trainer(ndim, name) for name in LAYOUTS}
-        times = [{name: seconds(run, batch) for name, run in runs.items()} for _ in range(rounds + 1)][1:]
-        ratios = sorted(t["default"] / t["channels-last"] for t in times)
-        middle = [1000 * statistics.median(t[name] for t in times) for name in LAYOUTS]
-        rows.append((f"{ndim}D", *middle, statistics.median(ratios), f"{ratios[0]:.2f} to {ratios[-1]:.2f}"))
-    columns = (Column("images"), *(Column(f"{name} (ms)", 0) for name in LAYOUTS))
-    columns += (Column("times as fast", 2), Column("range"))
+    for name, times in found.items():
+        middle = [1000 * statistics.median(t[way] for t in times) for way in ways]
+        ratios = [sorted(t[DEFAULT] / t[way] for t in times) for way in ways[1:]]
+        told = [f"{statistics.median(r):.2f} ({r[0]:.2f} to {r[-1]:.2f})" for r in ratios]
+        rows.append((name, *middle, *told))
+    columns = (Column("images"), *(Column(f"{way} (ms)", 0) for way in ways))
+    columns += tuple(Column(f"{way}, times as fast") for way in ways[1:])
     return Table(columns, tuple(rows), f"A training step, {rounds} rounds of {STEPS} steps")
 
 
@@ -72,10 +87,14 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     asking.add_argument("--rounds", type=int, default=7)
+    asking.add_argument("--networks", nargs="+", default=["voxelmorph"], choices=NETWORKS)
     arguments = asking.parse_args()
     torch.set_num_threads(THREADS)
     keep_memory()
-    print(markdown(measure(arguments.rounds)))
+    ways = [DEFAULT, LAST] + [AMP] * computes_in_bfloat16(CPU)
+    kinds = [(network, ndim) for network in arguments.networks for ndim in SIZES]
+    found = {f"{NETWORKS[n].label}, {d}D": rounds_of(n, d, ways, arguments.rounds) for n, d in kinds}
+    print(markdown(table(ways, found, arguments.rounds)))
     print(f"{machine.versions()}; {machine.load()}.")
     return 0
 

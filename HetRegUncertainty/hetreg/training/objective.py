@@ -80,7 +80,8 @@ class Objective:
         }
         if method.prior:
             terms[method.prior] = config.alpha
-        terms |= {name: getattr(config, name) for name in method.extra}
+        given = {name: getattr(config, name) for name in method.extra}
+        terms |= {name: value for name, value in given.items() if value}  # 0: not computed at all
         return cls(
             terms,
             config.weight_mode,

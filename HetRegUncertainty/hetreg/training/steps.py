@@ -94,11 +94,15 @@ def loss_inputs(
         log_variance = model.log_variance(motion.moved, batch.fixed)
     elif objective.weight:
         weight, log_variance = weight_map(model, batch, motion.moved, objective)
+    moved = motion.moved
     if objective.spare and weight is not None and batch.true_disp is not None:
-        weight = weight * image_term_needed(batch.true_disp)
+        needed = image_term_needed(batch.true_disp)
+        weight = weight * needed
+        if moved.device.type == "cpu" and not bool(needed.any()):
+            moved = moved.detach()  # no gradient through the warp, which would be 0, but takes its time
     return LossInputs(
         batch.fixed,
-        motion.moved,
+        moved,
         motion.disp,
         log_variance,
         weight,
