@@ -53,6 +53,7 @@ def test_train_reports_as_json_lines(tmp_path, capsys):
     assert {"loss", "variance_loss", "seconds"} <= last.keys()
     checked = next(e for e in events if e["event"] == "validation")
     assert {"step", "dice", "mse", "folding", "loss"} <= checked.keys()
+    assert "<svg" in (tmp_path / "run" / "curves.svg").read_text(encoding="utf-8")
 
 
 def test_train_from_flags_from_a_file_and_resumed(tmp_path, capsys):

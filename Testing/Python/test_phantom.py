@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import map_coordinates
 
-from hetreg.datasets.phantom import KINDS, make_pair, save_pair
+from hetreg.datasets.phantom import KINDS, make_pair, pixel_size_mm, save_pair
 from hetreg.datasets.phantom_motion import Bump, SaxMotion, radial_gain
 from hetreg.datasets.phantom_truth import Interpolator
 from hetreg.image import read_image
@@ -72,6 +72,8 @@ def test_geometry_is_a_plausible_oblique_view(kind):
     assert full[0] == pytest.approx(full[1])
     for image in (pair.moving, pair.fixed_label, pair.body):
         np.testing.assert_array_equal(image.ijk_to_lps, pair.fixed.ijk_to_lps)
+    assert pixel_size_mm(kind, 1, size=SMALL[kind]) == pytest.approx(pair.fixed.spacing_mm[0], abs=1e-9)
+    assert pixel_size_mm(kind, 1) == pytest.approx(full[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

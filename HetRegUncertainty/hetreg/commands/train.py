@@ -45,6 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     if folder is None:
         raise ValueError("No run folder is given: --output or --resume is accepted.")
     with output_folder(folder):
+        from ..report.curves import draw_curves
         from ..training.accelerate import keep_memory
         from ..training.loop import train
 
@@ -53,7 +54,11 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.json:
             threading.Thread(target=_listen, args=(control,), daemon=True).start()
         emit, before = (lines.event, lines.event) if arguments.json else (line.event, line.loading)
-        train(config, folder, Progress(_before_steps(before)), emit=emit, control=control)
+        try:
+            train(config, folder, Progress(_before_steps(before)), emit=emit, control=control)
+        finally:  # also of a run that was stopped
+            if os.environ.get("RANK", "0") == "0":
+                draw_curves(folder)
 
 
 def _of_one_length(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from ..image import Image, geometry, vector_to_sitk, write_image, write_sitk
-from .phantom_mri import make_mri
-from .phantom_views import make_echo
+from .phantom_mri import draw_spacing, make_mri
+from .phantom_views import draw_side, make_echo
 
 KINDS = ("mri2d", "echo2d", "echo2d_sax", "echo3d")
 SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
@@ -71,17 +71,35 @@ def make_pair(
     Raises ValueError for an unknown kind or a size or number of slices that cannot be made.
     """
     _check(kind, size, slices)
-    anatomy = np.random.default_rng([seed, KINDS.index(kind)])
+    anatomy = _anatomy(kind, seed)
     noise = np.random.default_rng([seed, KINDS.index(kind), 1 if noise_seed is None else 2 + noise_seed])
+    size = size or side_vox(kind)
     if kind == "mri2d":
-        parts, pixel = make_mri(size or 128, slices, with_truth, anatomy, noise)
+        parts, pixel = make_mri(size, slices, with_truth, anatomy, noise)
         spacing = (pixel, pixel, SLICE_DISTANCE)
     else:
-        part, pixel = make_echo(kind, size or (64 if kind == "echo3d" else 128), with_truth, anatomy, noise)
+        part, pixel = make_echo(kind, size, with_truth, anatomy, noise)
         parts, spacing = [part], (pixel, pixel, pixel)
     shape = parts[0]["fixed"].shape
     shape = shape if len(shape) == 3 else (len(parts), *shape)
     return _assemble(kind, seed, parts, _place(anatomy, shape, spacing))
+
+
+def side_vox(kind: str) -> int:
+    """Voxels per side of a pair whose size is not given."""
+    return 64 if kind == "echo3d" else 128
+
+
+def pixel_size_mm(kind: str, seed: int, *, size: int | None = None) -> float:
+    """Side of a pixel of the pair that `make_pair` makes of these arguments. Raises ValueError like that."""
+    _check(kind, size, 1)
+    anatomy = _anatomy(kind, seed)
+    side = 128 * draw_spacing(anatomy) if kind == "mri2d" else draw_side(anatomy, kind)
+    return side / (size or side_vox(kind))
+
+
+def _anatomy(kind: str, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, KINDS.index(kind)])
 
 
 def _check(kind: str, size: int | None, slices: int) -> None:

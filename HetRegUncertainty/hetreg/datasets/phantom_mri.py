@@ -237,9 +237,14 @@ def truth(frames, disp: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return noise, noise + moved + (mean_f - warp.mean(mean_m)) ** 2
 
 
+def draw_spacing(rng: np.random.Generator) -> float:
+    """The pixel size of an image of 128 pixels a side that `make_mri` makes with this generator, mm."""
+    return 1.0 + 0.9 * rng.beta(1.6, 2.2)
+
+
 def make_mri(size: int, slices: int, with_truth: bool, rng, noise):
     """Short-axis MRI, a slice or a stack of one patient: arrays by name per slice, and the pixel size."""
-    spacing = 1.0 + 0.9 * rng.beta(1.6, 2.2)
+    spacing = draw_spacing(rng)
     pixel = spacing * 128 / size
     patient, turn = int(rng.integers(2**31)), rng.uniform(-0.5, 0.5)
     centre, target = rng.uniform(-6.0, 6.0, 2).tolist(), rng.uniform(0.47, 0.68)

@@ -143,20 +143,31 @@ class View:
         return e, c * v + s * u + self.origin[0], c * u - s * v + self.origin[1]
 
 
-def draw_view(rng: np.random.Generator, kind: str) -> tuple[View, float]:
-    """A random heart with its motion as `kind` sees it, and the side of the image around it, mm."""
+def _draw_heart(rng: np.random.Generator, kind: str):
+    """A random heart as `kind` sees it: share of the cavity that is left, the heart, its level (apical: room
+    below it, mm), the space above an apex, mm, and the side of the image around it, mm."""
     target = rng.uniform(0.47, 0.8)
     if kind == "echo2d_sax":
         side, level = 128.0 * rng.uniform(0.95, 1.15), rng.uniform(0.1, 0.68)
-        heart = phantom_sax.draw_heart(rng, side / 128.0, level)
-        motion = phantom_sax.draw_motion(rng, heart, level, target)
+        return target, phantom_sax.draw_heart(rng, side / 128.0, level), level, 0.0, side
+    heart = phantom_apical.draw_heart(rng, 3 if kind == "echo3d" else 2)
+    top, room = rng.uniform(12.0, 24.0), rng.uniform(34.0, 56.0)
+    return target, heart, room, top, top + heart.length + room
+
+
+def draw_side(rng: np.random.Generator, kind: str) -> float:
+    """The side of the image that `make_echo` makes with this generator, mm."""
+    return _draw_heart(rng, kind)[-1]
+
+
+def draw_view(rng: np.random.Generator, kind: str) -> tuple[View, float]:
+    """A random heart with its motion as `kind` sees it, and the side of the image around it, mm."""
+    target, heart, place, top, side = _draw_heart(rng, kind)
+    if kind == "echo2d_sax":
+        motion = phantom_sax.draw_motion(rng, heart, place, target)
         origin = -0.5 * side + rng.uniform(70.0, 82.0), rng.normal(5.0, 5.0)
         return View(heart, motion, origin, rng.uniform(0.4, 1.2)), side
-    ndim = 3 if kind == "echo3d" else 2
-    heart = phantom_apical.draw_heart(rng, ndim)
-    top, room = rng.uniform(12.0, 24.0), rng.uniform(34.0, 56.0)
-    side = top + heart.length + room
-    motion = phantom_apical.draw_motion(rng, heart, target, room, ndim)
+    motion = phantom_apical.draw_motion(rng, heart, target, place, 3 if kind == "echo3d" else 2)
     return View(heart, motion, (top - 0.5 * side, rng.normal(3.0, 7.0)), rng.normal(0.05, 0.17)), side
 
 

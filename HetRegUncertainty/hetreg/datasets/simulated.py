@@ -15,7 +15,7 @@ from .base import PairSample
 from .listing import Listing, PairFiles
 from .ondemand import Kept, OnDemand
 from .parallel import each
-from .phantom import KINDS, PhantomPair, make_pair
+from .phantom import KINDS, PhantomPair, make_pair, pixel_size_mm, side_vox
 
 _BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
 _SHARE = 0.5  # of the memory, for phantoms
@@ -69,12 +69,15 @@ class PhantomDataset:
         return [(self.kinds[n % len(self.kinds)], self.seed + n) for n in range(self.count)]
 
     def scan(self) -> Listing:
-        """The pairs that `samples` makes; their pixel size is drawn only then."""
+        """The pairs that `samples` makes."""
         listing = Listing()
         for kind, seed in self._drawn():
             ndim = _ndim(kind)
             name, size = f"{kind}-{seed}", (self._side(kind),) * ndim
-            listing.pairs.append(PairFiles(name, name, None, None, size=size, simulated=True))
+            spacing = (pixel_size_mm(kind, seed, size=self.size),) * ndim
+            listing.pairs.append(
+                PairFiles(name, name, None, None, size=size, spacing_mm=spacing, simulated=True)
+            )
         return listing
 
     def _kept(self) -> int:
@@ -86,7 +89,7 @@ class PhantomDataset:
         return int(self.count * there / needed) if needed > there else self.count
 
     def _side(self, kind: str) -> int:
-        return self.size or (64 if _ndim(kind) == 3 else 128)
+        return self.size or side_vox(kind)
 
     @property
     def fits(self) -> bool:

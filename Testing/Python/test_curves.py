@@ -1,0 +1,59 @@
+"""The picture of a run's curves has what its log has."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from hetreg.report import curves
+
+ROWS = [
+    {"event": "step", "step": 20, "loss": 4.0, "variance_loss": None},
+    {"event": "step", "step": 40, "loss": 2.0, "variance_loss": -0.5},
+    {"event": "validation", "step": 40, "loss": 3.0, "dice": 0.8, "epe": float("nan")},
+]
+
+
+def write_log(folder, rows) -> None:
+    """A run's log."""
+    folder.mkdir(exist_ok=True)
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_a_series_has_the_finite_values_of_its_event():
+    np.testing.assert_array_equal(curves.series(ROWS, "step", "loss"), [[20, 4], [40, 2]])
+    np.testing.assert_array_equal(curves.series(ROWS, "step", "variance_loss"), [[40, -0.5]])
+    assert curves.series(ROWS, "validation", "epe").shape == (0, 2)
+    assert curves.series(ROWS, "validation", "mse").shape == (0, 2)
+
+
+def test_the_running_mean_by_hand():
+    np.testing.assert_allclose(curves.running_mean(np.array([1.0, 2.0, 6.0]), 3), [1.5, 3.0, 4.0])
+    np.testing.assert_array_equal(curves.running_mean(np.array([5.0, 7.0]), 1), [5.0, 7.0])
+
+
+def test_there_is_a_panel_for_each_curve_of_the_log(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(curves, "_panel", lambda ax, steps, values, smooth: drawn.append((*values, smooth)))
+    write_log(tmp_path, ROWS)
+    path = curves.draw_curves(tmp_path)
+    assert drawn == [(4.0, 2.0, True), (-0.5, True), (0.8, False)]
+    assert path == tmp_path / "curves.svg"
+    assert ElementTree.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")
+
+
+@pytest.mark.parametrize("rows", [[], [{"event": "step", "step": 1, "loss": None}]])
+def test_nothing_to_draw_is_no_picture(tmp_path, rows):
+    assert curves.draw_curves(tmp_path) is None
+    write_log(tmp_path / "run", rows)
+    assert curves.draw_curves(tmp_path / "run") is None
+
+
+def test_without_matplotlib_there_is_no_picture(tmp_path, monkeypatch):
+    write_log(tmp_path, ROWS)
+    monkeypatch.setattr(curves, "find_spec", lambda _: None)
+    assert curves.draw_curves(tmp_path) is None
+    assert [p.name for p in tmp_path.iterdir()] == ["log.jsonl"]
