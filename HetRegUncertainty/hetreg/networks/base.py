@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ..config import NetworkConfig
+from .convolution import Conv3d
 
-CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+CONV: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: Conv3d}
 POOL = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -10,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import CONV, POOL, PairNetwork, fill_bias
+from .convolution import conv3d
 
-_CONV = {2: F.conv2d, 3: F.conv3d}
+_CONV = {2: partial(F.conv2d, padding=1), 3: conv3d}
 _TRANSPOSED = {2: F.conv_transpose2d, 3: F.conv_transpose3d}
 _SUM = {2: F.avg_pool2d, 3: F.avg_pool3d}  # with a divisor of 1
 
@@ -27,7 +29,7 @@ def joined_conv(conv: nn.Conv2d | nn.Conv3d, x: Tensor, skip: Tensor) -> Tensor:
     kernel = _SUM[ndim](first, 2, stride=1, padding=1, divisor_override=1)
     kernel = kernel.flip(tuple(range(2, ndim + 2))).transpose(0, 1)
     out = _TRANSPOSED[ndim](x, kernel, conv.bias, stride=2, padding=1)
-    return out.add_(_CONV[ndim](skip, second, padding=1))
+    return out.add_(_CONV[ndim](skip, second))
 
 
 class _ConvBlock(nn.Sequential):
