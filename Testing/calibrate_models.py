@@ -8,6 +8,8 @@ The weights stay as they are, but for those of the last convolution that give th
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import json
 import math
 import sys
@@ -27,6 +29,7 @@ from hetreg.register import register_pair
 
 CORE = Path(__file__).resolve().parent.parent / "HetRegUncertainty" / "hetreg"
 REFINE = 30
+AGAIN = "- The displacement's SD was calibrated again, later, by `Testing/calibrate_models.py`."
 CROP = {2: 128, 3: 64}
 # Phantoms of each kind that no training and no benchmark uses: where the SD is large, and how large it is.
 FITTED, FIT_SEED = {2: 300, 3: 100}, 81_000
@@ -46,8 +49,9 @@ def scaled_errors(model: RegistrationModel, kind: str, refine: int) -> Iterator[
 
 
 def interval_ratio(scaled: Iterable[np.ndarray], level: float = LEVEL) -> float:
-    """The factor of the SD with which the interval holds that share of the errors, mean over the pairs."""
-    found = [np.sort(values) for values in scaled]
+    """The factor of the SD with which the interval holds that share of the errors, mean over pairs that have
+    any."""
+    found = [np.sort(values) for values in scaled if len(values)]
     weights = np.concatenate([np.full(len(values), 1 / len(values)) for values in found])
     return float(np.sqrt(np.quantile(np.concatenate(found), level, weights=weights, method="inverted_cdf")))
 
@@ -70,7 +74,7 @@ def calibrate(model: RegistrationModel, kinds: list[str]) -> None:
 
 
 def again(name: str) -> None:
-    """Calibrate a shipped model and write it, its checksum and its card."""
+    """Calibrate a shipped model, from what it has learnt so far, and write it, its checksum and its card."""
     entries = json.loads((CORE / "models.json").read_text(encoding="utf-8"))
     card = next(entry for entry in entries if entry["name"] == name)
     model = RegistrationModel.load(zoo.locate(name))
@@ -79,7 +83,10 @@ def again(name: str) -> None:
     text, old = (zoo.WEIGHTS / f"{name}.md"), card["sha256"]
     card["sha256"] = model.save(zoo.WEIGHTS / card["file"], half=True)
     card["bytes"] = (zoo.WEIGHTS / card["file"]).stat().st_size
-    text.write_text(text.read_text(encoding="utf-8").replace(old, card["sha256"]), encoding="utf-8")
+    lines = text.read_text(encoding="utf-8").replace(old, card["sha256"]).splitlines()
+    if AGAIN not in lines:
+        lines.insert(lines.index(next(line for line in lines if line.startswith("- SHA-256"))), AGAIN)
+    text.write_text("\n".join(lines) + "\n", encoding="utf-8")
     (CORE / "models.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 

@@ -38,7 +38,9 @@ def cases(model: RegistrationModel, kinds: list[str], first: int, count: int, cr
     for n in range(count):
         for kind in kinds:
             sample = to_sample(make_pair(kind, first + n, with_truth=False), model.grid)
-            yield _case(model, sample, crop, shown[n % len(shown)], len(shown))
+            case = _case(model, sample, crop, shown[n % len(shown)], len(shown))
+            if len(case.error):  # a heart that the sector cuts off may have no myocardium
+                yield case
 
 
 @torch.no_grad()

@@ -14,6 +14,8 @@ cross-validation (`Testing/benchmarks/accuracy.py`).
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import argparse
 import json
 import subprocess
@@ -24,10 +26,11 @@ from pathlib import Path
 from calibrate_models import CORE, calibrate
 from hetreg import zoo
 from hetreg.datasets.pairs import PairsDataset
+from hetreg.device import resolve_device
 from hetreg.model import RegistrationModel
 from hetreg.progress import Progress
 from hetreg.registry import PHANTOMS
-from hetreg.training.accelerate import keep_memory
+from hetreg.training.accelerate import computes_in_bfloat16, keep_memory
 from hetreg.training.loop import train
 from recipes import RECIPES, Recipe
 
@@ -138,6 +141,7 @@ def train_stages(name: str, recipe: Recipe, pairs: Path | None, fold: int | None
         if real:
             write_split(pairs, run.with_name(f"{run.name}-split.json"), fold)
             config = replace(config, root=str(pairs), split=str(run.with_name(f"{run.name}-split.json")))
+        config = replace(config, amp=config.amp and computes_in_bfloat16(resolve_device(config.device)))
         if runs:
             config = replace(config, start=str(runs[-1] / "best.pt"))
         show = Progress(lambda f, m: print(f"{100 * f:5.1f} % {m}", flush=True))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,7 +92,16 @@ def test_what_the_device_has_not_is_refused_in_one_sentence(name, monkeypatch):
     with pytest.raises(ValueError, match=name) as caught:
         check(replace(TrainConfig(), **{name: True}), CPU)
     assert_sentence(caught.value, "NVIDIA", "cpu", "cuda")
-    monkeypatch.delattr(torch.cpu, "get_capabilities")  # PyTorch before 2.11 or so
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_older_pytorch_is_asked_in_its_way(found, monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: found, raising=False)
+    assert computes_in_bfloat16(CPU) == found
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.delattr(torch.cpu, name)  # older still
     assert not computes_in_bfloat16(CPU)
 
 
@@ -106,16 +117,28 @@ def test_a_processor_with_bfloat16_may_use_it(unit, monkeypatch):
     torch.testing.assert_close(found, expected, atol=0.03, rtol=0.03)
 
 
-@pytest.mark.skipif(platform.system() != "Linux", reason="where PyTorch's OpenMP tells its settings")
-@pytest.mark.parametrize(("given", "found"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")])
-def test_threads_that_wait_leave_the_processor_to_others(given, found):
-    kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of GNU OpenMP")
+@pytest.mark.parametrize(
+    ("first", "given", "spins"),
+    [("hetreg", {}, False), ("torch", {}, True), ("hetreg", {"OMP_WAIT_POLICY": "ACTIVE"}, True)],
+)
+def test_threads_that_wait_leave_the_processor_to_others(first, given, spins):
+    """Where hetreg is imported first, and nobody has said otherwise."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
     environment = (
-        kept | given | {"OMP_DISPLAY_ENV": "TRUE", "PYTHONPATH": str(Path(hetreg.__file__).parents[1])}
+        kept | given | {"OMP_DISPLAY_ENV": "VERBOSE", "PYTHONPATH": str(Path(hetreg.__file__).parents[1])}
     )
-    command = [sys.executable, "-c", "import hetreg, torch"]
+    command = [sys.executable, "-c", f"import {first}, torch, hetreg"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    assert f"OMP_WAIT_POLICY = '{found}'" in done.stderr
+    (count,) = re.findall(r"GOMP_SPINCOUNT = '(\w+)'", done.stderr)
+    assert (count != "0") == spins
+
+
+@pytest.mark.parametrize("script", ["ship_models", "calibrate_models"])
+def test_long_trainings_of_the_project_import_hetreg_first(script, root):
+    tree = ast.parse((root / "Testing" / f"{script}.py").read_text(encoding="utf-8"))
+    (first, *_) = [n for n in tree.body if isinstance(n, ast.Import)]
+    assert first.names[0].name == "hetreg"
 
 
 @pytest.mark.gpu

@@ -82,7 +82,7 @@ def test_a_case_has_the_error_of_the_mean_answer_and_the_place_of_each():
 def test_the_ratio_counts_each_pair_alike():
     """Of a pair of ten errors and of one of a thousand: half of the weight each."""
     small, large = np.full(10, 4.0), np.ones(1000)
-    assert calibrate_models.interval_ratio([small, large]) == 2.0
+    assert calibrate_models.interval_ratio([small, np.array([]), large]) == 2.0
     assert calibrate_models.interval_ratio([small, large], level=0.4) == 1.0
 
 

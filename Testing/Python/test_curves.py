@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from hetreg.commands import train
 from hetreg.report import curves
 
 ROWS = [
@@ -43,6 +44,31 @@ def test_there_is_a_panel_for_each_curve_of_the_log(tmp_path, monkeypatch):
     assert drawn == [(4.0, 2.0, True), (-0.5, True), (0.8, False)]
     assert path == tmp_path / "curves.svg"
     assert ElementTree.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")
+
+
+def test_a_line_that_a_kill_cut_off_is_passed_over(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(curves, "_panel", lambda ax, steps, values, smooth: drawn.append(len(values)))
+    write_log(tmp_path, ROWS)
+    with (tmp_path / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"event": "step", "st')
+    assert curves.draw_curves(tmp_path) is not None
+    assert drawn == [2, 1, 1]
+
+
+@pytest.mark.parametrize("error", [OSError("full"), ImportError("broken")])
+def test_a_picture_that_cannot_be_drawn_is_no_error_of_the_training(tmp_path, monkeypatch, error):
+    told = []
+
+    def fails(folder):
+        told.append(folder)
+        raise error
+
+    monkeypatch.setattr(curves, "draw_curves", fails)
+    emit = train._drawn_at_the_end(lambda kind, **fields: told.append(kind), tmp_path)
+    for kind in ("step", "stopped", "done"):
+        emit(kind)
+    assert told == ["step", "stopped", tmp_path, "done", tmp_path]
 
 
 @pytest.mark.parametrize("rows", [[], [{"event": "step", "step": 1, "loss": None}]])

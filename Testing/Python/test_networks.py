@@ -8,13 +8,10 @@ import sys
 import pytest
 import torch
 from monai.networks.nets.swin_unetr import SwinTransformerBlock, compute_mask, window_partition
-from torch import nn
-from torch.profiler import ProfilerActivity, profile
 
 from builders import TINY, assert_sentence, points_of, sampled, scene
 from hetreg.config import NetworkConfig, TrainConfig, network_config
 from hetreg.model import RegistrationModel
-from hetreg.networks import convolution
 from hetreg.networks.base import CONV, PairNetwork
 from hetreg.networks.transmorph import WINDOWS, Stage, attention_mask
 from hetreg.networks.unet import UNet, joined_conv
@@ -246,47 +243,6 @@ def test_joined_convolution_is_upsampling_joining_and_convolving(size, dtype):
     torch.testing.assert_close(joined, plain, **precision)
     for a, b in zip(*(torch.autograd.grad(y.sin().sum(), given) for y in (joined, plain)), strict=True):
         torch.testing.assert_close(a, b, **precision)
-
-
-@pytest.mark.parametrize("size", [(12, 8, 10), (13, 9, 8), (2, 16, 17)])
-def test_a_convolution_in_halves_is_the_convolution(size):
-    torch.manual_seed(0)
-    plain, conv = nn.Conv3d(3, 4, 3, padding=1), CONV[3](3, 4, 3, padding=1)
-    conv.load_state_dict(plain.state_dict())
-    volume = torch.randn(1, 3, *size)
-    assert convolution._slow(volume)
-    given = volume.requires_grad_()
-    found, expected = conv(given), plain(given)
-    torch.testing.assert_close(found, expected)
-    both = ((found, conv), (expected, plain))
-    gradients = [torch.autograd.grad(y.sin().sum(), [given, *layer.parameters()]) for y, layer in both]
-    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"stride": 2, "padding": 1}, {"padding": 0}, {"padding": 2, "dilation": 2}, {"padding": 1, "groups": 2}],
-)
-def test_other_convolutions_are_plain_ones(options):
-    plain, conv = nn.Conv3d(4, 4, 3, **options), CONV[3](4, 4, 3, **options)
-    conv.load_state_dict(plain.state_dict())
-    volume = torch.randn(1, 4, 12, 12, 12)
-    torch.testing.assert_close(conv(volume), plain(volume))
-
-
-WAYS = ("mkldnn_convolution", "slow_conv3d_forward")  # fast and slow
-
-
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="PyTorch without oneDNN")
-@pytest.mark.parametrize("architecture", ["voxelmorph", "pyramid"])
-def test_no_large_convolution_of_a_single_volume_takes_the_slow_way(architecture):
-    model = RegistrationModel(network_config(TrainConfig(size="tiny", network=architecture), 3))
-    images = torch.rand(2, 1, 1, 32, 32, 32)
-    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:
-        model.log_variance(images[0], model.move(*images).moved)
-    shapes = {name: [e.input_shapes[0] for e in seen.events() if e.name == f"aten::{name}"] for name in WAYS}
-    assert shapes["mkldnn_convolution"]
-    assert [shape for shape in shapes["slow_conv3d_forward"] if math.prod(shape[2:]) >= 512] == []
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

@@ -10,6 +10,7 @@ import layouts
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from builders import assert_sentence
 from hetreg.reproduce.book import Book
@@ -108,6 +109,18 @@ def test_what_the_device_has_not_is_refused_before_anything_is_trained(acdc, tmp
     with pytest.raises(ValueError, match="NVIDIA"):
         reproduce(config, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_what_was_trained_elsewhere_in_another_precision_is_finished_here(acdc, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    config = replace(SMALL, root=str(acdc), amp=True)
+    reproduce(config, tmp_path / "out")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    shutil.rmtree(tmp_path / "out" / "scores")
+    for again in (config, replace(config, amp=False)):
+        assert reproduce(again, tmp_path / "out")["README"].is_file()
+    with pytest.raises(ValueError, match="bfloat16"):
+        reproduce(replace(config, methods=("undeformed", "ours")), tmp_path / "out")
 
 
 def test_torchrun_is_refused(acdc, tmp_path, monkeypatch):

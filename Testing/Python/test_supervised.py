@@ -23,6 +23,7 @@ from hetreg.losses.supervised import (
 )
 from hetreg.model import RegistrationModel
 from hetreg.spatial import warp
+from hetreg.training import steps
 from hetreg.training.data import draw_batch
 from hetreg.training.distributed import Ranks
 from hetreg.training.objective import Batch, Objective
@@ -128,6 +129,32 @@ def test_the_steps_spare_the_image_term_where_the_displacement_is_known(samples,
     assert total.isfinite()
     assert row["displacement_error"] > 0
     assert row["displacement_nll"] != 0
+    assert x.moved.requires_grad  # the real pairs learn from their images
+
+
+def test_no_gradient_goes_through_the_warp_where_no_image_term_is_needed(samples, model):
+    objective = Objective.from_config(CONFIG)
+    batch = draw_batch(samples[:2], TrainConfig.from_dict(CONFIG.to_dict() | {"augment": False}), 0)
+    x = loss_inputs(model, batch, model.move(batch.moving, batch.fixed), objective)
+    assert not x.moved.requires_grad
+    found, plain = gradients(model, batch, objective), None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(steps, "spared", lambda true, w, moved: (w * image_term_needed(true), moved))
+        plain = gradients(model, batch, objective)
+    torch.testing.assert_close(found, plain)
+
+
+def gradients(model: RegistrationModel, batch: Batch, objective: Objective) -> list[torch.Tensor]:
+    """Of the displacement network's loss."""
+    total, _ = displacement_loss(model, batch, objective)
+    return list(torch.autograd.grad(total, list(model.displacement_net.parameters())))
+
+
+def test_a_term_of_coefficient_zero_is_not_computed():
+    none = TrainConfig.from_dict(CONFIG.to_dict() | {"label_overlap": 0.0})
+    assert "label_overlap" in Objective.from_config(CONFIG).terms
+    assert "label_overlap" not in Objective.from_config(none).terms
+    assert "label_overlap" not in Objective.from_config(none).losses()
 
 
 def test_the_variance_is_to_explain_the_noise_and_no_misregistration():

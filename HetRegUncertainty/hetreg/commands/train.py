@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,6 @@ def run(arguments: argparse.Namespace) -> None:
     if folder is None:
         raise ValueError("No run folder is given: --output or --resume is accepted.")
     with output_folder(folder):
-        from ..report.curves import draw_curves
         from ..training.accelerate import keep_memory
         from ..training.loop import train
 
@@ -54,11 +54,22 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.json:
             threading.Thread(target=_listen, args=(control,), daemon=True).start()
         emit, before = (lines.event, lines.event) if arguments.json else (line.event, line.loading)
-        try:
-            train(config, folder, Progress(_before_steps(before)), emit=emit, control=control)
-        finally:  # also of a run that was stopped
-            if os.environ.get("RANK", "0") == "0":
+        told = _drawn_at_the_end(emit, folder)
+        train(config, folder, Progress(_before_steps(before)), emit=told, control=control)
+
+
+def _drawn_at_the_end(emit: Callable[..., None], folder: Path) -> Callable[..., None]:
+    """`emit` that also draws the curves of a run that has ended, which is worth no error."""
+
+    def told(kind: str, **fields: Any) -> None:
+        emit(kind, **fields)
+        if kind in ("done", "stopped"):
+            from ..report.curves import draw_curves
+
+            with suppress(OSError, ImportError):
                 draw_curves(folder)
+
+    return told
 
 
 def _of_one_length(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:

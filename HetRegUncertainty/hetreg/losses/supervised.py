@@ -25,6 +25,15 @@ def image_term_needed(true_disp: Tensor) -> Tensor:
     return (~given).to(true_disp.dtype).view(-1, *[1] * (true_disp.dim() - 1))
 
 
+def spared(true_disp: Tensor, weight: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
+    """The weight and the moved images of a batch whose pairs of known displacement need no image term: weight
+    0 for these. Where that is all, no gradient goes through the warp: it is 0, but takes its time (CPU; on
+    others the question would be waited for)."""
+    needed = image_term_needed(true_disp)
+    idle = moved.device.type == "cpu" and not bool(needed.any())
+    return weight * needed, moved.detach() if idle else moved
+
+
 def displacement_error(disp: Tensor, true_disp: Tensor, weight: Tensor | None = None) -> Tensor:
     """Mean length of disp - true_disp in voxels, where it is known; 0 if it is nowhere.
 

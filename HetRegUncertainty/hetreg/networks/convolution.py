@@ -17,14 +17,14 @@ _SMALL = 512  # voxels for which it does not matter
 
 def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """3-wide convolution with zeros around: (B, C, K, J, I), (O, C, 3, 3, 3) -> (B, O, K, J, I)."""
-    if not _slow(x):
+    if not worth_halving(x):
         return F.conv3d(x, weight, bias, padding=1)
     depth = x.shape[2]
     half = (depth + 1) // 2
     padded = F.pad(x, (0, 0, 0, 0, 1, 1 + 2 * half - depth))
     both = torch.cat((padded[:, :, : half + 2], padded[:, :, half:]))
     first, second = F.conv3d(both, weight, bias, padding=(0, 1, 1)).chunk(2)
-    return torch.cat((first, second), dim=2)[:, :, :depth]
+    return torch.cat((first, second[:, :, : depth - half]), dim=2)
 
 
 class Conv3d(nn.Conv3d):
@@ -32,18 +32,26 @@ class Conv3d(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, K, J, I) -> (B, O, ...)."""
-        plain = (self.kernel_size, self.stride, self.padding, self.dilation) == _PLAIN
-        if not plain or self.groups != 1 or self.padding_mode != "zeros":
+        usual = (self.kernel_size, self.stride, self.padding, self.dilation) == _USUAL
+        if not usual or self.groups != 1 or self.padding_mode != "zeros" or x.dim() != 5:
             return super().forward(x)
         return conv3d(x, self.weight, self.bias)
 
 
-_PLAIN = ((3,) * 3, (1,) * 3, (1,) * 3, (1,) * 3)
+_USUAL = ((3,) * 3, (1,) * 3, (1,) * 3, (1,) * 3)
 
 
-def _slow(x: Tensor) -> bool:
-    """Whether PyTorch would take the slow way."""
+def worth_halving(x: Tensor) -> bool:
+    """Whether PyTorch would leave the fast library aside for (B, C, K, J, I) though halves could use it."""
     batch, channels, depth, height, width = x.shape
-    small = depth < 2 or depth * height * width < _SMALL
     single = batch == 1 and x.dtype is torch.float32 and x.device.type == "cpu"
-    return single and not small and channels * depth * height <= _LARGE
+    there = depth > 1 and depth * height * width >= _SMALL and torch.backends.mkldnn.is_available()
+    # autocast computes in 16 bits, which the fast library always does
+    return single and there and channels * depth * height <= _LARGE and not _autocast()
+
+
+def _autocast() -> bool:
+    return torch.is_autocast_enabled("cpu") if _BY_DEVICE else torch.is_autocast_cpu_enabled()
+
+
+_BY_DEVICE = hasattr(torch, "get_autocast_dtype")  # since PyTorch 2.4

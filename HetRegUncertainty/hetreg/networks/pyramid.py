@@ -87,7 +87,7 @@ class Pyramid(PairNetwork):
         self._join(first, second)  # checks the sizes
         levels = self._features(torch.cat((first, second)))
         coarsest = levels[0].chunk(2)[1]
-        # as exact as the images, also where convolutions are in 16 bits: positions to a small part of a voxel
+        # summed up as exactly as the images are given, also where the convolutions are in 16 bits
         velocity = first.new_zeros((len(coarsest), self.ndim, *coarsest.shape[2:]))
         given, state = [velocity], velocity
         for level, estimator in enumerate(self.estimators):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,12 +28,13 @@ PANELS = (
 def draw_curves(folder: Path) -> Path | None:
     """Draw the losses and the scores of the run in the folder, from its log.jsonl, into curves.svg there.
 
-    None where there is nothing to draw, or no matplotlib. Raises OSError if it cannot be written.
+    None where there is nothing to draw, or no matplotlib. Raises OSError if it cannot be written, ImportError
+    if matplotlib is broken.
     """
     log = folder / "log.jsonl"
     if find_spec("matplotlib") is None or not log.is_file():
         return None
-    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    rows = list(_rows(log))
     found = [(title, event, series(rows, event, name)) for event, name, title in PANELS]
     found = [(title, event, curve) for title, event, curve in found if len(curve)]
     if not found:
@@ -48,6 +51,13 @@ def draw_curves(folder: Path) -> Path | None:
     return folder / NAME
 
 
+def _rows(log: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log but for those that a kill cut off."""
+    for line in log.read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            yield json.loads(line)
+
+
 def series(rows: list[dict[str, Any]], event: str, name: str) -> np.ndarray:
     """(N, 2): step and value of the log's rows of that kind that have one, a number."""
     values = [(r["step"], r[name]) for r in rows if r.get("event") == event and r.get(name) is not None]
@@ -60,10 +70,10 @@ def _panel(ax: Any, steps: np.ndarray, values: np.ndarray, *, smooth: bool) -> N
         ax.plot(steps, values, "o-", color=plots.BLUE, markersize=3)
         return
     ax.plot(steps, values, color=plots.BLUE, alpha=0.25, linewidth=0.8)
-    ax.plot(steps, running_mean(values, 1 + len(values) // 10), color=plots.BLUE)
+    ax.plot(steps, running_mean(values, 1 + 2 * (len(values) // 20)), color=plots.BLUE)
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Mean of the `width` values around each, of fewer at the ends: (N,) -> (N,)."""
-    window = np.ones(min(width, len(values)))
+    """Mean of the `width` (odd) values around each, of fewer at the ends: (N,) -> (N,)."""
+    window = np.ones(width)
     return np.convolve(values, window, "same") / np.convolve(np.ones_like(values), window, "same")

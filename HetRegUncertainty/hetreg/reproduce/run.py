@@ -209,9 +209,9 @@ def begin(config: ReproduceConfig, folder: Path) -> None:
     """Write the splits and reproduce.json, which the next call goes on with. Raises ValueError if the folder
     holds another reproduction, or the device has not what is asked for."""
     path, planned = folder / SETTINGS, [*sweep_jobs(config, folder), *jobs(config, folder)]
-    for training in (job.config for job in planned):
-        if training is not None:
-            accelerate.check(training, resolve_device(training.device))
+    for job in planned:  # what is left to train has to be possible here
+        if job.config is not None and not runs.done(folder, job):
+            accelerate.check(job.config, resolve_device(job.config.device))
     if path.is_file():
         before = ReproduceConfig.load(path).protocol
         if before != config.protocol and any((folder / "runs").glob("*/config.json")):

@@ -18,17 +18,22 @@ def check(config: TrainConfig, device: torch.device) -> None:
         raise ValueError(f"compile needs an NVIDIA GPU and the device is {device.type}: cuda is accepted.")
     if config.amp and not computes_in_bfloat16(device):
         raise ValueError(
-            f"amp needs a device that computes in bfloat16 and this {device.type} does not: an NVIDIA GPU "
-            "(cuda), or a CPU with AMX or AVX512-BF16, is accepted."
+            f"amp needs a device that computes in bfloat16, which PyTorch {torch.__version__} does not find "
+            f"of this {device.type}: an NVIDIA GPU (cuda), or a CPU with AMX or AVX512-BF16, is accepted."
         )
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies in bfloat16 itself; by conversions it would be slower than in 32 bits."""
-    if device.type == "cpu":
-        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older PyTorch
+    if device.type != "cpu":
+        return device.type == "cuda"
+    if hasattr(torch.cpu, "get_capabilities"):
+        able: dict[str, Any] = torch.cpu.get_capabilities()
         return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
-    return device.type == "cuda"
+    older = (
+        getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return any(ask is not None and ask() for ask in older)
 
 
 def keep_memory() -> bool:

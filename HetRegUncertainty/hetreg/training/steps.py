@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..losses.base import LossInputs, image_mean, masked_mean
 from ..losses.nll import beta_nll
-from ..losses.supervised import image_term_needed, known
+from ..losses.supervised import known, spared
 from ..losses.weights import WeightInputs
 from ..model import Motion, RegistrationModel
 from ..registry import WEIGHTS, resolve
@@ -96,10 +96,7 @@ def loss_inputs(
         weight, log_variance = weight_map(model, batch, motion.moved, objective)
     moved = motion.moved
     if objective.spare and weight is not None and batch.true_disp is not None:
-        needed = image_term_needed(batch.true_disp)
-        weight = weight * needed
-        if moved.device.type == "cpu" and not bool(needed.any()):
-            moved = moved.detach()  # no gradient through the warp, which would be 0, but takes its time
+        weight, moved = spared(batch.true_disp, weight, moved)
     return LossInputs(
         batch.fixed,
         moved,
