@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .base import CONV, POOL, PairNetwork, fill_bias
 from .convolution import conv3d
 
-_CONV = {2: partial(F.conv2d, padding=1), 3: conv3d}
+_CONV: dict[int, Callable[[Tensor, Tensor], Tensor]] = {2: partial(F.conv2d, padding=1), 3: conv3d}
 _TRANSPOSED = {2: F.conv_transpose2d, 3: F.conv_transpose3d}
 _SUM = {2: F.avg_pool2d, 3: F.avg_pool3d}  # with a divisor of 1
 

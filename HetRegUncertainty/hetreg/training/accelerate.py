@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     if device.type != "cpu":
         return device.type == "cuda"
     if hasattr(torch.cpu, "get_capabilities"):
-        able: dict[str, Any] = torch.cpu.get_capabilities()
+        able: Mapping[str, Any] = torch.cpu.get_capabilities()
         return bool(able.get("amx_bf16") or able.get("avx512_bf16"))
     older = (
         getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
