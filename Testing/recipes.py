@@ -123,7 +123,7 @@ RECIPES = {
             ("wide", replace(SOLID, steps=1000, validate_every=200, learning_rate=7e-4, **WIDE)),
             ("noise-wide", replace(SOLID_NOISE, steps=300, validate_every=100, **WIDE)),
             ("long", replace(SOLID, steps=5000, validate_every=1000, amp=True, label_overlap=0.0, **LONG)),
-            ("noise-long", replace(SOLID_NOISE, steps=600, validate_every=200, **LONG)),
+            ("noise-long", replace(SOLID_NOISE, steps=400, validate_every=400, amp=True, **LONG)),
         ),
         "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
         anchor=3.0,

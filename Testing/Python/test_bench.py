@@ -215,13 +215,15 @@ def test_the_accuracy_benchmark_writes_a_line_for_each_tool(tmp_path: Path, monk
 
 def test_ways_of_a_step_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "SIZES", {2: (1, 32), 3: (1, 16)})
-    ways = [layout.DEFAULT, layout.LAST, layout.AMP]
+    ways = [layout.DEFAULT, layout.LAST, layout.WHOLE, layout.AMP]
+    halving = layout.convolution.worth_halving
     for ndim in (2, 3):
-        (times,) = layout.rounds_of("voxelmorph", ndim, ways, 1)
+        (times,) = layout.rounds_of("voxelmorph", "tiny", ndim, ways, 1)
         assert list(times) == ways
         assert min(times.values()) > 0
-    assert layout.trainer("voxelmorph", 2, layout.AMP).config.amp
-    assert not layout.trainer("voxelmorph", 2, layout.LAST).config.amp
+    assert layout.convolution.worth_halving is halving
+    assert layout.trainer("voxelmorph", "tiny", 2, layout.AMP).config.amp
+    assert not layout.trainer("voxelmorph", "tiny", 2, layout.LAST).config.amp
 
 
 def test_the_ratio_of_a_way_is_the_median_of_the_rounds() -> None:
