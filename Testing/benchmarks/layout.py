@@ -4,7 +4,7 @@
     PYTHONPATH=HetRegUncertainty python Testing/benchmarks/layout.py [--rounds 7] [--networks voxelmorph ...]
 
 Method `ours`: 128 x 128, batch 8, and 48 x 48 x 48 (TransMorph 64), batch 1; --sizes of the networks. The
-ways take turns; a ratio is that to the default in each round, and medians are shown. In 3D, whole: without the
+ways take turns; a ratio is to the default in each round, and medians are shown. In 3D, whole: without the
 halves of `networks/convolution.py`. bfloat16 (`--amp`) has the layout that a run has; it is left out where
 the processor does not compute in it.
 """
