@@ -119,6 +119,7 @@ def _failed_cases(book: Book) -> list[str]:
 
 def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
+    seeds = f"Seeds 0 to {config.seeds - 1}" if config.seeds > 1 else "Seed 0"
     found = {n: v for n, v in versions().items() if n not in ("hetreg", "python")}
     packages = ", ".join(f"{name} {version}" for name, version in found.items())
     device = describe_device(resolve_device(config.device))
@@ -132,7 +133,7 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
         "",
         f"hetreg {__version__} (code {code_version()}), Python {platform.python_version()}, {packages}; "
         f"{device}, {os.cpu_count()} processors ({platform.machine()}), {physical_memory_gb():.0f} GB, "
-        f"{threads} threads. Seeds 0 to {config.seeds - 1}. {cost}",
+        f"{threads} threads. {seeds}. {cost}",
     ]
 
 
