@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 # For PyTorch's threads (OpenMP), which read it as they are loaded: let those that wait for others sleep. By
 # default they spin, and where anything else wants the processor they keep it from the very thread that they
-# wait for: a registration beside two busy programs took 29 times as long (`Testing/benchmarks/busy.py`).
+# wait for: a registration beside two busy programs took 27 times as long (`Testing/benchmarks/busy.py`).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _PUBLIC = {

@@ -10,8 +10,13 @@ import pytest
 from hetreg.config import EvaluateConfig
 from hetreg.evaluate import evaluate
 
-PAIRS = 6
-KINDS = {"mri2d": "cine-mri-2d", "echo2d": "echo-2d", "echo2d_sax": "echo-2d"}
+# Model, pairs, and what is asked of them: largest error, least Dice. 3D takes longer, and is harder.
+KINDS = {
+    "mri2d": ("cine-mri-2d", 6, 0.25, 0.92),
+    "echo2d": ("echo-2d", 6, 0.25, 0.92),
+    "echo2d_sax": ("echo-2d", 6, 0.25, 0.92),
+    "echo3d": ("echo-3d", 3, 0.35, 0.88),
+}
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,10 @@ class Means:
 
 def means(kind: str) -> Means:
     """Of the model for that kind, without refinement, on seeds that no training and no benchmark has."""
-    config = EvaluateConfig(kind=kind, phantoms=PAIRS, first_seed=90_000, model=KINDS[kind], inverse=False)
+    model, pairs, *_ = KINDS[kind]
+    config = EvaluateConfig(kind=kind, phantoms=pairs, first_seed=90_000, model=model, inverse=False)
     rows = evaluate(config, pictures=False).rows
-    assert [row["error"] for row in rows] == [""] * PAIRS
+    assert [row["error"] for row in rows] == [""] * pairs
 
     def mean(name: str) -> float:
         return float(np.mean([row[name] for row in rows]))
@@ -42,9 +48,9 @@ def means(kind: str) -> Means:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_shipped_model_is_as_good_and_as_honest_as_documented(kind):
-    found = means(kind)
-    assert found.error < 0.25
-    assert found.dice > 0.92
+    found, (_, _, error, dice) = means(kind), KINDS[kind]
+    assert found.error < error
+    assert found.dice > dice
     assert 85 < found.displacement95 <= 100
     assert 90 < found.noise95 < 99
     assert found.folding < 0.01
