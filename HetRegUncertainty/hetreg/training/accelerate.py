@@ -55,7 +55,7 @@ def keep_memory() -> bool:
 def accelerate(model: RegistrationModel, config: TrainConfig) -> RegistrationModel:
     """The model laid out and wrapped for its device; names and values of the weights stay as they are.
 
-    2D weights are channels-last, which is faster on a CPU; in 3D it is not (`Testing/benchmarks/layout.py`).
+    2D weights are channels-last, which is faster on a CPU; in 3D hardly (`Testing/benchmarks/layout.py`).
     Only the networks run in bfloat16: integration and warping need positions to a small fraction of a voxel.
     """
     if model.ndim == 2:
