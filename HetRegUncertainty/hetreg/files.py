@@ -1,9 +1,13 @@
-"""Text files that are there whole or not at all, also for another process that reads them."""
+"""Text files that are there whole or not at all, also for another process that reads them, and logs that may
+end in the middle of a line."""
 
 from __future__ import annotations
 
+import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
 def unwritten(path: Path) -> OSError:
@@ -20,3 +24,12 @@ def write_whole(path: Path, text: str) -> None:
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise unwritten(path) from error
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a log of JSON lines, without a line that a kill cut off; none where there is no file."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        with suppress(ValueError):
+            rows.append(json.loads(line))
+    return rows

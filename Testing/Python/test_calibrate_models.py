@@ -15,6 +15,7 @@ from hetreg.config import NetworkConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.datasets.simulated import to_sample
 from hetreg.model import RegistrationModel
+from hetreg.symmetry import views
 from hetreg.training.data import single
 
 
@@ -28,11 +29,15 @@ def pyramid(ndim: int = 2) -> RegistrationModel:
     return RegistrationModel(network)
 
 
+def no_change(model: RegistrationModel) -> torch.Tensor:
+    """Of the weights that are fitted."""
+    return torch.zeros(model.displacement_net.head.weight[0].numel() + 1)
+
+
 def held(model: RegistrationModel, case: fit_spread.Case) -> float:
     """Share of the errors inside the 95 % interval."""
-    none = torch.zeros(model.displacement_net.head.weight[0].numel() + 1)
     with torch.no_grad():
-        variance = fit_spread.log_variance(model, case, none).exp()
+        variance = fit_spread.log_variance(model, case, no_change(model)).exp()
     return float((case.error**2 <= variance * chi2.ppf(0.95, model.ndim)).float().mean())
 
 
@@ -66,7 +71,7 @@ def test_a_case_has_the_error_of_the_mean_answer_and_the_place_of_each():
     model = pyramid()
     model.card = {"views": 2}
     made = list(fit_spread.cases(model, ["mri2d"], 5, 2, 64))
-    plain, mirrored = made
+    plain = made[0]
     assert plain.features.shape == (1, 4, 32, 32)
     assert len(plain.error) == len(plain.places) > 50
     # an untrained network moves nothing: the errors are the true displacements
@@ -76,7 +81,24 @@ def test_a_case_has_the_error_of_the_mean_answer_and_the_place_of_each():
     torch.testing.assert_close(plain.error, length[wall], atol=1e-2, rtol=0)
     image = torch.nn.functional.grid_sample(length, plain.places.view(1, 1, -1, 2), align_corners=False)
     torch.testing.assert_close(image.flatten(), plain.error, atol=1e-2, rtol=0)
-    assert mirrored.features.shape == plain.features.shape
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_case_has_the_variance_that_the_model_gives_there(ndim):
+    """In each view; in 3D the second is a half turn."""
+    model, kind, size = pyramid(ndim), {2: "mri2d", 3: "echo3d"}[ndim], {2: 64, 3: 32}[ndim]
+    model.card = {"views": 2}
+    with torch.no_grad():
+        model.displacement_net.head.weight[ndim:].normal_(0.0, 5.0)
+    for n, case in enumerate(fit_spread.cases(model, [kind], 5, 2, size)):
+        batch, labels, _ = single(to_sample(make_pair(kind, 5 + n, with_truth=False), model.grid), size)
+        view = views(ndim)[n]
+        motion = model.move(view.apply(batch.moving), view.apply(batch.fixed))
+        wall = view.apply(torch.as_tensor(labels) == fit_spread.MYOCARDIUM)
+        expected = model.disp_log_variance(motion).exp().mean(1, keepdim=True)[wall]
+        assert expected.std() > 0.01 * expected.mean()
+        found = fit_spread.log_variance(model, case, no_change(model)).exp()
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=0)
 
 
 def test_the_ratio_counts_each_pair_alike():

@@ -16,8 +16,9 @@ from hetreg.networks.base import CONV
 
 
 @pytest.mark.parametrize("size", [(12, 8, 10), (13, 9, 8), (2, 16, 17)])
-def test_a_convolution_in_halves_is_the_convolution(size):
+def test_a_convolution_in_halves_is_the_convolution(size, monkeypatch):
     torch.manual_seed(0)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)  # else it is not worth it
     plain, conv = nn.Conv3d(3, 4, 3, padding=1), CONV[3](3, 4, 3, padding=1)
     conv.load_state_dict(plain.state_dict())
     volume = torch.randn(1, 3, *size)

@@ -60,6 +60,7 @@ class PhantomDataset:
     ) -> None:
         self.kinds, self.count, self.seed, self.size, self.truth = kind.split("+"), count, seed, size, truth
         self._samples: dict[GridConfig, list[PairSample]] = {}
+        self._listing: Listing | None = None
 
     def _drawn(self) -> list[tuple[str, int]]:
         """(kind, seed) of each pair. Raises ValueError for an unknown kind."""
@@ -70,6 +71,11 @@ class PhantomDataset:
 
     def scan(self) -> Listing:
         """The pairs that `samples` makes."""
+        if self._listing is None:
+            self._listing = self._scan()
+        return self._listing
+
+    def _scan(self) -> Listing:
         listing = Listing()
         for kind, seed in self._drawn():
             ndim = _ndim(kind)

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 _LARGE = 20_480  # channels x depth x height that PyTorch gives to the fast library at once
 _SMALL = 512  # voxels for which it does not matter
+_USUAL = ((3,) * 3, (1,) * 3, (1,) * 3, (1,) * 3)  # kernel, stride, padding, dilation of `conv3d`
+_BY_DEVICE = hasattr(torch, "get_autocast_dtype")  # since PyTorch 2.4
 
 
 def conv3d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -38,9 +40,6 @@ class Conv3d(nn.Conv3d):
         return conv3d(x, self.weight, self.bias)
 
 
-_USUAL = ((3,) * 3, (1,) * 3, (1,) * 3, (1,) * 3)
-
-
 def worth_halving(x: Tensor) -> bool:
     """Whether PyTorch would leave the fast library aside for (B, C, K, J, I) though halves could use it."""
     batch, channels, depth, height, width = x.shape
@@ -52,6 +51,3 @@ def worth_halving(x: Tensor) -> bool:
 
 def _autocast() -> bool:
     return torch.is_autocast_enabled("cpu") if _BY_DEVICE else torch.is_autocast_cpu_enabled()
-
-
-_BY_DEVICE = hasattr(torch, "get_autocast_dtype")  # since PyTorch 2.4

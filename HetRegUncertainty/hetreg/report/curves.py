@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..files import write_whole
+from ..files import json_lines, write_whole
 from . import plots
 
 NAME = "curves.svg"
@@ -31,10 +28,9 @@ def draw_curves(folder: Path) -> Path | None:
     None where there is nothing to draw, or no matplotlib. Raises OSError if it cannot be written, ImportError
     if matplotlib is broken.
     """
-    log = folder / "log.jsonl"
-    if find_spec("matplotlib") is None or not log.is_file():
+    if find_spec("matplotlib") is None:
         return None
-    rows = list(_rows(log))
+    rows = json_lines(folder / "log.jsonl")
     found = [(title, event, series(rows, event, name)) for event, name, title in PANELS]
     found = [(title, event, curve) for title, event, curve in found if len(curve)]
     if not found:
@@ -49,13 +45,6 @@ def draw_curves(folder: Path) -> Path | None:
         picture = plots.drawn(figure, "svg")
     write_whole(folder / NAME, picture.decode("utf-8"))
     return folder / NAME
-
-
-def _rows(log: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a log but for those that a kill cut off."""
-    for line in log.read_text(encoding="utf-8").splitlines():
-        with suppress(ValueError):
-            yield json.loads(line)
 
 
 def series(rows: list[dict[str, Any]], event: str, name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import GridConfig, TrainConfig, network_config
 from ..datasets.base import PairSample
+from ..files import json_lines
 from ..lock import FolderLock
 from ..progress import Progress
 from ..training.data import dimension_of, draw_batch
@@ -89,9 +90,7 @@ def train_job(
 
 def log_rows(path: Path, event: str) -> list[dict[str, float]]:
     """The rows of a run's log of one kind: "step" or "validation"."""
-    log = path / "log.jsonl"
-    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    return [row for row in map(json.loads, lines) if row.get("event") == event]
+    return [row for row in json_lines(path / "log.jsonl") if row.get("event") == event]
 
 
 def _seconds(path: Path, otherwise: float) -> float:

@@ -17,7 +17,7 @@ from .. import __version__
 from ..config import TrainConfig
 from ..datasets.listing import Rejected
 from ..datasets.split import read_split
-from ..files import unwritten, write_whole
+from ..files import json_lines, unwritten, write_whole
 from ..lock import PATIENCE_S, Busy, FolderLock
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
@@ -163,13 +163,7 @@ class RunFolder:
         path = self.path / "log.jsonl"
         if not path.exists():
             return
-        rows = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                rows.append(json.loads(line))
-            except ValueError:  # the line that the kill cut off
-                continue
-        kept = [row for row in rows if row.get("step", 0) <= step]
+        kept = [row for row in json_lines(path) if row.get("step", 0) <= step]
         if not kept:
             for name in (path.name, "log.csv"):
                 (self.path / name).unlink(missing_ok=True)
