@@ -66,10 +66,12 @@ NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, phantoms=10
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
+LIGHT = replace(SOLID, amp=True, label_overlap=0.0)
 SOLID_NOISE = replace(SOLID, warmup=0, variance_warmup=10**6)
 FINE = {"crop": 64, "phantoms": 300, "seed": 2}
 WIDE = FINE | {"seed": 3}
 LONG = FINE | {"phantoms": 1000, "seed": 4}
+LONGER = FINE | {"phantoms": 800, "seed": 5}
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
 
 SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
@@ -122,8 +124,13 @@ RECIPES = {
             ("noise-64-2", replace(SOLID_NOISE, steps=500, validate_every=250, **FINE)),
             ("wide", replace(SOLID, steps=1000, validate_every=200, learning_rate=7e-4, **WIDE)),
             ("noise-wide", replace(SOLID_NOISE, steps=300, validate_every=100, **WIDE)),
-            ("long", replace(SOLID, steps=5000, validate_every=1000, amp=True, label_overlap=0.0, **LONG)),
+            ("long", replace(LIGHT, steps=5000, validate_every=1000, **LONG)),
             ("noise-long", replace(SOLID_NOISE, steps=400, validate_every=400, amp=True, **LONG)),
+            (
+                "longer",
+                replace(LIGHT, steps=5000, validate_every=1000, learning_rate=7e-4, **LONGER),
+            ),
+            ("noise-longer", replace(SOLID_NOISE, steps=400, validate_every=400, amp=True, **LONGER)),
         ),
         "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
         anchor=3.0,
