@@ -12,7 +12,8 @@ from .config import GridConfig
 from .image import Image
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
-from .preprocess import NetworkPair, choose_dimension, resample_like, same_grid, to_network_grid
+from .preprocess import NetworkPair, choose_dimension, to_network_grid
+from .resample import resample_like, same_grid
 from .result import RegisterResult, displacement_transform
 from .spatial import disp_to_lps_mm, invert, jacobian_determinant, warp_as_itk
 
@@ -61,7 +62,7 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
     log_jacobian = np.log(np.maximum(jacobian, JACOBIAN_FLOOR))
     fixed_array = fixed.array.astype(np.float32)
     summary = {
-        **_similarity(fixed_array, resample_like(moving, fixed)[0], moved.array),
+        **_similarity(fixed_array, resample_like(moving, fixed), moved.array),
         "folded_percent": folding_percent(jacobian),
         **_ranges(length, log_jacobian),
         "noise_sd_median": float(np.sqrt(np.median(maps.variance))),
@@ -171,8 +172,8 @@ def add_segmentation(
     moved = fixed.like(labels.astype(moving_seg.array.dtype), f"{moving_seg.name} moved")
     summary: dict[str, Any] = dict(result.summary)
     if fixed_seg is not None:
-        truth = resample_like(fixed_seg, fixed, nearest=True)[0]
-        before = resample_like(moving_seg, fixed, nearest=True)[0]
+        truth = resample_like(fixed_seg, fixed, nearest=True)
+        before = resample_like(moving_seg, fixed, nearest=True)
         for when, array in (("before", before), ("after", labels)):
             summary[f"dice_{when}"] = {str(k): round(v, 5) for k, v in dice_per_label(truth, array).items()}
     return replace(result, moved_seg=moved, summary=summary)

@@ -9,20 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checks import MIN_SIZE, check_pair, check_size
 from .config import GridConfig
 from .image import Image
-from .spatial import edge_window, resize, resize_disp
+from .resample import covered, resample_like
+from .spatial import edge_window, resize, resize_disp, thinning
 
-_MIN_SIZE = 4
-_MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
 _MAX_SAMPLES = 250_000
-_MAX_LABELS = 256
 
 
 @dataclass(frozen=True)
@@ -74,72 +72,6 @@ def slice_axis_of(image: Image) -> int:
     return int(np.argmax(spacing)) if spacing.max() > 1.01 * spacing.min() else int(np.argmin(shape))
 
 
-def check_image(image: Image, role: str) -> None:
-    """Raise ValueError, in one sentence, if the image cannot be registered."""
-    if image.array.size == 0 or max(image.array.shape) < 2:
-        raise ValueError(
-            f"The {role} image has size {_size(image)}: at least {_MIN_SIZE} x {_MIN_SIZE} is accepted."
-        )
-    if image.array.dtype.kind not in "buif":
-        raise ValueError(
-            f"The {role} image has voxels of type {image.array.dtype}: real numbers are accepted."
-        )
-    if np.issubdtype(image.array.dtype, np.floating):
-        bad = int(image.array.size - np.count_nonzero(np.isfinite(image.array)))
-        if bad:
-            raise ValueError(
-                f"The {role} image has {bad} NaN or infinite voxels: only finite numbers are accepted."
-            )
-    low, high = image.array.min(), image.array.max()
-    if max(abs(float(low)), abs(float(high))) > _MAX_INTENSITY:
-        raise ValueError(
-            f"The {role} image has values from {low:.3g} to {high:.3g}: up to {_MAX_INTENSITY:.0e} are "
-            "accepted."
-        )
-    if low == high:
-        raise ValueError(f"The {role} image has the same value ({low}) everywhere: nothing to register.")
-
-
-def _size(image: Image) -> str:
-    return " x ".join(str(n) for n in image.size_ijk)
-
-
-def check_pair(fixed: Image, moving: Image) -> None:
-    """Raise ValueError, in one sentence, if the two images cannot be registered to each other."""
-    check_image(fixed, "fixed")
-    check_image(moving, "moving")
-    if same_grid(fixed, moving) and np.array_equal(fixed.array, moving.array):
-        raise ValueError(
-            "The fixed and the moving image are the same: two different images are accepted, such as "
-            "end-systole and end-diastole."
-        )
-
-
-def check_labels(labels: Image, image: Image, role: str) -> None:
-    """Raise ValueError, in one sentence, if a segmentation cannot belong to the image."""
-    array = labels.array
-    whole = array.dtype.kind in "bui" or (array.dtype.kind == "f" and bool(np.all(array == np.rint(array))))
-    if not whole or len(np.unique(array)) > _MAX_LABELS:
-        raise ValueError(
-            f"The {role} segmentation '{labels.name}' is not a label image: whole numbers, at most "
-            f"{_MAX_LABELS} different ones, are accepted."
-        )
-    if resample_like(labels, image, nearest=True)[1] == 0.0:
-        raise ValueError(
-            f"The {role} segmentation '{labels.name}' does not overlap the {role} image in space: "
-            "labels of that image are accepted."
-        )
-
-
-def check_size(size: tuple[int, ...]) -> None:
-    """Raise ValueError if one sample is too small for any network."""
-    if min(size) < _MIN_SIZE:
-        raise ValueError(
-            f"The fixed image is {' x '.join(map(str, size[::-1]))} voxels in the registered {len(size)}D "
-            f"{'plane' if len(size) == 2 else 'volume'}: at least {_MIN_SIZE} along each axis is accepted."
-        )
-
-
 def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
     """Lay the fixed image on the network's grid: resampled into the spacing range and size limit, then
     padded."""
@@ -153,37 +85,19 @@ def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
         target = np.minimum(target, grid.max_spacing_mm)
     new = np.array(size) * spacing / target
     new *= min(1.0, grid.max_size / new.max())
-    network = tuple(max(_MIN_SIZE, round(float(n))) for n in new)
+    network = tuple(max(MIN_SIZE, round(float(n))) for n in new)
     return Plan(ndim, axis, size, network, tuple(-(-n // multiple) * multiple for n in network))
 
 
-def same_grid(fixed: Image, moving: Image) -> bool:
-    """True if both images have the same voxels in the same places."""
-    return fixed.array.shape == moving.array.shape and np.allclose(
-        fixed.ijk_to_lps, moving.ijk_to_lps, rtol=0, atol=1e-6
-    )
+def intensity_range(
+    fixed: np.ndarray, moving: np.ndarray, grid: GridConfig, inside: np.ndarray | None = None
+) -> tuple[float, float]:
+    """(low, high) percentiles of both images together; the full range where the percentiles coincide.
 
-
-def resample_like(moving: Image, fixed: Image, *, nearest: bool = False) -> tuple[np.ndarray, float]:
-    """The moving image on the fixed grid, float32 (K, J, I), zero outside, and the covered fraction of that
-    grid."""
-    if same_grid(fixed, moving):
-        return moving.array.astype(np.float32), 1.0
-    source = sitk.Cast(moving.to_sitk(), sitk.sitkFloat32)
-    reference = fixed.to_sitk()
-    interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
-    array = sitk.GetArrayFromImage(
-        sitk.Resample(source, reference, sitk.Transform(3, sitk.sitkIdentity), interpolator)
-    )
-    inside = sitk.Image(moving.size_ijk, sitk.sitkUInt8) + 1
-    inside.CopyInformation(source)
-    cover = sitk.Resample(inside, reference, sitk.Transform(3, sitk.sitkIdentity), sitk.sitkNearestNeighbor)
-    return array, float(np.mean(sitk.GetArrayViewFromImage(cover)))
-
-
-def intensity_range(fixed: np.ndarray, moving: np.ndarray, grid: GridConfig) -> tuple[float, float]:
-    """(low, high) percentiles of both images together; the full range where the percentiles coincide."""
-    both = np.concatenate([a.ravel()[:: max(1, a.size // _MAX_SAMPLES)] for a in (fixed, moving)])
+    inside: mask of the moving image's own voxels on this grid, None: all of them; the others do not count.
+    """
+    own = moving if inside is None or not inside.any() else moving[inside]
+    both = np.concatenate([a.ravel()[:: thinning(a.size, _MAX_SAMPLES)] for a in (fixed, own)])
     low, high = np.percentile(both, (grid.low_percentile, grid.high_percentile))
     if not high > low:
         low, high = both.min(), both.max()
@@ -277,14 +191,15 @@ def to_network_grid(
     """
     check_pair(fixed, moving)
     layout = plan(fixed, grid, ndim=ndim, multiple=multiple)
-    moving_array, cover = resample_like(moving, fixed)
-    if cover == 0.0:
+    moving_array, inside = resample_like(moving, fixed), covered(moving, fixed)
+    if not inside.any():
         raise ValueError(
             "The fixed and the moving image do not overlap in space: images of the same region are accepted. "
             "Check their origins and directions."
         )
     fixed_array = fixed.array.astype(np.float32)
-    low, high = intensity_range(fixed_array, moving_array, grid)
+    low, high = intensity_range(fixed_array, moving_array, grid, inside)
+    moving_array = np.where(inside, moving_array, low)  # not 0, which may lie far out of the range
     scale = high - low
     tensors = [
         _pad(resize(((_to_samples(a, layout) - low) / scale).clamp_(0.0, 1.0), layout.network_size), layout)
@@ -292,4 +207,4 @@ def to_network_grid(
     ]
     mask = _pad(torch.ones((1, 1, *layout.network_size)), layout)
     window = _pad(edge_window(layout.network_size, grid.taper_vox), layout)
-    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale, cover)
+    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale, float(inside.mean()))

@@ -16,19 +16,14 @@ from torch import Tensor
 
 from . import __version__, zoo
 from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_notes
+from .checks import check_labels, check_pair
 from .config import RegisterConfig
 from .device import describe_device, resolve_device
 from .image import Image, read_image
 from .losses.snr_weighted import snr_weight
 from .modality import modality
 from .model import Motion, RegistrationModel
-from .preprocess import (
-    NetworkPair,
-    check_labels,
-    check_pair,
-    choose_dimension,
-    to_network_grid,
-)
+from .preprocess import NetworkPair, choose_dimension, to_network_grid
 from .progress import Progress
 from .refine import RefineOptions, optimise
 from .result import RegisterResult

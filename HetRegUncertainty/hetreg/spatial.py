@@ -6,6 +6,7 @@ Tensors are (B, C, *spatial) in array order (K, J, I in 3D; J, I in 2D). A field
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
@@ -20,6 +21,18 @@ from torch import Tensor
 ALIGN_CORNERS = False
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+def thinning(count: int, most: int) -> int:
+    """The step through `count` voxels in a row that leaves about `most`, spread over all rows and columns.
+
+    It has no divisor in common with the count: a step that divides the length of a row would look at a few of
+    its columns alone, at the image's border the first.
+    """
+    step = max(1, count // most)
+    while math.gcd(step, count) > 1:
+        step += 1
+    return step
 
 
 def _check_field(disp: Tensor, function: str) -> int:

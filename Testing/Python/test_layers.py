@@ -37,6 +37,8 @@ LAYERS = {
     1: [
         "hetreg.spatial",
         "hetreg.image",
+        "hetreg.resample",
+        "hetreg.checks",
         "hetreg.preprocess",
         "hetreg.modality",
         "hetreg.device",

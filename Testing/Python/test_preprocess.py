@@ -20,18 +20,11 @@ from builders import (
     sampled,
     scene,
 )
+from hetreg.checks import check_pair
 from hetreg.config import GridConfig
 from hetreg.image import Image
-from hetreg.preprocess import (
-    check_pair,
-    choose_dimension,
-    intensity_range,
-    plan,
-    resample_like,
-    same_grid,
-    slice_axis_of,
-    to_network_grid,
-)
+from hetreg.preprocess import choose_dimension, intensity_range, plan, slice_axis_of, to_network_grid
+from hetreg.resample import covered, resample_like, same_grid
 
 GRIDS = {
     "size": ((20, 26, 11), (1.0, 1.0, 1.0), np.eye(3), (0, 0, 0)),
@@ -155,11 +148,12 @@ def test_moving_comes_to_the_fixed_grid_as_simpleitk_brings_it(name, nearest):
     size, spacing, direction, centre = GRIDS[name]
     fixed = sampled((22, 24, 18), (1.1, 1.0, 1.2), centre=(0.5, 0.3, -0.2))
     moving = sampled(size, spacing, direction, centre=centre)
-    array, cover = resample_like(moving, fixed, nearest=nearest)
+    array, cover = resample_like(moving, fixed, nearest=nearest), covered(moving, fixed)
     kind = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
     theirs = sitk.Resample(moving.to_sitk(), fixed.to_sitk(), sitk.Transform(), kind)
     np.testing.assert_array_equal(array, sitk.GetArrayFromImage(theirs))
-    assert 0.2 < cover <= 1.0
+    assert 0.2 < cover.mean() <= 1.0
+    assert not array[~cover].any()
     inside = array != 0
     tolerance = 12.0 if nearest else 3.5
     assert np.abs(array - scene(points_of(fixed)))[inside].max() < tolerance
@@ -167,17 +161,35 @@ def test_moving_comes_to_the_fixed_grid_as_simpleitk_brings_it(name, nearest):
 
 def test_the_same_grid_is_not_resampled():
     image = sampled((10, 11, 12), (1, 2, 3), OBLIQUE)
-    array, cover = resample_like(image, image.like(image.array * 2, "other"))
-    assert cover == 1.0
+    other = image.like(image.array * 2, "other")
+    array = resample_like(image, other)
+    assert covered(image, other).all()
     np.testing.assert_array_equal(array, image.array)
 
 
 def test_a_moving_image_that_covers_a_part_says_how_much():
     fixed = noise((4, 4, 8))
     moving = Image(fixed.array[:, :, :4], fixed.ijk_to_lps)
-    array, cover = resample_like(moving, fixed)
-    assert cover == 0.5
+    array, cover = resample_like(moving, fixed), covered(moving, fixed)
+    assert (cover == (np.arange(8) < 4)).all()
     assert (array[:, :, 5:] == 0).all()
+    assert to_network_grid(fixed, moving, GridConfig(), ndim=2, multiple=4).cover == 0.5
+
+
+@pytest.mark.parametrize("level", [-1000.0, 1000.0])
+def test_what_the_moving_image_does_not_cover_is_taken_as_dark_and_does_not_change_the_range(level):
+    whole, other = (
+        image.like(image.array + level, "image") for image in (noise((1, 32, 32)), noise((1, 32, 32), seed=1))
+    )
+    part = Image(other.array[:, 8:-8, 8:-8], other.ijk_to_lps.copy())
+    part.ijk_to_lps[:3, 3] += other.ijk_to_lps[:3, :3] @ (8, 8, 0)
+    pairs = [to_network_grid(whole, moving, GridConfig(), ndim=2, multiple=4) for moving in (other, part)]
+    assert pairs[1].low == pytest.approx(pairs[0].low, abs=0.05 * pairs[0].scale)
+    assert pairs[1].scale == pytest.approx(pairs[0].scale, rel=0.05)
+    assert pairs[1].moving[0, 0, :6].max() == 0
+    torch.testing.assert_close(
+        pairs[1].moving[..., 9:-9, 9:-9], pairs[0].moving[..., 9:-9, 9:-9], atol=0.05, rtol=0
+    )
 
 
 def test_same_grid_by_place_not_by_contents():

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 
 from ..config import GridConfig
 from ..image import Image
-from ..preprocess import NetworkPair, choose_dimension, resample_like, to_network_grid
+from ..preprocess import NetworkPair, choose_dimension, to_network_grid
 from ..progress import Progress
+from ..resample import resample_like
 from .base import PairSample
 from .headers import ENDINGS, ending, is_hidden, read_voxels
 from .listing import Listing, PairFiles, Rejected
@@ -172,7 +173,7 @@ def read_label(path: Path | None, fixed: Image, laid: NetworkPair, pair: PairFil
     if path is None:
         return None
     labels = label_image(path, pair.label_map)
-    samples = laid.map_samples(resample_like(labels, fixed, nearest=True)[0])
+    samples = laid.map_samples(resample_like(labels, fixed, nearest=True))
     if tuple(samples.shape[2:]) != laid.plan.network_size:
         samples = F.interpolate(samples, size=laid.plan.network_size, mode="nearest-exact")
     return samples[:, 0].to(torch.uint8).numpy()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..checks import check_labels
 from ..choices import SPLITS
 from ..config import EvaluateConfig
 from ..datasets.headers import read_voxels
@@ -16,7 +17,6 @@ from ..datasets.phantom import make_pair
 from ..datasets.reader import label_image
 from ..datasets.split import parts_by_seed, read_split
 from ..image import Image
-from ..preprocess import check_labels
 from ..registry import DATASETS, PHANTOMS, resolve
 from .case import Case
 from .published import prepare

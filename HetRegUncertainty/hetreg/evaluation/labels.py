@@ -11,7 +11,8 @@ from ..assemble import apply_displacement
 from ..image import Image
 from ..metrics.overlap import binarise, dice
 from ..metrics.surface import surface_distances
-from ..preprocess import choose_dimension, resample_like
+from ..preprocess import choose_dimension
+from ..resample import resample_like
 from ..result import RegisterResult
 from .case import Case, labels_of
 
@@ -41,7 +42,7 @@ def label_numbers(
             f"{case.name} has {len(there)} labels: at most {MOST_LABELS}, or a choice, are accepted."
         )
     axis, spacing = choose_dimension(case.fixed)[1], case.fixed.spacing_mm[::-1].tolist()
-    truth = resample_like(case.fixed_label, case.fixed, nearest=True)[0]
+    truth = resample_like(case.fixed_label, case.fixed, nearest=True)
     whole: dict[str, float] = {}
     rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]
     for label in labels or there:
@@ -59,7 +60,7 @@ def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> t
     """A moving label's mask on the fixed grid, linearly interpolated: warped, and as it was."""
     mask = labels.like((labels.array == label).astype(np.float32), "mask")
     moved = apply_displacement(mask, case.fixed, result.disp_lps_mm)
-    return np.where(moved < _NO_WEIGHT, 0.0, moved), resample_like(mask, case.fixed)[0]
+    return np.where(moved < _NO_WEIGHT, 0.0, moved), resample_like(mask, case.fixed)
 
 
 def _of_stack(

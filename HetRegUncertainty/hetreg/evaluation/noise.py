@@ -15,7 +15,8 @@ from ..config import GridConfig
 from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, reliability, spearman
 from ..metrics.deformation import similarity
 from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers, sparsification
-from ..preprocess import choose_dimension, intensity_range, resample_like
+from ..preprocess import choose_dimension, intensity_range
+from ..resample import covered, resample_like
 from ..result import RegisterResult
 from .case import Case
 
@@ -43,8 +44,9 @@ class Frame:
 def frame(case: Case, result: RegisterResult) -> Frame:
     """The arrays that the numbers are made of. mask: a phantom's body; else `content`."""
     fixed = case.fixed.array.astype(np.float32)
-    moving = resample_like(case.moving, case.fixed)[0]
-    low, high = intensity_range(fixed, moving, GridConfig())
+    moving, inside = resample_like(case.moving, case.fixed), covered(case.moving, case.fixed)
+    low, high = intensity_range(fixed, moving, GridConfig(), inside)
+    moving = np.where(inside, moving, low)
     scale = case.scale or high - low
     variance = result.noise_variance.array / scale**2
     if case.truth is not None:

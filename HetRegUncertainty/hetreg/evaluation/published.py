@@ -16,8 +16,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..checks import check_pair
 from ..image import Image
-from ..preprocess import check_pair, choose_dimension, resample_like
+from ..preprocess import choose_dimension
+from ..resample import resample_like
 from ..spatial import resize
 from .case import Case, labels_of, main_label
 
@@ -48,7 +50,7 @@ def _on_one_grid(case: Case) -> Case:
     for name in ("moving", *_LABELS):
         image = getattr(case, name)
         if image is not None:
-            array = resample_like(image, case.fixed, nearest=name in _LABELS)[0]
+            array = resample_like(image, case.fixed, nearest=name in _LABELS)
             made[name] = case.fixed.like(array.astype(np.uint8) if name in _LABELS else array, image.name)
     return replace(case, **made)
 

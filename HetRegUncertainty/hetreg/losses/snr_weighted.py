@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..registry import WEIGHT_MODES
+from ..spatial import thinning
 from .base import Loss, LossInputs, image_mean, masked_mean
 
 EPSILON = 1e-3  # intensity below which the signal counts as none, images in [0, 1]
@@ -43,14 +44,13 @@ def _quartiles(x: Tensor, mask: Tensor | None) -> Tensor:
     """(3, B) quartiles of each image inside the mask; of everything where the mask is empty."""
     flat = x.flatten(1)
     inside = None if mask is None else mask.expand_as(x).flatten(1) > 0
-    stride = max(1, flat.shape[1] // _MAX_SAMPLES)
     at = _quarters(x.device, x.dtype)
     if inside is None:
-        return torch.quantile(flat[:, ::stride], at, dim=1)
+        return torch.quantile(flat[:, :: thinning(flat.shape[1], _MAX_SAMPLES)], at, dim=1)
     columns = []
     for row, keep in zip(flat, inside, strict=True):
         chosen = row[keep] if bool(keep.any()) else row
-        columns.append(torch.quantile(chosen[:: max(1, chosen.numel() // _MAX_SAMPLES)], at))
+        columns.append(torch.quantile(chosen[:: thinning(chosen.numel(), _MAX_SAMPLES)], at))
     return torch.stack(columns, dim=1)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from ..assemble import apply_displacement
 from ..evaluation.case import Case
 from ..image import Image
-from ..preprocess import choose_dimension, resample_like
+from ..preprocess import choose_dimension
+from ..resample import resample_like
 from ..result import RegisterResult
 from .plots import ORANGE, WIDTH, drawn, figure_of
 
@@ -66,7 +67,7 @@ def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
     return Cut(
         f"slice {at + 1} of {count}" if count > 1 else "",
         fixed.array.take(at, axis),
-        resample_like(case.moving, fixed)[0].take(at, axis),
+        resample_like(case.moving, fixed).take(at, axis),
         result.moved.array.take(at, axis),
         plane(truth),
         plane(before),
@@ -79,7 +80,7 @@ def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
 
 
 def _on_grid(label: Image | None, fixed: Image) -> np.ndarray | None:
-    return None if label is None else resample_like(label, fixed, nearest=True)[0]
+    return None if label is None else resample_like(label, fixed, nearest=True)
 
 
 def case_picture(shown: Cut) -> bytes:

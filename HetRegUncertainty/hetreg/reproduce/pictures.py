@@ -10,7 +10,7 @@ import numpy as np
 from ..assemble import add_segmentation
 from ..evaluation.case import Case
 from ..evaluation.cases import list_cases
-from ..preprocess import resample_like
+from ..resample import resample_like
 from ..result import RegisterResult
 from .book import Book
 from .figures import Picture
@@ -67,7 +67,7 @@ def draw(case: Case, job: Job, scorer: Scorer, label: int) -> Picture:
     truth = _mask(case, label)
     carried = np.zeros_like(truth) if result.moved_seg is None else result.moved_seg.array == label
     at = int(truth.sum(axis=(1, 2)).argmax()) if truth.any() else len(truth) // 2
-    moving = resample_like(case.moving, fixed)[0]
+    moving = resample_like(case.moving, fixed)
     low, high = float(fixed.array.min()), float(fixed.array.max())
     noise = None if job.config is None else result.noise_sd.array[at] / max(high - low, 1e-9)
     return Picture(
@@ -88,7 +88,7 @@ def draw(case: Case, job: Job, scorer: Scorer, label: int) -> Picture:
 def _mask(case: Case, label: int) -> np.ndarray:
     if case.fixed_label is None:
         return np.zeros(case.fixed.array.shape, bool)
-    return resample_like(case.fixed_label, case.fixed, nearest=True)[0] == label
+    return resample_like(case.fixed_label, case.fixed, nearest=True) == label
 
 
 def _spread(result: RegisterResult, at: int) -> np.ndarray | None:

@@ -17,8 +17,9 @@ from hetreg.assemble import result_from_field
 from hetreg.config import RegisterConfig
 from hetreg.evaluation.case import Case
 from hetreg.model import RegistrationModel
-from hetreg.preprocess import choose_dimension, resample_like
+from hetreg.preprocess import choose_dimension
 from hetreg.register import register_pair
+from hetreg.resample import resample_like
 from hetreg.result import RegisterResult
 from hetreg.zoo import locate
 
@@ -68,7 +69,7 @@ def samples(case: Case) -> Iterator[Sample]:
 
     fixed, moving: (*spatial), array order, together scaled to [0, 1]; spacing likewise in mm.
     """
-    fixed, moving = case.fixed.array, resample_like(case.moving, case.fixed)[0]
+    fixed, moving = case.fixed.array, resample_like(case.moving, case.fixed)
     spacing = [float(s) for s in case.fixed.spacing_mm[::-1]]
     axis = choose_dimension(case.fixed)[1]
     if axis is None:

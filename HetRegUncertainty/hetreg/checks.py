@@ -1,0 +1,78 @@
+"""What an image, a pair and labels have to be, each with one sentence that says what is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .image import Image
+from .resample import covered, same_grid
+
+MIN_SIZE = 4
+_MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
+_MAX_LABELS = 256
+
+
+def check_image(image: Image, role: str) -> None:
+    """Raise ValueError, in one sentence, if the image cannot be registered."""
+    if image.array.size == 0 or max(image.array.shape) < 2:
+        raise ValueError(
+            f"The {role} image has size {_size(image)}: at least {MIN_SIZE} x {MIN_SIZE} is accepted."
+        )
+    if image.array.dtype.kind not in "buif":
+        raise ValueError(
+            f"The {role} image has voxels of type {image.array.dtype}: real numbers are accepted."
+        )
+    if np.issubdtype(image.array.dtype, np.floating):
+        bad = int(image.array.size - np.count_nonzero(np.isfinite(image.array)))
+        if bad:
+            raise ValueError(
+                f"The {role} image has {bad} NaN or infinite voxels: only finite numbers are accepted."
+            )
+    low, high = image.array.min(), image.array.max()
+    if max(abs(float(low)), abs(float(high))) > _MAX_INTENSITY:
+        raise ValueError(
+            f"The {role} image has values from {low:.3g} to {high:.3g}: up to {_MAX_INTENSITY:.0e} are "
+            "accepted."
+        )
+    if low == high:
+        raise ValueError(f"The {role} image has the same value ({low}) everywhere: nothing to register.")
+
+
+def _size(image: Image) -> str:
+    return " x ".join(str(n) for n in image.size_ijk)
+
+
+def check_pair(fixed: Image, moving: Image) -> None:
+    """Raise ValueError, in one sentence, if the two images cannot be registered to each other."""
+    check_image(fixed, "fixed")
+    check_image(moving, "moving")
+    if same_grid(fixed, moving) and np.array_equal(fixed.array, moving.array):
+        raise ValueError(
+            "The fixed and the moving image are the same: two different images are accepted, such as "
+            "end-systole and end-diastole."
+        )
+
+
+def check_labels(labels: Image, image: Image, role: str) -> None:
+    """Raise ValueError, in one sentence, if a segmentation cannot belong to the image."""
+    array = labels.array
+    whole = array.dtype.kind in "bui" or (array.dtype.kind == "f" and bool(np.all(array == np.rint(array))))
+    if not whole or len(np.unique(array)) > _MAX_LABELS:
+        raise ValueError(
+            f"The {role} segmentation '{labels.name}' is not a label image: whole numbers, at most "
+            f"{_MAX_LABELS} different ones, are accepted."
+        )
+    if not covered(labels, image).any():
+        raise ValueError(
+            f"The {role} segmentation '{labels.name}' does not overlap the {role} image in space: "
+            "labels of that image are accepted."
+        )
+
+
+def check_size(size: tuple[int, ...]) -> None:
+    """Raise ValueError if one sample is too small for any network."""
+    if min(size) < MIN_SIZE:
+        raise ValueError(
+            f"The fixed image is {' x '.join(map(str, size[::-1]))} voxels in the registered {len(size)}D "
+            f"{'plane' if len(size) == 2 else 'volume'}: at least {MIN_SIZE} along each axis is accepted."
+        )
