@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+import torch
+from scipy.ndimage import gaussian_filter
 
 from .config import GridConfig
 from .image import Image
@@ -15,17 +17,20 @@ from .metrics.overlap import dice_per_label
 from .preprocess import NetworkPair, choose_dimension, to_network_grid
 from .resample import resample_like, same_grid
 from .result import RegisterResult, displacement_transform
-from .spatial import disp_to_lps_mm, invert, jacobian_determinant, warp_as_itk
+from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, warp_as_itk
 
 _LITTLE_COVER = 0.5
+_AROUND_VOX = {2: 4.0, 3: 2.0}  # of the image: some hundred voxels
+_LEAST_VARIANCE = 1e-6  # of images in [0, 1]: keeps the ratio finite where both images are constant
 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
     """What the networks gave, on the image grid.
 
-    disp, inverse: (3, K, J, I) voxels, components k, j, i. variance: fixed units squared, weight: [0, 1];
-    (K, J, I). disp_sd: SD of each component of disp, as disp, or None if the model does not give it.
+    disp, inverse: (3, K, J, I) voxels, components k, j, i. variance: fixed units squared, of the image as the
+    networks saw it; weight: [0, 1]; both (K, J, I). disp_sd: SD of each component of disp, as disp, or None
+    if the model does not give it.
     """
 
     disp: np.ndarray
@@ -34,6 +39,26 @@ class Maps:
     weight: np.ndarray
     inverse_error_vox: float = 0.0
     disp_sd: np.ndarray | None = None
+
+
+def on_image_grid(variance: np.ndarray, residual: np.ndarray, pair: NetworkPair) -> np.ndarray:
+    """The variance of the residual's own voxels where the networks saw a resampled image: (K, J, I).
+
+    Resampling averages voxels, and so their noise: what the networks saw has less of it. The pattern stays
+    theirs, its level is set by the mean square of the residual around each place (Gaussian, SD
+    `_AROUND_VOX`). variance: theirs, resized to the image grid; returned as it is if nothing was resampled.
+    """
+    layout = pair.plan
+    if layout.network_size == layout.image_size:
+        return variance
+    around = _AROUND_VOX[layout.ndim]
+    width = [around * new / old for new, old in zip(layout.network_size, layout.image_size, strict=True)]
+    square, seen = (
+        gaussian_filter(resize(pair.map_samples(array), layout.network_size).numpy(), (0, 0, *width))
+        for array in (residual**2 / pair.scale**2, variance / pair.scale**2)
+    )
+    ratio = (square + _LEAST_VARIANCE) / (seen + _LEAST_VARIANCE)
+    return variance * pair.samples_to_map(resize(torch.from_numpy(ratio), layout.image_size))
 
 
 def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> tuple[np.ndarray, float]:
@@ -61,11 +86,13 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
     jacobian = pair.samples_to_map(jacobian_determinant(samples))
     log_jacobian = np.log(np.maximum(jacobian, JACOBIAN_FLOOR))
     fixed_array = fixed.array.astype(np.float32)
+    residual = fixed_array - moved.array
+    variance = on_image_grid(maps.variance, residual, pair)
     summary = {
         **_similarity(fixed_array, resample_like(moving, fixed), moved.array),
         "folded_percent": folding_percent(jacobian),
         **_ranges(length, log_jacobian),
-        "noise_sd_median": float(np.sqrt(np.median(maps.variance))),
+        "noise_sd_median": float(np.sqrt(np.median(variance))),
     }
     inverse_mm = None
     if maps.inverse is not None:
@@ -77,11 +104,11 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
         disp_vox=maps.disp,
         disp_lps_mm=disp_mm,
         inverse_disp_lps_mm=inverse_mm,
-        noise_variance=fixed.like(maps.variance, f"{fixed.name} noise variance"),
-        noise_sd=fixed.like(np.sqrt(maps.variance), f"{fixed.name} noise SD"),
+        noise_variance=fixed.like(variance, f"{fixed.name} noise variance"),
+        noise_sd=fixed.like(np.sqrt(variance), f"{fixed.name} noise SD"),
         snr_weight=fixed.like(maps.weight, f"{fixed.name} SNR weight"),
         log_jacobian=fixed.like(log_jacobian, f"{fixed.name} log-Jacobian"),
-        residual=fixed.like(fixed_array - moved.array, f"{fixed.name} residual"),
+        residual=fixed.like(residual, f"{fixed.name} residual"),
         displacement_mm=fixed.like(length, f"{fixed.name} displacement"),
         summary=summary,
     )

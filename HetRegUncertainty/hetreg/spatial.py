@@ -176,13 +176,17 @@ def _determinant(rows: list[list[Tensor]]) -> Tensor:
 
 
 def resize(image: Tensor, size: Sequence[int]) -> Tensor:
-    """Linear resize of (B, C, *spatial) to the spatial size; anti-aliased when shrinking in 2D."""
-    size = tuple(int(n) for n in size)
-    if tuple(image.shape[2:]) == size:
+    """Linear resize of (B, C, *spatial) to the spatial size; anti-aliased when shrinking."""
+    old, size = tuple(image.shape[2:]), tuple(int(n) for n in size)
+    if old == size:
         return image
-    shrink = image.dim() == 4 and any(a > b for a, b in zip(image.shape[2:], size, strict=True))
+    shrink = any(a > b for a, b in zip(old, size, strict=True))
+    if shrink and len(size) == 3:  # `interpolate` filters planes alone: the planes, then the axis across them
+        planes = resize(image.flatten(1, 2), size[1:])
+        lines = planes.reshape(*image.shape[:3], size[1] * size[2])
+        return resize(lines, (size[0], size[1] * size[2])).reshape(*image.shape[:2], *size)
     return F.interpolate(
-        image, size=size, mode=_LINEAR[image.dim() - 2], align_corners=ALIGN_CORNERS, antialias=shrink
+        image, size=size, mode=_LINEAR[len(size)], align_corners=ALIGN_CORNERS, antialias=shrink
     )
 
 
