@@ -22,6 +22,7 @@ from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.evaluationsection import EvaluationSection
 from HetRegUncertaintyLib.trainingdata import DataCheck
 from HetRegUncertaintyLib.trainingform import TrainingForm
+from HetRegUncertaintyLib.trainingformer import FormerRun
 from HetRegUncertaintyLib.trainingparameters import (
     PHANTOM,
     HetRegTrainingParameterNode,
@@ -87,6 +88,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.newFolderButton.connect("clicked(bool)", self.onNewFolder)
         self.ui.useButton.connect("clicked(bool)", self.onUse)
         self.form = TrainingForm(self.ui, lambda: self.section.running)
+        self.former = FormerRun(self.ui)
         self.packageButton = packages.PackageButton(
             self.ui.packageButton, self._onParameters, self.section.say
         )
@@ -132,6 +134,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEnd(self, caller, event):
         """Another scene is there."""
+        self.former.forget()
         if self._entered:
             self.initializeParameterNode()
 
@@ -158,6 +161,8 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onParameters(self, caller=None, event=None):
         """Bring the panel in line with the parameters and with the run."""
         p = self._parameterNode
+        if p is not None:
+            self.former.follow(p, self.section.run)
         self.form.show(p)
         if p is None:
             return
@@ -179,7 +184,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if goesOn
             else _("Start the training.")
         )
-        self.section.say(reason, os.path.abspath(p.outputFolder))
+        self.section.say(reason or self.former.note, os.path.abspath(p.outputFolder))
 
     def _showResult(self, p):
         """The section of the trained model."""
@@ -212,7 +217,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.evaluation.running:
             return _("An evaluation is running: cancel it first, or wait for its end.")
         try:
-            trainConfig(p)
+            self.former.configuration(p)
         except ValueError as error:
             return str(error)
         reason = install.reasonMissing()
@@ -228,13 +233,14 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onNewFolder(self, _checked=False):
         """Take the next free name for a new run."""
+        self.former.keep()
         self._parameterNode.outputFolder = nextFolder(self._parameterNode.outputFolder)
 
     def onCheck(self, _checked=False):
         """List what the data folder holds."""
         with slicer.util.tryWithErrorDisplay(_("The data could not be checked."), waitCursor=False):
             self._source = self._dataSource(self._parameterNode)
-            self.dataCheck.start(self.logic.writeConfig(self._parameterNode, "check"))
+            self.dataCheck.start(self.logic.writeConfig(trainConfig(self._parameterNode), "check"))
 
     def onStart(self, _checked=False):
         """Start a training, or go on with the one in the output folder."""
@@ -243,7 +249,8 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         with slicer.util.tryWithErrorDisplay(_("The training could not be started."), waitCursor=False):
             self.evaluation.wanted = False
-            self.section.start(self.logic.writeConfig(p, "run"), os.path.abspath(p.outputFolder))
+            file = self.logic.writeConfig(self.former.configuration(p), "run")
+            self.section.start(file, os.path.abspath(p.outputFolder))
 
     def onUse(self, _checked=False):
         """Offer the trained model in the other module, choose it there, and go there."""
@@ -259,10 +266,10 @@ class HetRegTrainingLogic(ScriptedLoadableModuleLogic):
         """The scene's parameter node, wrapped."""
         return HetRegTrainingParameterNode(super().getParameterNode())
 
-    def writeConfig(self, parameters, name):
-        """Write the configuration as JSON into Slicer's temporary folder; returns the path."""
+    def writeConfig(self, config, name):
+        """Write a configuration as JSON into Slicer's temporary folder; returns the path."""
         path = os.path.join(slicer.app.temporaryPath, f"HetRegTraining-{name}.json")
-        trainConfig(parameters).save(path)
+        config.save(path)
         return path
 
     def useModel(self, path):

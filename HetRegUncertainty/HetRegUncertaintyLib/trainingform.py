@@ -23,6 +23,7 @@ PATHS = {
     "splitFileEdit": "splitFile",
     "startFileEdit": "startFile",
 }
+NAMED = ("Label", "CheckBox", "Widget")  # endings of the widgets with a row's name
 
 
 class TrainingForm:
@@ -78,6 +79,12 @@ class TrainingForm:
         path = qt.QFileDialog.getOpenFileName(None, _("List of pairs"), "", _("List of pairs (*.csv)"))
         if path and self._parameters:
             self._parameters.folder = path
+
+
+def rowName(ui, parameter):
+    """What the form calls a parameter: the label of its row, or the text of its check box."""
+    texts = [getattr(getattr(ui, parameter + kind, None), "text", "") for kind in NAMED]
+    return next((text.rstrip(":") for text in texts if text), parameter)
 
 
 def _setPath(widget, path):

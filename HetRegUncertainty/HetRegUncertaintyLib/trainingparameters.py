@@ -152,9 +152,10 @@ class HetRegTrainingParameterNode:
 
 def usedOptions(parameters):
     """Those of OPTIONS that the chosen method and architecture use."""
-    used = METHODS[parameters.method.value].options
+    method = METHODS[parameters.method.value]
+    used = method.options
     network = TrainConfig(network=parameters.network.value, integrate=parameters.integrate.value)
-    if network.integrated:  # else there is no inverse warp
+    if network.integrated and not method.extra:  # else there is no inverse warp, or no loss for it
         used = (*used, "bidirectional")
     return [name for name in OPTIONS if name in used]
 
@@ -193,14 +194,19 @@ def neededPackages(parameters):
     return ["monai"] if needed else []
 
 
-def trainConfig(parameters):
-    """The core's configuration from a parameter node. Raises ValueError with one sentence on bad values."""
+def formValues(parameters):
+    """{field of TrainConfig: value} of what the form shows."""
     p, unused = parameters, unusedFields(parameters)
     names = [f.name for f in fields(TrainConfig) if f.name not in unused]
     values = {name: _plain(getattr(p, parameterOf(name))) for name in names}
     if isMixed(p):
         values["dataset"] += f"+{PHANTOM}"
-    return TrainConfig(**values)
+    return values
+
+
+def trainConfig(parameters):
+    """The core's configuration from a parameter node. Raises ValueError with one sentence on bad values."""
+    return TrainConfig(**formValues(parameters))
 
 
 def _plain(value):

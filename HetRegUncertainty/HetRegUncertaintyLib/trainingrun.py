@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from .process import HetRegProcess, event
 from .trainingplot import Curves
 
-CHECKPOINT, MODEL, LOG = "last.ckpt", "best.pt", "log.jsonl"
+CHECKPOINT, MODEL, LOG, CONFIG = "last.ckpt", "best.pt", "log.jsonl", "config.json"
 
 
 class State(Enum):
@@ -33,7 +33,7 @@ class TrainingRun:
     def __init__(self, onChange, onLog, process=None):
         self._onChange, self._onLog = onChange, onLog
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
-        self.state, self.curves, self.folder = State.IDLE, Curves(), ""
+        self.state, self.curves, self.folder, self.configFile = State.IDLE, Curves(), "", ""
         self._forget()
 
     def _forget(self):
@@ -49,6 +49,7 @@ class TrainingRun:
         """Train with a configuration file into a run folder; a run that is there goes on."""
         self._forget()
         self.folder, self.curves = str(folder), formerCurves(folder)
+        self.configFile = str(configFile)
         self.state = State.STARTING
         self._process.start(["train", "--config", configFile, "--output", folder, "--json"])
         self._onChange()

@@ -118,6 +118,7 @@ def main():
     words = heard()
     output.mkdir(parents=True, exist_ok=True)
     first = int((output / "last.ckpt").read_text()) if (output / "last.ckpt").is_file() else 0
+    (output / "config.json").write_text(json.dumps(config))
     say("data", training=8, validation=2, test=2)
     if MODE == "deaf":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

@@ -1,0 +1,166 @@
+"""The run that the output folder holds: its settings go into the form, and with them it goes on."""
+
+import os
+from dataclasses import fields, replace
+from enum import Enum
+
+import slicer
+from slicer.i18n import tr as _
+
+from hetreg.config import TrainConfig
+from hetreg.training.folder import FREE
+
+from .trainingform import rowName
+from .trainingparameters import (
+    ABSENT,
+    DEFAULTS,
+    HARDWARE,
+    PHANTOM,
+    LengthUnit,
+    formValues,
+    parameterOf,
+    trainConfig,
+)
+from .trainingrun import CONFIG, canContinue
+
+
+class FormerRun:
+    """Fills the form when the output folder comes to hold a run; afterwards only what is FREE may differ."""
+
+    def __init__(self, ui):
+        self._ui = ui
+        self.forget()
+
+    def forget(self):
+        """The form is another one, after a change of the scene: the folder is looked at again."""
+        self._seen, self._config, self._problem = None, None, ""
+        self._shown, self._own = {}, {}
+        self.note = ""  # what the form cannot show of the run
+
+    def keep(self):
+        """The settings of the run stay in the form, also for another folder."""
+        self._own = {}
+
+    def follow(self, parameters, run):
+        """Bring the form in line with the run that its output folder holds, if that is another one now."""
+        source = _source(parameters.outputFolder, run)
+        if source == self._seen:
+            return
+        self._seen = source
+        self._load(source)
+        if self._config is not None:
+            self._own = self._own or {n: getattr(parameters, n) for n in settings(self._config)}
+            self._fill(parameters)
+        elif source is None and self._own:
+            if not self._changed(parameters, self._shown):  # a path that was only typed through
+                _set(parameters, self._own)
+            self._own = {}
+
+    def configuration(self, parameters):
+        """What to train with: the form, or the run's own settings with what may be changed.
+
+        Raises ValueError with one sentence if the form has what may not.
+        """
+        if self._problem:
+            raise ValueError(self._problem)
+        if self._config is None:
+            return trainConfig(parameters)
+        values = formValues(parameters)
+        fixed = {parameterOf(n) for n in values if n not in FREE}
+        if parameters.dataset.value != PHANTOM:
+            fixed.add("addPhantoms")
+        self._refuse(parameters, self._changed(parameters, fixed))
+        free = {n: v for n, v in values.items() if n in FREE and parameterOf(n) in self._shown}
+        free |= {n: getattr(DEFAULTS, n) for n in ("epochs", *HARDWARE) if n not in values}
+        return replace(self._config, **free)
+
+    def _load(self, source):
+        self._config, self._problem, self.note = None, "", ""
+        try:
+            self._config = TrainConfig.load(source[0]) if source else None
+        except (OSError, ValueError) as error:
+            self._problem = _("The run in the output folder cannot go on: {error}").format(error=error)
+
+    def _fill(self, parameters):
+        values = settings(self._config)
+        kept = _set(parameters, values)
+        self._shown = {n: getattr(parameters, n) for n in values if n not in kept}
+        absent = {n: values[n] for n in kept}
+        absent |= {n: v for n, v in _joined(self._config).items() if v != _plain(self._shown.get(n, v))}
+        if absent:
+            text = ", ".join(f"{rowName(self._ui, n)} {_text(v)}" for n, v in absent.items())
+            self.note = _("The run goes on with what this form cannot show: {text}.").format(text=text)
+
+    def _changed(self, parameters, names):
+        """Those parameters that the user has set to something else than the run has."""
+        return [n for n, v in self._shown.items() if n in names and getattr(parameters, n) != v]
+
+    def _refuse(self, parameters, changed):
+        if not changed:
+            return
+        texts = [
+            _("{name} {old}, not {new}").format(
+                name=rowName(self._ui, n), old=_text(self._shown[n]), new=_text(getattr(parameters, n))
+            )
+            for n in changed
+        ]
+        raise ValueError(
+            _(
+                "The run in {folder} was started with {differences}: change that back to go on, or click New."
+            ).format(
+                folder=os.path.basename(os.path.normpath(parameters.outputFolder)),
+                differences="; ".join(texts),
+            )
+        )
+
+
+def settings(config):
+    """{parameter: plain value} of the form for a TrainConfig; of what is joined by +, the first."""
+    values = {parameterOf(f.name): getattr(config, f.name) for f in fields(config) if f.name not in ABSENT}
+    names = config.dataset.split("+")
+    real = [name for name in names if name != PHANTOM]
+    values["dataset"], values["addPhantoms"] = (real or names)[0], bool(real) and PHANTOM in names
+    values["phantomKind"] = config.kind.split("+")[0]
+    unit = LengthUnit.EPOCHS if config.epochs else LengthUnit.STEPS
+    values["lengthUnit"], values["length"] = unit.value, config.epochs or config.steps
+    if replace(config, crop=0).crop == config.crop:
+        values["crop"] = 0  # automatic
+    return values
+
+
+def _joined(config):
+    """{parameter: all that the run has} of what the form takes one of."""
+    real = [name for name in config.dataset.split("+") if name != PHANTOM]
+    return {"dataset": "+".join(real) or PHANTOM, "phantomKind": config.kind}
+
+
+def _source(folder, run):
+    """(file with the settings, its time) of the run that a folder holds; None if it holds none."""
+    path = os.path.join(folder, CONFIG) if canContinue(folder) else ""
+    if not path and run.running and run.folder == os.path.abspath(folder):
+        path = run.configFile  # nothing to go on with yet
+    return (path, os.stat(path).st_mtime_ns) if os.path.isfile(path) else None
+
+
+def _set(parameters, values):
+    """Set parameters at once; returns the names of those that do not take their value."""
+    kept = []
+    with slicer.util.NodeModify(parameters):
+        for name, value in values.items():
+            try:
+                setattr(parameters, name, type(getattr(parameters, name))(value))
+            except ValueError:  # out of the row's range
+                kept.append(name)
+    return kept
+
+
+def _plain(value):
+    return value.value if isinstance(value, Enum) else value
+
+
+def _text(value):
+    if isinstance(value, Enum):
+        return value.label()
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    return (f"{value:g}" if isinstance(value, float) else str(value)) or _("none")
