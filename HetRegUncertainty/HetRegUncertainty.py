@@ -181,7 +181,9 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             return _("Fixed and moving are the same volume: choose two.")
         if p.model == FROM_FILE:
             return _("Choose a weight file.")
-        return install.reasonMissing()
+        return (
+            volumes.missingSegmentation(p.movingSegmentation, p.fixedSegmentation) or install.reasonMissing()
+        )
 
     def onLoadSample(self, _checked=False):
         """Make the example pair and choose it."""
@@ -207,8 +209,8 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
                 self._unseen = True
                 if self._entered:
                     self._showNewResult()
-            except Cancelled:
-                status = _("Cancelled. The scene is as it was.")
+            except Cancelled:  # maybe because the scene was closed
+                status = self._missing() or _("Cancelled. The scene is as it was.")
             except Exception as error:
                 status = str(error)
                 raise
@@ -223,7 +225,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.inspector.showNewResult()
 
     def _register(self, p):
-        """Run with the values of the parameter node, and let it choose the new nodes."""
+        """Run with the values of the parameter node, which then has this run's outputs and no others."""
         outputs = {role: getattr(p, outputParameter(role)) for role in results.OUTPUTS}
         nodes = self.logic.register(
             p.fixedVolume,
@@ -231,11 +233,11 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             movingSegmentation=p.movingSegmentation,
             fixedSegmentation=p.fixedSegmentation,
             config=registerConfig(p),
-            outputs=outputs,
+            outputs=results.updatable(outputs, p.fixedVolume, p.movingVolume),
             execute=self.run.execute,
         )
-        for role, node in nodes.items():
-            setattr(p, outputParameter(role), node)
+        for role in results.OUTPUTS:
+            setattr(p, outputParameter(role), nodes.get(role))
         return nodes
 
 

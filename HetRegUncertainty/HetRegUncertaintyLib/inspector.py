@@ -67,13 +67,18 @@ class Inspector:
             (transform and transform.GetID(), transform and transform.GetMTime()),
             self._showNumbers,
         )
+        if nodes and fixed is not None:
+            self._showRun(transform, nodes, fixed)
+        elif self._parameters:
+            self._showNothing()
         self._showEnabled(nodes if fixed else {})
-        if not nodes or fixed is None:
-            return
+
+    def _showRun(self, transform, nodes, fixed):
         p = self._parameters
-        run = transform.GetID()
+        run, ids = transform.GetID(), tuple(node.GetID() for node in nodes.values())
         self._view("layout", (run, p.linkedLayout), self._showLayout, fixed)
-        shown = (run, layout.current(), tuple(node.GetID() for node in nodes.values()))
+        self._view("others", (run, ids), overlays.showOnly, nodes)
+        shown = (run, layout.current(), ids)
         look = (p.overlay.value, p.overlayOpacity, p.fade)
         self._view("overlay", (shown, look), overlays.show, nodes, fixed, *look)
         legend = p.overlay.value if p.legend else ""
@@ -81,6 +86,13 @@ class Inspector:
         self._once("sliders", (shown, p.overlay), self._showRanges, nodes.get(p.overlay.value))
         grid = (p.deformation.value, p.gridSpacing, p.deformationIn3D)
         self._view("deformation", (shown, grid), self._showDeformation, transform, fixed)
+
+    def _showNothing(self):
+        """No run is chosen: nothing of the last one stays in the views, whose layout can still be left."""
+        if "overlay" in self._done:
+            overlays.clear()
+        self._done = {name: state for name, state in self._done.items() if name in ("numbers", "layout")}
+        self._view("layout", (None, self._parameters.linkedLayout), self._showLayout, None)
 
     def _once(self, name, state, function, *arguments):
         """Call the function unless it was called for this state before."""
@@ -97,13 +109,14 @@ class Inspector:
 
     def _showLayout(self, fixed):
         p = self._parameters
-        if p.linkedLayout:
+        if not p.linkedLayout and layout.isShown():
+            layout.restore(p.formerLayout)
+            if fixed is not None:
+                overlays.fitStandardViews(fixed)
+        elif p.linkedLayout and fixed is not None:
             if not layout.isShown():
                 p.formerLayout = layout.current()
             layout.show(fixed)
-        elif layout.isShown():
-            layout.restore(p.formerLayout)
-            overlays.fitStandardViews(fixed)
 
     def _showDeformation(self, transform, fixed):
         p = self._parameters
@@ -126,9 +139,9 @@ class Inspector:
             self.ui.overlayComboBox,
             self.ui.deformationComboBox,
             self.ui.threeDCheckBox,
-            self.ui.linkedLayoutCheckBox,
         ):
             widget.enabled = available
+        self.ui.linkedLayoutCheckBox.enabled = available or layout.isShown()  # a way out of the layout
         for widget in (
             self.ui.opacitySlider,
             self.ui.windowRangeWidget,

@@ -6,6 +6,7 @@ from . import colors, layout, results
 
 LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
 LEGEND_FONT_SIZE = 12
+HIDDEN = "HetReg.Hidden"  # attribute of what `showOnly` hid, to show it again
 
 
 def show(nodes, fixedNode, role="", opacity=0.5, fade=1.0):
@@ -36,8 +37,8 @@ def showLegend(nodes, role):
     runs go too.
     """
     logic = slicer.modules.colors.logic()
-    for node in slicer.util.getNodesByClass(results.VOLUME):
-        legend = logic.GetColorLegendDisplayNode(node) if node.GetAttribute(results.ROLE) else None
+    for node in _allResults(results.VOLUME):
+        legend = logic.GetColorLegendDisplayNode(node)
         if legend is not None:
             slicer.mrmlScene.RemoveNode(legend)
     if role not in nodes:
@@ -53,6 +54,29 @@ def showLegend(nodes, role):
     legend.SetPosition(*LEGEND_POSITION)
     legend.GetTitleTextProperty().SetFontSize(LEGEND_FONT_SIZE)
     legend.GetLabelTextProperty().SetFontSize(LEGEND_FONT_SIZE)
+
+
+def showOnly(nodes):
+    """Hide contours and deformation of all runs but that of `nodes`; of this one, show what was hidden so."""
+    own = list(nodes.values())
+    for node in _allResults("vtkMRMLSegmentationNode") + _allResults(results.TRANSFORM):
+        if node in own and node.GetAttribute(HIDDEN):
+            node.SetDisplayVisibility(True)
+            node.RemoveAttribute(HIDDEN)
+        elif node not in own and node.GetDisplayVisibility():
+            node.SetDisplayVisibility(False)
+            node.SetAttribute(HIDDEN, "1")
+
+
+def clear():
+    """Take maps, moved images, legend and deformation of every run off the views; the rest stays."""
+    showLegend({}, "")
+    for node in _allResults(results.TRANSFORM):
+        node.SetDisplayVisibility(False)
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        foreground = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID() or "")
+        if foreground is not None and foreground.GetAttribute(results.ROLE):
+            _setLayers(composite, composite.GetBackgroundVolumeID())
 
 
 def fitStandardViews(fixedNode):
@@ -96,12 +120,21 @@ def rangeOf(node):
     return (low, high) if high > low else (low, low + 1e-6)
 
 
+def _allResults(className):
+    """The outputs of that class, of all runs."""
+    return [node for node in slicer.util.getNodesByClass(className) if node.GetAttribute(results.ROLE)]
+
+
 def _compose(logic, background, foreground=None, opacity=0.0):
-    """Layers of one view. Linking is off meanwhile: a linked view would copy its layers to the others."""
-    composite = logic.GetSliceCompositeNode()
+    """Layers of one view."""
+    _setLayers(logic.GetSliceCompositeNode(), background.GetID(), foreground, opacity)
+
+
+def _setLayers(composite, backgroundID, foreground=None, opacity=0.0):
+    """Linking is off meanwhile: a linked view would copy its layers to the others."""
     linked = composite.GetLinkedControl()
     composite.SetLinkedControl(False)
-    composite.SetBackgroundVolumeID(background.GetID())
+    composite.SetBackgroundVolumeID(backgroundID)
     composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
     composite.SetForegroundOpacity(opacity if foreground else 0.0)
     composite.SetLinkedControl(linked)

@@ -67,6 +67,15 @@ def checkOutputs(outputs, inputs):
         taken.add(node.GetID())
 
 
+def updatable(outputs, fixedNode, movingNode):
+    """The chosen outputs {role: node} without results of another pair: those stay whole, with their names."""
+
+    def isOurs(node):
+        return node is None or not node.GetAttribute(ROLE) or inputsOf(node) == (fixedNode, movingNode)
+
+    return {role: node for role, node in outputs.items() if isOurs(node)}
+
+
 def addToScene(result, fixedNode, movingNode, outputs=None, labelNames=None):
     """Add or update the nodes of a result; returns {role: node}.
 
@@ -102,11 +111,11 @@ def outputsOf(transformNode):
     return {"transform": transformNode, **{role: node for role, node in nodes.items() if node is not None}}
 
 
-def inputsOf(transformNode):
-    """(fixed node, moving node) of the run, each None if it is gone."""
-    if transformNode is None:
+def inputsOf(node):
+    """(fixed node, moving node) of the run that made this node, each None if it is gone."""
+    if node is None:
         return None, None
-    return tuple(transformNode.GetNodeReference(REFERENCE + name) for name in ("fixed", "moving"))
+    return tuple(node.GetNodeReference(REFERENCE + name) for name in ("fixed", "moving"))
 
 
 def summaryOf(transformNode):
@@ -194,6 +203,7 @@ def _connect(nodes, fixedNode, movingNode, result, labelNames, undo):
     transform = nodes["transform"]
     record = json.dumps(result.record, default=str)
     for role, node in nodes.items():
+        _leaveFormerRun(node, transform, undo)
         for key, value in ((ROLE, role), (RECORD, record)):
             undo(node.SetAttribute, key, node.GetAttribute(key))
             node.SetAttribute(key, value)
@@ -212,6 +222,15 @@ def _connect(nodes, fixedNode, movingNode, result, labelNames, undo):
     for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(labelNames))):
         undo(transform.SetAttribute, key, transform.GetAttribute(key))
         transform.SetAttribute(key, json.dumps(value, default=str))
+
+
+def _leaveFormerRun(node, transform, undo):
+    """An output that another transform's run lists is no longer of that run."""
+    former = node.GetNodeReference(REFERENCE + "transform")
+    for role, other in outputsOf(former).items():
+        if other is node and former is not transform:
+            undo(former.SetNodeReferenceID, REFERENCE + role, node.GetID())
+            former.SetNodeReferenceID(REFERENCE + role, None)
 
 
 @contextmanager

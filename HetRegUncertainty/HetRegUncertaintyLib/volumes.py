@@ -49,12 +49,24 @@ def imagesFromNodes(fixedNode, movingNode, movingSegmentation=None, fixedSegment
     images = {"fixed": imageFromNode(fixedNode), "moving": imageFromNode(movingNode)}
     if fixedNode is movingNode:
         raise ValueError(_("Fixed and moving are the same volume '{name}'.").format(name=fixedNode.GetName()))
+    missing = missingSegmentation(movingSegmentation, fixedSegmentation)
+    if missing:
+        raise ValueError(missing)
     if movingSegmentation is None:
         return images, {}
     images["moving_seg"], names = labelsFromNode(movingSegmentation, images["moving"])
     if fixedSegmentation is not None:
         images["fixed_seg"] = matchingLabels(fixedSegmentation, images["fixed"], names)
     return images, names
+
+
+def missingSegmentation(moving, fixed):
+    """One sentence if the fixed segmentation is given alone, otherwise ""."""
+    if fixed is None or moving is not None:
+        return ""
+    return _("The fixed segmentation '{name}' is given without a moving one: the Dice needs both.").format(
+        name=fixed.GetName()
+    )
 
 
 def labelsFromNode(node, reference):

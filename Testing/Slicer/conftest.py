@@ -50,6 +50,28 @@ def smallPair(panel):
     return fixed, moving
 
 
+def untrained(path, **options):
+    """File of a small model that was not trained."""
+    from hetreg.config import NetworkConfig
+    from hetreg.model import RegistrationModel
+
+    shape = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
+    RegistrationModel(NetworkConfig(**options, **shape)).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def uncertainModel(tmp_path):
+    """A model that also gives the uncertainty of its displacement."""
+    return untrained(tmp_path / "uncertain.pt", sigma_z=True)
+
+
+@pytest.fixture
+def plainModel(tmp_path):
+    """A model that does not."""
+    return untrained(tmp_path / "plain.pt")
+
+
 @pytest.fixture
 def training(panel, tmp_path):
     """The panel of HetRegTraining, selected, its run folder in tmp_path; afterwards nothing runs."""

@@ -1,0 +1,223 @@
+"""Several runs in one scene: what of a former run stays whole, what is let go, and what is left to see."""
+
+import numpy as np
+import pytest
+import slicer
+
+from HetRegUncertaintyLib import layout, results, sampledata
+from HetRegUncertaintyLib.parameters import Deformation, outputParameter
+
+
+def chooseSmallPair(panel, seed, fixedName, movingName):
+    """Another patient's (fixed, moving), chosen in the panel without segmentations."""
+    from hetreg.datasets.phantom import make_pair
+
+    pair = make_pair("mri2d", seed, size=64, slices=2, with_truth=False)
+    nodes = sampledata.addVolume(pair.fixed, fixedName), sampledata.addVolume(pair.moving, movingName)
+    panel.ui.fixedSelector.setCurrentNode(nodes[0])
+    panel.ui.movingSelector.setCurrentNode(nodes[1])
+    for selector in (panel.ui.fixedSegmentationSelector, panel.ui.movingSegmentationSelector):
+        selector.setCurrentNode(None)
+    return nodes
+
+
+def selected(panel):
+    """{role: node} of the panel's outputs selectors."""
+    p = panel.logic.getParameterNode()
+    chosen = {role: getattr(p, outputParameter(role)) for role in results.OUTPUTS}
+    return {role: node for role, node in chosen.items() if node is not None}
+
+
+def register(panel):
+    """Click Register; returns the outputs that are then selected."""
+    panel.ui.registerButton.click()
+    assert "Done" in panel.ui.statusLabel.text
+    return selected(panel)
+
+
+def voxels(nodes):
+    """Copies of the voxels of all volumes among the outputs."""
+    found = {role: node for role, node in nodes.items() if results.OUTPUTS[role] == results.VOLUME}
+    return {role: slicer.util.arrayFromVolume(node).copy() for role, node in found.items()}
+
+
+def assertWhole(nodes, before, pair):
+    """The run still has its outputs, inputs and voxels."""
+    assert results.outputsOf(nodes["transform"]) == nodes
+    assert results.inputsOf(nodes["transform"]) == pair
+    for role, array in voxels(nodes).items():
+        np.testing.assert_array_equal(array, before[role], err_msg=role)
+
+
+def foregrounds():
+    """Names of the foregrounds of all views."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    nodes = [slicer.mrmlScene.GetNodeByID(c.GetForegroundVolumeID() or "") for c in composites]
+    return {node.GetName() for node in nodes if node is not None}
+
+
+def legends():
+    return slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+
+
+@pytest.mark.parametrize("emptied", [(), ("transform",), ("transform", "noise_sd", "moved")])
+def test_anotherPairKeepsTheFirstResult(panel, smallPair, emptied):
+    first = register(panel)
+    before = voxels(first)
+    second = chooseSmallPair(panel, 5, "Other ES", "Other ED")
+    for role in emptied:
+        setattr(panel.logic.getParameterNode(), outputParameter(role), None)
+    nodes = register(panel)
+    assertWhole(first, before, smallPair)
+    assert results.outputsOf(nodes["transform"]) == nodes
+    assert results.inputsOf(nodes["transform"]) == second
+    assert not {node.GetID() for node in nodes.values()} & {node.GetID() for node in first.values()}
+    assert nodes["noise_sd"].GetName() == "Other ES noise SD"
+    assert nodes["transform"].GetName() == "Other ED to Other ES"
+
+
+def test_nodesChosenByHandAreUsedForAnotherPair(panel, smallPair):
+    register(panel)
+    chooseSmallPair(panel, 5, "Other ES", "Other ED")
+    mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "mine")
+    panel.ui.noiseSdSelector.setCurrentNode(mine)
+    nodes = register(panel)
+    assert nodes["noise_sd"] == mine
+    assert results.outputsOf(nodes["transform"])["noise_sd"] == mine
+    assert nodes["moved"].GetName() == "Other ED moved"
+
+
+def test_theFormerMovedImageAsMovingImage(panel, smallPair):
+    """A registration on top of another does not write into its own input."""
+    first = register(panel)
+    before = voxels(first)
+    panel.ui.movingSelector.setCurrentNode(first["moved"])
+    nodes = register(panel)
+    assertWhole(first, before, smallPair)
+    assert results.inputsOf(nodes["transform"]) == (smallPair[0], first["moved"])
+
+
+def test_samePairWithANewTransform(panel, smallPair):
+    """The maps are overwritten, so the former transform no longer says that they are its own."""
+    first = register(panel)
+    panel.ui.transformSelector.setCurrentNode(None)
+    nodes = register(panel)
+    assert nodes["noise_sd"] == first["noise_sd"]
+    assert results.outputsOf(nodes["transform"]) == nodes
+    assert results.outputsOf(first["transform"]) == {"transform": first["transform"]}
+    panel.ui.transformSelector.setCurrentNode(first["transform"])
+    assert foregrounds() == set()
+
+
+def test_failureAfterTheFormerTransformLostItsMaps(panel, smallPair, monkeypatch, raisesInSlot):
+    first = register(panel)
+    before = voxels(first)
+    panel.ui.transformSelector.setCurrentNode(None)
+    original = results._connect
+
+    def fail(*arguments):
+        original(*arguments)
+        raise MemoryError("not enough memory")
+
+    monkeypatch.setattr(results, "_connect", fail)
+    with raisesInSlot(MemoryError, "not enough memory"):
+        panel.ui.registerButton.click()
+    assertWhole(first, before, smallPair)
+
+
+def test_outputsThatWereNotMadeAreLetGo(panel, plainModel):
+    panel.ui.sampleButton.click()
+    first = register(panel)
+    assert set(first) == set(results.OUTPUTS)
+    panel.logic.getParameterNode().deformation = Deformation.GRID
+    chooseSmallPair(panel, 5, "Other ES", "Other ED")
+    panel.logic.getParameterNode().model = plainModel
+    second = register(panel)
+    assert set(second) == set(results.OUTPUTS) - {"moved_segmentation", "displacement_sd_mm"}
+    assert panel.ui.movedSegmentationSelector.currentNode() is None
+    assert panel.ui.displacementSdSelector.currentNode() is None
+    for role in ("moved_segmentation", "transform"):
+        assert not first[role].GetDisplayVisibility(), role
+    assert second["transform"].GetDisplayVisibility()
+    panel.ui.transformSelector.setCurrentNode(first["transform"])
+    assert first["moved_segmentation"].GetDisplayVisibility()
+    assert first["transform"].GetDisplayVisibility()
+    assert not second["transform"].GetDisplayVisibility()
+
+
+def test_samePairWithoutSegmentations(panel):
+    panel.ui.sampleButton.click()
+    first = register(panel)
+    p = panel.logic.getParameterNode()
+    p.fixedSegmentation = p.movingSegmentation = None
+    assert "moved_segmentation" not in register(panel)
+    assert not first["moved_segmentation"].GetDisplayVisibility()
+
+
+def test_contoursShownByHandStay(panel):
+    """What another run shows is hidden once, when the run is shown; not at every change."""
+    panel.ui.sampleButton.click()
+    first = register(panel)
+    chooseSmallPair(panel, 5, "Other ES", "Other ED")
+    register(panel)
+    first["moved_segmentation"].SetDisplayVisibility(True)
+    panel.ui.opacitySlider.value = 0.9
+    panel.ui.linkedLayoutCheckBox.checked = False
+    panel.exit()
+    panel.enter()
+    assert first["moved_segmentation"].GetDisplayVisibility()
+
+
+@pytest.mark.parametrize("how", ["new", "deleted", "deleted elsewhere"])
+def test_noRunLeavesNothingInTheViews(panel, smallPair, how):
+    former = slicer.app.layoutManager().layout
+    transform = register(panel)["transform"]
+    panel.logic.getParameterNode().deformation = Deformation.GRID
+    assert foregrounds() == {"ED moved", "ES noise SD"}
+    if how == "new":
+        panel.ui.transformSelector.setCurrentNode(None)
+        assert not transform.GetDisplayVisibility()
+    elif how == "deleted":
+        slicer.mrmlScene.RemoveNode(transform)
+    else:
+        panel.exit()
+        slicer.mrmlScene.RemoveNode(transform)
+        assert len(legends()) == 1
+        panel.enter()
+    assert legends() == []
+    assert foregrounds() == set()
+    assert not panel.ui.overlayComboBox.enabled
+    assert panel.ui.linkedLayoutCheckBox.enabled
+    panel.ui.linkedLayoutCheckBox.click()
+    assert slicer.app.layoutManager().layout == former
+    assert not panel.ui.linkedLayoutCheckBox.enabled
+
+
+def test_aRunChosenAgainIsShownAgain(panel, smallPair):
+    transform = register(panel)["transform"]
+    panel.ui.transformSelector.setCurrentNode(None)
+    panel.ui.transformSelector.setCurrentNode(transform)
+    assert foregrounds() == {"ED moved", "ES noise SD"}
+    assert len(legends()) == 1
+    assert layout.isShown()
+
+
+def test_theUsersOwnForegroundStays(panel, smallPair):
+    """Without a run the views belong to the user."""
+    transform = register(panel)["transform"]
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    slicer.util.setSliceViewerLayers(background=smallPair[0], foreground=smallPair[1], foregroundOpacity=0.5)
+    panel.ui.transformSelector.setCurrentNode(None)
+    composite = slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetSliceCompositeNode()
+    assert composite.GetForegroundVolumeID() == smallPair[1].GetID()
+    assert composite.GetBackgroundVolumeID() == smallPair[0].GetID()
+    slicer.mrmlScene.RemoveNode(transform)
+    assert composite.GetForegroundVolumeID() == smallPair[1].GetID()
+
+
+def test_leavingTheModuleLeavesTheResultInTheViews(panel, smallPair):
+    register(panel)
+    for step in (panel.exit, panel.enter):
+        step()
+        assert foregrounds() == {"ED moved", "ES noise SD"}
+        assert len(legends()) == 1
