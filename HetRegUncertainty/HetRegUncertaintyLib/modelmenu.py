@@ -62,7 +62,7 @@ class ModelMenu:
         self._filled = trained
         self._combo.clear()
         entries = [(AUTO, _("Automatic"))]
-        entries += [(card.name, f"{card.label} ({card.ndim}D)") for card in zoo.list_models()]
+        entries += [(card.name, _cardText(card)) for card in zoo.list_models()]
         entries += [(path, _("Trained: {name}").format(name=_shortName(path))) for path in trained]
         entries.append((FROM_FILE, _("From a weight file...")))
         for _name, text in entries:
@@ -77,6 +77,12 @@ class ModelMenu:
         visible = self._names[self._combo.currentIndex] == FROM_FILE
         self._label.visible = visible
         self._path.visible = visible
+
+
+def _cardText(card):
+    """The label, with the dimension where it does not say it."""
+    dimension = f"{card.ndim}D"
+    return card.label if dimension in card.label else f"{card.label} ({dimension})"
 
 
 def _shortName(path):

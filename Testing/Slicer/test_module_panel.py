@@ -1,14 +1,18 @@
 """The panel of HetRegUncertainty around a registration: its menus, its values, samples and views."""
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
+import ctk
 import pytest
+import qt
+import slicer
 
 import runtime
 from hetreg.config import RegisterConfig
-from HetRegUncertaintyLib import layout
+from HetRegUncertaintyLib import layout, volumes
 from HetRegUncertaintyLib.parameters import registerConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -24,6 +28,46 @@ def test_modelMenuListsTheShippedModels(panel):
 
     texts = [panel.ui.modelComboBox.itemText(i) for i in range(panel.ui.modelComboBox.count)]
     assert len(texts) == 2 + len(zoo.list_models())
+    for text in texts[1:-1]:
+        assert text.count("2D") + text.count("3D") == 1, text
+
+
+def test_modelMenuNamesTheDimensionWhereTheLabelDoesNot(monkeypatch):
+    from hetreg import zoo
+    from HetRegUncertaintyLib.modelmenu import ModelMenu
+
+    card = dataclasses.replace(zoo.list_models()[0], name="mine", label="Our scanner", ndim=3)
+    monkeypatch.setattr(zoo, "list_models", lambda: [card])
+    combo, label, path = qt.QComboBox(), qt.QLabel(), ctk.ctkPathLineEdit()
+    ModelMenu(combo, label, path, lambda _model: None)
+    assert combo.itemText(1) == "Our scanner (3D)"
+
+
+def test_fixedSegmentationAlone(panel):
+    """Register is grey and says why; the logic refuses it with the same sentence."""
+    panel.ui.sampleButton.click()
+    panel.ui.movingSegmentationSelector.setCurrentNode(None)
+    p = panel.logic.getParameterNode()
+    reason = panel.ui.registerButton.toolTip
+    assert not panel.ui.registerButton.enabled
+    assert "is given without a moving one" in reason
+    assert panel.ui.statusLabel.text == reason
+    with pytest.raises(ValueError, match="is given without a moving one") as caught:
+        panel.logic.register(p.fixedVolume, p.movingVolume, fixedSegmentation=p.fixedSegmentation)
+    assert str(caught.value) == reason
+    panel.ui.fixedSegmentationSelector.setCurrentNode(None)
+    assert panel.ui.registerButton.enabled
+
+
+def test_logJacobianIsAsItsTooltipSays(panel):
+    """The cavity of the example is larger in the moving image: it shrinks on the way to the fixed one."""
+    panel.ui.sampleButton.click()
+    panel.ui.registerButton.click()
+    p = panel.logic.getParameterNode()
+    labels, names = volumes.labelsFromNode(p.fixedSegmentation, volumes.imageFromNode(p.fixedVolume))
+    cavity = next(value for value, (name, _color) in names.items() if name == "LV cavity")
+    assert slicer.util.arrayFromVolume(p.logJacobian)[labels.array == cavity].mean() > 0.2
+    assert "above 0 the tissue shrank from moving to fixed" in panel.ui.logJacobianSelector.toolTip
 
 
 def test_panelValuesReachTheCore(panel):
