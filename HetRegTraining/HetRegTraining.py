@@ -29,7 +29,7 @@ from HetRegUncertaintyLib.trainingparameters import (
     neededPackages,
     trainConfig,
 )
-from HetRegUncertaintyLib.trainingrun import canContinue, nextFolder
+from HetRegUncertaintyLib.trainingrun import canContinue, nextFolder, reasonUntested
 from HetRegUncertaintyLib.trainingsection import TrainingSection
 from HetRegUncertaintyLib.trainingtest import SelfTest
 
@@ -190,8 +190,10 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """The section of the trained model."""
         model = trainingsection.modelOf(p.outputFolder)
         self.ui.useButton.enabled = bool(model)
-        self.ui.modelFileLabel.text = model or _("No trained model in the output folder yet.")
-        self.evaluation.show(p.outputFolder, self._notToEvaluate(model))
+        untested = reasonUntested(p.outputFolder) if model else ""
+        text = model or _("No trained model in the output folder yet.")
+        self.ui.modelFileLabel.text = f"{text}\n{untested}".rstrip()
+        self.evaluation.show(p.outputFolder, self._notToEvaluate(model) or untested)
 
     def _notToEvaluate(self, model):
         """Why Evaluate cannot be clicked, "" if it can."""

@@ -4,13 +4,19 @@ import itertools
 import os
 import re
 from enum import Enum
+from functools import lru_cache
+from pathlib import Path
 
 from slicer.i18n import tr as _
+
+from hetreg.config import TrainConfig
+from hetreg.datasets.split import read_split
 
 from .process import HetRegProcess, event
 from .trainingplot import Curves
 
-CHECKPOINT, MODEL, LOG, CONFIG = "last.ckpt", "best.pt", "log.jsonl", "config.json"
+CHECKPOINT, MODEL, LOG, CONFIG, SPLIT = "last.ckpt", "best.pt", "log.jsonl", "config.json", "split.json"
+NO_MEASURE = ("step", "time")  # of what a validation reports
 
 
 class State(Enum):
@@ -55,7 +61,7 @@ class TrainingRun:
         self._onChange()
 
     def pause(self):
-        """Pause after the batch that is being worked on."""
+        """Pause after the step that is being made."""
         if self.state is State.RUNNING:
             self._ask("pause", State.PAUSING)
 
@@ -65,7 +71,7 @@ class TrainingRun:
             self._ask("resume", State.RUNNING)
 
     def stop(self):
-        """Stop after the batch, with a checkpoint. Asked a second time: end the process at once."""
+        """Stop after the step, with a checkpoint. Asked a second time: end the process at once."""
         if self.state is State.STOPPING:
             self._process.kill()
         elif self.running:
@@ -119,8 +125,8 @@ class TrainingRun:
             file, reason = content.get("file", "?"), content.get("reason", "")
             self._onLog(_("Left out: {file}: {reason}").format(file=file, reason=reason))
         elif kind == "validation":
-            numbers = {name: v for name, v in content.items() if name != "step" and isinstance(v, float)}
-            text = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+            measured = (n for n in content if n not in NO_MEASURE and isinstance(content[n], float))
+            text = ", ".join(f"{name} {content[name]:.4g}" for name in measured)
             self._onLog(_("Step {step}, validation: {text}").format(step=content.get("step"), text=text))
 
     def _onEnd(self, code, problem):
@@ -148,6 +154,26 @@ class TrainingRun:
 def canContinue(folder):
     """True if a folder holds a run that was stopped."""
     return bool(folder) and os.path.isfile(os.path.join(str(folder), CHECKPOINT))
+
+
+def reasonUntested(folder):
+    """Why a run has nothing to evaluate its model on, "" if it has."""
+    files = [os.path.join(folder, name) for name in (CONFIG, SPLIT)]
+    try:
+        untested = _isWithoutTest(*files, *(os.stat(file).st_mtime_ns for file in files))
+    except (OSError, ValueError):  # the evaluation says what is wrong with them
+        return ""
+    reason = _(
+        "This run has no test patients: one on more patients, or with a split file that names some, has them."
+    )
+    return reason if untested else ""
+
+
+@lru_cache(maxsize=1)
+def _isWithoutTest(config, split, *_changed):
+    """True if nobody is for the test, and there are no phantoms, of which new ones can be made."""
+    isSimulated = "phantom" in TrainConfig.load(config).dataset.split("+")
+    return not isSimulated and not read_split(Path(split)).get("test")
 
 
 def formerCurves(folder):

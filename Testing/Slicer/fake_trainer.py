@@ -19,7 +19,7 @@ STEPS = 4000 if MODE == "long" else 40
 
 
 def say(event, **content):
-    print(json.dumps({"event": event, **content}), flush=True)
+    print(json.dumps({"event": event, "time": time.time(), **content}), flush=True)
 
 
 def after(name):
@@ -105,7 +105,10 @@ def main():
             "size": [32, 32],
             "spacing_mm": [1.25, 1.25],
         }
-        rejected = [{"file": "notes.txt", "reason": f"no image in {config['root']}"}]
+        rejected = [
+            {"file": "notes.txt", "reason": f"no image in {config['root']}"},
+            {"file": "x_ED.nrrd", "reason": "x_ED.nrrd has no partner: " + "one more word of it, " * 12},
+        ]
         say(
             "dry_run",
             pairs=[

@@ -141,6 +141,27 @@ def test_nothingToEvaluate(trained, fake):
     assert trained.ui.evaluateButton.enabled
 
 
+@pytest.mark.parametrize(
+    ("config", "split", "untested"),
+    [
+        ({"dataset": "pairs", "root": "/data"}, {"training": ["a", "b"], "test": []}, True),
+        ({"dataset": "pairs", "root": "/data"}, {"training": ["a"], "validation": ["b"]}, True),
+        ({"dataset": "pairs", "root": "/data"}, {"training": ["a"], "test": ["b"]}, False),
+        ({}, {"training": ["mri2d-100000"], "test": []}, False),  # new phantoms are made for it
+        ({"dataset": "pairs", "root": "/data"}, {"rubbish": 1}, False),  # Evaluate says so
+    ],
+)
+def test_runWithoutTestPatients(trained, config, split, untested):
+    ui, folder = trained.ui, Path(trained._parameterNode.outputFolder)
+    TrainConfig(**config).save(folder / "config.json")
+    (folder / "split.json").write_text(json.dumps(split))
+    trained._onParameters()
+    assert ui.evaluateButton.enabled is not untested
+    for text in (ui.evaluateButton.toolTip, ui.modelFileLabel.text):
+        assert ("This run has no test patients" in text) is untested
+    assert ui.useButton.enabled
+
+
 def test_reportIsOpened(trained, fake, monkeypatch):
     opened = []
     monkeypatch.setattr(evaluationsection, "openFile", opened.append)
