@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from .process import HetRegProcess
 
 MAX_ROWS = 2000
+NAME_WIDTH = 140  # pixels; a longer name is in the tooltip
 PATIENT = 1  # column of the table of pairs
 CHECK_FOLDER = "HetRegTraining-check"
 
@@ -67,6 +68,7 @@ class DataCheck:
             str(r.get("reason", "")).removeprefix(f"{n} ") for r, n in zip(rejected, names, strict=True)
         ]
         _fill(self.ui.rejectedTable, list(zip(names, reasons, strict=True)), files)
+        _wrap(self.ui.rejectedTable)
         self._show()
 
     def _show(self):
@@ -114,3 +116,11 @@ def _fill(table, rows, tips=None):
             item.setToolTip(tips[i] if tips and j == 0 else item.text())
             table.setItem(i, j, item)
     table.resizeColumnsToContents()
+
+
+def _wrap(table):
+    """Give the last column the width, and each row the height that its text needs there."""
+    room = table.columnCount - 1
+    for column in range(room):
+        table.setColumnWidth(column, min(table.columnWidth(column), NAME_WIDTH))
+    table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)

@@ -79,7 +79,7 @@ class LengthUnit(Enum):
 
     def label(self):
         """Text in the menu."""
-        return {"epochs": _("epochs"), "steps": _("batches")}[self.value]
+        return {"epochs": _("epochs"), "steps": _("steps")}[self.value]
 
 
 @parameterNodeWrapper

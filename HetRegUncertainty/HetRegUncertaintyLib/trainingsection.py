@@ -126,7 +126,7 @@ class TrainingSection:
     def _mayClose(self):
         """Asked when Slicer's window is about to close."""
         question = _(
-            "A training is running. Stop it and close Slicer? It stops after the current batch and keeps a "
+            "A training is running. Stop it and close Slicer? It stops after the current step and keeps a "
             "checkpoint in {folder}, from where it can go on later."
         ).format(folder=self.run.folder)
         if not slicer.util.confirmOkCancelDisplay(question, _("Training is running")):
@@ -192,14 +192,14 @@ def status(run):
     """One line on what the run is doing."""
     fixed = {
         State.STARTING: run.note or _("Preparing the pairs..."),
-        State.PAUSING: _("Pausing after this batch..."),
+        State.PAUSING: _("Pausing after this step..."),
         State.PAUSED: _("Paused."),
-        State.STOPPING: _("Stopping after this batch, writing a checkpoint..."),
+        State.STOPPING: _("Stopping after this step, writing a checkpoint..."),
     }
     if run.state in fixed:
         return fixed[run.state]
     last = run.last
-    text = _("Epoch {epoch}, batch {step} of {steps}").format(
+    text = _("Epoch {epoch}, step {step} of {steps}").format(
         epoch=last.get("epoch", "?"), step=last.get("step", "?"), steps=last.get("steps", "?")
     )
     eta = last.get("eta_seconds")
@@ -212,7 +212,7 @@ def numbers(run):
     dice = [value for value in curves.dice if value is not None]
     counts = [run.pairs.get(name) for name in ("training", "validation", "test")]
     rows = [
-        (_("Pairs (training, validation, test)"), ", ".join(str(c) for c in counts if c is not None)),
+        (_("Samples (training, validation, test)"), ", ".join(str(c) for c in counts if c is not None)),
         (_("Displacement loss"), _number(curves.loss)),
         (_("Variance loss"), _number(curves.variance_loss)),
         (_("Validation Dice, last (best)"), f"{dice[-1]:.3f} ({max(dice):.3f})" if dice else ""),

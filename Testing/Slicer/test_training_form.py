@@ -69,6 +69,16 @@ def test_everyParameterIsOfAFieldOrOfThePanel(widgets):
     assert {propertyOf(w, "SlicerParameterName") for w in widgets.values()} <= known
 
 
+def test_aTrainingIsCountedInSteps(widgets, training):
+    """As in its log, its curves and its end; a batch is what a step learns from."""
+    units = {n: propertyOf(w, "suffix").strip() for n, w in widgets.items() if propertyOf(w, "suffix")}
+    assert {units[f"{n}SpinBox"] for n in ("warmup", "varianceWarmup", "validateEvery", "stepsPerEpoch")} == {
+        "steps"
+    }
+    assert "batch" not in " ".join(units.values())
+    assert LengthUnit.STEPS.label() == "steps"
+
+
 def test_everyWidgetHasATooltip(widgets):
     bare = [n for n, w in widgets.items() if w.get("class") not in WITHOUT_TOOLTIP]
     assert [n for n in bare if not propertyOf(widgets[n], "toolTip")] == []

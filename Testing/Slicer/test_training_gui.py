@@ -41,7 +41,7 @@ def test_startPauseResumeStop(training, fake):
     assert not ui.startButton.visible
     assert not ui.dataCollapsibleButton.enabled
     wait(lambda: len(steps(training)) >= 3)
-    assert "batch" in ui.statusLabel.text
+    assert "Epoch 1, step " in ui.statusLabel.text
     assert "left" in ui.statusLabel.text
     ui.pauseButton.click()
     wait(lambda: training.section.run.state is State.PAUSED)
@@ -106,6 +106,15 @@ def test_curvesAndPreview(training, fake):
     training.exit()
     assert slicer.app.layoutManager().layout == former
     training.enter()
+
+
+def test_whatIsSaidOfAValidation(training, fake):
+    training.ui.startButton.click()
+    wait(lambda: not training.section.running)
+    log = training.ui.logText.plainText.splitlines()
+    assert "Step 10, validation: dice 0.81, mse 0.1, folding 0, loss 0.1" in log
+    assert "Samples (training, validation, test)" in training.ui.numbersLabel.text
+    assert "8, 2, 2" in training.ui.numbersLabel.text
 
 
 def test_nothingOfItIsSavedWithTheScene(training, fake, tmp_path):

@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+import qt
 import slicer
 
+import runtime
 from hetreg import registry
 from hetreg.config import TrainConfig
 from HetRegUncertaintyLib import (
@@ -115,9 +117,23 @@ def test_checkListsPairsAndRejectedFiles(training, fake, tmp_path):
     assert rows[0] == ["a1", "a", "training", "32 × 32", "1.25 × 1.25", "both", ""]
     assert rows[1][-2:] == ["none", "frame 31 of 30"]
     assert ui.rejectedTable.item(0, 1).text() == f"no image in {tmp_path}"
+    assert ui.rejectedTable.item(1, 1).text().startswith("has no partner: ")
     p.seed += 1
     assert not ui.pairsTable.visible  # another seed is another split
     assert not Path(p.outputFolder).exists()
+
+
+def test_reasonsOfWhatIsLeftOutCanBeRead(training, fake, tmp_path):
+    ui, p = training.ui, training.logic.getParameterNode()
+    p.dataset, p.folder = Dataset("pairs"), str(tmp_path)
+    ui.checkButton.click()
+    wait(lambda: ui.checkButton.enabled)
+    runtime.process_events(0.1)
+    table = ui.rejectedTable
+    column, text = table.columnWidth(1), table.item(1, 1).text()
+    needed = table.fontMetrics().boundingRect(0, 0, column - 8, 10000, qt.Qt.TextWordWrap, text)
+    assert table.columnWidth(0) + column <= table.viewport().width
+    assert table.rowHeight(1) >= needed.height() > table.rowHeight(0)
 
 
 # --- the model for the other module
