@@ -74,9 +74,7 @@ class RegisterConfig(Config):
     """One registration."""
 
     model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by the image")
-    dimension: str = option(
-        "auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", choices.DIMENSIONS
-    )
+    dimension: str = option("auto", "2d: by slices; 3d: a volume; auto: by the size", choices.DIMENSIONS)
     device: str = option("auto", "where to compute", choices.DEVICES)
     refine: int = option(0, "iterations of optimisation on this pair (0: none)")
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
@@ -110,9 +108,7 @@ class TrainConfig(Config):
     label_overlap: float = option(0.05, "coefficient of 1 - Dice of the labels")
     displacement_nll: float = option(0.002, "coefficient of the likelihood of the displacement's error")
     collaborative_grad: bool = option(False, "keep the release's gradient leak from variance to displacement")
-    blind_spots: float = option(
-        0.0, "share of voxels whose variance is learnt from those around them (0: as in the paper)"
-    )
+    blind_spots: float = option(0.0, "share of voxels whose variance is learnt from others around (0: none)")
     bidirectional: bool = option(False, "average the loss with that of the inverse warp")
     steps: int = option(2000, "number of steps, unless epochs are given")
     epochs: int = option(0, "number of epochs (0: the number of steps counts)")
@@ -126,9 +122,7 @@ class TrainConfig(Config):
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
     decay: str = option("cosine", "fall of the learning rate", choices.DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
-    extra_noise: float = option(
-        0.0, "largest SD of added noise, intensities in [0, 1]; in patches twice that"
-    )
+    extra_noise: float = option(0.0, "largest SD of added noise, images in [0, 1]; in patches twice that")
     real_share: float = option(0.0, "share of real pairs in a batch beside phantoms (0: by their number)")
     start: str = option("", "weight file to start from (empty: random weights)")
     phantoms: int = option(400, "phantom pairs made for the run")
@@ -170,12 +164,8 @@ class TrainConfig(Config):
             )
         unknown = [name for name in self.dataset.split("+") if name not in DATASETS]
         if unknown:
-            raise ValueError(
-                f"dataset is '{self.dataset}': accepted are {', '.join(DATASETS)}, or several joined as in "
-                f"phantom+pairs."
-            )
-        if self.bidirectional and not self.integrated:
-            raise ValueError("bidirectional needs an integrated velocity: integrate yes is accepted.")
+            accepted = f"{', '.join(DATASETS)}, or several joined as in phantom+pairs"
+            raise ValueError(f"dataset is '{self.dataset}': accepted are {accepted}.")
         self._check_method()
 
     def _check_method(self) -> None:
@@ -187,6 +177,11 @@ class TrainConfig(Config):
                     f"{name} is {getattr(self, name)!r}, which method {self.method} does not use: accepted "
                     f"are {', '.join(used)}."
                 )
+        if self.bidirectional and (not self.integrated or METHODS[self.method].extra):
+            raise ValueError(
+                "bidirectional needs an integrated velocity and a method that learns from images alone: "
+                "integrate yes and another method than supervised are accepted."
+            )
         if METHODS[self.method].weight == "oracle" and self.augment:
             raise ValueError(
                 "augment would change the true variance that method oracle_weight needs: False is accepted."
@@ -196,7 +191,7 @@ class TrainConfig(Config):
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
         """The configuration in a dictionary; what was once the default of an option that the method does not
         use counts as the present one. Raises ValueError."""
-        method = METHODS.get(values.get("method", cls.method))
+        method = METHODS.get(str(values.get("method", cls.method)))
         used = method.options if method else ()
         old = [n for n, v in _FORMER.items() if n not in used and values.get(n) == v]
         return super().from_dict({n: v for n, v in values.items() if n not in old})
@@ -270,8 +265,11 @@ class EvaluateConfig(RegisterConfig):
     split: str = option(
         "test", "patients that are evaluated; phantoms count as test patients", choices.SPLITS
     )
-    split_file: str = option("", "JSON file of the patients in each part: split.json of a training run")
-    seed: int = option(0, "seed that drew the patients, where neither data nor file name them")
+    split_file: str = option(
+        "",
+        "JSON file of the patients in each part (empty: that beside the model)",
+    )
+    seed: int = option(0, "seed that draws the patients, as in a training, where nothing names them")
     protocol: str = option(
         "native", "published: 128 x 128 and min-max intensities, per slice", choices.PROTOCOLS
     )

@@ -50,14 +50,18 @@ class Config:
 
     @classmethod
     def from_dict(cls: type[T], values: dict[str, Any]) -> T:
-        """The configuration in a dictionary. Raises ValueError on a name that it does not have."""
+        """The configuration in a dictionary. Raises ValueError on a name that it does not have, or on a value
+        of another kind."""
         known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ValueError(
                 f"{cls.__name__} has no {', '.join(unknown)}: accepted are {_some(unknown, known)}."
             )
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        for name, value in given.items():
+            _check_kind(name, value, known[name].default)
+        return cls(**given)
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
@@ -70,12 +74,22 @@ class Config:
         if not path.is_file():
             raise FileNotFoundError(f"There is no configuration file {path}.")
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
         except ValueError as error:
             raise ValueError(f"{path.name} is not a JSON file ({error}).") from error
         if not isinstance(values, dict):
             raise ValueError(f"{path.name} holds a {type(values).__name__}: a JSON object is accepted.")
         return cls.from_dict(values)
+
+
+_KINDS = {bool: "true or false", str: "a text", tuple: "a list"}  # numbers: `_check_min`
+
+
+def _check_kind(name: str, value: Any, default: Any) -> None:
+    kind = type(default)
+    if kind in _KINDS and not isinstance(value, kind):
+        shown = list(value) if isinstance(value, tuple) else value
+        raise ValueError(f"{name} is {shown!r}: {_KINDS[kind]} is accepted.")
 
 
 def _some(unknown: list[str], known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,12 @@ def _registration(config: EvaluateConfig, model: RegistrationModel | None, progr
     how, quiet = config.registration, Progress(cancelled=progress.cancelled)
     if model is None and config.model != "auto":
         model = RegistrationModel.load(locate(config.model))
-    return lambda case: register_pair(case.fixed, case.moving, model, how, quiet)
+
+    def register(case: Case) -> RegisterResult:
+        own = replace(how, dimension="3d") if case.volume and how.dimension == "auto" else how
+        return register_pair(case.fixed, case.moving, model, own if model is None else how, quiet)
+
+    return register
 
 
 class _Run:

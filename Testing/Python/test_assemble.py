@@ -13,8 +13,10 @@ from hetreg.assemble import (
     assemble,
     displacement_sd_mm,
     inverse_field,
+    on_image_grid,
     pair_notes,
 )
+from hetreg.config import GridConfig
 from hetreg.image import Image
 from hetreg.preprocess import NetworkPair, to_network_grid
 from hetreg.result import RegisterResult, displacement_transform
@@ -158,3 +160,24 @@ def test_notes_say_where_the_field_does_not_vanish():
         notes = pair_notes(laid(fixed, fixed.like(fixed.array + points_of(fixed)[..., 0], "m")))
         assert len(notes) == len(words)
         assert all(w in n for w, n in zip(words, notes, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(2, 64, 64), (32, 32, 32)])
+def test_the_variance_of_a_resampled_image_has_the_level_of_its_own_voxels(shape):
+    """White noise of SD 3 on the left and 6 on the right; the networks saw less of it, in a pattern of theirs."""
+    rng = np.random.default_rng(0)
+    left = np.arange(shape[2]) < shape[2] // 2
+    residual = (rng.normal(0, 1, shape) * np.where(left, 3, 6)).astype(np.float32)
+    variance = (np.where(left, 0.5, 2.0) * np.ones(shape)).astype(np.float32)
+    image = Image(rng.random(shape, np.float32), np.eye(4), "image")
+    other = image.like(rng.random(shape, np.float32), "other")
+    ndim = 2 if shape[0] < 5 else 3
+    same, half = (
+        to_network_grid(image, other, GridConfig(max_size=n), ndim=ndim, multiple=4)
+        for n in (64, shape[2] // 2)
+    )
+    assert on_image_grid(variance, residual, same) is variance
+    found = on_image_grid(variance, residual, half)
+    assert found[..., : shape[2] // 4].mean() == pytest.approx(9, rel=0.1)
+    assert found[..., 3 * shape[2] // 4 :].mean() == pytest.approx(36, rel=0.1)
+    assert (found > 0).all()

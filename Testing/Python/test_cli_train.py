@@ -107,7 +107,7 @@ def test_a_dry_run_lists_the_data_and_stops(tmp_path, capsys):
 
 
 def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
-    run, event = tmp_path / "run", console.Line.event
+    run, event = tmp_path / "a run", console.Line.event
 
     def interrupt(line, kind, **fields):
         if kind == "step":
@@ -115,7 +115,7 @@ def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_pat
 
     monkeypatch.setattr(console.Line, "event", interrupt)
     assert cli.main(train_arguments(run)) == 130
-    assert capsys.readouterr().err == f"hetreg: cancelled, go on with: hetreg train --resume {run}\n"
+    assert capsys.readouterr().err == f"hetreg: cancelled, go on with: hetreg train --resume '{run}'\n"
     assert (run / "last.ckpt").is_file()
     monkeypatch.setattr(console.Line, "event", event)
     assert cli.main(["train", "--resume", str(run)]) == 0

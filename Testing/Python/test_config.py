@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import FrozenInstanceError, fields
 
 import pytest
@@ -123,3 +124,28 @@ def test_what_was_a_default_before_is_taken_as_unset_where_it_is_not_used():
         TrainConfig.from_dict(stored | {"alpha": 0.002})
     used = TrainConfig(method="sigma_z").to_dict() | {"alpha": 0.001}
     assert TrainConfig.from_dict(used).alpha == 0.001
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "words"),
+    [
+        (TrainConfig, {"amp": "false"}, ("amp is 'false'", "true or false")),
+        (TrainConfig, {"augment": 0}, ("augment is 0", "true or false")),
+        (TrainConfig, {"dataset": 5}, ("dataset is 5", "a text")),
+        (TrainConfig, {"method": ["ours"]}, ("method is ['ours']", "a text")),
+        (TrainConfig, {"root": None}, ("root is None", "a text")),
+        (NetworkConfig, {"encoder": 8}, ("encoder is 8", "a list")),
+        (TrainConfig, {"steps": "many"}, ("steps is 'many'", "whole number")),
+    ],
+)
+def test_a_value_of_another_kind_in_a_file_is_a_sentence(kind, values, words, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(values), encoding="utf-8-sig")
+    with pytest.raises(ValueError, match=words[0].split()[0]) as error:
+        kind.load(tmp_path / "config.json")
+    assert_sentence(error.value, *words)
+
+
+def test_both_ways_of_a_pair_are_not_for_a_known_displacement():
+    with pytest.raises(ValueError, match="bidirectional") as error:
+        TrainConfig(method="supervised", bidirectional=True)
+    assert_sentence(error.value, "learns from images alone")

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from builders import assert_sentence
+from builders import assert_sentence, sampled
 from hetreg.config import GridConfig
 from hetreg.datasets.acdc import ACDCDataset
 from hetreg.datasets.camus import CAMUSDataset
 from hetreg.datasets.headers import read_header
 from hetreg.datasets.pairs import PairsDataset
+from hetreg.datasets.reader import label_image
 from hetreg.image import write_image
 from hetreg.registry import DATASETS, resolve
 
@@ -249,3 +250,11 @@ def test_a_folder_that_may_not_be_read_and_axes_that_are_skewed_are_sentences(tm
     with pytest.raises(OSError, match="may not be read") as caught:
         PairsDataset(tmp_path).scan()
     assert_sentence(caught.value, tmp_path.name)
+
+
+def test_labels_between_whole_numbers_are_refused(tmp_path):
+    image = sampled((4, 4, 1))
+    write_image(image.like(np.full(image.array.shape, 1.5, np.float32), "label"), tmp_path / "label.nrrd")
+    with pytest.raises(ValueError, match="label.nrrd") as error:
+        label_image(tmp_path / "label.nrrd")
+    assert_sentence(error.value, "16 voxels", "1.5")

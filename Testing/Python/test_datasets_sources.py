@@ -50,6 +50,23 @@ def test_a_manifest_by_file_or_by_its_folder(data, delimiter):
     assert {s.patient for s in PairsDataset(path).samples(GridConfig())} == {"p1", "p2"}
 
 
+def test_without_a_column_the_patient_is_that_of_a_folder_of_pairs(tmp_path):
+    for n in range(3):
+        layouts.plain_pair(tmp_path / f"patient {n}", "", n)
+        layouts.plain_pair(tmp_path, f"p{n}_slice{n}", n)
+        layouts.plain_pair(tmp_path, f"p{n}_slice7", n)
+    found = sorted(tmp_path.rglob("*_ES.nii.gz"))
+    rows = [{"fixed": str(p), "moving": str(p).replace("_ES", "_ED")} for p in found]
+    listed = PairsDataset(layouts.manifest(tmp_path, rows, name="list.csv")).scan().pairs
+    assert sorted({p.patient for p in listed}) == ["p0", "p1", "p2", "patient 0", "patient 1", "patient 2"]
+    folder = {(p.case, p.patient, p.fixed) for p in PairsDataset(tmp_path).scan().pairs}
+    assert {(p.case, p.patient, p.fixed) for p in listed} == folder
+    named = layouts.manifest(
+        tmp_path, [r | {"case": f"x_visit{n}"} for n, r in enumerate(rows)], name="list.csv"
+    )
+    assert {p.patient for p in PairsDataset(named).scan().pairs} == {"x"}
+
+
 def test_bad_lines_of_a_manifest_are_refused_by_number(data):
     rows = [
         row("a", split=""),
@@ -58,7 +75,7 @@ def test_bad_lines_of_a_manifest_are_refused_by_number(data):
         row("c", split="") | {"moving": ""},
     ]
     listing = PairsDataset(layouts.manifest(data, [*rows, row("a", split="")])).scan()
-    assert [p.case for p in listing.pairs] == ["a_ES", "a_ES, line 6"]
+    assert [p.case for p in listing.pairs] == ["a", "a, line 6"]
     reasons = [r.reason for r in listing.rejected]
     for reason, words in zip(
         reasons,

@@ -16,6 +16,8 @@ from hetreg.evaluation.case import Case, labels_of, main_label
 from hetreg.evaluation.cases import list_cases
 from hetreg.evaluation.noise import content
 from hetreg.evaluation.published import SIDE, SIDE_3D, prepare
+from hetreg.image import Image
+from hetreg.reproduce.data import _sample
 from hetreg.training.data import open_datasets
 
 
@@ -122,6 +124,34 @@ def test_the_parts_are_those_of_a_training_with_that_seed(tmp_path):
             assert names(config(tmp_path, "pairs", split=name, seed=seed)) == parts[part]
 
 
+def test_a_pair_that_cannot_be_read_does_not_change_the_draw(tmp_path):
+    for n in range(12):
+        plain_pair(tmp_path, f"case{n}", n % 2)
+    (tmp_path / "case3_ES.nii.gz").unlink()
+    for seed in range(4):
+        pairs = open_datasets(TrainConfig(dataset="pairs", root=str(tmp_path)))[0].scan().pairs
+        parts = patients(pairs, split(pairs, TrainConfig(seed=seed)))
+        for name, part in (("train", "training"), ("val", "validation"), ("test", "test")):
+            found = names(config(tmp_path, "pairs", split=name, seed=seed))
+            assert [n for n in found if n != "case3"] == parts[part]
+
+
+def test_the_parts_are_those_of_the_run_that_the_model_is_from(tmp_path):
+    for name in "abcd":
+        plain_pair(tmp_path / "data", name, 1)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "best.pt").touch()
+    parts = {"training": ["a", "mri2d-7"], "validation": ["b"], "test": ["c", "d"]}
+    (run / "split.json").write_text(json.dumps(parts))
+    of_run = {"model": str(run / "best.pt"), "split": "test"}
+    for seed in range(3):
+        assert names(config(tmp_path / "data", "pairs", **of_run, seed=seed)) == ["c", "d"]
+    (run / "split.json").write_text(json.dumps({"training": ["other"], "test": ["another"]}))
+    other = [names(config(tmp_path / "data", "pairs", **of_run, seed=seed)) for seed in range(6)]
+    assert len(set(map(tuple, other))) > 1  # the run was on other data: drawn
+
+
 def test_a_split_file_names_the_patients(tmp_path):
     for name in "abcd":
         plain_pair(tmp_path / "data", name, 1)
@@ -138,7 +168,7 @@ def test_a_split_file_names_the_patients(tmp_path):
     file.write_text(json.dumps(parts | {"test": ["c", "lost"]}))
     with pytest.raises(ValueError, match="lost") as caught:
         list_cases(config(tmp_path / "data", "pairs", **chosen))
-    assert_sentence(caught.value, "split.json", "test")
+    assert_sentence(caught.value, "The split", "test")
 
 
 def test_phantoms_are_test_cases_from_the_first_seed_on():
@@ -235,6 +265,18 @@ def test_the_resized_image_shows_the_same_place():
     inner = (slice(None), slice(4, -4), slice(4, -4))  # beyond the outermost centres it cannot be linear
     slope, offset = np.polyfit(values[inner].ravel(), case.fixed.array[inner].ravel(), 1)
     assert np.abs(case.fixed.array - (slope * values + offset))[inner].max() < 1e-3
+
+
+def test_a_volume_that_is_no_cube_stays_a_volume_when_it_is_resized():
+    array = np.random.default_rng(0).random((24, 40, 52)).astype(np.float32)
+    fixed = Image(array, np.diag([0.7, 0.7, 0.7, 1.0]), "fixed")
+    (made,) = prepare(Case("a", "a", fixed, fixed.like(array[::-1], "moving")))
+    assert made.fixed.spacing_mm.max() > 2 * made.fixed.spacing_mm.min()
+    assert made.fixed.array.shape == (SIDE_3D,) * 3
+    assert made.slice_axis is None
+    assert _sample(made).fixed.shape == (SIDE_3D,) * 3
+    flat = Image(array[:1], np.eye(4), "flat")
+    assert prepare(Case("a", "a", flat, flat.like(array[1:2], "moving")))[0].slice_axis == 0
 
 
 def test_published_without_the_label_in_both_frames_is_one_sentence():

@@ -152,3 +152,16 @@ def test_controls_keep_what_they_say():
     torch.testing.assert_close(oracle, weight_paper(x.fixed, x.true_variance.log()))
     with pytest.raises(ValueError, match="phantom is accepted"):
         resolve(WEIGHTS, "oracle")(weight_inputs(true_variance=None))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_robust_weight_of_a_volume_does_not_depend_on_its_border_alone(masked):
+    """A power of two of voxels in a row: an even step through them would see some columns only."""
+    torch.manual_seed(0)
+    log_variance = torch.randn(1, 1, 64, 64, 64)
+    log_variance[..., ::32] += 20
+    fixed = torch.ones_like(log_variance)
+    mask = fixed if masked else None
+    low, middle, high = torch.quantile(-log_variance.flatten(), torch.tensor([0.25, 0.5, 0.75]))
+    expected = torch.sigmoid((-log_variance - middle) / (high - low))
+    torch.testing.assert_close(weight_robust(fixed, log_variance, 0.5, mask), expected, atol=0.03, rtol=0)

@@ -46,17 +46,46 @@ def pairs(tmp_path):
     return tmp_path / "data"
 
 
-def test_new_patients_do_not_move_the_ones_of_a_run_that_goes_on(tmp_path, pairs):
+def test_new_patients_are_left_out_of_a_run_that_goes_on(tmp_path, pairs):
     config = tiny_training(dataset="pairs", root=str(pairs), steps=3, crop=32)
     train(config, tmp_path / "run", network=SMALL)
     before = parts_of(tmp_path / "run")
     for n, case in enumerate("efghijkl"):
         layouts.plain_pair(pairs, case, 10 + n)
     longer = tiny_training(dataset="pairs", root=str(pairs), steps=4, crop=32)
-    with pytest.raises(ValueError, match="does not name 8 patients") as error:
-        train(longer, tmp_path / "run", network=SMALL)
-    assert_sentence(error.value, "split.json")
+    events = []
+    train(longer, tmp_path / "run", network=SMALL, emit=lambda event, **row: events.append((event, row)))
     assert parts_of(tmp_path / "run") == before
+    (note,) = [row["text"] for event, row in events if event == "note"]
+    assert "8 patients were not there" in note
+    assert "e, f, g, h, i and others" in note
+
+
+def test_a_patient_without_usable_voxels_keeps_its_part(tmp_path, pairs):
+    unreadable_voxels(pairs / "b_ES.nii.gz")
+    config = tiny_training(dataset="pairs", root=str(pairs), steps=3, crop=32)
+    train(config, tmp_path / "run", network=SMALL)
+    parts = parts_of(tmp_path / "run")
+    assert sorted(sum(parts.values(), [])) == list("abcd")
+    layouts.plain_pair(pairs, "b", 1)  # mended
+    train(tiny_training(dataset="pairs", root=str(pairs), steps=4, crop=32), tmp_path / "run", network=SMALL)
+    assert parts_of(tmp_path / "run") == parts
+
+
+def test_without_a_validation_pair_the_last_weights_are_kept_and_said_to_be_unmeasured(tmp_path):
+    events = []
+    samples = [s for s in train_samples() if s.patient == train_samples()[0].patient]
+    config = tiny_training(steps=6, validate_every=2)
+    train(
+        config,
+        tmp_path,
+        network=SMALL,
+        samples=samples,
+        emit=lambda event, **row: events.append((event, row)),
+    )
+    assert any("no pair for validation" in row["text"] for event, row in events if event == "note")
+    assert "6 of 6 steps" in (tmp_path / "model_card.md").read_text()
+    assert "No validation pair" in (tmp_path / "model_card.md").read_text()
 
 
 def test_the_split_is_kept_although_a_draw_would_now_be_another(tmp_path):

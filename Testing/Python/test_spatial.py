@@ -232,3 +232,28 @@ def test_voxels_become_mm_along_the_image_axes_and_back(matrix):
     disp = np.random.default_rng(0).normal(size=disp.shape).astype(np.float32)
     back = spatial.disp_to_vox(spatial.disp_to_lps_mm(disp, image.ijk_to_lps), image.ijk_to_lps)
     np.testing.assert_allclose(back, disp, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 64), (128, 128, 128), (64, 128, 128), (48, 80, 96), (7, 11, 13)])
+def test_thinned_voxels_are_spread_over_all_rows_and_columns(shape):
+    count = int(np.prod(shape))
+    step = spatial.thinning(count, 8192)
+    where = np.unravel_index(np.arange(count)[::step], shape)
+    assert count // 8192 <= step <= 2 * max(1, count // 8192)
+    for axis, n in enumerate(shape):
+        counts = np.bincount(where[axis], minlength=n)
+        assert counts.min() > 0.5 * counts.mean()
+
+
+def test_a_volume_that_shrinks_is_averaged_and_one_that_grows_is_linear():
+    torch.manual_seed(0)
+    noise = torch.randn(1, 1, 40, 40, 40, dtype=torch.float64)
+    small = spatial.resize(noise, (10, 20, 40))
+    assert small.shape == (1, 1, 10, 20, 40)
+    # triangles of 4 and 2 voxels half width have the square sums 0.164 and 0.3125
+    assert small[..., 2:-2, 2:-2, :].var() == pytest.approx(0.164 * 0.3125, rel=0.15)
+    ramp = torch.arange(40.0, dtype=torch.float64).view(1, 1, 40, 1, 1).expand(noise.shape)
+    expected = torch.arange(10.0, dtype=torch.float64) * 4 + 1.5
+    torch.testing.assert_close(spatial.resize(ramp, (10, 20, 40))[0, 0, 2:-2, 5, 5], expected[2:-2])
+    theirs = torch.nn.functional.interpolate(noise, size=(50, 60, 40), mode="trilinear", align_corners=False)
+    torch.testing.assert_close(spatial.resize(noise, (50, 60, 40)), theirs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import threading
 from collections import Counter
@@ -87,7 +88,8 @@ def _of_one_length(config: TrainConfig, arguments: argparse.Namespace) -> TrainC
 def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The command that goes on with an interrupted run; "" if there is nothing to go on with."""
     folder = arguments.resume or arguments.output
-    return f"hetreg train --resume {folder}" if folder and (folder / "last.ckpt").is_file() else ""
+    there = folder and (folder / "last.ckpt").is_file()
+    return shlex.join(["hetreg", "train", "--resume", str(folder)]) if there else ""
 
 
 def _before_steps(report: Callable[..., None]) -> Callable[[float, str], None]:

@@ -1,6 +1,7 @@
 """A CSV manifest of pairs: columns fixed, moving; if wanted fixed_label, moving_label, patient, split, case.
 
-Relative paths start at the manifest's folder.
+Relative paths start at the manifest's folder. Case and patient follow from the name of the fixed image, as in
+a folder of pairs, where the columns lack.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from .headers import stem
 from .listing import Listing
+from .naming import names_of, patient_of, role_of
 from .pairing import Found, add_pair
 
 NEEDED = ("fixed", "moving")
@@ -31,24 +33,35 @@ def read_manifest(path: Path) -> Listing:
     """The pairs of a manifest. Raises ValueError if its columns are not the accepted ones."""
     listing = Listing()
     used: set[str] = set()
-    for line, row in _rows(path):
+    rows = _rows(path)
+    keys = {line: _key(path.parent / row["fixed"]) for line, row in rows if row["fixed"]}
+    names = names_of(sorted(set(keys.values())))
+    for line, row in rows:
         where = f"Line {line} of {path.name}"
         if not (row["fixed"] and row["moving"]):
             reason = f"{where} names no fixed or no moving image: both are needed."
             listing.reject(path, reason, row.get("case") or f"line {line}", row.get("patient", ""))
             continue
+        named, patient = names[keys[line]]
+        if row.get("case"):
+            named = row["case"]
+            patient = patient_of(named) or named
+        patient = row.get("patient") or patient
+        case = named if named not in used else f"{named}, line {line}"
+        used.add(case)
         if row.get("split", "") not in ("", *SPLITS):
-            listing.reject(
-                path, f"{where} has split '{row['split']}': accepted are {', '.join(SPLITS)} or nothing."
-            )
+            reason = f"{where} has split '{row['split']}': accepted are {', '.join(SPLITS)} or nothing."
+            listing.reject(path, reason, case, patient)
             continue
         files = {k: path.parent / row[k] if row.get(k) else None for k in (*NEEDED, *OPTIONAL[:2])}
-        name = row.get("case") or stem(Path(row["fixed"]))
-        case = name if name not in used else f"{name}, line {line}"
-        used.add(case)
-        patient = row.get("patient") or name
         add_pair(listing, Found(**files), case, patient, split=row.get("split", ""))
     return listing
+
+
+def _key(fixed: Path) -> tuple[Path, str]:
+    """(folder, case) by the name of the fixed image, as in a folder of pairs."""
+    known = role_of(fixed)
+    return known[:2] if known else (fixed.parent, stem(fixed))
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

@@ -159,9 +159,14 @@ def _spacing(fixed: Image, laid: NetworkPair) -> tuple[float, ...]:
 def label_image(path: Path, label_map: Sequence[tuple[int, int]] = ()) -> Image:
     """A label file on its own grid, uint8, translated by `PairFiles.label_map`. Raises ValueError."""
     image = read_voxels(path)
-    values = np.rint(image.array.astype(np.float32))
+    values = image.array.astype(np.float32)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
         raise ValueError(f"{path.name} has values beyond 0 to 255: labels are accepted.")
+    if np.any(broken := values != np.rint(values)):
+        raise ValueError(
+            f"{path.name} has {np.count_nonzero(broken)} voxels that are no whole number, such as "
+            f"{values[broken][0]:g}: labels are accepted."
+        )
     table = np.arange(256, dtype=np.uint8)
     for old, new in label_map:
         table[old] = new

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..datasets.phantom import PhantomPair
 from ..image import Image
+from ..preprocess import choose_dimension
 
 MYOCARDIUM = 2
 
@@ -20,7 +21,8 @@ class Case:
     patient: cases of one patient belong together. fixed_label, moving_label: uint8 on grids of their own; 1
     RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium where the data set says so. truth: the phantom that
     the images are of. note: what the user should know; "" if nothing. scale: range of intensities that errors
-    are divided by; 0: that of the images, by percentiles.
+    are divided by; 0: that of the images, by percentiles. volume: the images are registered as a volume
+    whatever their spacing, as the data were before they were resized.
     """
 
     name: str
@@ -33,6 +35,12 @@ class Case:
     split: str = ""
     note: str = ""
     scale: float = 0.0
+    volume: bool = False
+
+    @property
+    def slice_axis(self) -> int | None:
+        """Array axis of the slices, None for a volume."""
+        return None if self.volume else choose_dimension(self.fixed)[1]
 
 
 def main_label(found: Sequence[int]) -> int:

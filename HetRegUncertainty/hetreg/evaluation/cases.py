@@ -44,14 +44,16 @@ def list_cases(config: EvaluateConfig) -> tuple[list[Source], list[Rejected]]:
     part.
     """
     sources: list[Source] = []
-    refused: list[Rejected] = []
     names = config.dataset.split("+")
-    named = read_split(Path(config.split_file)) if config.split_file else None
-    for name in (n for n in names if n != "phantom"):
-        listing: Listing = resolve(DATASETS, name)(config.root).scan()
-        found = _of_listing(listing, config)
-        sources += found if config.split == "all" else _part(found, config, named)
-        refused += listing.rejected
+    found = [resolve(DATASETS, name)(config.root).scan() for name in names if name != "phantom"]
+    for listing in found:
+        sources += _of_listing(listing, config)
+    file = _split_file(config, sources)
+    named = read_split(file) if file else None
+    refused = [item for listing in found for item in listing.rejected]
+    if sources and config.split != "all":
+        pairs = [pair for listing in found for pair in listing.pairs]
+        sources = _part(sources, pairs, config, named)
     if "phantom" in names:
         sources += _phantoms(config, named)
     if not sources:
@@ -85,16 +87,36 @@ def _refuse(reason: str) -> list[Case]:
     raise ValueError(reason)
 
 
-def _part(sources: list[Source], config: EvaluateConfig, named: dict[str, list[str]] | None) -> list[Source]:
-    """The sources in the chosen part: by the split file, else as in a training with this seed."""
+def _split_file(config: EvaluateConfig, sources: Sequence[Source]) -> Path | None:
+    """The file that names the parts: the given one, or that of the model's run, if its patients are these."""
+    if config.split_file:
+        return Path(config.split_file)
+    own = Path(config.model).with_name("split.json")
+    if not (Path(config.model).is_file() and own.is_file()):
+        return None
+    named = {name for members in read_split(own).values() for name in members}
+    return own if named & {source.patient for source in sources} else None
+
+
+def _part(
+    sources: list[Source],
+    pairs: Sequence[PairFiles],
+    config: EvaluateConfig,
+    named: dict[str, list[str]] | None,
+) -> list[Source]:
+    """The sources in the chosen part: by the split file, else as in a training on these data alone with this
+    seed, which draws from the pairs that can be read by their headers. A patient of no such pair is in the
+    part that it would have as one of all."""
     part = SPLITS[config.split]
     if named is None:
         part_of = parts_by_seed(sources, config.seed)
+        part_of |= dict.fromkeys((pair.patient for pair in pairs), "training")
+        part_of |= parts_by_seed(pairs, config.seed)
         return [s for s in sources if part_of.get(s.patient, "training") == part]
     patients = {p for p in named.get(part, []) if not _PHANTOM.match(p)}
     if missing := sorted(patients - {s.patient for s in sources}):
         raise ValueError(
-            f"{Path(config.split_file).name} names {len(missing)} {part} patients that the data do not have "
+            f"The split names {len(missing)} {part} patients that the data do not have "
             f"({', '.join(missing[:5])}): the split of these data is accepted."
         )
     return [s for s in sources if s.patient in patients]

@@ -11,7 +11,6 @@ from ..assemble import apply_displacement
 from ..image import Image
 from ..metrics.overlap import binarise, dice
 from ..metrics.surface import surface_distances
-from ..preprocess import choose_dimension
 from ..resample import resample_like
 from ..result import RegisterResult
 from .case import Case, labels_of
@@ -41,7 +40,7 @@ def label_numbers(
         raise ValueError(
             f"{case.name} has {len(there)} labels: at most {MOST_LABELS}, or a choice, are accepted."
         )
-    axis, spacing = choose_dimension(case.fixed)[1], case.fixed.spacing_mm[::-1].tolist()
+    axis, spacing = case.slice_axis, case.fixed.spacing_mm[::-1].tolist()
     truth = resample_like(case.fixed_label, case.fixed, nearest=True)
     whole: dict[str, float] = {}
     rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]

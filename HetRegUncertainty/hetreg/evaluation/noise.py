@@ -15,7 +15,7 @@ from ..config import GridConfig
 from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, reliability, spearman
 from ..metrics.deformation import similarity
 from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers, sparsification
-from ..preprocess import choose_dimension, intensity_range
+from ..preprocess import intensity_range
 from ..resample import covered, resample_like
 from ..result import RegisterResult
 from .case import Case
@@ -52,7 +52,7 @@ def frame(case: Case, result: RegisterResult) -> Frame:
     if case.truth is not None:
         mask = case.truth.body.array > 0
     else:
-        mask = content((np.maximum(fixed, moving) - low) / scale, choose_dimension(case.fixed)[1])
+        mask = content((np.maximum(fixed, moving) - low) / scale, case.slice_axis)
     return Frame(
         scale,
         fixed / scale,

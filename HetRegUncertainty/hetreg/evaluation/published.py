@@ -41,7 +41,8 @@ def prepare(case: Case, labels: Sequence[int] = ()) -> list[Case]:
         made = [_change(case, lambda image, nearest: _resized(image, size, nearest=nearest))]
     else:
         made = _slices(case, axis, labels)
-    return [replace(c, fixed=_min_max(c.fixed), moving=_min_max(c.moving), scale=1.0) for c in made]
+    made = [replace(c, scale=1.0, volume=axis is None) for c in made]
+    return [replace(c, fixed=_min_max(c.fixed), moving=_min_max(c.moving)) for c in made]
 
 
 def _on_one_grid(case: Case) -> Case:

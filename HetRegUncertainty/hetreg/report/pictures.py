@@ -11,7 +11,6 @@ import numpy as np
 from ..assemble import apply_displacement
 from ..evaluation.case import Case
 from ..image import Image
-from ..preprocess import choose_dimension
 from ..resample import resample_like
 from ..result import RegisterResult
 from .plots import ORANGE, WIDTH, drawn, figure_of
@@ -49,7 +48,7 @@ class Cut:
 
 def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
     """The slice in which the label (0: all of them) of the fixed image is largest, or else the middle one."""
-    fixed, axis = case.fixed, choose_dimension(case.fixed)[1] or 0
+    fixed, axis = case.fixed, case.slice_axis or 0
     truth, before = (_on_grid(i, fixed) for i in (case.fixed_label, case.moving_label))
     moved = None
     if case.moving_label is not None:

@@ -16,7 +16,6 @@ from ..datasets.split import patients, read_split, split
 from ..evaluation.case import Case
 from ..evaluation.cases import Source, list_cases
 from ..files import write_whole
-from ..preprocess import choose_dimension
 from ..progress import Progress
 from ..registry import METHODS
 from ..training.data import Loaded, load_run, open_datasets
@@ -177,7 +176,7 @@ def _load_published(config: TrainConfig, grid: GridConfig | None, progress: Prog
 
 def _sample(case: Case) -> PairSample:
     """A prepared case as a training sample: a plane, or a volume."""
-    axis = choose_dimension(case.fixed)[1]
+    axis = case.slice_axis
 
     def cut(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array if axis is None else array.take(0, axis))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.ondemand import OnDemand
 from ..datasets.parallel import can_fork, ignore_ctrl_c, processors
 from ..datasets.reader import fitting_grid
-from ..datasets.split import split
+from ..datasets.split import patients, read_split, split
 from ..progress import Progress
 from ..registry import DATASETS, METHODS, resolve
 from .objective import Batch
@@ -103,6 +103,41 @@ def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
         "pairs": [pair.row(part_of[n]) for n, pair in enumerate(listing.pairs)],
         "rejected": [item.row() for item in listing.rejected],
     }
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """samples: the usable ones of each part. patients: of each part, also those without a usable pair. new:
+    patients of the data that a run that goes on did not begin with."""
+
+    samples: dict[str, list[PairSample]]
+    patients: dict[str, list[str]]
+    new: list[str]
+
+
+def divide(
+    config: TrainConfig, loaded: Loaded, begun: Path | None, *, validation: float, test: float
+) -> Parts:
+    """The pairs of each part. begun: split file of a run that goes on, which keeps its parts and takes no new
+    patients. Unusable pairs take part in the draw, as in the dry run.
+
+    Raises ValueError if the split does not fit the patients, or if no usable pair is left to train on.
+    """
+    items: list[PairSample | PairFiles] = [*loaded.samples, *loaded.lost]
+    new: list[str] = []
+    if begun is not None:
+        named = {name for members in read_split(begun).values() for name in members}
+        new = sorted({i.patient for i in items if not i.simulated} - named)
+        items = [i for i in items if i.patient not in new]
+        config = replace(config, split=str(begun))
+    parts = split(items, config, validation=validation, test=test)
+    listed = {name: [items[i] for i in indices] for name, indices in parts.items()}
+    samples = {name: [i for i in part if isinstance(i, PairSample)] for name, part in listed.items()}
+    if not samples["training"]:
+        raise ValueError(
+            f"All training pairs are unusable. First of {len(loaded.failed)}: {loaded.failed[0].reason}"
+        )
+    return Parts(samples, patients(items, parts), new)
 
 
 def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) -> Batch:

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -171,7 +171,7 @@ class RunFolder:
         self.write(path.name, "".join(json.dumps(row) + "\n" for row in kept).rstrip("\n"))
         self.write("log.csv", _table(kept, header=True).rstrip("\n"))
 
-    def write_split(self, parts: dict[str, Sequence[str]]) -> None:
+    def write_split(self, parts: Mapping[str, Sequence[str]]) -> None:
         """split.json: the patients of each part, as `split` accepts it."""
         self.write(self.split.name, json.dumps({n: sorted(set(p)) for n, p in parts.items()}, indent=1))
 
@@ -187,6 +187,9 @@ class RunFolder:
         names = [*method.options, *_IN_CARD]
         settings = ", ".join(f"{name} {getattr(config, name)}" for name in names)
         scores = ", ".join(f"{name} {value:.5g}" for name, value in card["scores"].items())
+        chosen = "Scores on the validation pairs, by which this step was chosen"
+        if not counts.get("validation"):
+            chosen = "No validation pair: the last weights; the last batch of the training"
         data = " + ".join(DATASETS[name].label for name in config.dataset.split("+"))
         lines = [
             f"# {method.label}, {NETWORKS[config.network].label} ({config.size}), {card['ndim']}D",
@@ -195,7 +198,7 @@ class RunFolder:
             f"- Data: {data}" + (f" ({config.kind})" if "phantom" in config.dataset.split("+") else "") + "; "
             + ", ".join(f"{n} {name} pairs" for name, n in counts.items()) + ". Patients: split.json.",
             f"- Training: {card['steps']} of {config.total_steps} steps; {settings}.",
-            f"- Scores on the validation pairs, by which this step was chosen: {scores}.",
+            f"- {chosen}: {scores}.",
             f"- Code: hetreg {__version__}, {code_version()}; versions: run.json; settings: config.json.",
             "- Use: research only, on images like those of the data; not tested for clinical use.",
         ]  # fmt: skip

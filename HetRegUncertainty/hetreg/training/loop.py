@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,10 @@ import torch
 
 from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
 from ..datasets.base import PairSample
-from ..datasets.split import split
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress
 from . import accelerate, recording, schedule
-from .data import Loaded, batches, dimension_of, load_run
+from .data import Loaded, Parts, batches, dimension_of, divide, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
 from .interrupt import whole_step
@@ -84,7 +82,8 @@ class Run:
         if trainer.checked < config.warmup + config.variance_warmup <= trainer.step:
             trainer.best = -math.inf  # what came before was half a model
         trainer.checked = trainer.step
-        if score(found) >= trainer.best:  # a later model of the same score has seen more
+        # a later model of the same score has seen more; without pairs there is nothing to choose by
+        if not self.held or score(found) >= trainer.best:
             trainer.best = score(found)
             self._keep_best(found)
         trainer.save(self.folder.last)
@@ -209,43 +208,39 @@ def _prepare(
 ) -> tuple[Run, list[PairSample]]:
     """The run, gone on with if there was one, and its training pairs."""
     trainer = Trainer(config, network, loaded.grid, ranks)
-    chosen = _parts(config, loaded, folder)
+    begun = folder.split if folder.last.exists() and folder.split.exists() else None
+    parts = divide(config, loaded, begun, validation=_VALIDATION, test=_TEST)
     if ranks.first:
         folder.open(str(ranks.device))
-        folder.write_split({name: [s.patient for s in part] for name, part in chosen.items()})
+        folder.write_split(parts.patients)
         folder.write_left_out(loaded.failed)
     if folder.last.exists():
         trainer.load(folder.last)
     if ranks.first:
         folder.forget_after(trainer.step)
-    run = Run(trainer, folder, chosen["validation"], emit if ranks.first else _silent)
+    run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else _silent)
     for item in loaded.failed:
         run.emit("left_out", **item.row())
-    if folder.note:
-        run.emit("note", text=folder.note)
-    if config.total_steps <= config.warmup:
-        text = f"All {config.total_steps} steps are warm-up: the variance network is not trained."
+    for text in _notes(config, folder, parts):
         run.emit("note", text=text)
-    run.counts = {name: len(part) for name, part in chosen.items()}
+    run.counts = {name: len(part) for name, part in parts.samples.items()}
     run.emit("data", **run.counts)
-    return run, chosen["training"]
+    return run, parts.samples["training"]
 
 
-def _parts(config: TrainConfig, loaded: Loaded, folder: RunFolder) -> dict[str, list[PairSample]]:
-    """The samples of each part. A run that goes on keeps the parts with which it began; unusable pairs take
-    part in the draw, as in the dry run."""
-    if folder.last.exists() and folder.split.exists():
-        config = replace(config, split=str(folder.split))
-        parts = split(loaded.samples, config)
-    else:
-        parts = split([*loaded.samples, *loaded.lost], config, validation=_VALIDATION, test=_TEST)
-    count = len(loaded.samples)
-    chosen = {name: [loaded.samples[i] for i in indices if i < count] for name, indices in parts.items()}
-    if not chosen["training"]:
-        raise ValueError(
-            f"All training pairs are unusable. First of {len(loaded.failed)}: {loaded.failed[0].reason}"
+def _notes(config: TrainConfig, folder: RunFolder, parts: Parts) -> Iterator[str]:
+    """What the user should know at the start."""
+    if folder.note:
+        yield folder.note
+    if parts.new:
+        yield (
+            f"{len(parts.new)} patients were not there when this run began, and are left out: "
+            f"{', '.join(parts.new[:5])}{' and others' if len(parts.new) > 5 else ''}."
         )
-    return chosen
+    if config.total_steps <= config.warmup:
+        yield f"All {config.total_steps} steps are warm-up: the variance network is not trained."
+    if not parts.samples["validation"]:
+        yield "There is no pair for validation: the last weights are kept as the best, unmeasured."
 
 
 def _work(run: Run, training: Sequence[PairSample], progress: Progress, control: Control) -> None:
