@@ -159,8 +159,9 @@ def _plain(value):
 
 
 def _text(value):
-    if isinstance(value, Enum):
-        return value.label()
+    """A value for people; words in quotes, as they stand in a sentence."""
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    return (f"{value:g}" if isinstance(value, float) else str(value)) or _("none")
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    return f"'{value.label() if isinstance(value, Enum) else value}'"

@@ -93,15 +93,14 @@ def test_allThatMayNotDifferIsSaidAtOnce(training, stopped):
     text = ui.statusLabel.text
     assert text.startswith("The run in old was started with ")
     tiny, paper = NetworkSize("tiny").label(), NetworkSize("paper").label()
-    assert f"Size {tiny}, not {paper}" in text
-    assert "Method " in text
+    assert f"Size '{tiny}', not '{paper}'; Method " in text
     assert "Pairs per batch 4, not 8" in text
     assert f"{ui.augmentCheckBox.text} yes, not no" in text
     assert "or click New" in text
     p.networkSize, p.method, p.batch, p.augment = NetworkSize("tiny"), Method("beta_nll"), 4, True
     assert ui.startButton.enabled
     p.dataset, p.folder, p.addPhantoms = Dataset("pairs"), "/data", True
-    assert f"Data {Dataset('phantom').label()}, not {Dataset('pairs').label()}" in ui.statusLabel.text
+    assert f"Data '{Dataset('phantom').label()}', not '{Dataset('pairs').label()}'" in ui.statusLabel.text
     ui.newFolderButton.click()
     assert ui.startButton.enabled
 
@@ -170,7 +169,7 @@ def test_whatTheFormCannotShowStaysAsItWas(training, fake, stopped):
     values = {"dataset": "acdc+camus+phantom", "root": "/data", "kind": "mri2d+echo2d", "phantoms": 1}
     ui.outputFolderEdit.currentPath = stopped(**values)
     assert ui.startButton.enabled
-    for text in ("Data acdc+camus", "Phantom mri2d+echo2d", "Number of pairs 1"):
+    for text in ("Data 'acdc+camus'", "Phantom 'mri2d+echo2d'", "Number of pairs 1"):
         assert text in ui.statusLabel.text
     assert ui.statusLabel.text.startswith("The run goes on with")
     ui.lengthSpinBox.value = 2500
