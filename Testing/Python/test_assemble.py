@@ -164,7 +164,7 @@ def test_notes_say_where_the_field_does_not_vanish():
 
 @pytest.mark.parametrize("shape", [(2, 64, 64), (32, 32, 32)])
 def test_the_variance_of_a_resampled_image_has_the_level_of_its_own_voxels(shape):
-    """White noise of SD 3 on the left and 6 on the right; the networks saw less of it, in a pattern of theirs."""
+    """White noise of SD 3 on the left and 6 on the right; the networks saw less, in a pattern of theirs."""
     rng = np.random.default_rng(0)
     left = np.arange(shape[2]) < shape[2] // 2
     residual = (rng.normal(0, 1, shape) * np.where(left, 3, 6)).astype(np.float32)

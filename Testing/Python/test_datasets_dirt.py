@@ -255,6 +255,6 @@ def test_a_folder_that_may_not_be_read_and_axes_that_are_skewed_are_sentences(tm
 def test_labels_between_whole_numbers_are_refused(tmp_path):
     image = sampled((4, 4, 1))
     write_image(image.like(np.full(image.array.shape, 1.5, np.float32), "label"), tmp_path / "label.nrrd")
-    with pytest.raises(ValueError, match="label.nrrd") as error:
+    with pytest.raises(ValueError, match=r"label\.nrrd") as error:
         label_image(tmp_path / "label.nrrd")
     assert_sentence(error.value, "16 voxels", "1.5")
