@@ -40,7 +40,7 @@ def isShown():
 
 
 def show(volume):
-    """Switch to the linked layout, turn its slices to the plane of `volume` and fit them."""
+    """Switch to the linked layout with `volume` alone, turn its slices to its plane and fit them."""
     if slicer.app.layoutManager() is None:
         return
     register()
@@ -50,6 +50,7 @@ def show(volume):
         composite, view = logic.GetSliceCompositeNode(), logic.GetSliceNode()
         composite.SetLinkedControl(False)
         composite.SetBackgroundVolumeID(volume.GetID())
+        composite.SetForegroundVolumeID(None)  # maybe of another pair: it would shift the fit
         view.SetViewGroup(VIEW_GROUP)
         _fit(logic, volume)
         _showIn3D(view)

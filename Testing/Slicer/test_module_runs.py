@@ -193,6 +193,17 @@ def test_noRunLeavesNothingInTheViews(panel, smallPair, how):
     assert not panel.ui.linkedLayoutCheckBox.enabled
 
 
+def test_linkedViewsShowTheSameSliceOfAnotherPair(panel, smallPair):
+    """They are fitted to the new pair alone, not to what lay over the former one."""
+    register(panel)
+    for node in chooseSmallPair(panel, 5, "Other ES", "Other ED"):
+        node.SetOrigin(*np.add(node.GetOrigin(), [0.0, 90.0, 60.0]))
+    register(panel)
+    planes = [slicer.util.arrayFromVTKMatrix(v.GetSliceNode().GetSliceToRAS()) for v in layout.sliceLogics()]
+    for plane in planes[1:]:
+        np.testing.assert_allclose(plane, planes[0], atol=1e-6)
+
+
 def test_aRunChosenAgainIsShownAgain(panel, smallPair):
     transform = register(panel)["transform"]
     panel.ui.transformSelector.setCurrentNode(None)
