@@ -69,6 +69,7 @@ class RegistrationModel(nn.Module):
         residual = self.network.variance_residual
         self.variance_net = VarianceNet(ndim=self.ndim, residual=residual, **sizes)
         self.checksum = ""
+        self.file = ""  # folder/name of the file that it was loaded from
 
     @property
     def ndim(self) -> int:
@@ -238,7 +239,7 @@ class RegistrationModel(nn.Module):
             raise ValueError(f"{path.name} does not fit the network that it names ({reason}).") from error
         if not all(bool(p.isfinite().all()) for p in model.parameters()):
             raise ValueError(f"{path.name} holds weights that are not finite numbers: it is damaged.")
-        model.checksum = sha256(path)
+        model.checksum, model.file = sha256(path), "/".join(path.absolute().parts[-2:])
         return model.eval()
 
 

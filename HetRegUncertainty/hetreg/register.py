@@ -84,7 +84,7 @@ def _what_ran(model: RegistrationModel, device: torch.device) -> dict[str, str]:
 
 
 def _name(model: RegistrationModel) -> str:
-    return str(model.card.get("name", "unnamed"))
+    return str(model.card.get("name") or model.file or "unnamed")
 
 
 def _image(given: Image | str | Path, role: str) -> Image:

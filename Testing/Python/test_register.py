@@ -280,3 +280,14 @@ def test_oblique_pig_cine_files_and_transform_reproduce_moved(data_dir, tmp_path
     np.testing.assert_allclose(written.ijk_to_lps, fixed.ijk_to_lps, atol=1e-4)
     assert result.summary["mse_after"] < 0.6 * result.summary["mse_before"]
     assert result.summary["inverse_error_mm"] < 0.1 * fixed.spacing_mm.min()
+
+
+def test_a_model_without_a_name_is_called_by_its_file(tmp_path):
+    (tmp_path / "my run").mkdir()
+    own = tiny_model()
+    own.card = {}
+    own.save(tmp_path / "my run" / "best.pt")
+    pair = make_pair("mri2d", 1, size=32, with_truth=False)
+    summary = register_pair(pair.fixed, pair.moving, tmp_path / "my run" / "best.pt").summary
+    assert summary["model"] == "my run/best.pt"
+    assert register_pair(pair.fixed, pair.moving, own).summary["model"] == "unnamed"
