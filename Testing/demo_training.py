@@ -2,7 +2,7 @@
 """Clicks through HetReg Training: a short run on phantoms, then the evaluation of its model; writes a
 screenshot of each. It runs in the environment that `Testing/demo` makes:
 
-    .venv/bin/python Testing/demo_training.py [--batches 400] [--output demo-output]
+    .venv/bin/python Testing/demo_training.py [--steps 400] [--output demo-output]
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ def start_panel():
     return slicer.util.getModuleWidget("HetRegTraining")
 
 
-def fill(panel, batches: int, folder: Path) -> None:
+def fill(panel, steps: int, folder: Path) -> None:
     """A small network, a few phantoms, validations often enough for a curve."""
     from HetRegUncertaintyLib.trainingparameters import LengthUnit, NetworkSize
 
     p = panel.logic.getParameterNode()
     p.networkSize, p.phantoms, p.learningRate, p.batch = NetworkSize("small"), 60, 2e-3, 4
-    p.lengthUnit, p.length, p.validateEvery = LengthUnit("steps"), batches, max(1, batches // 10)
+    p.lengthUnit, p.length, p.validateEvery = LengthUnit("steps"), steps, max(1, steps // 10)
     p.outputFolder = str(folder)
 
 
@@ -64,16 +64,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--batches", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--output", type=Path, default=ROOT / "demo-output")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     panel = start_panel()
     with tempfile.TemporaryDirectory(prefix="heart-runs-") as folder:
-        fill(panel, options.batches, Path(folder) / "run-1")
+        fill(panel, options.steps, Path(folder) / "run-1")
         panel.ui.startButton.click()
         run = panel.section.run
-        wait(lambda: run.curves.steps[-1:] > [0.85 * options.batches] or not run.running)
+        wait(lambda: run.curves.steps[-1:] > [0.85 * options.steps] or not run.running)
         picture(options.output / "training.png")
         wait(lambda: not run.running)
         panel.ui.evaluateButton.click()
