@@ -74,7 +74,9 @@ class RegisterConfig(Config):
     """One registration."""
 
     model: str = option("auto", "name of a model (see `hetreg models`) or a weight file; auto: by the image")
-    dimension: str = option("auto", "2d: by slices; 3d: a volume; auto: by the size", choices.DIMENSIONS)
+    dimension: str = option(
+        "auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", choices.DIMENSIONS
+    )
     device: str = option("auto", "where to compute", choices.DEVICES)
     refine: int = option(0, "iterations of optimisation on this pair (0: none)")
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
@@ -265,10 +267,7 @@ class EvaluateConfig(RegisterConfig):
     split: str = option(
         "test", "patients that are evaluated; phantoms count as test patients", choices.SPLITS
     )
-    split_file: str = option(
-        "",
-        "JSON file of the patients in each part (empty: that beside the model)",
-    )
+    split_file: str = option("", "JSON file of the patients in each part (empty: that beside the model)")
     seed: int = option(0, "seed that draws the patients, as in a training, where nothing names them")
     protocol: str = option(
         "native", "published: 128 x 128 and min-max intensities, per slice", choices.PROTOCOLS

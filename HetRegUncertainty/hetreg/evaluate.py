@@ -73,8 +73,9 @@ def _registration(config: EvaluateConfig, model: RegistrationModel | None, progr
         model = RegistrationModel.load(locate(config.model))
 
     def register(case: Case) -> RegisterResult:
-        own = replace(how, dimension="3d") if case.volume and how.dimension == "auto" else how
-        return register_pair(case.fixed, case.moving, model, own if model is None else how, quiet)
+        solid = model is None and case.volume and how.dimension == "auto"
+        own = replace(how, dimension="3d") if solid else how
+        return register_pair(case.fixed, case.moving, model, own, quiet)
 
     return register
 

@@ -1,4 +1,4 @@
-"""The cases of an evaluation: official layouts with their dirt, parts of a split, the paper's preparation."""
+"""The cases of an evaluation: official layouts with their dirt, parts of a split."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from layouts import acdc_patient, camus_patient, cut_off, manifest, mitea, phantom, plain_pair
+from layouts import acdc_patient, camus_patient, cut_off, manifest, phantom, plain_pair
 
-from builders import OBLIQUE, assert_sentence, points_of, sampled
+from builders import assert_sentence
 from hetreg.config import EvaluateConfig, TrainConfig
 from hetreg.datasets.split import patients, split
-from hetreg.evaluation.case import Case, labels_of, main_label
+from hetreg.evaluation.case import labels_of, main_label
 from hetreg.evaluation.cases import list_cases
 from hetreg.evaluation.noise import content
-from hetreg.evaluation.published import SIDE, SIDE_3D, prepare
-from hetreg.image import Image
-from hetreg.reproduce.data import _sample
 from hetreg.training.data import open_datasets
 
 
@@ -147,6 +144,12 @@ def test_the_parts_are_those_of_the_run_that_the_model_is_from(tmp_path):
     of_run = {"model": str(run / "best.pt"), "split": "test"}
     for seed in range(3):
         assert names(config(tmp_path / "data", "pairs", **of_run, seed=seed)) == ["c", "d"]
+    everything = {"model": str(run / "best.pt"), "split": "all", "phantoms": 2}
+    assert names(config(tmp_path / "data", "pairs+phantom", **everything)) == [
+        *"abcd",
+        "mri2d-50000",
+        "mri2d-50001",
+    ]
     (run / "split.json").write_text(json.dumps({"training": ["other"], "test": ["another"]}))
     other = [names(config(tmp_path / "data", "pairs", **of_run, seed=seed)) for seed in range(6)]
     assert len(set(map(tuple, other))) > 1  # the run was on other data: drawn
@@ -208,88 +211,6 @@ def test_bad_configurations_are_refused():
         with pytest.raises(ValueError, match=next(iter(values))) as caught:
             EvaluateConfig(**values)
         assert_sentence(caught.value, *words)
-
-
-def test_published_acdc_gives_a_crop_around_the_myocardium_for_each_slice_that_has_it(acdc):
-    sources, _ = list_cases(config(acdc, protocol="published"))
-    (whole,) = list_cases(config(acdc))[0][0].read()
-    cases = sources[0].read()
-    there = [
-        k for k in range(3) if all((i.array[k] == 2).any() for i in (whole.fixed_label, whole.moving_label))
-    ]
-    assert [c.name for c in cases] == [f"{whole.name}_slice{k:02d}" for k in there]
-    for case, k in zip(cases, there, strict=True):
-        assert case.patient == whole.patient
-        for image in (case.fixed, case.moving, case.fixed_label, case.moving_label):
-            assert image.array.shape == (1, SIDE, SIDE)
-            assert np.allclose(image.spacing_mm, whole.fixed.spacing_mm)
-        assert (case.fixed.array.min(), case.fixed.array.max()) == (0.0, 1.0)
-        assert (case.moving.array.min(), case.moving.array.max()) == (0.0, 1.0)
-        assert np.array_equal(np.unique(case.fixed_label.array), np.unique(whole.fixed_label.array[k]))
-
-
-def test_a_published_crop_keeps_each_voxel_in_its_place():
-    """Where the image is large the crop is around the label; every voxel stays where it was in space."""
-    image = sampled((200, 150, 3), (1.5, 1.5, 9.0), OBLIQUE, function=lambda p: p @ np.array([1.0, 2, 3]))
-    label = np.zeros(image.array.shape, np.uint8)
-    label[1:, 60:71, 80:91] = 2
-    labels = [image.like(label, "l"), image.like(np.roll(label, 4, axis=2), "l")]
-    cases = prepare(Case("a", "p", image, image.like(image.array**2, "m"), *labels))
-    assert [c.name for c in cases] == ["a_slice01", "a_slice02"]
-    for case in cases:
-        where = np.argwhere((case.fixed_label.array == 2) | (case.moving_label.array == 2)).mean(axis=0)
-        assert where[2] == pytest.approx(SIDE / 2, abs=1)  # of 200: room on both sides
-        assert where[1] == pytest.approx(65, abs=1)  # of 150: the crop begins at the border
-        values = points_of(case.fixed) @ np.array([1.0, 2, 3])
-        low, high = values.min(), values.max()
-        assert np.allclose(case.fixed.array, (values - low) / (high - low), atol=1e-4)
-
-
-def test_published_planes_and_volumes_are_resized_over_the_same_extent(camus, tmp_path):
-    (case,) = list_cases(config(camus, "camus", protocol="published"))[0][0].read()
-    (native,) = list_cases(config(camus, "camus"))[0][0].read()
-    assert case.fixed.array.shape == case.fixed_label.array.shape == (1, SIDE, SIDE)
-    assert case.name == native.name
-    assert np.allclose(case.fixed.spacing_mm[:2], native.fixed.spacing_mm[:2] * 32 / SIDE)
-    assert set(np.unique(case.fixed_label.array)) == set(np.unique(native.fixed_label.array))
-    ours, theirs = ((c.fixed_label.array == 2).mean() for c in (case, native))
-    assert ours == pytest.approx(theirs, rel=0.05)
-    (solid,) = list_cases(config(mitea(tmp_path, 1), "pairs", protocol="published"))[0][0].read()
-    assert solid.fixed.array.shape == solid.moving_label.array.shape == (SIDE_3D,) * 3
-
-
-def test_the_resized_image_shows_the_same_place():
-    image = sampled((50, 40, 1), (2.0, 3.0, 5.0), OBLIQUE, function=lambda p: p @ np.array([1.0, 2, 3]))
-    (case,) = prepare(Case("a", "p", image, image.like(image.array + 1, "m")))
-    values = points_of(case.fixed) @ np.array([1.0, 2, 3])
-    inner = (slice(None), slice(4, -4), slice(4, -4))  # beyond the outermost centres it cannot be linear
-    slope, offset = np.polyfit(values[inner].ravel(), case.fixed.array[inner].ravel(), 1)
-    assert np.abs(case.fixed.array - (slope * values + offset))[inner].max() < 1e-3
-
-
-def test_a_volume_that_is_no_cube_stays_a_volume_when_it_is_resized():
-    array = np.random.default_rng(0).random((24, 40, 52)).astype(np.float32)
-    fixed = Image(array, np.diag([0.7, 0.7, 0.7, 1.0]), "fixed")
-    (made,) = prepare(Case("a", "a", fixed, fixed.like(array[::-1], "moving")))
-    assert made.fixed.spacing_mm.max() > 2 * made.fixed.spacing_mm.min()
-    assert made.fixed.array.shape == (SIDE_3D,) * 3
-    assert made.slice_axis is None
-    assert _sample(made).fixed.shape == (SIDE_3D,) * 3
-    flat = Image(array[:1], np.eye(4), "flat")
-    assert prepare(Case("a", "a", flat, flat.like(array[1:2], "moving")))[0].slice_axis == 0
-
-
-def test_published_without_the_label_in_both_frames_is_one_sentence():
-    image = sampled((32, 32, 3), (1, 1, 8.0))
-    label = np.zeros(image.array.shape, np.uint8)
-    label[0, 5:9, 5:9] = 2
-    case = Case("a", "p", image, image.like(image.array + 1, "m"), image.like(label, "l"))
-    assert len(prepare(case)) == 3  # one frame has no labels at all: every slice, around the middle
-    case = replace(case, moving_label=image.like(label[::-1].copy(), "l"))
-    with pytest.raises(ValueError, match="no slice") as caught:
-        prepare(case)
-    assert_sentence(caught.value, "label 2")
-    assert len(prepare(replace(case, moving_label=case.fixed_label))) == 1
 
 
 def test_the_main_label_is_the_myocardium_or_the_first():

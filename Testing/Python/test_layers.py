@@ -35,14 +35,8 @@ LAYERS = {
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: [
-        "hetreg.spatial",
-        "hetreg.image",
-        "hetreg.resample",
-        "hetreg.checks",
-        "hetreg.preprocess",
-        "hetreg.modality",
-        "hetreg.device",
-        "hetreg.result",
+        *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.checks", "hetreg.preprocess"),
+        *("hetreg.modality", "hetreg.device", "hetreg.result"),
     ],
     0: [
         "hetreg",

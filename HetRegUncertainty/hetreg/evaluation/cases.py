@@ -92,7 +92,7 @@ def _split_file(config: EvaluateConfig, sources: Sequence[Source]) -> Path | Non
     if config.split_file:
         return Path(config.split_file)
     own = Path(config.model).with_name("split.json")
-    if not (Path(config.model).is_file() and own.is_file()):
+    if config.split == "all" or not (Path(config.model).is_file() and own.is_file()):
         return None
     named = {name for members in read_split(own).values() for name in members}
     return own if named & {source.patient for source in sources} else None
