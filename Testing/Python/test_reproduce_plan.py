@@ -108,6 +108,13 @@ def test_what_makes_training_faster_is_handed_on():
     assert not any(j.config.amp or j.config.compile for j in plan() if j.config)
 
 
+def test_the_networks_give_a_velocity_where_it_is_asked_for():
+    networks = ("voxelmorph", "transmorph")
+    for name, velocity in (("auto", [True, False]), ("yes", [True, True]), ("no", [False, False])):
+        found = plan(networks=networks, methods=("mse",), seeds=1, integrate=name)
+        assert [(j.network, j.config.integrated) for j in found] == list(zip(networks, velocity, strict=True))
+
+
 def test_the_sweep_tries_every_lambda_for_each_loss_and_shares_its_runs_with_the_seeds():
     config = ReproduceConfig(sweep_lambda=True, lambdas=(0.01, 0.1), seeds=2)
     names = [v for _, v in swept(config)]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..choices import DECAYS, DEVICES, PROTOCOLS
+from ..choices import DECAYS, DEVICES, INTEGRATE, PROTOCOLS
 from ..config import TrainConfig
 from ..configbase import Config, option
 from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
@@ -36,6 +36,7 @@ class ReproduceConfig(Config):
     seeds: int = option(3, "runs of each method, with seeds 0, 1, 2, ...")
     budget: int = option(2000, "training steps of each run (paper: 30000)")
     size: str = option("paper", "size of the networks", SIZES)
+    integrate: str = option("auto", "integrate the networks' output, so that nothing folds", INTEGRATE)
     batch: int = option(8, "pairs per step")
     crop: int = option(0, "pixels per side of a training crop (0: 64 for 3D phantoms alone, else 128)")
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")

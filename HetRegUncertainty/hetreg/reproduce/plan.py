@@ -102,6 +102,7 @@ def train_config(
         kind=config.kind,
         network=network,
         size=config.size,
+        integrate=config.integrate,
         weight_mode=config.weight_mode,
         smoothness=smoothness,
         steps=config.budget,
