@@ -12,6 +12,7 @@ from hetreg.registry import METHODS, WEIGHT_MODES
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.plan import (
     Job,
+    choose,
     chosen,
     further,
     job,
@@ -185,6 +186,20 @@ def test_sources_are_tested_one_by_one():
 
 
 @pytest.mark.parametrize(
+    ("tolerance", "taken", "then"),
+    [(0.0, 0.1, None), (0.004, 0.1, None), (0.006, 0.3, None), (0.03, 1.0, 3.0)],
+)
+def test_of_those_that_score_alike_the_largest_lambda_is_taken(tolerance, taken, then):
+    scores = {0.03: 0.88, 0.1: 0.9, 0.3: 0.895, 1.0: 0.88}
+    assert choose(scores, tolerance) == taken
+    assert further(scores, tolerance) == then  # tried on while the largest is taken
+
+
+def test_below_the_lower_edge_is_tried_whatever_the_tolerance():
+    assert further({0.03: 0.9, 0.1: 0.89}, 0.05) == 0.01  # a better one would change what is near the best
+
+
+@pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"methods": ("best",)}, ("methods is 'best'", "undeformed", "all")),
@@ -196,6 +211,7 @@ def test_sources_are_tested_one_by_one():
         ({"seeds": 0}, ("seeds is 0", "at least 1")),
         ({"budget": 0}, ("budget is 0",)),
         ({"lambdas": (0.1, -1.0)}, ("lambdas", "at least 0")),
+        ({"tolerance": -0.1}, ("tolerance is -0.1", "at least 0")),
         ({"learning_rate": 0.0}, ("learning_rate is 0.0",)),
         ({"weight_mode": "best"}, ("weight_mode is 'best'", "robust")),
     ],

@@ -28,6 +28,16 @@ def test_the_sweep_takes_the_lambda_of_the_best_validation_score(tmp_path, monke
     assert " 5 finished runs" in files["README"].read_text()
 
 
+def test_the_sweep_takes_a_larger_lambda_that_scores_nearly_as_well(tmp_path, monkeypatch):
+    scores = {"0.5": 0.8, "0.1": 0.89, "0.03": 0.9, "0.01": 0.7}
+    monkeypatch.setattr(run, "best_score", lambda path: scores[path.name.split("lambda")[1].split("-")[0]])
+    files = reproduce(replace(SWEEP, seeds=2, tolerance=0.02), tmp_path)
+    assert (tmp_path / "runs" / "voxelmorph-mse-lambda0.1-seed1").is_dir()
+    text = files["lambda.md"].read_text()
+    assert "| 0.7000 | 0.9000 | 0.8900 | 0.8000 | 0.1 |" in text
+    assert "the largest within 0.02 of the best" in text
+
+
 def test_the_sweep_ends_where_a_run_beyond_the_edge_fails_or_after_three(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "best_score", lambda path: 1 - float(path.name.split("lambda")[1].split("-")[0]))
     reproduce(SWEEP, tmp_path / "three")

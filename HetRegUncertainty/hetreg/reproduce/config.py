@@ -47,6 +47,7 @@ class ReproduceConfig(Config):
         (0.001, 0.003, 0.01, 0.03, 0.1),
         "values of lambda that are tried, and some beyond the best at an edge",
     )
+    tolerance: float = option(0.0, "take the largest lambda whose Dice is at most this below the best (of 1)")
     weight_mode: str = option("paper", "form of the signal-to-noise weight of ours", WEIGHT_MODES)
     augment: bool = option(True, "flips, small affine, intensity changes")
     phantoms: int = option(400, "phantom pairs made for each seed's runs")
@@ -63,7 +64,7 @@ class ReproduceConfig(Config):
             chosen = "published" if real and real <= PAPERS else "native"
             object.__setattr__(self, "protocol", chosen)
         self._check_lists()
-        self._check_min(seeds=1, budget=1, smoothness=0.0, phantoms=0, test_phantoms=0)
+        self._check_min(seeds=1, budget=1, smoothness=0.0, tolerance=0.0, phantoms=0, test_phantoms=0)
         if unknown := [kind for kind in self.kind.split("+") if kind not in PHANTOMS]:
             raise ValueError(f"kind is '{unknown[0]}': accepted are {', '.join(PHANTOMS)}, joined by +.")
         TrainConfig(  # checks the rest

@@ -34,7 +34,7 @@ def write_all(
     folder, compared = scorer.folder, book.comparisons()
     made = tables(book, compared)
     if tried:
-        made["lambda"] = lambda_table(tried, lambdas)
+        made["lambda"] = lambda_table(tried, lambdas, book.config.tolerance)
     (folder / "tables").mkdir(exist_ok=True)
     files = {}
     for name, table in made.items():

@@ -143,15 +143,24 @@ def sweep_job(config: ReproduceConfig, folder: Path, key: tuple[str, str], smoot
     return job(config, folder, *key, 0, smoothness)
 
 
-def further(scores: Mapping[float, float]) -> float | None:
+def choose(scores: Mapping[float, float], tolerance: float = 0.0) -> float:
+    """The lambda that a sweep takes, given the validation score of each: the largest of those that score at
+    most `tolerance` less than the best, since by chance any of them could be the best, and the larger one
+    gives the smoother field."""
+    floor = max(scores.values()) - tolerance
+    return max(value for value, score in scores.items() if score >= floor)
+
+
+def further(scores: Mapping[float, float], tolerance: float = 0.0) -> float | None:
     """The lambda that a sweep tries next, given the score of each one so far: the next of 0.1, 0.3, 1, 3 ..
-    where the best alone lies at the edge. None where it lies between."""
+    where the best alone lies at the lower edge, or the one that is taken at the upper. None otherwise."""
     *others, best = sorted(scores, key=scores.__getitem__)
     if not others or scores[best] == scores[others[-1]]:
         return None
     if best == min(scores):
         return _ladder(best, -1) if best > 0 else None
-    return _ladder(best, 1) if best == max(scores) else None
+    largest = max(scores)
+    return _ladder(largest, 1) if choose(scores, tolerance) == largest else None
 
 
 def _ladder(value: float, step: int) -> float:

@@ -20,7 +20,7 @@ from .book import Book
 from .config import SETTINGS, ReproduceConfig
 from .data import Samples, write_splits
 from .documents import write_all
-from .plan import Job, Lambdas, duration, further, jobs, left_out, sweep_job, sweep_jobs, swept
+from .plan import Job, Lambdas, choose, duration, further, jobs, left_out, sweep_job, sweep_jobs, swept
 from .scores import Score
 from .scoring import Scorer
 
@@ -124,8 +124,8 @@ class Work:
             left = busy
 
     def sweep(self, part: float) -> Lambdas:
-        """Train with every lambda and take, for each method, the one with the best validation score. Where
-        that is the smallest or the largest, up to FURTHER more are tried beyond it.
+        """Train with every lambda and take one for each method, by `choose`. Where the best is the smallest,
+        or the one that is taken the largest, up to FURTHER more are tried beyond it.
 
         Raises ValueError if the validation pairs have no labels: losses of different lambda do not compare.
         """
@@ -143,7 +143,7 @@ class Work:
         self.tried = {key: dict(sorted(self.tried[key].items())) for key in keys}
         for key, scores in self.tried.items():
             for _ in range(FURTHER):
-                value = further(scores)
+                value = further(scores, self.config.tolerance)
                 if value is None:
                     break
                 more = sweep_job(self.config, self.folder, key, value)
@@ -151,7 +151,7 @@ class Work:
                 self.all([more], alone, part)
                 if more.name in self.failed:
                     break
-        return {key: max(values, key=values.__getitem__) for key, values in self.tried.items()}
+        return {key: choose(values, self.config.tolerance) for key, values in self.tried.items()}
 
     def results(self, lambdas: Lambdas, scorer: Scorer, start: float, stop: float) -> dict[str, Path]:
         """Settle all runs and write tables, figures and README.md; the files by name."""

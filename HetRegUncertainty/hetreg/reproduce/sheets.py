@@ -146,7 +146,9 @@ def corrected(book: Book, source: str) -> Table:
     return Table(tuple(columns), tuple(rows), f"Corrected and further metrics, {where(book, source)}")
 
 
-def lambda_table(scores: Mapping[tuple[str, str], Mapping[float, float]], best: Lambdas) -> Table:
+def lambda_table(
+    scores: Mapping[tuple[str, str], Mapping[float, float]], best: Lambdas, tolerance: float
+) -> Table:
     """All values of lambda that were tried: the validation score of each, and the one that was taken."""
     values = sorted({v for tried in scores.values() for v in tried})
     columns = (Column("Network"), Column("Method"), *(Column(f"{v:g}", 4) for v in values), Column("Taken"))
@@ -157,6 +159,8 @@ def lambda_table(scores: Mapping[tuple[str, str], Mapping[float, float]], best: 
     edge = [VARIANTS[k[1]].label for k, t in best.items() if t in (min(scores[k]), max(scores[k]))]
     notes = (f"At the edge of what was tried, so perhaps not the best: {', '.join(edge)}.",) if edge else ()
     caption = "Lambda by the Dice of validation pairs, seed 0 (lowered by 10 where it folds)"
+    if tolerance:
+        caption += f"; the largest within {tolerance:g} of the best"
     return Table(columns, tuple(rows), caption, notes)
 
 
