@@ -71,6 +71,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         VTKObservationMixin.__init__(self)
         self.logic = self.inspector = self.run = self._parameterNode = self._guiTag = None
         self._entered = self._unseen = False  # unseen: a run ended while another module was selected
+        self._newScene = self._changed = False  # to be looked at when the batch of changes is over
         self._reason = ""
 
     def setup(self):
@@ -123,18 +124,23 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def onSceneStartClose(self, caller, event):
         """The scene goes away: stop a run, it has nothing to write to."""
         self.run.cancel()
-        self.inspector.close()
+        self.inspector.close(self.logic.getParameterNode())
         self._unseen = False
         self.setParameterNode(None)
 
     def onSceneEnd(self, caller, event):
-        """Another scene is there."""
-        if self._entered:
-            self.initializeParameterNode()
+        """Another scene is there, but its views and volumes are whole only when the batch is over."""
+        self._newScene = True
 
     def onSceneEndBatch(self, caller, event):
-        """After closing, Slicer's layout logic brings the last layout back: now it can be changed."""
+        """The scene is whole, and Slicer's layout logic has brought its layout: now views can be changed."""
+        newScene, changed = self._newScene, self._changed
+        self._newScene = self._changed = False
         self.inspector.restoreLayout()
+        if newScene and self._entered:
+            self.initializeParameterNode()
+        elif changed:
+            self._onParameters()
 
     def initializeParameterNode(self):
         """Follow the scene's parameter node."""
@@ -154,6 +160,9 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def _onParameters(self, caller=None, event=None):
         if self._parameterNode is None:
+            return
+        if slicer.mrmlScene.IsBatchProcessing():  # the volumes of a scene being read have no voxels yet
+            self._changed = True
             return
         self.modelMenu.model = self._parameterNode.model
         self.ui.refineSpinBox.enabled = self._parameterNode.refine

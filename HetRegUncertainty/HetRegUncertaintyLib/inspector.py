@@ -17,36 +17,43 @@ class Inspector:
     def __init__(self, ui):
         self.ui = ui
         self._parameters, self._done, self._updating, self._quiet = None, {}, False, False
-        self._former = None
+        self._former = self._opened = None  # opened: the run whose sections were opened
         self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
 
     def setParameters(self, parameters, quiet=False):
         """Follow another parameter node, or none. quiet: take the views as they are."""
         self._parameters, self._quiet = parameters, quiet
+        transform = parameters.transform if parameters else None
+        if results.outputsOf(transform) and transform.GetID() != self._opened:  # of a loaded scene
+            self._openSections()
         self.update()
         self._quiet = False
 
-    def close(self):
-        """The scene goes away: remember to give the user's layout back when it is gone."""
-        if self._parameters and layout.isShown():
-            self._former = self._parameters.formerLayout
-        self._done = {}
+    def close(self, parameters):
+        """The scene with these parameters goes away: remember to give the user's layout back."""
+        self._former = parameters.formerLayout
+        self._done, self._opened = {}, None
 
     def restoreLayout(self):
-        """After `close`, when the scene is empty: the layout that was on the screen before the linked one."""
-        if self._former is not None:
+        """After `close`: the layout before the linked one, unless another scene shows its images in that."""
+        if self._former is not None and layout.isEmpty():
             layout.restore(self._former)
-            self._former = None
+        self._former = None
 
     def showNewResult(self):
         """After a run: choose a readable spacing, open the sections and show everything again."""
         fixed, _moving = results.inputsOf(self._parameters.transform)
         self._done = {}
         self._parameters.gridSpacing = min(max(deformation.niceSpacing(fixed), 0.5), 50.0)
+        self._openSections()
+        self.update()
+
+    def _openSections(self):
+        """Open Result and Inspect, once for each run: the user may have closed them since."""
+        self._opened = self._parameters.transform.GetID()
         self.ui.inspectCollapsibleButton.collapsed = False
         self.ui.resultsCollapsibleButton.collapsed = False
-        self.update()
 
     def update(self):
         """Bring views, sliders and numbers in line with the parameters."""

@@ -39,6 +39,13 @@ def isShown():
     return current() == LAYOUT_ID
 
 
+def isEmpty():
+    """True while the linked layout is on the screen and none of its views has an image."""
+    return isShown() and not any(
+        logic.GetSliceCompositeNode().GetBackgroundVolumeID() for logic in sliceLogics()
+    )
+
+
 def show(volume):
     """Switch to the linked layout with `volume` alone, turn its slices to its plane and fit them."""
     if slicer.app.layoutManager() is None:

@@ -116,7 +116,8 @@ def setThreshold(node, low, high):
 
 def rangeOf(node):
     """(smallest, largest) value of a map, never empty."""
-    low, high = node.GetImageData().GetScalarRange()
+    data = node.GetImageData()  # None: a scene was loaded without the file of this map
+    low, high = data.GetScalarRange() if data else (0.0, 1.0)
     return (low, high) if high > low else (low, low + 1e-6)
 
 
