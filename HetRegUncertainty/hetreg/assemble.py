@@ -17,10 +17,12 @@ from .metrics.overlap import dice_per_label
 from .preprocess import NetworkPair, choose_dimension, to_network_grid
 from .resample import resample_like, same_grid
 from .result import RegisterResult, displacement_transform
-from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, warp_as_itk
+from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, thinning, warp_as_itk
 
 _LITTLE_COVER = 0.5
 _AROUND_VOX = {2: 4.0, 3: 2.0}  # of the image: some hundred voxels
+_LESS_ALIKE = 0.02  # of the correlation
+_SCALE_SHARE, _SCALE_COLUMNS = 0.5, 64
 _LEAST_VARIANCE = 1e-6  # of images in [0, 1]: keeps the ratio finite where both images are constant
 
 
@@ -206,9 +208,39 @@ def add_segmentation(
     return replace(result, moved_seg=moved, summary=summary)
 
 
+def result_notes(summary: dict[str, Any]) -> list[str]:
+    """Where the registration has made the images less alike."""
+    before, after = summary["ncc_before"], summary["ncc_after"]
+    if not after < before - _LESS_ALIKE:
+        return []
+    return [
+        f"The images are less alike after the registration than before (correlation {after:.3f}, before "
+        f"{before:.3f}): do not trust it."
+    ]
+
+
+def _scale_note(pair: NetworkPair) -> list[str]:
+    """Where one image takes a small part of the range of intensities of both."""
+    shares = []
+    for image in (pair.fixed, pair.moving):
+        values = pair.crop(image).numpy()
+        low, high = np.percentile(values[..., :: thinning(values.shape[-1], _SCALE_COLUMNS)], (1, 99))
+        shares.append(
+            (f"{pair.low + pair.scale * low:.4g} to {pair.low + pair.scale * high:.4g}", high - low)
+        )
+    (fixed, own), (moving, other) = shares
+    if min(own, other) >= _SCALE_SHARE * max(own, other) and max(own, other) >= _SCALE_SHARE:
+        return []
+    return [
+        f"The fixed image has intensities from {fixed}, the moving image from {moving}. They are compared as "
+        "they are: bring both to one scale."
+    ]
+
+
 def pair_notes(pair: NetworkPair) -> list[str]:
-    """How little the images overlap, and where the field does not vanish at the border of the fixed grid."""
-    notes = []
+    """How little the images overlap, how their intensities differ, and where the field does not vanish at the
+    border of the fixed grid."""
+    notes = _scale_note(pair)
     if pair.cover < _LITTLE_COVER:
         notes.append(
             f"The moving image covers {100 * pair.cover:.0f} % of the fixed image: check that they show the "

@@ -1,10 +1,12 @@
-"""Text files that are there whole or not at all, also for another process that reads them, and logs that may
-end in the middle of a line."""
+"""Text files that are there whole or not at all, also for another process that reads them, logs that may end
+in the middle of a line, and damaged archives."""
 
 from __future__ import annotations
 
 import json
 import os
+import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,3 +35,17 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
         with suppress(ValueError):
             rows.append(json.loads(line))
     return rows
+
+
+def check_parts(path: Path) -> None:
+    """Raises ValueError if a part of a ZIP archive, as PyTorch writes them, is not what its checksum says:
+    PyTorch reads such a part without a word. Other files are left to the one who reads them."""
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise ValueError(f"{path.name} is a damaged archive.") from error
+    if broken:
+        raise ValueError(f"{path.name} is damaged in {broken}.")

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import GridConfig, NetworkConfig
+from .files import check_parts
 from .networks.variance import VarianceNet, before_clamp, soft_clamp
 from .progress import Progress
 from .registry import NETWORKS, resolve
@@ -247,6 +248,7 @@ def _read_weights(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no weight file {path}.")
     try:
+        check_parts(path)
         with warnings.catch_warnings():  # torch warns of foreign pickles; the error below says it
             warnings.simplefilter("ignore", UserWarning)
             content = torch.load(path, map_location="cpu", weights_only=True)

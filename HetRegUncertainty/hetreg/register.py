@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from . import __version__, zoo
-from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_notes
+from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_notes, result_notes
 from .checks import check_labels, check_pair
 from .config import RegisterConfig
 from .device import describe_device, resolve_device
@@ -73,7 +73,7 @@ def register_pair(
         **result.summary,
         "seconds": seconds,
         **_what_ran(model, device),
-        "notes": notes + pair_notes(pair),
+        "notes": notes + result_notes(result.summary) + pair_notes(pair),
     }
     progress.step(1.0, "Done")
     return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))

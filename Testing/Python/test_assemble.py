@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from builders import FULL_RANGE, OBLIQUE, pair_2d, points_of, resample, sampled, scene
+from builders import FULL_RANGE, OBLIQUE, assert_sentence, pair_2d, points_of, resample, sampled, scene
 from hetreg.assemble import (
     Maps,
     add_segmentation,
@@ -15,6 +15,7 @@ from hetreg.assemble import (
     inverse_field,
     on_image_grid,
     pair_notes,
+    result_notes,
 )
 from hetreg.config import GridConfig
 from hetreg.image import Image
@@ -160,6 +161,29 @@ def test_notes_say_where_the_field_does_not_vanish():
         notes = pair_notes(laid(fixed, fixed.like(fixed.array + points_of(fixed)[..., 0], "m")))
         assert len(notes) == len(words)
         assert all(w in n for w, n in zip(words, notes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset", "words"),
+    [(1, 0, ""), (0.7, 0, ""), (0.1, 0, "to 9.8"), (10, 0, "to 980"), (1, 500, "to 59"), (-1, 100, "")],
+)
+def test_a_note_tells_of_intensities_on_different_scales(factor, offset, words):
+    array = np.tile(np.linspace(0, 99, 100, dtype=np.float32), (64, 1))[None] + np.zeros((3, 64, 100))
+    fixed = Image(np.ascontiguousarray(array, np.float32), np.diag([1, 1, 8, 1.0]), "f")
+    found = [
+        n
+        for n in pair_notes(laid(fixed, fixed.like(fixed.array[..., ::-1] * factor + offset, "m")))
+        if "scale" in n
+    ]
+    assert len(found) == bool(words)
+    assert all(words in note and "0" in note for note in found)
+
+
+def test_a_note_tells_where_the_images_are_less_alike_afterwards():
+    (note,) = result_notes({"ncc_before": 0.9, "ncc_after": 0.7})
+    assert_sentence(note, "0.700", "0.900", "trust")
+    for after in (0.95, 0.89, float("nan")):
+        assert result_notes({"ncc_before": 0.9, "ncc_after": after}) == []
 
 
 @pytest.mark.parametrize("shape", [(2, 64, 64), (32, 32, 32)])

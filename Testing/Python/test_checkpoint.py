@@ -66,6 +66,17 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, content):
     assert_sentence(caught.value)
 
 
+def test_a_checkpoint_with_a_changed_byte_is_refused(tmp_path):
+    model, optimisers = trained(1)
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 7, "best": 0.5})
+    content = bytearray((tmp_path / "last.ckpt").read_bytes())
+    content[len(content) // 2] ^= 255
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        load_checkpoint(tmp_path / "last.ckpt", model, optimisers)
+    assert_sentence(caught.value)
+
+
 def test_another_network_is_refused(tmp_path):
     model, optimisers = trained(1)
     save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 7, "best": 0.5})

@@ -143,6 +143,15 @@ def test_a_finished_run_is_not_trained_further(tmp_path):
     assert len(rows(tmp_path)) == 2
 
 
+def test_a_run_that_is_longer_than_asked_stays_as_it_is(tmp_path):
+    run(tmp_path, tiny_training(steps=6))
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()}
+    with pytest.raises(ValueError, match="accepted") as caught:
+        run(tmp_path, tiny_training(steps=4))
+    assert_sentence(caught.value, "step 6", "4 steps")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.is_file()} == before
+
+
 def test_training_lowers_the_validation_error(tmp_path):
     run(
         tmp_path,

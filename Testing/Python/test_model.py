@@ -149,6 +149,20 @@ def test_a_truncated_weight_file_is_refused(tmp_path, keep):
     assert_sentence(str(caught.value).split(". ")[0] + ".")
 
 
+def test_a_weight_file_with_changed_bytes_is_refused(tmp_path):
+    model = tiny_model()
+    model.save(tmp_path / "m.pt")
+    content = (tmp_path / "m.pt").read_bytes()
+    weights = max(model.state_dict().values(), key=torch.numel).numpy().tobytes()
+    assert weights in content
+    changed = bytes(255 - b for b in weights[:4]) + weights[4:]
+    (tmp_path / "m.pt").write_bytes(content.replace(weights, changed))
+    torch.load(tmp_path / "m.pt", weights_only=True)  # does not notice
+    with pytest.raises(ValueError, match=r"m\.pt") as caught:
+        RegistrationModel.load(tmp_path / "m.pt")
+    assert_sentence(caught.value, "damaged")
+
+
 @pytest.mark.parametrize("content", [b"hello", b"\x80\x02}.", b"\x00" * 1000, b"PK\x03\x04rest"])
 def test_another_kind_of_file_is_refused(tmp_path, content):
     (tmp_path / "other.pt").write_bytes(content)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from ..files import check_parts
 from ..model import RegistrationModel
 
 
@@ -41,6 +42,7 @@ def load_checkpoint(
     """Put model and optimisers where they were. Returns the loop's numbers. Raises ValueError if it does not
     fit."""
     try:
+        check_parts(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         model.load_state_dict(content["state"])
         for name, optimiser in optimisers.items():

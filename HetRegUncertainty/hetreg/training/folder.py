@@ -85,9 +85,7 @@ class RunFolder:
         ValueError if another run lives there, or another process trains there."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.claim()
-        before = self.path / "config.json"
-        if self.last.exists() and before.exists():
-            self._same_run(TrainConfig.load(before))
+        self.check_same()
         versions = {"hetreg": __version__, "code": code_version(), "python": platform.python_version()}
         versions |= {name: _version(name) for name in _PACKAGES}
         self.write("config.json", json.dumps(self.config.to_dict(), indent=2))
@@ -120,7 +118,12 @@ class RunFolder:
             self.note = "The code has changed since this run began: phantoms may be other ones."
         return {"earlier": [*before.pop("earlier", []), before]}
 
-    def _same_run(self, before: TrainConfig) -> None:
+    def check_same(self) -> None:
+        """Raises ValueError if a run of other settings lives here."""
+        path = self.path / "config.json"
+        if not (self.last.exists() and path.exists()):
+            return
+        before = TrainConfig.load(path)
         for name in (f.name for f in fields(TrainConfig)):
             old, new = getattr(before, name), getattr(self.config, name)
             if name in FREE or old == new or (name == "split" and self._same_patients(new)):

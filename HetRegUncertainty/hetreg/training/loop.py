@@ -210,13 +210,18 @@ def _prepare(
     trainer = Trainer(config, network, loaded.grid, ranks)
     begun = folder.split if folder.last.exists() and folder.split.exists() else None
     parts = divide(config, loaded, begun, validation=_VALIDATION, test=_TEST)
+    folder.check_same()
+    if folder.last.exists():
+        trainer.load(folder.last)
+    if trainer.step > config.total_steps:
+        raise ValueError(
+            f"The run in {folder.path.name} is at step {trainer.step}, and {config.total_steps} steps are "
+            f"asked for: at least {trainer.step} are accepted."
+        )
     if ranks.first:
         folder.open(str(ranks.device))
         folder.write_split(parts.patients)
         folder.write_left_out(loaded.failed)
-    if folder.last.exists():
-        trainer.load(folder.last)
-    if ranks.first:
         folder.forget_after(trainer.step)
     run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else _silent)
     for item in loaded.failed:
