@@ -19,12 +19,12 @@ from slicer.util import VTKObservationMixin
 
 from hetreg.config import RegisterConfig
 from hetreg.progress import Cancelled, Progress
-from HetRegUncertaintyLib import install, layout, reload, results, sampledata, volumes
+from HetRegUncertaintyLib import install, labels, layout, reload, results, sampledata, volumes
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
-from HetRegUncertaintyLib.modelmenu import FROM_FILE, ModelMenu
+from HetRegUncertaintyLib.modelmenu import ModelMenu
 from HetRegUncertaintyLib.parameters import HetRegUncertaintyParameterNode, outputParameter, registerConfig
-from HetRegUncertaintyLib.runsection import RunSection
+from HetRegUncertaintyLib.runsection import RunSection, missing
 from HetRegUncertaintyLib.selftest import SelfTest
 
 
@@ -176,23 +176,11 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def _checkCanApply(self):
         """Enable Register, or say in its tooltip and in the status line what is missing."""
-        reason = self._missing()
+        reason = missing(self._parameterNode)
         self.ui.registerButton.enabled = not reason and not self.run.running
         self.ui.registerButton.toolTip = reason or _("Register the moving to the fixed image.")
         if not self.run.running and reason != self._reason:
             self.run.status = self._reason = reason
-
-    def _missing(self):
-        p = self._parameterNode
-        if p is None or p.fixedVolume is None or p.movingVolume is None:
-            return _("Choose a fixed and a moving volume, or load the example pair.")
-        if p.fixedVolume == p.movingVolume:
-            return _("Fixed and moving are the same volume: choose two.")
-        if p.model == FROM_FILE:
-            return _("Choose a weight file.")
-        return (
-            volumes.missingSegmentation(p.movingSegmentation, p.fixedSegmentation) or install.reasonMissing()
-        )
 
     def onLoadSample(self, _checked=False):
         """Make the example pair and choose it."""
@@ -207,7 +195,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def onRegister(self, _checked=False):
         """Run, and show the result."""
-        if self.run.running or self._missing():
+        if self.run.running or missing(self._parameterNode):
             return
         with slicer.util.tryWithErrorDisplay(_("The registration failed."), waitCursor=False):
             status = ""
@@ -219,7 +207,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
                 if self._entered:
                     self._showNewResult()
             except Cancelled:  # maybe because the scene was closed
-                status = self._missing() or _("Cancelled. The scene is as it was.")
+                status = missing(self._parameterNode) or _("Cancelled. The scene is as it was.")
             except Exception as error:
                 status = str(error)
                 raise
@@ -277,17 +265,16 @@ class HetRegUncertaintyLogic(ScriptedLoadableModuleLogic):
         """
         inputs = [fixedNode, movingNode, movingSegmentation, fixedSegmentation]
         results.checkOutputs(outputs or {}, inputs)
-        images, labelNames = volumes.imagesFromNodes(*inputs)
+        images = volumes.imagesFromNodes(fixedNode, movingNode)
+        layers, labelNames = labels.layersFromNodes(movingSegmentation, fixedSegmentation, **images)
 
         def compute(progress):
-            from hetreg.register import register_pair
+            return labels.register(images, layers, config or RegisterConfig(), progress)
 
-            return register_pair(**images, config=config or RegisterConfig(), progress=progress)
-
-        result = execute(compute) if execute else compute(progress or Progress())
+        result, moved = execute(compute) if execute else compute(progress or Progress())
         if not all(node is None or slicer.mrmlScene.IsNodePresent(node) for node in inputs):
             raise ValueError(_("An input was removed from the scene meanwhile: nothing was added."))
-        return results.addToScene(result, fixedNode, movingNode, outputs, labelNames)
+        return results.addToScene(result, fixedNode, movingNode, outputs, moved, labelNames)
 
 
 class HetRegUncertaintyTest(ScriptedLoadableModuleTest, SelfTest):

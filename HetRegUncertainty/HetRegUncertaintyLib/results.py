@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import slicer
 from slicer.i18n import tr as _
 
-from . import colors, summary, volumes
+from . import colors, labels, summary, volumes
 
 ROLE, RECORD, SUMMARY, NAMES = "HetReg.Role", "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
 REFERENCE = "HetReg."  # + role, or "fixed", "moving", "transform"
@@ -76,14 +76,15 @@ def updatable(outputs, fixedNode, movingNode):
     return {role: node for role, node in outputs.items() if isOurs(node)}
 
 
-def addToScene(result, fixedNode, movingNode, outputs=None, labelNames=None):
+def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), labelNames=None):
     """Add or update the nodes of a result; returns {role: node}.
 
-    outputs: {role: node to update}. labelNames: {label value: (name, colour)} of the moving segmentation.
+    outputs: {role: node to update}. moved: the moved labels, an `Image` per layer (see labels.py), with
+    labelNames, {label value: (name, colour)} of the moving segmentation.
     If anything fails, no node is left behind and updated nodes have their former content.
     """
     outputs = outputs or {}
-    fill = _payloads(result, labelNames or {})
+    fill = _payloads(result, moved, labelNames or {})
     nodes = {}
     slicer.mrmlScene.SaveStateForUndo()
     with _allOrNothing() as undo:
@@ -131,7 +132,7 @@ def secondsOf(transformNode):
     return float((summaryOf(transformNode)[0] or {}).get("seconds", 0.0))
 
 
-def _payloads(result, labelNames):
+def _payloads(result, moved, labelNames):
     """{role: VTK object or (image data, matrix)}, made before the scene is touched."""
     fill = {"transform": volumes.gridTransform(result.disp_lps_mm, result.moved)}
     if result.inverse_disp_lps_mm is not None:
@@ -141,8 +142,8 @@ def _payloads(result, labelNames):
             image = getattr(result, role)
             if image is not None:
                 fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)
-    if result.moved_seg is not None:
-        fill["moved_segmentation"] = volumes.segmentationFromLabels(result.moved_seg, labelNames)
+    if moved:
+        fill["moved_segmentation"] = labels.segmentationFromLabels(moved, labelNames)
     fill["numbers"] = summary.table(result.summary, _plainNames(labelNames))
     return fill
 

@@ -4,9 +4,23 @@ from contextlib import contextmanager
 
 from slicer.i18n import tr as _
 
+from . import install, labels
 from .background import Job
+from .modelmenu import FROM_FILE
 
 LOCKED = ("inputs", "model", "outputs", "inspect", "dependency")
+
+
+def missing(parameters):
+    """One sentence on what is missing for a registration with this parameter node (or None), or ""."""
+    p = parameters
+    if p is None or p.fixedVolume is None or p.movingVolume is None:
+        return _("Choose a fixed and a moving volume, or load the example pair.")
+    if p.fixedVolume == p.movingVolume:
+        return _("Fixed and moving are the same volume: choose two.")
+    if p.model == FROM_FILE:
+        return _("Choose a weight file.")
+    return labels.unusable(p.movingSegmentation, p.fixedSegmentation) or install.reasonMissing()
 
 
 class RunSection:

@@ -5,7 +5,7 @@ import os
 import slicer
 from slicer.i18n import tr as _
 
-from . import volumes
+from . import labels, volumes
 
 SEED = 1
 NAMES = {1: "RV cavity", 2: "LV myocardium", 3: "LV cavity", 4: "Left atrium"}
@@ -73,7 +73,7 @@ def addLabels(image, name):
     node = slicer.mrmlScene.AddNewNodeByClass(
         "vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(name)
     )
-    node.SetAndObserveSegmentation(volumes.segmentationFromLabels(image, names))
+    node.SetAndObserveSegmentation(labels.segmentationFromLabels([image], names))
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetVisibility(False)
     return node

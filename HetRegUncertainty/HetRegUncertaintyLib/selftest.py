@@ -9,7 +9,7 @@ import logging
 import numpy as np
 import slicer
 
-from . import colors, install, results, sampledata, summary, volumes
+from . import colors, install, labels, results, sampledata, summary, volumes
 
 
 class SelfTest:
@@ -22,8 +22,8 @@ class SelfTest:
         ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.ijk_to_lps
         back = slicer.util.arrayFromVTKMatrix(volumes.ijkToRasMatrix(image))
         np.testing.assert_allclose(back, ras, atol=1e-9)
-        labels, names = volumes.labelsFromNode(nodes["fixed_segmentation"], image)
-        self.assertEqual(labels.array.shape, image.array.shape)
+        arrays, names = labels.labelsFromNode(nodes["fixed_segmentation"], image)
+        self.assertEqual({array.shape for array in arrays}, {image.array.shape})
         self.assertIn("LV cavity", [name for name, _color in names.values()])
 
     def test_gridTransformMovesPoints(self):

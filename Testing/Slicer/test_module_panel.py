@@ -12,7 +12,7 @@ import slicer
 
 import runtime
 from hetreg.config import RegisterConfig
-from HetRegUncertaintyLib import layout, volumes
+from HetRegUncertaintyLib import layout
 from HetRegUncertaintyLib.parameters import registerConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -64,9 +64,10 @@ def test_logJacobianIsAsItsTooltipSays(panel):
     panel.ui.sampleButton.click()
     panel.ui.registerButton.click()
     p = panel.logic.getParameterNode()
-    labels, names = volumes.labelsFromNode(p.fixedSegmentation, volumes.imageFromNode(p.fixedVolume))
-    cavity = next(value for value, (name, _color) in names.items() if name == "LV cavity")
-    assert slicer.util.arrayFromVolume(p.logJacobian)[labels.array == cavity].mean() > 0.2
+    segmentation = p.fixedSegmentation
+    segmentID = segmentation.GetSegmentation().GetSegmentIdBySegmentName("LV cavity")
+    cavity = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segmentID, p.fixedVolume) > 0
+    assert slicer.util.arrayFromVolume(p.logJacobian)[cavity].mean() > 0.2
     assert "above 0 the tissue shrank from moving to fixed" in panel.ui.logJacobianSelector.toolTip
 
 

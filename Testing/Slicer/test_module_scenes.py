@@ -70,7 +70,7 @@ def test_sceneLoadedOverAResultShowsItsOwn(panel, saved, clear, linked):
 
 @pytest.mark.parametrize("how", ["clear", "add"])
 def test_sceneInANewSession(saved, how):
-    """The panel is open and its views are new: inputs, map, legend and the sections of the result are there."""
+    """The panel is open and its views are new: inputs, map, legend and the sections are there."""
     done = subprocess.run(
         [sys.executable, "-c", NEW_SESSION, saved, how],
         cwd=REPOSITORY,

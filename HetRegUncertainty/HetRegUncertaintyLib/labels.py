@@ -1,0 +1,245 @@
+"""Segmentation and label map nodes <-> label images, and registration with them.
+
+A label image holds one label per voxel, but segments may overlap (a filled epicardium contains the cavity).
+So labels travel in layers: images in each of which no two segments overlap, and every segment is whole.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util import numpy_support
+
+from hetreg.image import Image
+
+from . import volumes
+
+LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
+BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+
+
+def unusable(moving, fixed):
+    """One sentence if these segmentation nodes, each maybe None, cannot be used together, otherwise ""."""
+    if fixed is None:
+        return ""
+    if moving is None:
+        text = _("The fixed segmentation '{name}' is given without a moving one: the Dice needs both.")
+    elif moving == fixed:
+        text = _("'{name}' is chosen as moving and as fixed segmentation: choose one drawn on each image.")
+    else:
+        return ""
+    return text.format(name=fixed.GetName())
+
+
+def layersFromNodes(movingNode, fixedNode, moving, fixed):
+    """The segmentation arguments of `register_pair`, a dict per layer, and {value: (name, colour)}.
+
+    movingNode, fixedNode: segmentations or label maps, each maybe None, on the images moving and fixed.
+    Raises ValueError with one sentence if the nodes cannot be used.
+    """
+    reason = unusable(movingNode, fixedNode)
+    if reason:
+        raise ValueError(reason)
+    if movingNode is None:
+        return [], {}
+    arrays, names = labelsFromNode(movingNode, moving)
+    masks = {"moving_seg": {value: (arrays, value) for value in names}}
+    images = {"moving_seg": moving.like(arrays[0], movingNode.GetName())}
+    if fixedNode is not None:
+        others, otherNames = labelsFromNode(fixedNode, fixed)
+        pairs = _matches(movingNode, names, fixedNode, otherNames)
+        masks["fixed_seg"] = {value: (others, other) for value, other in pairs.items()}
+        images["fixed_seg"] = fixed.like(others[0], fixedNode.GetName())
+    return _layers(names, masks, images), names
+
+
+def register(images, layers, config, progress):
+    """`register_pair` with every layer of the segmentations; returns (result, [moved labels per layer])."""
+    from hetreg.assemble import add_segmentation
+    from hetreg.register import register_pair
+
+    first, *others = layers or [{}]
+    result = register_pair(**images, **first, config=config, progress=progress)
+    parts = [result] if layers else []
+    for layer in others:
+        parts.append(add_segmentation(result, images["fixed"], layer["moving_seg"], layer.get("fixed_seg")))
+    summary = {**result.summary, **_overlaps(parts, layers)}
+    return replace(result, summary=summary), [part.moved_seg for part in parts]
+
+
+def labelsFromNode(node, reference):
+    """Labels of a segmentation or label map node on the grid of `reference`, with their names and colours.
+
+    Returns ([int16 array, ...], {label value: (name, (red, green, blue))}). Segments of one array do not
+    overlap; each label is in one of them.
+    """
+    if node.IsA("vtkMRMLSegmentationNode"):
+        arrays, names = _segmentArrays(node, reference), _segmentNames(node)
+    else:
+        arrays = [_resampledLabels(volumes.imageFromNode(node), reference)]
+        names = _labelNames(node, arrays[0])
+    if not any(array.any() for array in arrays):
+        raise ValueError(
+            _("'{name}' has no label inside '{image}'.").format(name=node.GetName(), image=reference.name)
+        )
+    return arrays, names
+
+
+def segmentationFromLabels(layers, names):
+    """vtkSegmentation with one binary label map per label of `names`, from the `Image` of each layer."""
+    segmentation = slicer.vtkSegmentation()
+    segmentation.SetSourceRepresentationName(BINARY)
+    for value, (name, color) in names.items():
+        mask = _mask([layer.array for layer in layers], value)
+        segment = slicer.vtkSegment()
+        segment.SetName(name)
+        segment.SetColor(*color)
+        segment.AddRepresentation(BINARY, volumes.orientedImage(mask.astype(np.uint8), layers[0]))
+        segmentation.AddSegment(segment)
+    return segmentation
+
+
+def _overlaps(parts, layers):
+    """The Dice of all layers, of the labels drawn on the fixed image: others have nothing to overlap."""
+    drawn = {
+        value for layer in layers if "fixed_seg" in layer for value in np.unique(layer["fixed_seg"].array)
+    }
+    found = {}
+    for when in ("dice_before", "dice_after"):
+        values = {int(v): dice for part in parts for v, dice in part.summary.get(when, {}).items()}
+        if values:
+            found[when] = {str(v): values[v] for v in sorted(values) if v in drawn}
+    return found
+
+
+def _mask(arrays, value):
+    """Voxels with this label in any of the arrays."""
+    return np.logical_or.reduce([array == value for array in arrays])
+
+
+def _layers(values, masks, images):
+    """As few layers as a greedy choice gives. masks: {argument: {value: (arrays, its value in them)}}."""
+    layers = []
+    for value in values:
+        own = {key: _mask(*of[value]) for key, of in masks.items() if value in of}
+        free = (layer for layer in layers if not any(layer[key][mask].any() for key, mask in own.items()))
+        layer = next(free, None)
+        if layer is None:
+            layer = {key: np.zeros(image.array.shape, np.int16) for key, image in images.items()}
+            layers.append(layer)
+        for key, mask in own.items():
+            layer[key][mask] = value
+    return [
+        {key: images[key].like(array, images[key].name) for key, array in layer.items()} for layer in layers
+    ]
+
+
+def _matches(movingNode, names, fixedNode, otherNames):
+    """{moving value: fixed value} of the segments with equal names.
+
+    Two label maps may name the same values from different colour tables: then the values decide.
+    """
+    own, other = ([name for name, _color in found.values()] for found in (names, otherNames))
+    common = set(own) & set(other)
+    for node, found in ((movingNode, own), (fixedNode, other)):
+        twice = next((name for name in found if name in common and found.count(name) > 1), None)
+        if twice is not None:
+            text = _(
+                "'{name}' has several segments named '{segment}': the Dice needs a different name for each."
+            )
+            raise ValueError(text.format(name=node.GetName(), segment=twice))
+    pairs = {
+        value: another
+        for value, (name, _color) in names.items()
+        for another, (otherName, _other) in otherNames.items()
+        if name == otherName
+    }
+    if not pairs and movingNode.IsA(LABEL_MAP) and fixedNode.IsA(LABEL_MAP):
+        pairs = {value: value for value in names if value in otherNames}
+    if not pairs:
+        raise ValueError(
+            _("'{name}' has the segments {given}: at least one of {expected} is needed to compare.").format(
+                name=fixedNode.GetName(), given=", ".join(other), expected=", ".join(own)
+            )
+        )
+    return pairs
+
+
+def _segmentNames(node):
+    segmentation = node.GetSegmentation()
+    segments = [segmentation.GetNthSegment(i) for i in range(segmentation.GetNumberOfSegments())]
+    return {i + 1: (segment.GetName(), tuple(segment.GetColor())) for i, segment in enumerate(segments)}
+
+
+def _segmentArrays(node, reference):
+    """All segments as labels 1, 2, ... in the order of the segmentation, an array per layer that it has."""
+    if node.GetSegmentation().GetNumberOfSegments() == 0:
+        raise ValueError(_("The segmentation '{name}' is empty.").format(name=node.GetName()))
+    grid = volumes.orientedImage(
+        np.zeros(reference.array.shape, np.int16), reference, np.linalg.inv(volumes.parentToWorld(node))
+    )
+    source = _withVoxels(node, grid)
+    segmentation = source.GetSegmentation()
+    layers = [
+        segmentation.GetSegmentIDsForLayer(i, BINARY) for i in range(segmentation.GetNumberOfLayers(BINARY))
+    ]
+    return [_layerArray(source, ids, grid).reshape(reference.array.shape) for ids in layers]
+
+
+def _withVoxels(node, grid):
+    """The node, or, if it has no voxels (only surfaces), a copy outside the scene that has them."""
+    if node.GetSegmentation().ContainsRepresentation(BINARY):
+        return node
+    segmentation, converter = slicer.vtkSegmentation(), slicer.vtkSegmentationConverter
+    segmentation.DeepCopy(node.GetSegmentation())
+    segmentation.SetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(grid)
+    )
+    if not segmentation.CreateRepresentation(BINARY, True):
+        text = _(
+            "'{name}' has no binary labelmap, and none could be made: make one in the module Segmentations."
+        )
+        raise ValueError(text.format(name=node.GetName()))
+    copy = slicer.vtkMRMLSegmentationNode()
+    copy.SetName(node.GetName())
+    copy.SetAndObserveSegmentation(segmentation)
+    return copy
+
+
+def _layerArray(node, segmentIDs, grid):
+    """Flat int16 array of some segments that do not overlap, on the grid."""
+    ids, values = vtk.vtkStringArray(), vtk.vtkIntArray()
+    for segmentID in segmentIDs:
+        ids.InsertNextValue(segmentID)
+        values.InsertNextValue(node.GetSegmentation().GetSegmentIndex(segmentID) + 1)
+    merged = slicer.vtkOrientedImageData()
+    extent = slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    if not node.GenerateMergedLabelmapForAllSegments(merged, extent, grid, ids, values):
+        raise ValueError(
+            _("The segmentation '{name}' could not be read as labels.").format(name=node.GetName())
+        )
+    return numpy_support.vtk_to_numpy(merged.GetPointData().GetScalars()).astype(np.int16)
+
+
+def _labelNames(node, array):
+    """Names and colours of a label map node's labels, from its colour table where that has them."""
+    display = node.GetDisplayNode()
+    colors = display.GetColorNode() if display else None
+    names = {}
+    for value in np.unique(array[array != 0]).tolist():
+        rgba = [0.8, 0.6, 0.2, 1.0]
+        known = colors is not None and colors.GetColor(value, rgba)
+        name = colors.GetColorName(value) if known else None
+        names[value] = (name or _("Label {value}").format(value=value), tuple(rgba[:3]))
+    return names
+
+
+def _resampledLabels(labels, reference):
+    """The array of a label `Image` on another grid, nearest neighbour."""
+    import SimpleITK as sitk
+
+    source = Image(labels.array.astype(np.int16), labels.ijk_to_lps, labels.name)
+    moved = sitk.Resample(source.to_sitk(), reference.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor)
+    return sitk.GetArrayFromImage(moved)
