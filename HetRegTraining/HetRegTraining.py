@@ -21,19 +21,21 @@ from HetRegUncertaintyLib import install, modelmenu, packages, reload, trainingl
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.evaluationsection import EvaluationSection
 from HetRegUncertaintyLib.trainingdata import DataCheck
+from HetRegUncertaintyLib.trainingfolder import nextFolder
 from HetRegUncertaintyLib.trainingform import TrainingForm
 from HetRegUncertaintyLib.trainingformer import FormerRun
 from HetRegUncertaintyLib.trainingparameters import (
-    PHANTOM,
     HetRegTrainingParameterNode,
     neededPackages,
     trainConfig,
 )
-from HetRegUncertaintyLib.trainingrun import canContinue, nextFolder, reasonUntested
+from HetRegUncertaintyLib.trainingready import StartCheck
+from HetRegUncertaintyLib.trainingrun import reasonUntested
 from HetRegUncertaintyLib.trainingsection import TrainingSection
 from HetRegUncertaintyLib.trainingtest import SelfTest
 
 REGISTER_MODULE = "HetRegUncertainty"
+LAST = -1000.0  # priority of an observer that comes after Slicer's own
 
 
 class HetRegTraining(ScriptedLoadableModule):
@@ -59,6 +61,7 @@ class HetRegTraining(ScriptedLoadableModule):
             "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for "
             "Unsupervised Registration, MICCAI 2024."
         )
+        slicer.app.connect("startupCompleted()", traininglayout.register)
 
 
 class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -69,7 +72,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = self.section = self.dataCheck = self.evaluation = None
         self._parameterNode = self._guiTag = None
-        self._entered = False
+        self._entered = self._waiting = False  # waiting: for the end of a change of the scene
         self._source = None  # the data that the tables show
 
     def setup(self):
@@ -92,11 +95,13 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.packageButton = packages.PackageButton(
             self.ui.packageButton, self._onParameters, self.section.say
         )
+        self.startCheck = StartCheck(self.ui, self.section, self.former, self.packageButton)
         self.dependencyCard = DependencyCard(self.ui, self._onParameters)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=LAST)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -133,10 +138,17 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.evaluation.forgetScene()
 
     def onSceneEnd(self, caller, event):
-        """Another scene is there."""
+        """Another scene is there, but its views may not be: they come with the end of the batch."""
         self.former.forget()
-        if self._entered:
-            self.initializeParameterNode()
+        self._waiting = True
+        self.onSceneEndBatch(caller, event)
+
+    def onSceneEndBatch(self, caller, event):
+        """Now nodes and views are whole."""
+        if self._waiting and not traininglayout.isSceneChanging():
+            self._waiting = False
+            if self._entered:
+                self.initializeParameterNode()
 
     def initializeParameterNode(self):
         """Follow the scene's parameter node; a first run gets a folder of its own."""
@@ -161,6 +173,9 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onParameters(self, caller=None, event=None):
         """Bring the panel in line with the parameters and with the run."""
         p = self._parameterNode
+        if p is not None and traininglayout.isSceneChanging():
+            self._waiting = True
+            return
         if p is not None:
             self.former.follow(p, self.section.run)
         self.form.show(p)
@@ -169,22 +184,13 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.packageButton.show(neededPackages(p))
         if self._source not in (None, self._dataSource(p)):
             self._source = None
-            self.dataCheck.clear()
+            self.dataCheck.outdate()
         self._showResult(p)
         if self._entered:
             traininglayout.follow(self._wantedLayout(), p)
             self.section.showInViews()
             self.evaluation.showInViews()
-        reason = self._missing(p)
-        goesOn = canContinue(p.outputFolder)
-        self.ui.startButton.enabled = not reason and not self.section.running
-        self.ui.startButton.text = _("Continue") if goesOn else _("Start")
-        self.ui.startButton.toolTip = reason or (
-            _("Go on with the run in the output folder, up to the length above. Click New for another run.")
-            if goesOn
-            else _("Start the training.")
-        )
-        self.section.say(reason or self.former.note, os.path.abspath(p.outputFolder))
+        self.startCheck.show(p, self.evaluation.running)
 
     def _showResult(self, p):
         """The section of the trained model."""
@@ -210,27 +216,9 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         wanted = self._parameterNode.trainingLayout and self.section.wanted
         return traininglayout.LAYOUT_ID if wanted else None
 
-    def _missing(self, p):
-        """Why Start cannot be clicked, "" if it can."""
-        if p.dataset.value != PHANTOM and not p.folder:
-            return _("Choose the folder of the data, or the phantom.")
-        if not p.outputFolder:
-            return _("Choose an output folder.")
-        if self.evaluation.running:
-            return _("An evaluation is running: cancel it first, or wait for its end.")
-        try:
-            self.former.configuration(p)
-        except ValueError as error:
-            return str(error)
-        reason = install.reasonMissing()
-        if not reason and self.packageButton.missing:
-            needed = packages.labels(self.packageButton.missing)
-            reason = _("This choice needs {packages}: click Install below.").format(packages=needed)
-        return reason
-
     @staticmethod
     def _dataSource(p):
-        """What the check depends on."""
+        """What the check of the data depends on."""
         return (p.dataset, p.folder, p.addPhantoms, p.phantomKind, p.phantoms, p.seed, p.splitFile)
 
     def onNewFolder(self, _checked=False):
@@ -240,6 +228,10 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onCheck(self, _checked=False):
         """List what the data folder holds."""
+        reason = self.startCheck.reasonAgainstData(self._parameterNode)
+        if reason:
+            self.dataCheck.clear(reason)
+            return
         with slicer.util.tryWithErrorDisplay(_("The data could not be checked."), waitCursor=False):
             self._source = self._dataSource(self._parameterNode)
             self.dataCheck.start(self.logic.writeConfig(trainConfig(self._parameterNode), "check"))
@@ -247,12 +239,13 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onStart(self, _checked=False):
         """Start a training, or go on with the one in the output folder."""
         p = self._parameterNode
-        if self.section.running or self._missing(p):
+        config = self.startCheck.look(p, self.evaluation.running)
+        if self.section.running or config is None:
             return
         with slicer.util.tryWithErrorDisplay(_("The training could not be started."), waitCursor=False):
             self.evaluation.wanted = False
-            file = self.logic.writeConfig(self.former.configuration(p), "run")
-            self.section.start(file, os.path.abspath(p.outputFolder))
+            file = self.logic.writeConfig(config, "run")
+            self.section.start(file, os.path.abspath(p.outputFolder), config)
 
     def onUse(self, _checked=False):
         """Offer the trained model in the other module, choose it there, and go there."""

@@ -35,13 +35,14 @@ def _fillTable(numbers):
     node.SetUseColumnTitleAsColumnHeader(True)
     table = vtk.vtkTable()
     below = {"mean": _("Mean"), "sd": _("SD"), "median": _("Median")}
+    statistics = [which for which in STATISTICS if which != "sd" or len(known(numbers)) > 1]
     texts = [_("Case"), _("Patient")], [_("Failed because")]
-    cases = [row.get("case", "") for row in numbers.rows] + [below[name] for name in STATISTICS]
+    cases = [row.get("case", "") for row in numbers.rows] + [below[name] for name in statistics]
     _addTexts(table, texts[0][0], cases)
-    _addTexts(table, texts[0][1], [row.get("patient", "") for row in numbers.rows] + [""] * len(STATISTICS))
+    _addTexts(table, texts[0][1], [row.get("patient", "") for row in numbers.rows] + [""] * len(statistics))
     for name in numbers.names:
         values = [_float(row.get(name)) for row in numbers.rows]
-        values += [_float(numbers.statistic(name, which)) for which in STATISTICS]
+        values += [_float(numbers.statistic(name, which)) for which in statistics]
         column = vtk.vtkDoubleArray()
         column.SetName(metric_column(name).heading)
         for value in values:
@@ -49,9 +50,14 @@ def _fillTable(numbers):
         table.AddColumn(column)
     if any(row.get("error") for row in numbers.rows):
         errors = [row.get("error", "") for row in numbers.rows]
-        _addTexts(table, texts[1][0], errors + [""] * len(STATISTICS))
+        _addTexts(table, texts[1][0], errors + [""] * len(statistics))
     node.SetAndObserveTable(table)
     return node
+
+
+def known(numbers):
+    """The cases that could be measured; of one alone there is no SD."""
+    return [row for row in numbers.rows if not row.get("error")]
 
 
 def _addTexts(table, name, values):
@@ -90,7 +96,9 @@ def _fillChart(numbers):
         series.SetColor(*COLORS[role])
         if not chart.HasPlotSeriesNodeID(series.GetID()):
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
-    chart.SetTitle(_("Sparsification, mean of {n} cases").format(n=curve.get("cases", "?")))
+    cases = curve.get("cases", "?")
+    title = _("Sparsification of one case") if cases == 1 else _("Sparsification, mean of {n} cases")
+    chart.SetTitle(title.format(n=cases))
     chart.SetXAxisTitle(axis)
     chart.SetYAxisTitle(_("Mean squared error of the rest"))
     chart.SetLegendVisibility(True)

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from . import evaluationnodes, evaluationnumbers, packages, traininglayout
 from .process import HetRegProcess
+from .trainingwords import inWords
 
 
 class EvaluationSection:
@@ -136,7 +137,7 @@ class EvaluationSection:
     def _onEnd(self, _code, problem):
         if self._closed:
             return
-        self._problem = _("The evaluation was cancelled.") if self._cancelled else problem
+        self._problem = _("The evaluation was cancelled.") if self._cancelled else inWords(self.ui, problem)
         self.wanted = not self._problem
         self._onChange()
 

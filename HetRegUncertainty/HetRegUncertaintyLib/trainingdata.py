@@ -7,6 +7,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from .process import HetRegProcess
+from .trainingwords import inWords
 
 MAX_ROWS = 2000
 NAME_WIDTH = 140  # pixels; a longer name is in the tooltip
@@ -20,7 +21,7 @@ class DataCheck:
     def __init__(self, ui, onLog, process=None):
         self.ui = ui
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
-        self._listing = None
+        self._listing, self._isOutdated = None, False
         self.clear()
 
     @property
@@ -30,6 +31,7 @@ class DataCheck:
 
     def start(self, configFile):
         """Look through the data that a configuration file names."""
+        self._isOutdated = False
         self.clear(_("Looking through the data..."))
         folder = os.path.join(slicer.app.temporaryPath, CHECK_FOLDER)
         arguments = ["train", "--config", configFile, "--output", folder, "--dry-run", "--json"]
@@ -40,6 +42,12 @@ class DataCheck:
         """Forget the check that is going on."""
         self._process.kill()
 
+    def outdate(self):
+        """Another choice was made: what was found, or is being found, is not of it."""
+        self._isOutdated = self.running
+        self._process.kill()
+        self.clear(_("The choice of data has changed: check again."))
+
     def clear(self, text=""):
         """Empty tables, and a line of text."""
         self._listing = None
@@ -47,12 +55,15 @@ class DataCheck:
         self._show()
 
     def _onEvent(self, content):
-        if content["event"] == "dry_run":
+        if content["event"] == "dry_run" and not self._isOutdated:
             self._listing = content
 
     def _onEnd(self, _code, problem):
+        if self._isOutdated:
+            self._show()
+            return
         if self._listing is None:  # with a listing the reason is in it: no pairs, and the files left out
-            self.clear(problem or _("The check ended without a result."))
+            self.clear(inWords(self.ui, problem) or _("The check ended without a result."))
             return
         pairs, rejected = self._listing.get("pairs", []), self._listing.get("rejected", [])
         self.ui.dataLabel.text = summary(pairs, rejected)
@@ -86,8 +97,8 @@ def summary(pairs, rejected):
     patients = len({pair.get("patient") for pair in pairs})
     labelled = sum(pair.get("labels") == "both" for pair in pairs)
     text = _(
-        "{pairs} pairs of {patients} patients: {training} for training, {validation} for validation, "
-        "{test} for test; {labelled} with labels of both images."
+        "Pairs: {pairs} ({training} for training, {validation} for validation, {test} for test). Patients: "
+        "{patients}. Pairs with labels of both images: {labelled}."
     ).format(pairs=len(pairs), patients=patients, labelled=labelled, **count)
     if not pairs:
         text = _("No pairs were found.")

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 from hetreg.registry import METHODS
 
 from .parameters import outputParameter
+from .trainingfolder import expanded
 from .trainingparameters import (
     HARDWARE,
     OPTIONS,
@@ -46,6 +47,9 @@ class TrainingForm:
         if p is None:
             return
         for widget, parameter in PATHS.items():
+            path = getattr(p, parameter)
+            if expanded(path) != path:
+                setattr(p, parameter, expanded(path))
             _setPath(getattr(self.ui, widget), getattr(p, parameter))
         self._showData(p)
         used = usedOptions(p)

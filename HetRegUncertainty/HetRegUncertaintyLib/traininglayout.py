@@ -20,6 +20,12 @@ SLICES = {
 EVALUATION_PLOT, EVALUATION_TABLE = "HetRegEvaluationPlot", "HetRegEvaluationTable"
 
 
+def isSceneChanging():
+    """True while nodes come and go: what they hold, and the views, may not be whole."""
+    scene = slicer.mrmlScene
+    return scene.IsBatchProcessing() or scene.IsImporting() or scene.IsClosing()
+
+
 def isShown(which=LAYOUT_ID):
     """True while this layout is on the screen."""
     return layout.current() == which
@@ -43,14 +49,21 @@ def restore(formerLayout):
         slicer.app.layoutManager().setLayout(formerLayout if usable else standard)
 
 
-def _show(which):
+def register():
+    """Make both layouts known to Slicer: a scene that was saved with one of them asks for it."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return
     node = manager.layoutLogic().GetLayoutNode()
-    if not node.IsLayoutDescription(which):
-        node.AddLayoutDescription(which, _evaluation() if which == EVALUATION_ID else _description())
-    manager.setLayout(which)
+    for which, description in ((LAYOUT_ID, _description), (EVALUATION_ID, _evaluation)):
+        if not node.IsLayoutDescription(which):
+            node.AddLayoutDescription(which, description())
+
+
+def _show(which):
+    register()
+    if slicer.app.layoutManager() is not None:
+        slicer.app.layoutManager().setLayout(which)
 
 
 def plotViewNode(tag):

@@ -35,7 +35,7 @@ class Curves:
         if event["event"] == "step":
             columns = (self.steps, self.loss, self.variance_loss)
             values = (event.get("step", 0), event.get("loss"), event.get("variance_loss"))
-        elif event["event"] == "validation":
+        elif event["event"] == "validation" and isValidated(event):
             columns = (self.validation_steps, self.dice, self.validation_loss)
             values = (event.get("step", 0), event.get("dice"), event.get("loss"))
         else:
@@ -51,13 +51,18 @@ class Curves:
         return any(value is not None for value in self.dice)
 
 
+def isValidated(event):
+    """True if a validation had a pair to measure; without one its loss is that of the last training batch."""
+    return event.get("mse") is not None
+
+
 def show(curves):
     """Bring tables and charts in line with the curves, and put the charts into their views."""
     validation = curves.dice if curves.hasDice else curves.validation_loss
     titles = {
         "loss": _("Displacement loss"),
         "variance_loss": _("Variance loss"),
-        "validation": _("Validation Dice") if curves.hasDice else _("Validation loss"),
+        "validation": _validationTitle(curves),
     }
     _fill("loss", curves.steps, curves.loss)
     _fill("variance_loss", curves.steps, curves.variance_loss)
@@ -69,6 +74,12 @@ def show(curves):
         view = traininglayout.plotViewNode(tag)
         if view is not None and view.GetPlotChartNodeID() != chart.GetID():
             view.SetPlotChartNodeID(chart.GetID())
+
+
+def _validationTitle(curves):
+    if curves.steps and not curves.validation_steps:
+        return _("No validation")
+    return _("Validation Dice") if curves.hasDice else _("Validation loss")
 
 
 def remove():

@@ -1,8 +1,6 @@
 """One training in its own process: what state it is in, what it reported, how it ended. Knows no widget."""
 
-import itertools
 import os
-import re
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +11,7 @@ from hetreg.config import TrainConfig
 from hetreg.datasets.split import read_split
 
 from .process import HetRegProcess, event
-from .trainingplot import Curves
+from .trainingplot import Curves, isValidated
 
 CHECKPOINT, MODEL, LOG, CONFIG, SPLIT = "last.ckpt", "best.pt", "log.jsonl", "config.json", "split.json"
 NO_MEASURE = ("step", "time")  # of what a validation reports
@@ -43,8 +41,8 @@ class TrainingRun:
         self._forget()
 
     def _forget(self):
-        self.last, self.pairs, self.previewFolder, self.previews = {}, {}, "", 0
-        self.model, self.outcome, self.note, self.failed = "", "", "", False
+        self.last, self.pairs, self.previewFolder, self.previews, self.checks = {}, {}, "", 0, 0
+        self.model, self.outcome, self.note, self.failed, self.finished = "", "", "", False, False
 
     @property
     def running(self):
@@ -100,6 +98,8 @@ class TrainingRun:
             self.last = content
             if self.state is State.STARTING:
                 self.state = State.RUNNING
+        elif kind == "validation":
+            self.checks += 1
         elif kind == "data":
             self.pairs = content
         elif kind == "preview":
@@ -111,7 +111,7 @@ class TrainingRun:
         elif kind == "stopped":
             self.outcome = _("Stopped after step {step}.").format(step=content.get("step", "?"))
         elif kind == "done":
-            self.outcome = _("Finished.")
+            self.outcome, self.finished = _("Finished."), True
             self.model = str(content.get("model", ""))
         elif kind == "progress":
             self.note = str(content.get("message", ""))
@@ -124,7 +124,7 @@ class TrainingRun:
         elif kind == "left_out":
             file, reason = content.get("file", "?"), content.get("reason", "")
             self._onLog(_("Left out: {file}: {reason}").format(file=file, reason=reason))
-        elif kind == "validation":
+        elif kind == "validation" and isValidated(content):
             measured = (n for n in content if n not in NO_MEASURE and isinstance(content[n], float))
             text = ", ".join(f"{name} {content[name]:.4g}" for name in measured)
             self._onLog(_("Step {step}, validation: {text}").format(step=content.get("step"), text=text))
@@ -139,7 +139,7 @@ class TrainingRun:
             self.failed = True
         if not self.model and os.path.isfile(os.path.join(self.folder, MODEL)):
             self.model = os.path.join(self.folder, MODEL)
-        if not self.failed and canContinue(self.folder) and not self.outcome.startswith(_("Finished.")):
+        if not (self.failed or self.finished) and canContinue(self.folder):
             self.outcome += " " + _("Continue goes on from there.")
         self._onChange()
 
@@ -184,14 +184,3 @@ def formerCurves(folder):
             for content in filter(None, (event(line.strip()) for line in file)):
                 curves.add(content)
     return curves
-
-
-def nextFolder(current):
-    """The next free folder for a run: run-1, run-2, ... beside the current one, or in the user's home."""
-    parent, name = (
-        os.path.split(current) if current else (os.path.join(os.path.expanduser("~"), "HetReg"), "")
-    )
-    stem = re.sub(r"-?\d*$", "", name) or "run"
-    numbers = itertools.count(1)
-    paths = (os.path.join(parent, f"{stem}-{number}") for number in numbers)
-    return next(path for path in paths if path != current and not os.path.exists(path))

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from . import trainingplot, trainingpreview
 from .trainingrun import MODEL, State, TrainingRun
+from .trainingwords import inWords
 
 LOCKED = ("data", "model", "training")
 REFRESH_MS = 1000
@@ -22,7 +23,8 @@ class TrainingSection:
         self.ui, self._onChange = ui, onChange
         self.run = TrainingRun(self._onRun, self.log, process)
         self._guard, self._closed = CloseGuard(self._mayClose), False
-        self._seen, self._preview, self._said = (State.IDLE, 0), 0, ""
+        self._seen, self._preview, self._said, self._config = (State.IDLE, 0), 0, "", None
+        self._stopTip = ui.stopButton.toolTip
         self.wanted = False  # curves and preview in the views, also of a run that has ended
         self._timer = qt.QTimer()
         self._timer.setInterval(REFRESH_MS)
@@ -37,8 +39,9 @@ class TrainingSection:
         """True from Start to the end of the process."""
         return self.run.running
 
-    def start(self, configFile, folder):
-        """Train with a configuration file into a run folder."""
+    def start(self, configFile, folder, config=None):
+        """Train with a configuration file into a run folder. config: what is in the file."""
+        self._config = config
         self.ui.logText.plainText = ""
         self._preview, self._said = 0, ""
         trainingpreview.remove()
@@ -62,12 +65,16 @@ class TrainingSection:
         if text and not self._closed:
             self.ui.logText.appendPlainText(text)
 
-    def say(self, reason, folder=None):
-        """What is missing before Start, else how the run in this folder (None: the last one) ended."""
-        outcome = self.run.outcome if folder in (None, self.run.folder) else ""
-        if not self.running and (reason or outcome) != self._said:
-            self._said = reason or outcome
-            self._status(self._said)
+    def say(self, reason):
+        """A line of text, while no training has one of its own."""
+        if not self.running and reason != self._said:
+            self._said = reason
+            self._status(reason)
+
+    def outcomeOf(self, folder, config):
+        """How the last run ended, if it was in this folder; how it failed, with this configuration."""
+        isOther = folder != self.run.folder or (self.run.failed and config != self._config)
+        return "" if isOther else inWords(self.ui, self.run.outcome)
 
     def showInViews(self):
         """Bring curves and preview in line with the run, while they are wanted."""
@@ -91,7 +98,7 @@ class TrainingSection:
             return
         self._update()
         ended = self._seen[0] is not State.IDLE and not self.running
-        seen = (self.run.state, len(self.run.curves.validation_steps))
+        seen = (self.run.state, self.run.checks)
         if seen != self._seen:
             self._seen = seen
             if ended:
@@ -103,11 +110,11 @@ class TrainingSection:
         self._unguard()
         self.wanted = bool(self.run.curves.steps)  # nothing to see of a run that could not begin
         self.showInViews()
-        self.log(self.run.outcome)
-        self._said = self.run.outcome
-        self._status(self.run.outcome)
+        self._said = inWords(self.ui, self.run.outcome)
+        self.log(self._said)
+        self._status(self._said)
         if self.run.failed:
-            slicer.util.errorDisplay(self.run.outcome, windowTitle=_("The training failed"))
+            slicer.util.errorDisplay(self._said, windowTitle=_("The training failed"))
 
     def _unguard(self):
         window = slicer.util.mainWindow()
@@ -145,7 +152,13 @@ class TrainingSection:
         self.ui.pauseButton.enabled = state in (State.RUNNING, State.PAUSED, State.PAUSING)
         paused = state in (State.PAUSED, State.PAUSING)
         self.ui.pauseButton.text = _("Resume") if paused else _("Pause")
-        self.ui.stopButton.text = _("End at once") if state is State.STOPPING else _("Stop")
+        isStopping = state is State.STOPPING
+        self.ui.stopButton.text = _("End at once") if isStopping else _("Stop")
+        self.ui.stopButton.toolTip = (
+            _("End without a checkpoint: what was learnt since the last one is lost.")
+            if isStopping
+            else self._stopTip
+        )
         self.ui.progressBar.maximum = max(int(self.run.last.get("steps") or 0), 1)
         self.ui.progressBar.value = int(self.run.last.get("step") or 0)
         self.ui.numbersLabel.text = numbers(self.run)

@@ -1,7 +1,8 @@
 """Stands for `python -m hetreg train` and `evaluate` in tests of the panel: speaks the protocol, no more.
 
 argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "deaf" to stop, "messy", "slow",
-"long", "failing" (an evaluation of which one case fails), "empty" (there is nothing to evaluate).
+"long", "failing" (an evaluation of which one case fails), "single" (it has one case), "empty" (it has none),
+"unvalidated" (no pair for validation), "refused" (the settings are no good).
 """
 
 import json
@@ -66,7 +67,8 @@ def evaluate():
         say("error", message="No case is in split 'test': at least one is accepted.")
         sys.exit(2)
     rows = []
-    for n in range(3):
+    count = 1 if MODE == "single" else 3
+    for n in range(count):
         say("progress", fraction=n / 3, message=f"Case {n + 1} of 3: a{n}")
         time.sleep(0.3 if MODE == "slow" else 0.02)
         failed = MODE == "failing" and n == 0
@@ -79,10 +81,11 @@ def evaluate():
     ]
     head = "case,patient,split,error,dice_2,dice_2_before"
     (output / "metrics.csv").write_text("\n".join([head, *lines]) + "\n")
-    counts = {"cases": 3, "failed": sum(bool(row["error"]) for row in rows), "patients": 1}
-    means = {"dice_2": {"mean": 0.7, "sd": 0.1, "median": 0.7, "n": 3}}
+    counts = {"cases": count, "failed": sum(bool(row["error"]) for row in rows), "patients": 1}
+    sd = float("nan") if MODE == "single" else 0.1
+    means = {"dice_2": {"mean": 0.7, "sd": sd, "median": 0.7, "n": count}}
     means["dice_2_before"] = {"mean": 0.5, "sd": 0.0, "median": 0.5, "n": 3}
-    curve = {"fraction": [0.0, 0.5], "by_uncertainty": [0.2, 0.1], "oracle": [0.2, 0.05], "cases": 3}
+    curve = {"fraction": [0.0, 0.5], "by_uncertainty": [0.2, 0.1], "oracle": [0.2, 0.05], "cases": count}
     summary = {"counts": counts, "label": 2, "cases": means}
     summary["curves"] = {"sparsification": curve}
     (output / "summary.json").write_text(json.dumps(summary))
@@ -97,7 +100,11 @@ def main():
         return
     assert sys.argv[3] == "train", sys.argv
     config, output = json.loads(after("--config").read_text(encoding="utf-8")), after("--output")
+    if MODE == "refused":
+        say("error", message="Device 'cuda' is not available here: accepted are auto, cpu.")
+        sys.exit(2)
     if "--dry-run" in sys.argv:
+        time.sleep(0.5 if MODE == "slow" else 0.0)
         pair = {
             "case": "a1",
             "patient": "a",
@@ -122,7 +129,8 @@ def main():
     output.mkdir(parents=True, exist_ok=True)
     first = int((output / "last.ckpt").read_text()) if (output / "last.ckpt").is_file() else 0
     (output / "config.json").write_text(json.dumps(config))
-    say("data", training=8, validation=2, test=2)
+    validation = 0 if MODE == "unvalidated" else 2
+    say("data", training=8, validation=validation, test=2)
     if MODE == "deaf":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         print(f"child {child.pid}", flush=True)
@@ -144,14 +152,17 @@ def main():
             eta_seconds=STEPS - step,
         )
         if step % 10 == 0:
-            say("validation", step=step, dice=0.8 + step / 1000, mse=0.1, folding=0.0, loss=0.1)
+            found = {"dice": 0.8 + step / 1000, "mse": 0.1, "folding": 0.0}
+            found = found if validation else dict.fromkeys(found)
+            say("validation", step=step, **found, loss=0.1)
             (output / "best.pt").write_bytes(b"weights")
-            preview(output, step)
+            if validation:
+                preview(output, step)
         if MODE == "crash" and step == STEPS // 2:
             (output / "last.ckpt").write_text(str(step))
             print("CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep(0.1 if MODE in ("slow", "long") else 0.02)
+        time.sleep({"slow": 0.1, "long": 0.1, "unvalidated": 0.05}.get(MODE, 0.02))
     say("done", model=str(output / "best.pt"))
 
 

@@ -13,6 +13,23 @@ from runtime import wait
 RUN = {"size": "tiny", "steps": 1000, "batch": 4, "method": "beta_nll", "beta": 0.25, "device": "cpu"}
 
 
+def at(folder, step):
+    """Give the run in a folder a checkpoint as the trainer writes it."""
+    import torch
+
+    from hetreg.config import NetworkConfig
+    from hetreg.model import RegistrationModel
+    from hetreg.training.checkpoint import save_checkpoint
+
+    shape = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
+    model = RegistrationModel(NetworkConfig(**shape))
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimiser = torch.optim.Adam(model.parameters())
+    optimiser.step()
+    save_checkpoint(Path(folder, "last.ckpt"), model, {"both": optimiser}, {"step": step, "best": 0.5})
+
+
 @pytest.fixture
 def stopped(tmp_path):
     """stopped(name, **settings): the folder of a run that can be continued."""
@@ -103,6 +120,51 @@ def test_allThatMayNotDifferIsSaidAtOnce(training, stopped):
     assert f"Data '{Dataset('phantom').label()}', not '{Dataset('pairs').label()}'" in ui.statusLabel.text
     ui.newFolderButton.click()
     assert ui.startButton.enabled
+
+
+def test_aRunThatIsLongEnoughDoesNotGoOn(training, fake, stopped):
+    ui, folder = training.ui, stopped()
+    at(folder, 54)
+    before = Path(folder, "config.json").read_bytes()
+    ui.outputFolderEdit.currentPath = folder
+    assert (ui.startButton.text, ui.startButton.enabled) == ("Continue", True)
+    for length in (40, 54):
+        ui.lengthSpinBox.value = length
+        assert not ui.startButton.enabled
+        assert ui.startButton.toolTip == "The run is at step 54 already: raise Length to go on."
+        assert ui.statusLabel.text == ui.startButton.toolTip
+    training.onStart()
+    assert not training.section.running
+    assert Path(folder, "config.json").read_bytes() == before
+    ui.lengthSpinBox.value = 55
+    assert ui.startButton.enabled
+    assert ui.statusLabel.text == ""
+
+
+def test_afterItsEndARunSaysThatItIsFinished(training, fake, stopped):
+    ui, folder = training.ui, stopped(**RUN | {"steps": 40})
+    ui.outputFolderEdit.currentPath = folder
+    ui.startButton.click()
+    wait(lambda: training.section.run.curves.steps)
+    at(folder, 40)  # the fake one writes none
+    wait(lambda: not training.section.running)
+    assert ui.statusLabel.text == "Finished."
+    assert not ui.startButton.enabled
+    assert "at step 40 already" in ui.startButton.toolTip
+
+
+def test_whatIsSaidOfAStopEndsWithALengthThatIsReached(training, fake):
+    ui, p = training.ui, training.logic.getParameterNode()
+    p.lengthUnit, p.length = LengthUnit.STEPS, 4000
+    fake("long")
+    ui.startButton.click()
+    wait(lambda: len(training.section.run.curves.steps) > 2)
+    ui.stopButton.click()
+    wait(lambda: not training.section.running)
+    assert "Continue goes on" in ui.statusLabel.text
+    at(p.outputFolder, 10)
+    ui.lengthSpinBox.value = 9
+    assert ui.statusLabel.text == "The run is at step 10 already: raise Length to go on."
 
 
 def test_newKeepsTheSettingsOfTheRun(training, stopped):
@@ -205,3 +267,5 @@ def test_realRunGoesOnInAnotherSession(training, tmp_path):
     run(training)
     assert training.ui.statusLabel.text == "Finished."
     assert training.section.run.last["step"] == 6
+    assert not training.ui.startButton.enabled
+    assert "at step 6 already" in training.ui.startButton.toolTip

@@ -103,6 +103,21 @@ def test_secondTimeFillsTheSameNodes(trained, fake):
     assert len(nodes("PlotSeries")) == 2
 
 
+def test_oneCaseHasNoSpread(trained, fake):
+    fake("single")
+    evaluate(trained)
+    table = next(n for n in nodes("Table") if n.GetName() == "run-1, cases").GetTable()
+    assert [table.GetColumn(0).GetValue(i) for i in range(table.GetNumberOfRows())] == [
+        "a0",
+        "Mean",
+        "Median",
+    ]
+    assert not any(math.isnan(table.GetColumn(2).GetValue(i)) for i in range(table.GetNumberOfRows()))
+    chart = traininglayout.plotViewNode(traininglayout.EVALUATION_PLOT).GetPlotChartNode()
+    assert chart.GetTitle() == "Sparsification of one case"
+    assert "nan" not in trained.ui.evaluationLabel.text
+
+
 def test_failedCaseIsARowWithItsReason(trained, fake):
     fake("failing")
     evaluate(trained)

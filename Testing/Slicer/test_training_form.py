@@ -230,7 +230,8 @@ def test_aProcessorWithBfloat16MayUseIt(training, nvidia, monkeypatch, tmp_path,
 def test_badCombinationIsSaidBeforeStart(training):
     training.ui.batchSpinBox.value, training.ui.accumulateSpinBox.value = 6, 4
     assert not training.ui.startButton.enabled
-    assert "divisor of the batch" in training.ui.statusLabel.text
+    said = "'Parts of a batch' is 4 and 'Pairs per batch' 6: a divisor of the batch is accepted."
+    assert training.ui.statusLabel.text == said
     training.ui.accumulateSpinBox.value = 3
     assert training.ui.startButton.enabled
 
@@ -238,7 +239,10 @@ def test_badCombinationIsSaidBeforeStart(training):
 def test_oracleWeightNeedsAugmentationOff(training):
     p = training.logic.getParameterNode()
     p.method = Method("oracle_weight")
-    assert "augment" in training.ui.startButton.toolTip
+    oracle = Method("oracle_weight").label()
+    assert training.ui.startButton.toolTip == (
+        f"'Augment' would change the true variance that method '{oracle}' needs: it has to be off."
+    )
     training.ui.augmentCheckBox.checked = False
     assert training.ui.startButton.enabled
 

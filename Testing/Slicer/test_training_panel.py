@@ -1,6 +1,5 @@
 """The panel of HetRegTraining before and after a run: form, check of the data, handing over of the model."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from HetRegUncertaintyLib import (
 )
 from HetRegUncertaintyLib.parameters import outputParameter
 from HetRegUncertaintyLib.trainingparameters import Dataset, LengthUnit, Method, Network, trainConfig
-from HetRegUncertaintyLib.trainingrun import State, TrainingRun, nextFolder
+from HetRegUncertaintyLib.trainingrun import State, TrainingRun
 from runtime import wait
 
 
@@ -93,16 +92,6 @@ def test_whatIsMissingIsSaid(training):
     assert training.ui.startButton.enabled
 
 
-def test_newFolder(training, tmp_path):
-    training.ui.newFolderButton.click()
-    assert training.ui.outputFolderEdit.currentPath == str(tmp_path / "run-2")
-    (tmp_path / "run-1").mkdir()
-    (tmp_path / "heart").mkdir()
-    assert nextFolder(str(tmp_path / "run-7")) == str(tmp_path / "run-2")
-    assert nextFolder(str(tmp_path / "heart")) == str(tmp_path / "heart-1")
-    assert nextFolder("").startswith(os.path.expanduser("~"))
-
-
 # --- the data
 def test_checkListsPairsAndRejectedFiles(training, fake, tmp_path):
     ui, p = training.ui, training.logic.getParameterNode()
@@ -111,8 +100,10 @@ def test_checkListsPairsAndRejectedFiles(training, fake, tmp_path):
     ui.checkButton.click()
     assert not ui.checkButton.enabled
     wait(lambda: ui.checkButton.enabled)
-    assert "2 pairs of 1 patients: 1 for training, 0 for validation, 1 for test" in ui.dataLabel.text
-    assert "1 with labels of both images" in ui.dataLabel.text
+    assert ui.dataLabel.text.startswith(
+        "Pairs: 2 (1 for training, 0 for validation, 1 for test). Patients: 1."
+    )
+    assert "Pairs with labels of both images: 1." in ui.dataLabel.text
     rows = [[ui.pairsTable.item(n, i).text() for i in range(ui.pairsTable.columnCount)] for n in range(2)]
     assert rows[0] == ["a1", "a", "training", "32 × 32", "1.25 × 1.25", "both", ""]
     assert rows[1][-2:] == ["none", "frame 31 of 30"]
@@ -120,6 +111,7 @@ def test_checkListsPairsAndRejectedFiles(training, fake, tmp_path):
     assert ui.rejectedTable.item(1, 1).text().startswith("has no partner: ")
     p.seed += 1
     assert not ui.pairsTable.visible  # another seed is another split
+    assert "check again" in ui.dataLabel.text
     assert not Path(p.outputFolder).exists()
 
 
@@ -183,16 +175,6 @@ def test_runWithoutAWidget():
     run.resume()
     run.stop()
     assert not run.running
-
-
-def test_outputFolderThatIsAFile(training, tmp_path):
-    training.logic.getParameterNode().outputFolder = str(tmp_path / "file")
-    (tmp_path / "file").write_text("x")
-    training.ui.startButton.click()
-    wait(lambda: not training.section.running)
-    assert "file cannot be written" in training.ui.statusLabel.text
-    assert (tmp_path / "file").read_text() == "x"
-    assert training.ui.startButton.enabled
 
 
 @pytest.mark.parametrize("content", ["missing", "empty", "rubbish"])

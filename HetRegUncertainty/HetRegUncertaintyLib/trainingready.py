@@ -1,0 +1,70 @@
+"""What stands between the form and Start: the first reason against it, or what to train with."""
+
+import os
+
+from slicer.i18n import tr as _
+
+from . import install, packages, trainingfolder
+from .trainingform import rowName
+from .trainingrun import canContinue
+from .trainingwords import inWords
+
+
+class StartCheck:
+    """Says in the button and in the line below it whether a training can start."""
+
+    def __init__(self, ui, section, former, packageButton):
+        self._ui, self._section, self._former, self._packageButton = ui, section, former, packageButton
+        self._config, self._reason, self._atEnd = None, "", ""
+
+    def show(self, parameters, evaluating):
+        """Bring button and line in line with the parameters. evaluating: an evaluation is running."""
+        self.look(parameters, evaluating)
+        button, goesOn = self._ui.startButton, canContinue(parameters.outputFolder)
+        against = self._reason or self._atEnd
+        button.enabled = not against and not self._section.running
+        button.text = _("Continue") if goesOn else _("Start")
+        button.toolTip = against or (
+            _("Go on with the run in the output folder, up to the length above. Click New for another run.")
+            if goesOn
+            else _("Start the training.")
+        )
+        outcome = self._section.outcomeOf(os.path.abspath(parameters.outputFolder), self._config)
+        if self._atEnd and not self._section.run.finished:
+            outcome = ""  # it says that Continue goes on
+        self._section.say(self._reason or outcome or self._atEnd or self._former.note)
+
+    def look(self, parameters, evaluating):
+        """What to train with; None if Start cannot be clicked."""
+        self._config, self._atEnd = None, ""
+        self._reason = trainingfolder.reasonAgainst(parameters, self._nameOf)
+        try:
+            self._config = self._former.configuration(parameters)
+        except ValueError as error:
+            self._reason = self._reason or inWords(self._ui, str(error))
+        if evaluating:
+            self._reason = _("An evaluation is running: cancel it first, or wait for its end.")
+        self._reason = self._reason or install.reasonMissing() or self._notInstalled()
+        if not self._reason and not self._section.running:
+            self._atEnd = self._longEnough(trainingfolder.stepOf(parameters.outputFolder))
+        return None if self._reason or self._atEnd else self._config
+
+    def reasonAgainstData(self, parameters):
+        """Why the data cannot be checked, "" if they can."""
+        return trainingfolder.reasonAgainstData(parameters, self._nameOf)
+
+    def _longEnough(self, step):
+        if self._config.total_steps > step:
+            return ""
+        return _("The run is at step {step} already: raise {length} to go on.").format(
+            step=step, length=self._nameOf("length")
+        )
+
+    def _notInstalled(self):
+        if not self._packageButton.missing:
+            return ""
+        needed = packages.labels(self._packageButton.missing)
+        return _("This choice needs {packages}: click Install below.").format(packages=needed)
+
+    def _nameOf(self, parameter):
+        return rowName(self._ui, parameter)

@@ -1,0 +1,104 @@
+"""The folders and files that the panel of HetRegTraining is given: which it takes, what it says of others."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hetreg.config import TrainConfig
+from HetRegUncertaintyLib.trainingfolder import nextFolder
+from HetRegUncertaintyLib.trainingparameters import Dataset
+from runtime import wait
+
+
+def test_newFolder(training, tmp_path):
+    training.ui.newFolderButton.click()
+    assert training.ui.outputFolderEdit.currentPath == str(tmp_path / "run-2")
+    assert nextFolder("").startswith(os.path.join(os.path.expanduser("~"), "HetReg", "run-"))
+
+
+@pytest.mark.parametrize(
+    ("current", "there", "following"),
+    [
+        ("run-1", [], "run-2"),
+        ("run-1", ["run-1", "run-2"], "run-3"),
+        ("r4", ["r4"], "r5"),
+        ("heart", ["heart"], "heart-1"),
+        ("heart-", [], "heart-1"),
+        ("try09", [], "try10"),
+        ("2024", [], "2025"),
+    ],
+)
+def test_newCountsOn(tmp_path, current, there, following):
+    for name in there:
+        (tmp_path / name).mkdir()
+    assert nextFolder(str(tmp_path / current)) == str(tmp_path / following)
+    assert nextFolder(str(tmp_path / current) + "/") == str(tmp_path / following)
+
+
+def test_outputFolderThatIsAFile(training, tmp_path):
+    (tmp_path / "file").write_text("x")
+    training.ui.outputFolderEdit.currentPath = str(tmp_path / "file")
+    assert training.ui.statusLabel.text == "The output folder 'file' is a file: choose a folder."
+    assert not training.ui.startButton.enabled
+
+
+def test_outputFolderThatIsTheFolderOfTheData(training, tmp_path):
+    ui, data = training.ui, tmp_path / "data"
+    data.mkdir()
+    training.logic.getParameterNode().dataset = Dataset("pairs")
+    ui.folderEdit.currentPath = str(data)
+    assert ui.startButton.enabled
+    ui.outputFolderEdit.currentPath = f"{data}/../data/"
+    assert not ui.startButton.enabled
+    assert ui.statusLabel.text.startswith("The output folder is the folder of the data: choose another")
+    (data / "pairs.csv").write_text("fixed,moving\n")
+    ui.folderEdit.currentPath = str(data / "pairs.csv")
+    assert not ui.startButton.enabled
+    ui.newFolderButton.click()
+    assert ui.startButton.enabled
+
+
+def test_aRunThatLiesAmongTheDataMayGoOn(training, tmp_path):
+    TrainConfig(dataset="pairs", root=str(tmp_path)).save(tmp_path / "config.json")
+    (tmp_path / "last.ckpt").write_text("12")
+    training.ui.outputFolderEdit.currentPath = str(tmp_path)
+    assert (training.ui.startButton.text, training.ui.startButton.enabled) == ("Continue", True)
+
+
+def test_homeFolder(training, fake, tmp_path, monkeypatch):
+    """What is typed with ~ is shown and used as the home folder, wherever a path stands."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    ui, p = training.ui, training.logic.getParameterNode()
+    p.dataset = Dataset("pairs")
+    for widget in (ui.folderEdit, ui.splitFileEdit, ui.startFileEdit, ui.outputFolderEdit):
+        widget.currentPath = "~/some"
+        assert widget.currentPath == str(tmp_path / "some")
+    p.outputFolder = "~/HetReg/x"  # from a script, or a scene
+    ui.startButton.click()
+    wait(lambda: not training.section.running)
+    assert (tmp_path / "HetReg" / "x" / "best.pt").is_file()
+    assert not (tmp_path / "~").exists()
+
+
+def test_aPathThatIsNotWholeIsRefused(training, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    ui, p = training.ui, training.logic.getParameterNode()
+    p.dataset, p.folder = Dataset("pairs"), str(tmp_path)
+    for widget, name in (
+        (ui.outputFolderEdit, "Output folder"),
+        (ui.folderEdit, "Folder"),
+        (ui.splitFileEdit, "Split file"),
+        (ui.startFileEdit, "Start from"),
+    ):
+        whole, widget.currentPath = widget.currentPath, "rel-run"
+        assert ui.statusLabel.text == f"{name} is 'rel-run': a full path, or one from ~/ on, is accepted."
+        assert not ui.startButton.enabled
+        ui.checkButton.click()
+        assert (ui.dataLabel.text == ui.statusLabel.text) == (name == "Folder")
+        wait(lambda: not training.dataCheck.running)
+        widget.currentPath = whole
+        assert ui.startButton.enabled
+    assert list(Path(tmp_path).iterdir()) == []
