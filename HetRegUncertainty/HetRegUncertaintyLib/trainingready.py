@@ -30,8 +30,8 @@ class StartCheck:
             else _("Start the training.")
         )
         outcome = self._section.outcomeOf(os.path.abspath(parameters.outputFolder), self._config)
-        if self._atEnd and not self._section.run.finished:
-            outcome = ""  # it says that Continue goes on
+        if self._atEnd and not self._section.hasFinished(self._config):
+            outcome = ""  # it may say that Continue goes on
         self._section.say(self._reason or outcome or self._atEnd or self._former.note)
 
     def look(self, parameters, evaluating):

@@ -76,6 +76,10 @@ class TrainingSection:
         isOther = folder != self.run.folder or (self.run.failed and config != self._config)
         return "" if isOther else inWords(self.ui, self.run.outcome)
 
+    def hasFinished(self, config):
+        """True if the last run came to its end, with this configuration."""
+        return self.run.finished and config == self._config
+
     def showInViews(self):
         """Bring curves and preview in line with the run, while they are wanted."""
         if self._closed or not self.wanted or slicer.mrmlScene.IsBatchProcessing():
@@ -230,6 +234,7 @@ def numbers(run):
         (_("Variance loss"), _number(curves.variance_loss)),
         (_("Validation Dice, last (best)"), f"{dice[-1]:.3f} ({max(dice):.3f})" if dice else ""),
         (_("Validation loss, last"), _number(curves.validation_loss)),
+        (_("Validation"), _("no pair for it") if run.pairs.get("validation") == 0 else ""),
     ]
     body = "".join(
         f"<tr><td>{escape(label)}</td><td align='right'><b>{escape(text)}</b></td></tr>"

@@ -151,6 +151,8 @@ def test_afterItsEndARunSaysThatItIsFinished(training, fake, stopped):
     assert ui.statusLabel.text == "Finished."
     assert not ui.startButton.enabled
     assert "at step 40 already" in ui.startButton.toolTip
+    ui.lengthSpinBox.value = 30
+    assert ui.statusLabel.text == "The run is at step 40 already: raise Length to go on."
 
 
 def test_whatIsSaidOfAStopEndsWithALengthThatIsReached(training, fake):
