@@ -23,7 +23,12 @@ from HetRegUncertaintyLib import install, labels, layout, reload, results, sampl
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
 from HetRegUncertaintyLib.modelmenu import ModelMenu
-from HetRegUncertaintyLib.parameters import HetRegUncertaintyParameterNode, outputParameter, registerConfig
+from HetRegUncertaintyLib.parameters import (
+    HetRegUncertaintyParameterNode,
+    choices,
+    outputParameter,
+    registerConfig,
+)
 from HetRegUncertaintyLib.runsection import RunSection, missing
 from HetRegUncertaintyLib.selftest import SelfTest
 
@@ -72,7 +77,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.logic = self.inspector = self.run = self._parameterNode = self._guiTag = None
         self._entered = self._unseen = False  # unseen: a run ended while another module was selected
         self._newScene = self._changed = False  # to be looked at when the batch of changes is over
-        self._reason = ""
+        self._judged = None  # what the status line was last set for: a reason, and the choices
 
     def setup(self):
         """Build the panel once."""
@@ -125,7 +130,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         """The scene goes away: stop a run, it has nothing to write to."""
         self.run.cancel()
         self.inspector.close(self.logic.getParameterNode())
-        self._unseen = False
+        self._unseen, self._judged = False, None
         self.setParameterNode(None)
 
     def onSceneEnd(self, caller, event):
@@ -179,8 +184,9 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         reason = missing(self._parameterNode)
         self.ui.registerButton.enabled = not reason and not self.run.running
         self.ui.registerButton.toolTip = reason or _("Register the moving to the fixed image.")
-        if not self.run.running and reason != self._reason:
-            self.run.status = self._reason = reason
+        judged = (reason, choices(self._parameterNode) if self._parameterNode else None)
+        if not self.run.running and judged != self._judged:  # the former sentence is about other choices
+            self.run.status, self._judged = reason, judged
 
     def onLoadSample(self, _checked=False):
         """Make the example pair and choose it."""

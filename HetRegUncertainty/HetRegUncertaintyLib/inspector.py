@@ -68,12 +68,10 @@ class Inspector:
     def _update(self):
         transform = self._parameters.transform if self._parameters else None
         nodes = results.outputsOf(transform)
-        fixed, _moving = results.inputsOf(transform)
-        self._once(
-            "numbers",
-            (transform and transform.GetID(), transform and transform.GetMTime()),
-            self._showNumbers,
-        )
+        fixed, moving = results.inputsOf(transform)
+        pair = (moving.GetName(), fixed.GetName()) if fixed and moving else ()
+        stamp = (transform.GetID(), transform.GetMTime(), pair) if transform else None
+        self._once("numbers", stamp, self._showNumbers, transform, pair)
         if nodes and fixed is not None:
             self._showRun(transform, nodes, fixed)
         elif self._parameters:
@@ -116,11 +114,12 @@ class Inspector:
 
     def _showLayout(self, fixed):
         p = self._parameters
-        if not p.linkedLayout and layout.isShown():
+        if not p.linkedLayout:
+            wasLinked = layout.isShown()
             layout.restore(p.formerLayout)
             if fixed is not None:
-                overlays.fitStandardViews(fixed)
-        elif p.linkedLayout and fixed is not None:
+                overlays.fitStandardViews(fixed, every=wasLinked)
+        elif fixed is not None:
             if not layout.isShown():
                 p.formerLayout = layout.current()
             layout.show(fixed)
@@ -132,9 +131,9 @@ class Inspector:
         region = layout.sliceNodeIn3D() or fixed  # the plane alone: a whole volume of lines cannot be read
         deformation.show(transform, region, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest)
 
-    def _showNumbers(self):
-        numbers, names = results.summaryOf(self._parameters.transform if self._parameters else None)
-        self.ui.numbersLabel.text = summary.html(numbers, names) if numbers else _("No result yet.")
+    def _showNumbers(self, transform, pair):
+        numbers, names = results.summaryOf(transform)
+        self.ui.numbersLabel.text = summary.html(numbers, names, pair) if numbers else _("No result yet.")
 
     def _showEnabled(self, nodes):
         p, available = self._parameters, bool(nodes)

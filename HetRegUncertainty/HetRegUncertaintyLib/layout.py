@@ -59,7 +59,7 @@ def show(volume):
         composite.SetBackgroundVolumeID(volume.GetID())
         composite.SetForegroundVolumeID(None)  # maybe of another pair: it would shift the fit
         view.SetViewGroup(VIEW_GROUP)
-        _fit(logic, volume)
+        fit(logic, volume)
         _showIn3D(view)
     for logic in sliceLogics():
         logic.GetSliceCompositeNode().SetLinkedControl(True)
@@ -71,6 +71,13 @@ def restore(formerLayout):
     if isShown():
         standard = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
         slicer.app.layoutManager().setLayout(formerLayout if formerLayout > 0 else standard)
+
+
+def fit(logic, volume):
+    """Turn a slice view to the planes of `volume`, which it shows, and fit it."""
+    logic.GetSliceNode().RotateToVolumePlane(volume)
+    logic.FitSliceToAll()
+    logic.SnapSliceOffsetToIJK()
 
 
 def sliceLogics():
@@ -113,12 +120,6 @@ def _lookAtSlice(view):
     camera.SetPosition(*(center - distance * (normal + TILT * up) / np.hypot(1.0, TILT)))
     camera.SetViewUp(*up)
     camera.ResetClippingRange()
-
-
-def _fit(logic, volume):
-    logic.GetSliceNode().RotateToVolumePlane(volume)
-    logic.FitSliceToAll()
-    logic.SnapSliceOffsetToIJK()
 
 
 def _views():

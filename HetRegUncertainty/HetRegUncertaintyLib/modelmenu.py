@@ -25,6 +25,18 @@ def addUserModel(path):
     qt.QSettings().setValue(USER_MODELS_KEY, "\n".join(kept))
 
 
+def unusable(model):
+    """One sentence if a model (as the menu has it) cannot be meant, otherwise ""."""
+    if model == FROM_FILE:
+        return _("Choose a weight file.")
+    isPath = "." in model or os.path.basename(model) != model  # no name of a model has these
+    if isPath and not os.path.isabs(os.path.expanduser(model)):
+        return _("The weight file '{path}' has no whole path: choose it, or start with / or ~.").format(
+            path=model
+        )
+    return ""
+
+
 class ModelMenu:
     """Keeps a menu and a path in step with one string: "auto", a model's name or a file's path."""
 

@@ -79,11 +79,15 @@ def clear():
             _setLayers(composite, composite.GetBackgroundVolumeID())
 
 
-def fitStandardViews(fixedNode):
-    """Turn the slices of a standard layout to the planes of the fixed image and fit them."""
+def fitStandardViews(fixedNode, every):
+    """Turn the slices of a standard layout to the planes of the fixed image and fit them.
+
+    every: also the views that show this image already, maybe as the user has placed them.
+    """
     for logic in layout.otherSliceLogics():
-        logic.GetSliceNode().RotateToVolumePlane(fixedNode)
-        logic.FitSliceToAll()
+        if every or logic.GetSliceCompositeNode().GetBackgroundVolumeID() != fixedNode.GetID():
+            _compose(logic, fixedNode)  # first: what lay there before would keep the slice where that is
+            layout.fit(logic, fixedNode)
 
 
 def windowOf(node):

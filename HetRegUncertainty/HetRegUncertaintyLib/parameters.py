@@ -1,5 +1,6 @@
 """The panel's parameter node and its choices: saved by name, shown by label, known to the core by `value`."""
 
+import os
 from enum import Enum
 from typing import Annotated, Union
 
@@ -157,10 +158,18 @@ def outputParameter(role):
     return first + "".join(word.capitalize() for word in rest)
 
 
+def choices(parameters):
+    """All that Register takes from a parameter node, to see whether it has changed since."""
+    p = parameters
+    inputs = (p.fixedVolume, p.movingVolume, p.movingSegmentation, p.fixedSegmentation)
+    options = (p.model, p.dimension, p.device, p.refine, p.refineIterations, p.weightMode, p.gamma)
+    return (*(node and node.GetID() for node in inputs), *options)
+
+
 def registerConfig(parameters):
     """The core's configuration from a parameter node."""
     return RegisterConfig(
-        model=parameters.model,
+        model=os.path.expanduser(parameters.model),
         dimension=parameters.dimension.value,
         device=parameters.device.value,
         refine=parameters.refineIterations if parameters.refine else 0,

@@ -81,7 +81,8 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), labelNames
 
     outputs: {role: node to update}. moved: the moved labels, an `Image` per layer (see labels.py), with
     labelNames, {label value: (name, colour)} of the moving segmentation.
-    If anything fails, no node is left behind and updated nodes have their former content.
+    An output of the run that is updated goes if this one has no such output. If anything fails, no node is
+    left behind and updated nodes have their former content.
     """
     outputs = outputs or {}
     fill = _payloads(result, moved, labelNames or {})
@@ -91,14 +92,16 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), labelNames
         for role, content in fill.items():
             node = outputs.get(role)
             if node is None or not slicer.mrmlScene.IsNodePresent(node):
-                name = nodeName(role, fixedNode.GetName(), movingNode.GetName())
-                node = slicer.mrmlScene.AddNewNodeByClass(
-                    OUTPUTS[role], slicer.mrmlScene.GenerateUniqueName(name)
-                )
+                name = _freeName(nodeName(role, fixedNode.GetName(), movingNode.GetName()))
+                node = slicer.mrmlScene.AddNewNodeByClass(OUTPUTS[role], name)
             _FILL[OUTPUTS[role]](node, content, undo)
             nodes[role] = node
+        former = outputsOf(outputs.get("transform"))
         _display(nodes, movingNode)
         _connect(nodes, fixedNode, movingNode, result, labelNames or {}, undo)
+        for role, node in outputs.items():  # maps of the overwritten run that this one did not give
+            if node is not None and former.get(role) is node and role not in nodes:
+                _remove(node)
     return nodes
 
 
@@ -146,6 +149,12 @@ def _payloads(result, moved, labelNames):
         fill["moved_segmentation"] = labels.segmentationFromLabels(moved, labelNames)
     fill["numbers"] = summary.table(result.summary, _plainNames(labelNames))
     return fill
+
+
+def _freeName(name):
+    """The name itself if no node has it: the scene's own counter goes on when such a node is gone."""
+    taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
+    return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
 
 
 def _plainNames(labelNames):
@@ -223,6 +232,13 @@ def _connect(nodes, fixedNode, movingNode, result, labelNames, undo):
     for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(labelNames))):
         undo(transform.SetAttribute, key, transform.GetAttribute(key))
         transform.SetAttribute(key, json.dumps(value, default=str))
+
+
+def _remove(node):
+    """Remove an output from the scene, with its display."""
+    for i in reversed(range(node.GetNumberOfDisplayNodes())):
+        slicer.mrmlScene.RemoveNode(node.GetNthDisplayNode(i))
+    slicer.mrmlScene.RemoveNode(node)
 
 
 def _leaveFormerRun(node, transform, undo):

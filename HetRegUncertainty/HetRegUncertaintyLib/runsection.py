@@ -4,9 +4,8 @@ from contextlib import contextmanager
 
 from slicer.i18n import tr as _
 
-from . import install, labels
+from . import install, labels, modelmenu
 from .background import Job
-from .modelmenu import FROM_FILE
 
 LOCKED = ("inputs", "model", "outputs", "inspect", "dependency")
 
@@ -18,9 +17,11 @@ def missing(parameters):
         return _("Choose a fixed and a moving volume, or load the example pair.")
     if p.fixedVolume == p.movingVolume:
         return _("Fixed and moving are the same volume: choose two.")
-    if p.model == FROM_FILE:
-        return _("Choose a weight file.")
-    return labels.unusable(p.movingSegmentation, p.fixedSegmentation) or install.reasonMissing()
+    return (
+        modelmenu.unusable(p.model)
+        or labels.unusable(p.movingSegmentation, p.fixedSegmentation)
+        or install.reasonMissing()
+    )
 
 
 class RunSection:

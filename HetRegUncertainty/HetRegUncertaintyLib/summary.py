@@ -56,8 +56,8 @@ def origin(summary):
     )
 
 
-def html(summary, names=None):
-    """The rows as a small HTML table with the origin and the notes below."""
+def html(summary, names=None, pair=()):
+    """The rows as a small HTML table with pair (names of moving, fixed), origin and notes below."""
     head = (
         f"<tr><td></td><td align='right'>{_('before')}</td><td align='right'>{_('after')}</td><td></td></tr>"
     )
@@ -67,7 +67,9 @@ def html(summary, names=None):
         for r in rows(summary, names, brief=True)
     )
     notes = "".join(f"<p><b>{_('Note')}:</b> {escape(str(n))}</p>" for n in summary.get("notes", []))
-    return f"<table width='100%' cellpadding='1'>{head}{body}</table><p>{escape(origin(summary))}</p>{notes}"
+    whose = _("{moving} to {fixed}: ").format(moving=pair[0], fixed=pair[1]) if pair else ""
+    below = f"<p>{escape(whose + origin(summary))}</p>{notes}"
+    return f"<table width='100%' cellpadding='1'>{head}{body}</table>{below}"
 
 
 def table(summary, names=None):

@@ -1,11 +1,13 @@
 """The panel of HetRegUncertainty around a registration: its menus, its values, samples and views."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import ctk
+import numpy as np
 import pytest
 import qt
 import slicer
@@ -57,6 +59,51 @@ def test_fixedSegmentationAlone(panel):
     assert str(caught.value) == reason
     panel.ui.fixedSegmentationSelector.setCurrentNode(None)
     assert panel.ui.registerButton.enabled
+
+
+def test_theStatusIsOfTheChoicesShown(panel, smallPair, raisesInSlot):
+    """What was said of a former choice goes when another is made; what is only looked at changes nothing."""
+    panel.ui.registerButton.click()
+    assert panel.ui.statusLabel.text.startswith("Done in")
+    panel.ui.opacitySlider.value = 0.9
+    panel.exit()
+    panel.enter()
+    assert panel.ui.statusLabel.text.startswith("Done in")
+    panel.ui.fixedSelector.setCurrentNode(smallPair[1])
+    panel.ui.movingSelector.setCurrentNode(smallPair[0])
+    assert panel.ui.statusLabel.text == ""
+    array = slicer.util.arrayFromVolume(smallPair[1])
+    array[0, 0, 0] = np.nan
+    slicer.util.arrayFromVolumeModified(smallPair[1])
+    with raisesInSlot(ValueError, "NaN"):
+        panel.ui.registerButton.click()
+    assert "NaN" in panel.ui.statusLabel.text
+    panel.ui.refineCheckBox.checked = True
+    assert panel.ui.statusLabel.text == ""
+
+
+def test_statusOfAClosedSceneIsGone(panel, smallPair, tmp_path):
+    panel.ui.registerButton.click()
+    assert slicer.util.saveScene(str(tmp_path / "run.mrb"))
+    path = {"fileName": str(tmp_path / "run.mrb"), "clear": True}
+    assert slicer.app.coreIOManager().loadNodes("SceneFile", path)
+    assert panel.ui.registerButton.enabled
+    assert panel.ui.statusLabel.text == ""
+
+
+def test_weightFileInTheHomeFolder(panel, smallPair, plainModel, monkeypatch):
+    folder, name = os.path.split(plainModel)
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, folder)
+    combo = panel.ui.modelComboBox
+    combo.setCurrentIndex(combo.count - 1)
+    panel.ui.weightFileEdit.currentPath = name
+    assert not panel.ui.registerButton.enabled
+    assert f"The weight file '{name}' has no whole path" in panel.ui.statusLabel.text
+    panel.ui.weightFileEdit.currentPath = f"~/{name}"
+    panel.ui.registerButton.click()
+    assert "Done" in panel.ui.statusLabel.text
+    assert panel.ui.weightFileEdit.currentPath == f"~/{name}"
 
 
 def test_logJacobianIsAsItsTooltipSays(panel):

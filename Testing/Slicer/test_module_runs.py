@@ -3,36 +3,10 @@
 import numpy as np
 import pytest
 import slicer
+from registering import chooseSmallPair, register
 
-from HetRegUncertaintyLib import layout, results, sampledata
+from HetRegUncertaintyLib import layout, results
 from HetRegUncertaintyLib.parameters import Deformation, outputParameter
-
-
-def chooseSmallPair(panel, seed, fixedName, movingName):
-    """Another patient's (fixed, moving), chosen in the panel without segmentations."""
-    from hetreg.datasets.phantom import make_pair
-
-    pair = make_pair("mri2d", seed, size=64, slices=2, with_truth=False)
-    nodes = sampledata.addVolume(pair.fixed, fixedName), sampledata.addVolume(pair.moving, movingName)
-    panel.ui.fixedSelector.setCurrentNode(nodes[0])
-    panel.ui.movingSelector.setCurrentNode(nodes[1])
-    for selector in (panel.ui.fixedSegmentationSelector, panel.ui.movingSegmentationSelector):
-        selector.setCurrentNode(None)
-    return nodes
-
-
-def selected(panel):
-    """{role: node} of the panel's outputs selectors."""
-    p = panel.logic.getParameterNode()
-    chosen = {role: getattr(p, outputParameter(role)) for role in results.OUTPUTS}
-    return {role: node for role, node in chosen.items() if node is not None}
-
-
-def register(panel):
-    """Click Register; returns the outputs that are then selected."""
-    panel.ui.registerButton.click()
-    assert "Done" in panel.ui.statusLabel.text
-    return selected(panel)
 
 
 def voxels(nodes):
@@ -74,6 +48,7 @@ def test_anotherPairKeepsTheFirstResult(panel, smallPair, emptied):
     assert not {node.GetID() for node in nodes.values()} & {node.GetID() for node in first.values()}
     assert nodes["noise_sd"].GetName() == "Other ES noise SD"
     assert nodes["transform"].GetName() == "Other ED to Other ES"
+    assert "is updated, unless it is a result of another pair." in panel.ui.noiseSdSelector.toolTip
 
 
 def test_nodesChosenByHandAreUsedForAnotherPair(panel, smallPair):
@@ -151,7 +126,29 @@ def test_samePairWithoutSegmentations(panel):
     p = panel.logic.getParameterNode()
     p.fixedSegmentation = p.movingSegmentation = None
     assert "moved_segmentation" not in register(panel)
-    assert not first["moved_segmentation"].GetDisplayVisibility()
+    assert not slicer.mrmlScene.IsNodePresent(first["moved_segmentation"])
+    assert foregrounds() == {"Phantom ED moved", "Phantom ES noise SD"}
+
+
+def test_aMapThatTheNewRunDoesNotGiveGoes(panel, smallPair, plainModel, uncertainModel):
+    """It would stay beside the overwritten maps as if it were of the same run."""
+    p = panel.logic.getParameterNode()
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    p.model = plainModel
+    register(panel)
+    without = slicer.mrmlScene.GetNumberOfNodes()
+    p.model = uncertainModel
+    assert register(panel)["displacement_sd_mm"].GetName() == "ES displacement SD"
+    p.model = plainModel
+    register(panel)
+    assert slicer.mrmlScene.GetNumberOfNodes() == without > count
+    p.model = uncertainModel
+    assert register(panel)["displacement_sd_mm"].GetName() == "ES displacement SD"
+    kept = p.displacementSdMm
+    panel.ui.displacementSdSelector.setCurrentNode(None)  # "Create new": the user keeps the former one
+    p.model = plainModel
+    register(panel)
+    assert slicer.mrmlScene.IsNodePresent(kept)
 
 
 def test_contoursShownByHandStay(panel):
@@ -191,17 +188,6 @@ def test_noRunLeavesNothingInTheViews(panel, smallPair, how):
     panel.ui.linkedLayoutCheckBox.click()
     assert slicer.app.layoutManager().layout == former
     assert not panel.ui.linkedLayoutCheckBox.enabled
-
-
-def test_linkedViewsShowTheSameSliceOfAnotherPair(panel, smallPair):
-    """They are fitted to the new pair alone, not to what lay over the former one."""
-    register(panel)
-    for node in chooseSmallPair(panel, 5, "Other ES", "Other ED"):
-        node.SetOrigin(*np.add(node.GetOrigin(), [0.0, 90.0, 60.0]))
-    register(panel)
-    planes = [slicer.util.arrayFromVTKMatrix(v.GetSliceNode().GetSliceToRAS()) for v in layout.sliceLogics()]
-    for plane in planes[1:]:
-        np.testing.assert_allclose(plane, planes[0], atol=1e-6)
 
 
 def test_aRunChosenAgainIsShownAgain(panel, smallPair):
