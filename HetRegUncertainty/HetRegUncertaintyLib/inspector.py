@@ -70,7 +70,7 @@ class Inspector:
         nodes = results.outputsOf(transform)
         fixed, moving = results.inputsOf(transform)
         pair = (moving.GetName(), fixed.GetName()) if fixed and moving else ()
-        stamp = (transform.GetID(), transform.GetMTime(), pair) if transform else None
+        stamp = (transform.GetID(), transform.GetMTime(), pair) if transform else ()
         self._once("numbers", stamp, self._showNumbers, transform, pair)
         if nodes and fixed is not None:
             self._showRun(transform, nodes, fixed)
