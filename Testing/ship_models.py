@@ -56,6 +56,8 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "command": command,
         "scores": {k: round(v, 5) for k, v in model.card["scores"].items()},
     }
+    if seen := trained_on(runs):
+        card["trained_on"] = seen
     stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
     use = {n: getattr(recipe, n) for n in ("anchor", "rate", "kernels_vox", "views")}
     model.card = {**card, "commit": commit, "stages": stages, **use}
@@ -108,6 +110,13 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
     if recipe.note:
         lines.append(f"- Note: {recipe.note}")
     return "\n".join(lines) + "\n"
+
+
+def trained_on(runs: list[Path]) -> list[str]:
+    """The real patients that any stage trained on."""
+    parts = [json.loads((run / "split.json").read_text(encoding="utf-8")) for run in runs]
+    seen = {patient for part in parts for patient in part["training"]}
+    return sorted(name for name in seen if not name.startswith(tuple(PHANTOMS)))
 
 
 def head() -> str:

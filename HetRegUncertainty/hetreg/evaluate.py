@@ -22,7 +22,7 @@ from .model import RegistrationModel
 from .progress import Cancelled, Progress
 from .register import register_pair
 from .result import RegisterResult
-from .zoo import locate
+from .zoo import list_models, locate
 
 Register = Callable[[Case], RegisterResult]
 Emit = Callable[..., None]
@@ -61,6 +61,7 @@ def evaluate(
     patients = patient_rows(run.rows)
     curves = mean_curves([s.curves for s in run.scores])
     run.note_missing_labels()
+    run.note_trained_on()
     summary = _summary(config, run, patients, [r.row() for r in refused], label)
     progress.step(1.0, "Done")
     return Evaluation(config, run.rows, run.slices, patients, summary, curves, shown, label, ranked_by)
@@ -127,6 +128,17 @@ class _Run:
         for label in self.config.chosen_labels:
             if self.rows and not np.isfinite(values(self.rows, f"dice_{label}")).any():
                 self.note(f"No case has label {label}: its numbers are empty.")
+
+    def note_trained_on(self) -> None:
+        """A note for each shipped model that has seen some of the patients in its training."""
+        for card in list_models():
+            own = {str(row["patient"]) for row in self.rows if row.get("model") == card.name}
+            if seen := sorted(own & set(card.trained_on)):
+                shown = ", ".join(seen[:5]) + (" and others" if len(seen) > 5 else "")
+                self.note(
+                    f"{card.name} was trained on {len(seen)} of the {len(own)} patients ({shown}): of these, "
+                    "its numbers are no test."
+                )
 
     def note(self, text: str) -> None:
         """A note for the report."""

@@ -33,6 +33,7 @@ OTHERS = {  # numbers of an evaluation that are no metrics: their label, and wha
     ),
     "slices": ("Slices", "Slices that were measured."),
     "slices_left_out": ("Slices left out", "Slices with the structure in one of the images alone."),
+    "slices_lost": ("Slices lost", "Slices whose structure was moved out of the image: no distance."),
     "seconds": ("Time (s)", "Time of the registration, without reading the files."),
     "peak_memory_mb": ("Memory (MB)", "Most memory of the process, or of the GPU, during the registration."),
 }

@@ -14,7 +14,7 @@ WEIGHTS = _HERE / "weights"
 @dataclass(frozen=True)
 class ModelCard:
     """One entry of models.json. modality: "mri" or "echo". bytes: size of the file. data, licence, command,
-    scores: how it came to be."""
+    scores: how it came to be. trained_on: real patients that it has seen."""
 
     name: str
     label: str
@@ -29,6 +29,7 @@ class ModelCard:
     steps: int
     command: str
     scores: dict[str, float]
+    trained_on: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

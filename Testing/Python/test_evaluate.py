@@ -177,6 +177,16 @@ def test_a_chosen_label_that_is_nowhere_is_noted(tmp_path):
     assert evaluation.rows[0]["dice_2"] == pytest.approx(0.8)
 
 
+def test_patients_that_a_shipped_model_was_trained_on_are_noted(tmp_path):
+    folder = write_squares(tmp_path / "data", "SC-HF-I-02", "SC-HF-I-01")
+    (note,) = [
+        n
+        for n in evaluate(folder_config(folder, model="cine-mri-2d"), pictures=False).summary["notes"]
+        if "trained" in n
+    ]
+    assert_sentence(note, "cine-mri-2d", "1 of the 2 patients", "SC-HF-I-02")
+
+
 def test_curves_are_means_over_the_cases():
     evaluation = evaluate(PHANTOM, model=tiny_model(), pictures=False)
     curve = evaluation.curves["sparsification"]

@@ -11,6 +11,7 @@ from squares import PHANTOM, shifted, square_case, true_field, undeformed
 from builders import assert_sentence, tiny_model
 from hetreg.assemble import result_from_field
 from hetreg.evaluate import evaluate, score
+from hetreg.evaluation.noise import frame
 from hetreg.register import register_pair
 
 
@@ -57,6 +58,34 @@ def test_of_a_stack_the_volume_is_measured_and_the_slices_with_both_labels():
     assert [s["slice"] for s in found.slices] == [0, 1]
     assert all(s["dice_2"] == 1.0 and s["hd_px_2"] == 0.0 for s in found.slices)
     assert row["dice_published_2"] == 1.0
+
+
+def test_a_slice_that_is_moved_out_of_the_image_is_counted():
+    case = square_case(3)
+    disp = np.zeros((3, *case.fixed.array.shape))
+    disp[2] = 2.0
+    disp[2, 1] = 40.0
+    row = score(case, result_from_field(case.fixed, case.moving, disp)).row
+    assert (row["slices_2"], row["slices_left_out_2"], row["slices_lost_2"]) == (3, 0, 1)
+    assert row["hd_px_2"] == row["asd_published_px_2"] == 0.0  # of the other two
+    assert score(case, shifted(case)).row["slices_lost_2"] == 0
+
+
+@pytest.mark.parametrize("offset", [0.0, 500.0])
+def test_what_the_moving_image_does_not_cover_is_dark_before_and_after(offset):
+    case = square_case()
+    half = case.moving.array[:, :, :20] + np.float32(offset)
+    case = replace(
+        case,
+        fixed=case.fixed.like(case.fixed.array + np.float32(offset), "f"),
+        moving=replace(case.moving, array=np.ascontiguousarray(half)),
+    )
+    row, mask = score(case, undeformed(case)).row, frame(case, undeformed(case)).mask
+    assert row["mse_after"] == pytest.approx(row["mse_before"])
+    assert row["ncc_after"] == pytest.approx(row["ncc_before"])
+    assert mask[..., :20].any()
+    assert not mask[..., 20:].any()
+    assert not frame(case, shifted(case)).mask[..., 18:].any()  # two voxels further in the moving image
 
 
 def test_labels_are_all_or_those_that_are_chosen():

@@ -7,17 +7,14 @@ import shutil
 from dataclasses import replace
 
 import layouts
-import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
 
 from builders import assert_sentence
-from hetreg.reproduce.book import Book
-from hetreg.reproduce.comparisons import DISAGREE, FAILS, HOLDS, verdict
+from hetreg.progress import Progress
 from hetreg.reproduce.config import ReproduceConfig
-from hetreg.reproduce.run import begin, reproduce
-from hetreg.reproduce.scores import Score
+from hetreg.reproduce.run import begin, estimate, reproduce
 
 SMALL = ReproduceConfig(
     dataset="acdc",
@@ -59,16 +56,15 @@ def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path):
     assert split["test"] == ["patient101", "patient102", "patient103"]
     trained = json.loads((tmp_path / "out" / "split-seed0.json").read_text())
     assert trained["test"] == ["patient101"]
-    for path in (tmp_path / "out" / "scores").iterdir():
-        rows = {row["patient"]: row["error"] for row in json.loads(path.read_text())["rows"]}
-        assert rows["patient101"] == ""
-        assert rows["patient102"]
-        assert rows["patient103"]
     text = files["README"].read_text(encoding="utf-8").split("## Tables")[0]
     assert text.count("- test case patient10") == 2
     assert "2 of 2 times" in text
     (row,) = [r for r in files["table1-acdc.md"].read_text().splitlines() if "| MSE |" in r]
     assert row.split("|")[-3].strip() == "2"  # missing
+    shutil.rmtree(acdc / "testing" / "patient102")
+    layouts.acdc_patient(acdc / "testing", 102)  # mended: it is measured the next time
+    files = reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
+    assert files["README"].read_text(encoding="utf-8").count("- test case patient10") == 1
 
 
 @pytest.mark.parametrize("protocol", ["native", "published"])
@@ -116,7 +112,7 @@ def test_what_was_trained_elsewhere_in_another_precision_is_finished_here(acdc, 
     config = replace(SMALL, root=str(acdc), amp=True)
     reproduce(config, tmp_path / "out")
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    shutil.rmtree(tmp_path / "out" / "scores")
+    shutil.rmtree(tmp_path / "out" / "scores", ignore_errors=True)
     for again in (config, replace(config, amp=False)):
         assert reproduce(again, tmp_path / "out")["README"].is_file()
     with pytest.raises(ValueError, match="bfloat16"):
@@ -178,55 +174,58 @@ def test_the_time_of_runs_that_only_chose_lambda_is_counted(tmp_path):
     assert "3 finished runs" in files["README"].read_text(encoding="utf-8")
 
 
-def run(variant: str, seed: int, values: np.ndarray) -> Score:
-    """A run with one slice for each patient."""
-    rows = [{"case": str(n), "patient": str(n), "dice_published_2": v} for n, v in enumerate(values)]
-    cases = [{"case": str(n), "patient": str(n), "error": ""} for n in range(len(values))]
-    return Score("voxelmorph", variant, seed, "phantom:mri2d", cases, rows)
+def told(files) -> str:
+    """What README.md says before its tables."""
+    return files["README"].read_text(encoding="utf-8").split("## Tables")[0]
 
 
-def test_a_difference_that_changes_sign_between_seeds_is_no_verdict():
-    """Ours is better by 4 points with seed 0 and worse by 1 with seed 1: p is small over the patients."""
-    rng = np.random.default_rng(0)
-    base = 0.7 + 0.1 * rng.random(12)
-    noise = [0.001 * rng.random(12) for _ in range(4)]
-    scores = [
-        run("ours", 0, base + 0.04 + noise[0]),
-        run("ours", 1, base - 0.01 + noise[1]),
-        run("mse", 0, base + noise[2]),
-        run("mse", 1, base + noise[3]),
-    ]
-    book = Book(ReproduceConfig(seeds=2), scores)
-    (found,) = [
-        c
-        for c in book.comparisons()
-        if (c.claim.first, c.claim.second, c.claim.measure, c.claim.table) == ("ours", "mse", "dice", "1")
-    ]
-    assert found.p_holm < 1e-6
-    assert found.seeds == pytest.approx((4.0, -1.0), abs=0.1)
-    assert found.verdict == DISAGREE
-    assert np.mean(found.seeds) == pytest.approx(found.difference)
+def test_changed_test_data_are_measured_again(acdc, tmp_path):
+    config = replace(SMALL, root=str(acdc), methods=("undeformed",))
+    before = reproduce(config, tmp_path / "out")["table1-acdc.csv"].read_text()
+    assert reproduce(config, tmp_path / "out")["table1-acdc.csv"].read_text() == before
+    labels = acdc / "testing" / "patient101" / "patient101_frame09_gt.nii.gz"
+    image = sitk.ReadImage(str(labels))
+    sitk.WriteImage(sitk.BinaryErode(image, [1, 1, 0], sitk.sitkBall, 0, 2), str(labels))
+    assert reproduce(config, tmp_path / "out")["table1-acdc.csv"].read_text() != before
 
 
-def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_each():
-    ours = [run("ours", s, np.array([0.8, 0.9]) + 0.01 * s) for s in (0, 2)]  # seed 1 failed
-    mse = [run("mse", s, np.array([0.7, 0.8])) for s in (0, 1, 2)]
-    still = Score("", "undeformed", 0, "phantom:mri2d", mse[0].rows, mse[0].slices)
-    failed = Score("voxelmorph", "ours", 1, "phantom:mri2d", error="It is broken.")
-    found = {
-        (c.claim.first, c.claim.second): c.seeds
-        for c in Book(ReproduceConfig(), [*ours, failed, *mse, still]).comparisons()
-        if (c.claim.measure, c.claim.table) == ("dice", "1")
-    }
-    assert found["ours", "mse"] == pytest.approx((10.0, 12.0))
-    assert found["ours", "undeformed"] == pytest.approx((10.0, 12.0))
-    assert found["mse", "undeformed"] == pytest.approx((0.0, 0.0, 0.0))
+def test_it_goes_on_where_the_data_lie_elsewhere_and_a_patient_has_come(acdc, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = replace(SMALL, root="ACDC", methods=("mse",))
+    reproduce(config, tmp_path / "out")
+    kept = ReproduceConfig.load(tmp_path / "out" / "reproduce.json")
+    assert kept == replace(config, root=str(acdc))
+    moved = tmp_path / "moved"
+    acdc.rename(moved)
+    layouts.acdc_patient(moved / "training", 4)
+    layouts.acdc_patient(moved / "testing", 104)
+    monkeypatch.chdir("/")
+    again = replace(kept, root=str(moved), methods=("mse", "ours"))
+    seen = []
+    files = reproduce(again, tmp_path / "out", emit=lambda _, **fields: seen.append(fields))
+    assert [f["run"].split("-")[1] for f in seen if f.get("state") == "trained"] == ["ours"]
+    for late in ("patient004", "patient104"):
+        assert f"- pair {late}: It was not there when the reproduction began." in told(files)
+    for name in ("split.json", "split-seed0.json"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "patient003" in text
+        assert "patient004" not in text
+        assert "patient104" not in text
 
 
-@pytest.mark.parametrize(
-    ("seeds", "word"),
-    [((0.2, 0.4), HOLDS), ((0.2, -0.1), DISAGREE), ((0.5, 0.0), HOLDS), ((), HOLDS), ((0.3,), HOLDS)],
-)
-def test_verdicts_look_at_the_seeds(seeds, word):
-    assert verdict(0.5, 0.3, 0.01, higher=True, seeds=seeds) == word
-    assert verdict(-0.5, 0.3, 0.01, higher=True, seeds=seeds) == (FAILS if word == HOLDS else word)
+def test_a_dry_run_leaves_the_choice_of_patients_open(acdc, tmp_path):
+    config = replace(SMALL, root=str(acdc))
+    assert len(estimate(config, tmp_path / "out", Progress())) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables_and_figures_of_an_earlier_call_go(acdc, tmp_path):
+    config = replace(SMALL, root=str(acdc), methods=("undeformed",))
+    reproduce(config, tmp_path / "out")
+    for name in ("tables/table4-acdc.md", "tables/notes.txt", "figures/figure9.png"):
+        (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "out" / name).write_text("earlier")
+    files = reproduce(config, tmp_path / "out")
+    there = {p.name for p in (tmp_path / "out" / "tables").iterdir()}
+    assert there == {n for n in files if n.endswith((".md", ".csv", ".tex"))} | {"notes.txt"}
+    assert not (tmp_path / "out" / "figures" / "figure9.png").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,6 +76,17 @@ def test_a_failed_unit_is_missing_and_an_unknown_label_too():
     failed = Score("voxelmorph", "ours", 0, "phantom:mri2d", [{"case": "a", "error": "It is broken."}])
     assert series([failed], DICE, 2).missing == 1
     assert math.isnan(series([OURS], DICE, 3).mean)
+
+
+def test_slices_with_the_structure_in_one_image_alone_are_missing_and_those_in_neither_are_not():
+    other = {"case": "a", "slice": 9, "patient": "a", "dice_published_3": 0.5}
+    rows = [dict(row) for row in OURS.rows]
+    rows[0]["slices_left_out_2"], rows[1]["slices_left_out_2"] = 2, 1
+    found = replace(OURS, rows=rows, slices=[*OURS.slices, other])
+    made = book(found)
+    assert made.series("phantom:mri2d", "voxelmorph", "ours", "dice").missing == 0
+    (row,) = tables(made, made.comparisons())["table1-phantom-mri2d"].rows
+    assert row[-2] == 3
 
 
 def test_cavity_is_taken_where_there_is_no_myocardium():

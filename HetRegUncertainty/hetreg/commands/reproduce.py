@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
 def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The command that goes on with an interrupted reproduction; "" if there is nothing to go on with."""
     settings = arguments.output / SETTINGS
-    return f"hetreg reproduce --config {settings} --output {arguments.output}" if settings.is_file() else ""
+    words = ["hetreg", "reproduce", "--config", str(settings), "--output", str(arguments.output)]
+    return shlex.join(words) if settings.is_file() else ""
 
 
 def _said(line: Line) -> Any:

@@ -100,14 +100,7 @@ def _draw(seed: int, name: str) -> str:
 
 def _by_file(items: Sequence[Item], path: Path) -> dict[str, str]:
     """The parts in a JSON file; phantoms that it does not name are for training."""
-    content = read_split(path)
-    part_of: dict[str, str] = {}
-    for name, members in content.items():
-        for patient in members:
-            if part_of.setdefault(patient, name) != name:
-                raise ValueError(
-                    f"{path.name} has patient {patient} in {part_of[patient]} and in {name}: one is accepted."
-                )
+    part_of = _part_of(path, read_split(path))
     known = {i.patient for i in items}
     if unknown := sorted(part_of.keys() - known):
         raise ValueError(
@@ -138,7 +131,20 @@ def read_split(path: Path) -> dict[str, list[str]]:
             f"{path.name} is no split: a JSON object with lists of patients under {', '.join(PARTS)} is "
             "accepted."
         )
+    _part_of(path, content)
     return content
+
+
+def _part_of(path: Path, content: dict[str, list[str]]) -> dict[str, str]:
+    """{patient: part} of a split file. Raises ValueError if a patient is in two."""
+    part_of: dict[str, str] = {}
+    for name, members in content.items():
+        for patient in members:
+            if part_of.setdefault(patient, name) != name:
+                raise ValueError(
+                    f"{path.name} has patient {patient} in {part_of[patient]} and in {name}: one is accepted."
+                )
+    return part_of
 
 
 def _some(names: Sequence[str]) -> str:

@@ -27,13 +27,15 @@ _PHANTOM = re.compile(rf"({'|'.join(PHANTOMS)})-(\d+)$")
 @dataclass(frozen=True, eq=False)
 class Source:
     """What is known of a case before it is read. read: its cases, several if the protocol takes it apart by
-    slices; raises ValueError, OSError or MemoryError if it cannot be used. split: its part, "" if unknown."""
+    slices; raises ValueError, OSError or MemoryError if it cannot be used. split: its part, "" if unknown.
+    files: what it is read from."""
 
     name: str
     patient: str
     read: Callable[[], list[Case]]
     split: str = ""
     simulated: bool = False
+    files: tuple[Path, ...] = ()
 
 
 def list_cases(config: EvaluateConfig) -> tuple[list[Source], list[Rejected]]:
@@ -77,7 +79,9 @@ def _of_listing(listing: Listing, config: EvaluateConfig) -> list[Source]:
     for pair in listing.pairs:
         fault = faults.pop(pair.case, None)
         read = partial(_read, pair, config, fault.reason if fault else "")
-        sources.append(Source(pair.case, pair.patient, read, pair.split))
+        files = (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label)
+        there = tuple(path for path in files if path is not None)
+        sources.append(Source(pair.case, pair.patient, read, pair.split, files=there))
     for case, item in faults.items():
         sources.append(Source(case, item.patient, partial(_refuse, item.reason), item.split))
     return sources

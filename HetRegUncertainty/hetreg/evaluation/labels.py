@@ -30,7 +30,8 @@ def label_numbers(
     A label's mask is warped linearly and made a mask by both policies of `metrics.overlap.POLICIES`. A plane
     or a resolved volume is one slice. Of a stack the case's Dice and distances in mm are those of the volume;
     px, and the published numbers, are taken slice by slice where both frames have the label. The case has
-    their means, slices_2 and slices_left_out_2, where one frame lacks the label. No labels: {}, [].
+    their means, slices_2, slices_left_out_2, where one frame lacks the label, and slices_lost_2, where the
+    warped label lies outside the image: these have Dice 0 and no distance. No labels: {}, [].
     Raises ValueError if there are more than MOST_LABELS and none are chosen.
     """
     there = labels_of(case)
@@ -77,7 +78,9 @@ def _of_stack(
             row |= _keyed(numbers, label)
     volume = {n: v for n, v in _numbers(masks, spacing).items() if "_px" not in n}
     means = {n: mean_of([m[n] for m in made]) for n in made[0]} if made else {}
-    return _keyed(volume | means | {"slices": len(made), "slices_left_out": left_out}, label)
+    lost = sum(bool(np.isnan(m["hd_published_px"])) for m in made)
+    counts = {"slices": len(made), "slices_left_out": left_out, "slices_lost": lost}
+    return _keyed(volume | means | counts, label)
 
 
 def _numbers(masks: Masks, spacing: Sequence[float]) -> dict[str, float]:

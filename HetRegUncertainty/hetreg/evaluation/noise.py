@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_closing, binary_fill_holes
 
+from ..assemble import apply_displacement
 from ..config import GridConfig
 from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, reliability, spearman
 from ..metrics.deformation import similarity
@@ -22,6 +23,7 @@ from .case import Case
 
 CURVE_STEPS, RELIABILITY_BINS = 100, 20
 _DARK = 0.05  # of the range; darker voxels are content only where they lie inside it
+_INSIDE = 0.999  # of the linear interpolation: no part of what is outside
 _GAP = 5  # voxels, of dark gaps that are closed
 
 Curves = dict[str, np.ndarray]
@@ -30,8 +32,8 @@ Curves = dict[str, np.ndarray]
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One registered case, intensities divided by `scale`. before: fixed - moving; residual: fixed - moved;
-    variance: the predicted one of the residual, None if there is none; mask: where the images show something.
-    All (K, J, I)."""
+    variance: the predicted one of the residual, None if there is none; mask: where the images show something
+    and the moved image has voxels. What the moving image does not cover counts as dark. All (K, J, I)."""
 
     scale: float
     fixed: np.ndarray
@@ -47,6 +49,8 @@ def frame(case: Case, result: RegisterResult) -> Frame:
     moving, inside = resample_like(case.moving, case.fixed), covered(case.moving, case.fixed)
     low, high = intensity_range(fixed, moving, GridConfig(), inside)
     moving = np.where(inside, moving, low)
+    reached = _reached(case, result)
+    moved = np.where(reached, result.moved.array, low)
     scale = case.scale or high - low
     variance = result.noise_variance.array / scale**2
     if case.truth is not None:
@@ -57,10 +61,16 @@ def frame(case: Case, result: RegisterResult) -> Frame:
         scale,
         fixed / scale,
         (fixed - moving) / scale,
-        (fixed - result.moved.array) / scale,
+        (fixed - moved) / scale,
         variance if np.isfinite(variance).all() else None,
-        mask,
+        mask & reached,
     )
+
+
+def _reached(case: Case, result: RegisterResult) -> np.ndarray:
+    """(K, J, I) mask of the fixed grid's voxels whose displaced position lies in the moving image."""
+    ones = case.moving.like(np.ones(case.moving.array.shape, np.float32), "inside")
+    return apply_displacement(ones, case.fixed, result.disp_lps_mm) > _INSIDE
 
 
 def content(image: np.ndarray, slice_axis: int | None) -> np.ndarray:

@@ -16,7 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from ..metrics.statistics import bootstrap_interval, cluster_means, clustered_test, holm, paired_t_test
-from .scores import Measure, Series, nanmean
+from .scores import Measure, Series, common_seeds, nanmean
 
 LEVEL = 0.05
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not significant"
@@ -114,8 +114,9 @@ def compare(
 
 
 def _test(claim: Claim, first: Series, second: Series) -> Comparison:
-    """All tests on the units that both have."""
-    values = [dict(zip(s.units, s.over_seeds, strict=True)) for s in (first, second)]
+    """All tests on the units and the seeds that both have."""
+    seeds = common_seeds(first, second)
+    values = [dict(zip(s.units, s.mean_of_seeds(seeds), strict=True)) for s in (first, second)]
     units = [u for u in first.units if u in values[1]]
     a, b = (np.array([v[u] for u in units], float) for v in values)
     patients = [patient for patient, _ in units]
@@ -131,15 +132,14 @@ def _test(claim: Claim, first: Series, second: Series) -> Comparison:
         clustered.wilcoxon.p,
         units=plain.n,
         patients=clustered.t.n,
-        seeds=_by_seed(first, second),
+        seeds=_by_seed(first, second, seeds),
     )
 
 
-def _by_seed(first: Series, second: Series) -> tuple[float, ...]:
-    """The mean difference over patients between the runs of each seed that both have."""
-    seeds = set(first.seeds or second.seeds) & set(second.seeds or first.seeds)
+def _by_seed(first: Series, second: Series, seeds: Sequence[int]) -> tuple[float, ...]:
+    """The mean difference over patients between the runs of each seed."""
     found = []
-    for seed in sorted(seeds):
+    for seed in seeds:
         a, b = first.of_seed(seed), second.of_seed(seed)
         units = [u for u in a if u in b]
         means = cluster_means([a[u] - b[u] for u in units], [patient for patient, _ in units])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,15 +60,17 @@ def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[s
     found: list[Source] = list_cases(EvaluateConfig(dataset=dataset, root=config.root, split="all"))[0]
     if file:
         named = {p for members in read_split(Path(file)).values() for p in members}
-        found = [s for s in found if s.patient in named | usable]
+        known = named if kept.is_file() else named | usable  # who came later is left out
+        found = [s for s in found if s.patient in known]
     training = _training(config, dataset, file)
     parts = patients(found, split(found, training, validation=VALIDATION, test=TEST))
     if kept.is_file() and config.split:
         _check_same(Path(config.split), parts, usable, kept)
     if not parts["test"]:
+        count = sum(map(len, parts.values()))
         raise ValueError(
-            f"The {len(parts['training'])} patients of {Path(config.root).name} leave none to test on: three "
-            "or more, or a split file with a test part, are accepted."
+            f"The {count} patients of {Path(config.root).name} leave none to test on: three or more, or a "
+            "split file with a test part, are accepted."
         )
     return parts
 
@@ -116,11 +118,24 @@ class Samples:
             published = self._config.protocol == "published" and _real(self._config)
             load = _load_published if published else load_run
             loaded = load(job.config, None, progress)
-            self._made = loaded.samples, loaded.grid
-            _note_left_out(Path(job.config.split).parent, loaded)
+            samples, late = _of_the_split(Path(job.config.split), loaded.samples)
+            self._made = samples, loaded.grid
+            _note_left_out(Path(job.config.split).parent, samples, (*loaded.failed, *loaded.rejected, *late))
             self._key = key
         _only_known(Path(job.config.split), self._made[0])  # each time: another process may have begun anew
         return self._made
+
+
+def _of_the_split(path: Path, samples: Sequence[PairSample]) -> tuple[list[PairSample], list[Rejected]]:
+    """The samples of the patients that the reproduction began with, and the pairs of those who came later."""
+    files = [path] + ([real] if (real := split_file(path.parent)).is_file() else [])
+    named = {p for file in files for members in read_split(file).values() for p in members}
+    late = {s.case.split("_slice")[0]: s.patient for s in samples if s.patient not in named}
+    why = "It was not there when the reproduction began."
+    return (
+        [sample for sample in samples if sample.patient in named],
+        [Rejected(Path(), why, case, patient) for case, patient in late.items()],
+    )
 
 
 def _only_known(path: Path, samples: list[PairSample]) -> None:
@@ -130,13 +145,13 @@ def _only_known(path: Path, samples: list[PairSample]) -> None:
     _write(path, {name: [p for p in members if p in known] for name, members in parts.items()})
 
 
-def _note_left_out(folder: Path, loaded: Loaded) -> None:
+def _note_left_out(folder: Path, samples: Sequence[PairSample], refused: Sequence[Rejected]) -> None:
     """left_out.json: the pairs that no run could be given, and why, without those that are there by now.
     Those of the test are rows with their error already."""
     path, before = split_file(folder), left_out_pairs(folder)
     tested = read_split(path).get("test", []) if path.is_file() else []
-    there = {sample.case.split("_slice")[0] for sample in loaded.samples}
-    lost = [item for item in (*loaded.failed, *loaded.rejected) if item.case and item.patient not in tested]
+    there = {sample.case.split("_slice")[0] for sample in samples}
+    lost = [item for item in refused if item.case and item.patient not in tested]
     found = {item.case: item.reason for item in lost}
     found = {case: why for case, why in (before | found).items() if case not in there}
     if found or before:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,20 @@ def write_all(
         for ending, path in write_table(table, folder / "tables" / name).items():
             files[f"{name}.{ending}"] = path
     drawn, notes = draw_all(book, scorer, planned)
+    _remove_others(folder / "tables", set(files.values()))
+    _remove_others(folder / "figures", set(drawn))
     notes += [f"pair {case}: {why} No run trains on it." for case, why in left_out_pairs(folder).items()]
     text = readme(book, compared, made, drawn, notes, _cost(book, folder, planned, tried) + _measured(scorer))
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     return {**files, **{p.name: p for p in drawn}, "README": path}
+
+
+def _remove_others(folder: Path, kept: set[Path]) -> None:
+    """Remove the tables or figures of an earlier call that are not of this one; no other files."""
+    for path in folder.glob("*"):
+        if path.suffix in (".md", ".csv", ".tex", ".png") and path not in kept:
+            path.unlink()
 
 
 def _measured(scorer: Scorer) -> str:
@@ -142,4 +152,4 @@ def _flag(name: str, value: Any) -> str:
     flag = name.replace("_", "-")
     if isinstance(value, bool):
         return f"--{flag}" if value else f"--no-{flag}"
-    return f"--{flag} " + (" ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return f"--{flag} {shlex.join(map(str, value if isinstance(value, list) else [value]))}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..config import TrainConfig
@@ -221,7 +222,8 @@ def begin(config: ReproduceConfig, folder: Path) -> None:
             )
     write_splits(config, folder)
     runs.check_folder(folder, planned)
-    config.save(path)
+    root = str(Path(config.root).absolute()) if config.root else ""  # to go on from any folder
+    replace(config, root=root).save(path)
 
 
 def best_score(path: Path) -> float:
@@ -236,7 +238,18 @@ def best_score(path: Path) -> float:
 
 
 def estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
-    """All runs with their steps, state, and seconds that they take, measured by a few steps of each kind."""
+    """All runs with their steps, state, and seconds that they take, measured by a few steps of each kind.
+
+    Nothing is written where no reproduction has begun.
+    """
+    if not (folder / SETTINGS).is_file():
+        with TemporaryDirectory() as scratch:
+            return _estimate(config, Path(scratch) / folder.name, progress)
+    return _estimate(config, folder, progress)
+
+
+def _estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
+    folder.mkdir(exist_ok=True)
     begin(config, folder)
     planned = {job.name: job for job in [*sweep_jobs(config, folder), *jobs(config, folder)]}
     samples, rows = Samples(config), []

@@ -22,7 +22,7 @@ from .plan import Job
 DONE = "done.json"
 # What a method may end in without ending the others: no number, no memory, a package that is missing.
 FAILURES = (ValueError, RuntimeError, MemoryError, ImportError)
-_FREE = ("device", "amp", "compile", "split")  # a run goes on also elsewhere
+_FREE = ("device", "amp", "compile", "split", "root")  # a run goes on also elsewhere
 
 
 def run_folder(folder: Path, job: Job) -> Path:

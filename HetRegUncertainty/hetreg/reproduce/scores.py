@@ -43,11 +43,17 @@ class Score:
     smoothness: float = math.nan
     curves: dict[str, Any] = field(default_factory=dict)
 
-    def units(self, measure: Measure) -> list[dict[str, Any]]:
-        """The rows that have the measure; of a case that failed its own, so that it is counted."""
+    def units(self, measure: Measure, label: int) -> list[dict[str, Any]]:
+        """The rows that the measure is of: all cases, or the slices that have the label; of a case that
+        failed its own, so that it is counted."""
         if not measure.slices:
             return list(self.rows)
-        return [*self.slices, *(row for row in self.rows if row.get("error"))]
+        key = measure.key.format(label=label)
+        return [*(s for s in self.slices if key in s), *(row for row in self.rows if row.get("error"))]
+
+    def left_out(self, label: int) -> int:
+        """Slices with the label in one of the images alone, which have no row."""
+        return int(sum(_number(row.get(f"slices_left_out_{label}", 0)) for row in self.rows))
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,11 @@ class Series:
         means = means[~np.isnan(means)]
         return float(np.std(means, ddof=1)) if means.size > 1 else math.nan
 
+    def mean_of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
+        """The mean of each unit over these seeds alone; of a baseline its one row."""
+        rows = [n for n, seed in enumerate(self.seeds) if seed in seeds]
+        return nanmean(self.values[rows], axis=0) if self.seeds else self.over_seeds
+
     def of_seed(self, seed: int) -> dict[Unit, float]:
         """The values of one run; of a baseline its own. {} if there is no such run."""
         row = 0 if not self.seeds else self.seeds.index(seed) if seed in self.seeds else None
@@ -90,6 +101,17 @@ class Series:
     def missing(self) -> int:
         """Units and seeds without a value: failed, or nothing to measure."""
         return int(np.isnan(self.values).sum())
+
+
+def common_seeds(first: Series, second: Series) -> list[int]:
+    """The seeds of which both have a run with a value; a baseline goes with any. A run that failed has the
+    chance of its training on one side alone, which no test may take for a difference of the methods."""
+    kept = [
+        {seed for seed, row in zip(s.seeds, s.values, strict=True) if not np.isnan(row).all()}
+        for s in (first, second)
+        if s.seeds
+    ]
+    return sorted(set.intersection(*kept)) if kept else []
 
 
 def nanmean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
@@ -106,7 +128,7 @@ def series(scores: Iterable[Score], measure: Measure, label: int) -> Series:
     scores = list(scores)
     key = measure.key.format(label=label)
     tables = [
-        {_unit(row): measure.scale * _number(row.get(key)) for row in score.units(measure)}
+        {_unit(row): measure.scale * _number(row.get(key)) for row in score.units(measure, label)}
         for score in scores
     ]
     units = list(dict.fromkeys(unit for table in tables for unit in table))
@@ -125,8 +147,9 @@ def _number(value: Any) -> float:
 
 def label_of(scores: Iterable[Score], measure: Measure, labels: Sequence[int] = (2, 3)) -> int:
     """The first of the labels (myocardium, cavity) that the rows have the measure of; the first if none."""
-    rows = [row for score in scores for row in score.units(measure)]
+    scores = list(scores)
     for label in labels:
+        rows = [row for score in scores for row in score.units(measure, label)]
         if any(not math.isnan(_number(row.get(measure.key.format(label=label)))) for row in rows):
             return label
     return labels[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from .. import __version__
 from ..config import EvaluateConfig
 from ..evaluate import evaluate
 from ..evaluation.case import Case
+from ..evaluation.cases import list_cases
 from ..files import write_whole
 from ..model import RegistrationModel, sha256
 from ..progress import Progress, plain
@@ -53,6 +55,7 @@ class Scorer:
         self.config, self.folder = config, folder
         self._elastix = Elastix(config.elastix_python)
         self.codes: set[str] = set()  # versions of the code that measured
+        self._stamps: dict[str, str] = {}  # of the test pairs of each source
 
     def __enter__(self) -> Scorer:
         return self
@@ -75,10 +78,11 @@ class Scorer:
             told = Progress(lambda f, m: progress.report(f, f"{job.label}: {m}"), progress.cancelled)
             kept = self._measure(job, source, told)
             reasons = {row["error"] for row in kept["rows"]}
-            if "" not in reasons:  # nothing was measured: not kept, so that it is tried again
+            if "" not in reasons:
                 return replace(empty, rows=kept["rows"], error=" ".join(sorted(reasons)[:1]))
             kept |= {"code": code_version()}
-            _save(path, {"key": key, **kept})
+            if reasons == {""}:  # with a case that failed the next call tries again
+                _save(path, {"key": key, **kept})
         self.codes.add(kept.get("code", "an earlier version"))
         return replace(empty, rows=kept["rows"], slices=kept["slices"], curves=kept["curves"])
 
@@ -101,7 +105,8 @@ class Scorer:
     def _key(self, job: Job, source: str) -> dict[str, Any]:
         """What the rows depend on."""
         settings = evaluate_config(self.config, self.folder, source).to_dict()
-        settings = {k: v for k, v in settings.items() if k not in ("device", "split_file")}
+        settings = {k: v for k, v in settings.items() if k not in ("device", "split_file", "root")}
+        settings["pairs"] = self._stamp(source)
         if job.config is not None:
             return {"hetreg": __version__, "evaluate": settings} | {
                 "model": sha256(run_folder(self.folder, job) / "best.pt"),
@@ -111,11 +116,30 @@ class Scorer:
             {"elastix": SETTINGS} if job.variant == "elastix" else {}
         )
 
+    def _stamp(self, source: str) -> str:
+        """SHA-256 of the test pairs: of their names and of what is in their files."""
+        if source not in self._stamps:
+            digest = hashlib.sha256()
+            for case in list_cases(evaluate_config(self.config, self.folder, source))[0]:
+                digest.update(f"{case.name}\0{case.patient}\0".encode())
+                for path in case.files:
+                    digest.update(path.name.encode() + b"\0" + _content(path))
+            self._stamps[source] = digest.hexdigest()
+        return self._stamps[source]
+
     def _measure(self, job: Job, source: str, progress: Progress) -> dict[str, Any]:
         settings = evaluate_config(self.config, self.folder, source)
         found = evaluate(settings, progress, register=self.register(job), pictures=False)
         content = {"rows": found.rows, "slices": found.slices, "curves": found.curves}
         return json.loads(json.dumps(plain(_lists(content))))
+
+
+def _content(path: Path) -> bytes:
+    """The checksum of a file; of one that cannot be read nothing."""
+    try:
+        return sha256(path).encode()
+    except OSError:
+        return b""
 
 
 def _lists(value: Any) -> Any:

@@ -111,6 +111,7 @@ def _beside(
             if name == "dice":
                 cells.append(interval(found))
             cells.append(numbers.get(network, {}).get(variant, {}).get(name))
+        missing += sum(score.left_out(book.label(source)) for score in book.of(source, network, variant))
         made.append((*cells, missing, errors(book.of(source, network, variant))))
     return Table(tuple(columns), tuple(made), f"{caption}, {where(book, source)}", _notes(book, source))
 
@@ -147,7 +148,7 @@ def corrected(book: Book, source: str) -> Table:
 
 
 def lambda_table(
-    scores: Mapping[tuple[str, str], Mapping[float, float]], best: Lambdas, tolerance: float
+    scores: Mapping[tuple[str, str], Mapping[float, float]], best: Lambdas, tolerance: float = 0.0
 ) -> Table:
     """All values of lambda that were tried: the validation score of each, and the one that was taken."""
     values = sorted({v for tried in scores.values() for v in tried})
@@ -208,8 +209,8 @@ def _notes(book: Book, source: str) -> tuple[str, ...]:
     data = paper_set(source, book.config)
     notes = [
         "Mean over all slices as published, ± the SD over seeds; the interval is that of the mean over "
-        "patients. Missing: slices, over all seeds, without a value of DSC, HD or ASD: failed, or without "
-        "the structure in one of the images.",
+        "patients. Missing: slices, over all seeds, without a value of DSC, HD or ASD: failed, with the "
+        "structure in one of the images alone, or moved out of the image.",
         "As published, any warped weight above 0 counts as the structure: every mask grows by up to a pixel "
         "as soon as something moves, which undeformed is spared.",
     ]

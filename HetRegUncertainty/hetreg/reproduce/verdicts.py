@@ -42,7 +42,8 @@ _RAW += (
 _RAW += ("Patients", "Verdict")
 _HOW = (
     "Differences are first minus second; interval and p (patients) are over patients, adjusted by Holm among "
-    "the comparisons of one network and measure; neither knows of chance in the training, which the "
+    "the comparisons of one table, network and measure (ours and the others apart; Table 2 is of Table 1), "
+    "so that a pair in two tables has two of them; neither knows of chance in the training, which the "
     "difference of each seed's runs shows. p, published way, takes every slice on its own."
 )
 
