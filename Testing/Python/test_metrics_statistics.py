@@ -71,6 +71,8 @@ def test_a_nan_is_counted_and_not_tested():
 def test_no_difference_one_difference_and_too_few():
     assert paired_t_test(A, A).p == wilcoxon(A, A).p == 1.0
     assert paired_t_test([2.0, 2.0], [1.0, 1.0]).p == 0.0
+    rounded = np.array([0.1, 0.2, 0.3, 0.7])
+    assert paired_t_test(rounded + 0.1, rounded).p == 0.0  # the same number but for rounding
     assert math.isnan(paired_t_test([1.0], [2.0]).p)
     assert math.isnan(wilcoxon([], []).p)
 

@@ -48,7 +48,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--split-file", default="", help="JSON file of the patients in each part")
     made.add_argument("--part", default="all", help="part of the split: train, val, test, all")
     made.add_argument(
-        "--peers", nargs="*", default=[], metavar="TOOL", help=f"all, or of: {', '.join(TOOLS)}"
+        "--peers",
+        nargs="*",
+        default=[],
+        metavar="TOOL",
+        choices=["all", *TOOLS],
+        help=f"all, or of: {', '.join(TOOLS)}",
     )
     made.add_argument("--model", nargs="*", default=[])
     made.add_argument("--refine", nargs="*", type=int, default=[0])

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 NAN = float("nan")
+_ROUNDING = 1e-12  # differences that vary by less are the same number
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _t_test(difference: np.ndarray, skipped: int) -> PairedResult:
     mean = float(d.mean()) if d.size else NAN
     if d.size < 2:
         return PairedResult(mean, NAN, NAN, d.size, skipped)
-    if np.ptp(d) == 0:
+    if np.ptp(d) <= _ROUNDING * np.abs(d).max():
         t, p = (0.0, 1.0) if mean == 0 else (float(np.copysign(np.inf, mean)), 0.0)
         return PairedResult(mean, t, p, d.size, skipped)
     found = stats.ttest_1samp(d, 0.0)
