@@ -96,9 +96,10 @@ def test_aPathThatIsNotWholeIsRefused(training, monkeypatch, tmp_path):
         whole, widget.currentPath = widget.currentPath, "rel-run"
         assert ui.statusLabel.text == f"{name} is 'rel-run': a full path, or one from ~/ on, is accepted."
         assert not ui.startButton.enabled
-        ui.checkButton.click()
-        assert (ui.dataLabel.text == ui.statusLabel.text) == (name == "Folder")
-        wait(lambda: not training.dataCheck.running)
+        if name in ("Output folder", "Folder"):  # the check reads the data alone
+            ui.checkButton.click()
+            assert (ui.dataLabel.text == ui.statusLabel.text) == (name == "Folder")
+            wait(lambda: not training.dataCheck.running)
         widget.currentPath = whole
         assert ui.startButton.enabled
     assert list(Path(tmp_path).iterdir()) == []
