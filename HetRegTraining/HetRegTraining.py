@@ -17,7 +17,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from HetRegUncertaintyLib import install, modelmenu, packages, reload, traininglayout, trainingsection
+from HetRegUncertaintyLib import install, layout, modelmenu, packages, reload, traininglayout, trainingsection
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.evaluationsection import EvaluationSection
 from HetRegUncertaintyLib.trainingdata import DataCheck
@@ -35,7 +35,6 @@ from HetRegUncertaintyLib.trainingsection import TrainingSection
 from HetRegUncertaintyLib.trainingtest import SelfTest
 
 REGISTER_MODULE = "HetRegUncertainty"
-LAST = -1000.0  # priority of an observer that comes after Slicer's own
 
 
 class HetRegTraining(ScriptedLoadableModule):
@@ -101,7 +100,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
-        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=LAST)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=layout.LAST)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -145,7 +144,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndBatch(self, caller, event):
         """Now nodes and views are whole."""
-        if self._waiting and not traininglayout.isSceneChanging():
+        if self._waiting and not layout.isSceneChanging():
             self._waiting = False
             if self._entered:
                 self.initializeParameterNode()
@@ -173,7 +172,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _onParameters(self, caller=None, event=None):
         """Bring the panel in line with the parameters and with the run."""
         p = self._parameterNode
-        if p is not None and traininglayout.isSceneChanging():
+        if p is not None and layout.isSceneChanging():
             self._waiting = True
             return
         if p is not None:

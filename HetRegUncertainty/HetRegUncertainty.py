@@ -57,9 +57,6 @@ class HetRegUncertainty(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 
-LAST = -1000.0  # priority of an observer that comes after Slicer's own
-
-
 def registerSampleData():
     """After startup: samples, the layout, and the rest of an installation that needed a restart."""
     layout.register()
@@ -98,7 +95,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
-        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=LAST)
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=layout.LAST)
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -166,7 +163,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def _onParameters(self, caller=None, event=None):
         if self._parameterNode is None:
             return
-        if slicer.mrmlScene.IsBatchProcessing():  # the volumes of a scene being read have no voxels yet
+        if layout.isSceneChanging():  # the volumes of a scene being read have no voxels yet
             self._changed = True
             return
         self.modelMenu.model = self._parameterNode.model

@@ -13,6 +13,7 @@ FIXED, MOVED, UNCERTAINTY = "HetRegFixed", "HetRegMoved", "HetRegUncertainty"
 VIEWS = (FIXED, MOVED, UNCERTAINTY)
 THREE_D = "HetReg3D"
 NONE = -1
+LAST = -1000.0  # priority of an observer that comes after Slicer's own
 CAMERA_DISTANCE, TILT = 1.9, 0.7  # in fields of view of the slice; tangent of the angle to its normal
 
 
@@ -37,6 +38,12 @@ def current():
 def isShown():
     """True while the linked layout is on the screen."""
     return current() == LAYOUT_ID
+
+
+def isSceneChanging():
+    """True while nodes come and go: what they hold, and the views, may not be whole."""
+    scene = slicer.mrmlScene
+    return scene.IsBatchProcessing() or scene.IsImporting() or scene.IsClosing()
 
 
 def isEmpty():

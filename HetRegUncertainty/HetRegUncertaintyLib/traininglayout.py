@@ -20,12 +20,6 @@ SLICES = {
 EVALUATION_PLOT, EVALUATION_TABLE = "HetRegEvaluationPlot", "HetRegEvaluationTable"
 
 
-def isSceneChanging():
-    """True while nodes come and go: what they hold, and the views, may not be whole."""
-    scene = slicer.mrmlScene
-    return scene.IsBatchProcessing() or scene.IsImporting() or scene.IsClosing()
-
-
 def isShown(which=LAYOUT_ID):
     """True while this layout is on the screen."""
     return layout.current() == which

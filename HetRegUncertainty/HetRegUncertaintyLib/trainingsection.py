@@ -7,7 +7,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import trainingplot, trainingpreview
+from . import layout, trainingplot, trainingpreview
 from .trainingrun import MODEL, State, TrainingRun
 from .trainingwords import inWords
 
@@ -82,7 +82,7 @@ class TrainingSection:
 
     def showInViews(self):
         """Bring curves and preview in line with the run, while they are wanted."""
-        if self._closed or not self.wanted or slicer.mrmlScene.IsBatchProcessing():
+        if self._closed or not self.wanted or layout.isSceneChanging():
             return
         trainingplot.show(self.run.curves)
         if self.run.previews != self._preview:

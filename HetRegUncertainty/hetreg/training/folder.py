@@ -82,10 +82,9 @@ class RunFolder:
 
     def open(self, device: str) -> None:
         """Make the folder and say in it what the run is; until `close` it is this process's own. Raises
-        ValueError if another run lives there, or another process trains there."""
+        ValueError if another process trains there. `check_same` comes before."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.claim()
-        self.check_same()
         versions = {"hetreg": __version__, "code": code_version(), "python": platform.python_version()}
         versions |= {name: _version(name) for name in _PACKAGES}
         self.write("config.json", json.dumps(self.config.to_dict(), indent=2))
