@@ -261,8 +261,9 @@ class HetRegTrainingLogic(ScriptedLoadableModuleLogic):
         return HetRegTrainingParameterNode(super().getParameterNode())
 
     def writeConfig(self, config, name):
-        """Write a configuration as JSON into Slicer's temporary folder; returns the path."""
-        path = os.path.join(slicer.app.temporaryPath, f"HetRegTraining-{name}.json")
+        """Write a configuration as JSON into Slicer's temporary folder; returns the path. Another Slicer may
+        use the same folder."""
+        path = os.path.join(slicer.app.temporaryPath, f"HetRegTraining-{name}-{os.getpid()}.json")
         config.save(path)
         return path
 
