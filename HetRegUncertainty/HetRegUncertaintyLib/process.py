@@ -18,6 +18,9 @@ import hetreg
 
 TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LAST_LINES = 20
+# What the launcher that PythonSlicer is says of a program that crashed; its own exit code is then a plain 1.
+CRASHED = "exit abnormally - Report the problem"
+ITK_PLUGINS = "ITK_AUTOLOAD_PATH"  # Slicer's own: no other ITK can load them
 
 
 def python():
@@ -70,7 +73,7 @@ class HetRegProcess:
         self._onEvent, self._onLog, self._onEnd = onEvent, onLog, onEnd
         self._process = process or qt.QProcess()
         self._output, self._errors, self._last = Lines(), Lines(), []
-        self._ended, self._killed, self._message = True, False, ""
+        self._ended, self._killed, self._crashed, self._message = True, False, False, ""
         self._process.connect("readyReadStandardOutput()", self._onOutput)
         self._process.connect("readyReadStandardError()", self._onErrors)
         self._process.connect("finished(int,QProcess::ExitStatus)", self._onFinished)
@@ -85,20 +88,17 @@ class HetRegProcess:
         """Run `python -m hetreg` with these arguments. Raises RuntimeError while one is running."""
         if self.running:
             raise RuntimeError(_("A run is going on: stop it first."))
-        self._ended, self._killed, self._message, self._last = False, False, "", []
+        self._ended, self._killed, self._crashed, self._message = False, False, False, ""
+        self._last = []
         self._output, self._errors = Lines(), Lines()
         environment = qt.QProcessEnvironment.systemEnvironment()
         folders = [os.path.dirname(os.path.dirname(hetreg.__file__)), environment.value("PYTHONPATH", "")]
         environment.insert("PYTHONPATH", os.pathsep.join(folder for folder in folders if folder))
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
+        environment.remove(ITK_PLUGINS)
         self._process.setProcessEnvironment(environment)
         self._process.start(python(), ["-m", "hetreg", *map(str, arguments)])
-
-    def send(self, word):
-        """Write one line to its standard input."""
-        if self.running:
-            self._process.write(f"{word}\n".encode())
 
     def kill(self):
         """End it and everything that it started, at once."""
@@ -130,10 +130,12 @@ class HetRegProcess:
                 self._onEvent(content)
 
     def _keep(self, lines):
-        for line in lines:
-            if line.strip():
+        for line in filter(str.strip, lines):
+            if CRASHED in line:
+                self._crashed = True
+            else:
                 self._last = [*self._last, line][-LAST_LINES:]
-                self._onLog(line)
+            self._onLog(line)
 
     def _onError(self, error):
         if error == qt.QProcess.FailedToStart:
@@ -144,7 +146,7 @@ class HetRegProcess:
         self._onErrors()
         self._handOn(self._output.end())
         self._keep(self._errors.end())
-        crashed = status == qt.QProcess.CrashExit
+        crashed = self._crashed or status == qt.QProcess.CrashExit
         self._end(-1 if crashed else code, self._problem(code, crashed))
 
     def _problem(self, code, crashed):
@@ -177,7 +179,10 @@ def killTree(pid):
     if pid <= 0:
         return
     if os.name == "nt":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
+        command = ["taskkill", "/F", "/T", "/PID", str(pid)]
+        subprocess.run(  # without a console that flashes up
+            command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW
+        )
         return
     for one in reversed([pid, *_descendants(pid)]):
         try:

@@ -3,7 +3,6 @@
 import os
 
 import qt
-import slicer
 from slicer.i18n import tr as _
 
 from .process import HetRegProcess
@@ -12,7 +11,6 @@ from .trainingwords import inWords
 MAX_ROWS = 2000
 NAME_WIDTH = 140  # pixels; a longer name is in the tooltip
 PATIENT = 1  # column of the table of pairs
-CHECK_FOLDER = "HetRegTraining-check"
 
 
 class DataCheck:
@@ -33,9 +31,7 @@ class DataCheck:
         """Look through the data that a configuration file names."""
         self._isOutdated = False
         self.clear(_("Looking through the data..."))
-        folder = os.path.join(slicer.app.temporaryPath, CHECK_FOLDER)
-        arguments = ["train", "--config", configFile, "--output", folder, "--dry-run", "--json"]
-        self._process.start(arguments)
+        self._process.start(["train", "--config", configFile, "--dry-run", "--json"])
         self._show()
 
     def cancel(self):

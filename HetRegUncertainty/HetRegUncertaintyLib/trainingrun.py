@@ -1,6 +1,11 @@
-"""One training in its own process: what state it is in, what it reported, how it ended. Knows no widget."""
+"""One training in its own process: what state it is in, what it reported, how it ended. Knows no widget.
+
+It is told to pause, go on or stop by a word in a file that it looks at: PythonSlicer, which launches it, does
+not hand on standard input on every system.
+"""
 
 import os
+from contextlib import suppress
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -38,6 +43,7 @@ class TrainingRun:
         self._onChange, self._onLog = onChange, onLog
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
         self.state, self.curves, self.folder, self.configFile = State.IDLE, Curves(), "", ""
+        self._control = None
         self._forget()
 
     def _forget(self):
@@ -51,11 +57,16 @@ class TrainingRun:
 
     def start(self, configFile, folder):
         """Train with a configuration file into a run folder; a run that is there goes on."""
+        if self.running:
+            raise RuntimeError(_("A training is going on: stop it first."))
         self._forget()
         self.folder, self.curves = str(folder), formerCurves(folder)
         self.configFile = str(configFile)
+        self._control = Path(configFile).with_suffix(".control")
+        self._forgetControl()
         self.state = State.STARTING
-        self._process.start(["train", "--config", configFile, "--output", folder, "--json"])
+        arguments = ["--config", configFile, "--output", folder, "--control", self._control]
+        self._process.start(["train", *arguments, "--json"])
         self._onChange()
 
     def pause(self):
@@ -86,8 +97,15 @@ class TrainingRun:
 
     def _ask(self, word, state):
         self.state = state
-        self._process.send(word)
+        try:
+            self._control.write_text(word, encoding="utf-8")
+        except OSError as error:
+            self._onLog(_("The training could not be told to {word}: {error}").format(word=word, error=error))
         self._onChange()
+
+    def _forgetControl(self):
+        with suppress(OSError):  # mostly there is none
+            self._control.unlink()
 
     def _onEvent(self, content):
         kind = content["event"]
@@ -130,6 +148,7 @@ class TrainingRun:
             self._onLog(_("Step {step}, validation: {text}").format(step=content.get("step"), text=text))
 
     def _onEnd(self, code, problem):
+        self._forgetControl()
         wasStopping, self.state = self.state is State.STOPPING, State.IDLE
         self.failed = bool(problem) and not wasStopping
         if problem:

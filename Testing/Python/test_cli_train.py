@@ -1,4 +1,4 @@
-"""`hetreg train`: flags, events, interruption, and what comes in on standard input."""
+"""`hetreg train`: flags, events, interruption, and what another program says to it through a file."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ import pytest
 import hetreg
 from builders import error_of, events_of, pair_2d
 from hetreg import cli
-from hetreg.commands import console
+from hetreg.commands import console, steering
 from hetreg.commands.flags import add_flags, config_from
 from hetreg.config import TrainConfig
 from hetreg.image import write_image
+from hetreg.progress import JsonLines
 from hetreg.reproduce.config import ReproduceConfig
 
 TINY_RUN = {
@@ -158,12 +159,38 @@ def test_a_terminal_shows_one_line_with_bar_losses_and_time_left(capsys, monkeyp
     assert end.err == "\r\033[K"  # the bar makes room
 
 
+def test_a_training_that_nobody_reads_any_more_keeps_its_checkpoint(tmp_path, monkeypatch):
+    event, lost = JsonLines.event, []
+
+    def reader_died(lines, kind, **fields):
+        if kind == "step":
+            lost.append(fields["step"])
+        if lost:
+            raise BrokenPipeError
+        event(lines, kind, **fields)
+
+    monkeypatch.setattr(JsonLines, "event", reader_died)
+    assert cli.main([*train_arguments(tmp_path / "run", steps=100_000), "--json"]) == 0
+    assert lost == [1]
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
+def test_stop_in_the_control_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(steering, "POLL_S", 0.01)
+    (tmp_path / "control").write_text("stop")
+    arguments = train_arguments(tmp_path / "run", steps=100_000, control=tmp_path / "control")
+    assert cli.main(arguments) == 0
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
 @pytest.mark.slow
-def test_standard_input_pauses_resumes_and_stops(tmp_path):
-    arguments = train_arguments(tmp_path / "run", steps=100_000, validate_every=50_000)
+def test_a_control_file_pauses_resumes_and_stops(tmp_path):
+    """Whatever standard input is: a launcher in between need not hand it on."""
+    control = tmp_path / "run.control"
+    arguments = train_arguments(tmp_path / "run", steps=100_000, validate_every=50_000, control=control)
     process = subprocess.Popen(
         [sys.executable, "-m", "hetreg", *arguments, "--json"],
-        stdin=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1]), "OMP_NUM_THREADS": "1"},
@@ -172,8 +199,7 @@ def test_standard_input_pauses_resumes_and_stops(tmp_path):
     for line in process.stdout:
         seen.append(json.loads(line))
         if word := say.get(seen[-1]["event"]):
-            process.stdin.write(word + "\n")
-            process.stdin.flush()
+            control.write_text(word, encoding="utf-8")
     assert process.wait(60) == 0
     assert [e["event"] for e in seen if e["event"] in ("paused", "resumed", "stopped")] == [
         "paused",
@@ -182,4 +208,4 @@ def test_standard_input_pauses_resumes_and_stops(tmp_path):
     ]
     assert (tmp_path / "run" / "last.ckpt").is_file()
     assert (tmp_path / "run" / "best.pt").is_file()  # although nothing was validated before
-    assert 0 < seen[-1]["step"] < 100
+    assert 0 < seen[-1]["step"] < 10_000

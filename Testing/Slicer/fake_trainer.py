@@ -7,11 +7,9 @@ argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "de
 
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -28,24 +26,24 @@ def after(name):
 
 
 def heard():
-    """A queue with the lines of the standard input."""
-    words = queue.Queue()
-    threading.Thread(target=lambda: [words.put(x.strip()) for x in sys.stdin], daemon=True).start()
-    return words
+    """The word in the control file, "" where there is none."""
+    file = after("--control")
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-def obey(words, output, step):
-    """Work off what was heard; while paused, wait for more."""
-    paused = False
-    while paused or not words.empty():
-        word = words.get()
-        if word in ("pause", "resume"):
-            paused = word == "pause"
+def obey(output, step):
+    """Do what the control file says; while paused, look again and again."""
+    paused, word = False, heard()
+    while paused or word == "pause":
+        if word and paused != (word == "pause"):
+            paused = not paused
             say("paused" if paused else "resumed")
-        elif word == "stop" and MODE != "deaf":
-            (output / "last.ckpt").write_text(str(step))
-            say("stopped", step=step)
-            sys.exit(0)
+        time.sleep(0.01)
+        word = heard() or word
+    if word == "stop" and MODE != "deaf":
+        (output / "last.ckpt").write_text(str(step))
+        say("stopped", step=step)
+        sys.exit(0)
 
 
 def preview(output, step):
@@ -99,7 +97,7 @@ def main():
         evaluate()
         return
     assert sys.argv[3] == "train", sys.argv
-    config, output = json.loads(after("--config").read_text(encoding="utf-8")), after("--output")
+    config = json.loads(after("--config").read_text(encoding="utf-8"))
     if MODE == "refused":
         say("error", message="Device 'cuda' is not available here: accepted are auto, cpu.")
         sys.exit(2)
@@ -125,7 +123,7 @@ def main():
             rejected=rejected,
         )
         return
-    words = heard()
+    output = after("--output")
     output.mkdir(parents=True, exist_ok=True)
     first = int((output / "last.ckpt").read_text()) if (output / "last.ckpt").is_file() else 0
     (output / "config.json").write_text(json.dumps(config))
@@ -141,7 +139,7 @@ def main():
         time.sleep(0.1)
         print('ep", "step": 0, "loss": 9.0}', flush=True)
     for step in range(first + 1, STEPS + 1):
-        obey(words, output, step)
+        obey(output, step)
         say(
             "step",
             step=step,

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import qt
@@ -21,17 +22,16 @@ class FakeProcess:
     """Acts like a QProcess, by hand."""
 
     def __init__(self):
-        self.slots, self.output, self.errors, self.started, self.written = {}, b"", b"", None, []
-        self.setProcessEnvironment = lambda environment: None
+        self.slots, self.output, self.errors, self.started, self.environment = {}, b"", b"", None, None
+
+    def setProcessEnvironment(self, environment):
+        self.environment = environment
 
     def connect(self, signal, slot):
         self.slots[signal] = slot
 
     def start(self, program, arguments):
         self.started = (program, arguments)
-
-    def write(self, data):
-        self.written.append(data)
 
     def readAllStandardOutput(self):
         content, self.output = self.output, b""
@@ -102,8 +102,6 @@ def test_eventsAndStrayOutput():
     assert fake.started[1] == ["-m", "hetreg", "train", "--json"]
     fake.says(b'warning\n{"event": "step", "st')
     fake.says(b'ep": 3}\n{"event": "do')
-    heard.process.send("stop")
-    assert fake.written == [b"stop\n"]
     fake.output = b'ne"}'
     fake.ends(0)
     assert heard.events == [{"event": "step", "step": 3}, {"event": "done"}]
@@ -148,6 +146,39 @@ def test_crashIsSaid(program):
     assert code == -1
     assert "crashed" in problem
     assert "last words" in problem
+
+
+def test_crashBehindALauncherIsSaid():
+    """PythonSlicer is one: it ends with 1 whatever came of what it launched, and says so in a line."""
+    fake = FakeProcess()
+    heard = Heard(fake)
+    heard.process.start([])
+    fake.errors = b"last words\nerror: [/opt/Slicer/bin/python-real] exit abnormally - Report the problem.\n"
+    fake.ends(1)
+    heard.process.start([])
+    fake.errors = b"KeyError: 3\n"
+    fake.ends(1)
+    (crash, first), (code, second) = heard.ends
+    assert (crash, code) == (-1, 1)
+    assert first == "The process crashed or was ended from outside (1). It said at last: last words"
+    assert "error code 1" in second
+
+
+def test_pluginsOfSlicersItkAreNotForIt(monkeypatch):
+    monkeypatch.setenv("ITK_AUTOLOAD_PATH", "/opt/Slicer/lib/ITKFactories")
+    fake = FakeProcess()
+    Heard(fake).process.start([])
+    assert not fake.environment.contains("ITK_AUTOLOAD_PATH")
+    assert fake.environment.contains("PYTHONPATH")
+
+
+def test_noConsoleFlashesUpOnWindows(monkeypatch):
+    runs = []
+    fake = SimpleNamespace(run=lambda *a, **k: runs.append((a[0], k["creationflags"])), CREATE_NO_WINDOW=7)
+    monkeypatch.setattr(process, "subprocess", fake)
+    monkeypatch.setattr(process, "os", SimpleNamespace(name="nt"))
+    process.killTree(12)
+    assert runs == [(["taskkill", "/F", "/T", "/PID", "12"], 7)]
 
 
 def test_programThatIsMissing(monkeypatch):

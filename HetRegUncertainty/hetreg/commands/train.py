@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +16,7 @@ from ..config import TrainConfig
 from ..progress import Control, JsonLines, Progress
 from .console import Line, output_folder
 from .flags import add_flags, config_from
+from .steering import heard, steered
 
 HELP = "Train a displacement and a variance network."
 
@@ -28,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, help="run folder; a run that is there goes on")
     parser.add_argument("--resume", type=Path, help="run folder to go on in, with its own configuration")
     parser.add_argument("--dry-run", action="store_true", help="list the data and stop")
+    parser.add_argument(
+        "--control", type=Path, help="a file that is looked at all the time: pause, resume or stop is obeyed"
+    )
     add_flags(parser, TrainConfig)
 
 
@@ -52,11 +54,11 @@ def run(arguments: argparse.Namespace) -> None:
 
         keep_memory()
         control, line, lines = Control(), Line(), JsonLines(sys.stdout)
-        if arguments.json:
-            threading.Thread(target=_listen, args=(control,), daemon=True).start()
-        emit, before = (lines.event, lines.event) if arguments.json else (line.event, line.loading)
+        say = heard(lines.event, control)
+        emit, before = (say, say) if arguments.json else (line.event, line.loading)
         told = _drawn_at_the_end(emit, folder)
-        train(config, folder, Progress(_before_steps(before)), emit=told, control=control)
+        with steered(control, arguments.control, emit):
+            train(config, folder, Progress(_before_steps(before)), emit=told, control=control)
 
 
 def _drawn_at_the_end(emit: Callable[..., None], folder: Path) -> Callable[..., None]:
@@ -100,15 +102,6 @@ def _before_steps(report: Callable[..., None]) -> Callable[[float, str], None]:
             report("progress", fraction=round(fraction, 4), message=message)
 
     return progress
-
-
-def _listen(control: Control) -> None:
-    """Hand lines of standard input to the control. A reader of `sys.stdin` would hold its lock at exit."""
-    rest = b""
-    while content := os.read(0, 1024):
-        *lines, rest = (rest + content).split(b"\n")
-        for line in lines:
-            control.obey(line.decode("utf-8", "replace"))
 
 
 def _dry_run(config: TrainConfig, arguments: argparse.Namespace) -> None:
