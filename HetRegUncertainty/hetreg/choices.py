@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+import re
+
+
+class _Devices(tuple[str, ...]):
+    """Also "cuda:0", "cuda:1" and so on, where a machine has several GPUs."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or bool(re.fullmatch(r"cuda:\d+", str(name)))
+
+
+DEVICES = _Devices(("auto", "cpu", "cuda", "mps"))
 INTEGRATE = {
     "auto": "as in the paper: all but TransMorph",
     "yes": "output is a velocity",

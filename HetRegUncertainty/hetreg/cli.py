@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,7 @@ COMMANDS = {
     "evaluate": evaluate,
     "reproduce": reproduce,
 }
+_NO_READER = 141  # what a shell says of a command that SIGPIPE ended
 _NO_MEMORY = ("DefaultCPUAllocator", "not enough memory")  # torch has no type for it on the CPU
 
 
@@ -35,13 +37,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0 on success, 2 on bad input (one sentence on stderr), 130 when interrupted."""
+    """Run a command. Returns 0 on success, 2 on bad input (one sentence on stderr), 130 when interrupted,
+    141 when nobody reads its output any more."""
     given = sys.argv[1:] if argv is None else argv
     arguments = argparse.Namespace(json="--json" in given)
     try:
         arguments = parser().parse_args(given)
         COMMANDS[arguments.command].run(arguments)
+        sys.stdout.flush()
     except (ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return _NO_READER
         return _failed(arguments, " ".join(str(error).split()))
     except (Cancelled, KeyboardInterrupt):
         go_on = getattr(COMMANDS[arguments.command], "how_to_go_on", lambda _: "")(arguments)
@@ -54,6 +60,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _failed(arguments, "The memory is not enough: a smaller image, size or batch is accepted.")
     return 0
+
+
+def _nobody_reads() -> bool:
+    """Whether the reader of standard output has gone, as `| head` does; the rest of the output is then
+    dropped, or Python would complain of it at its end. Another one reads a blank, which harms no line."""
+    try:
+        print(end=" ", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _failed(arguments: argparse.Namespace, message: str) -> int:

@@ -1,4 +1,4 @@
-"""The configurations: networks, grid, registration, training, evaluation. Torch-free."""
+"""The configurations: registration, training, evaluation; those of a model from `modelconfig`. Torch-free."""
 
 from __future__ import annotations
 
@@ -8,65 +8,9 @@ from typing import Any
 
 from . import choices
 from .configbase import Config, option
+from .modelconfig import GridConfig as GridConfig
+from .modelconfig import NetworkConfig as NetworkConfig
 from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES, method_options
-
-
-@dataclass(frozen=True)
-class NetworkConfig(Config):
-    """Both networks of a model and how the displacement is made from the first one's output.
-
-    The defaults are the VoxelMorph configuration of Zhang et al., MICCAI 2024: 109,170 / 109,025 parameters
-    in 2D.
-    """
-
-    architecture: str = option("voxelmorph", "network architecture", NETWORKS)
-    ndim: int = option(2, "2 or 3 spatial dimensions")
-    encoder: tuple[int, ...] = option((16, 32, 32, 32), "channels of the encoder's levels")
-    decoder: tuple[int, ...] = option((32, 32, 32, 32), "channels of the decoder's levels")
-    tail: tuple[int, ...] = option((32, 16, 16), "channels of the last convolutions")
-    output_stride: int = option(1, "1: the last convolutions run at full resolution; 2: at half")
-    velocity_stride: int = option(2, "resolution of the velocity field: 1 full, 2 half")
-    integration_steps: int = option(7, "scaling-and-squaring steps; 0: the output is the displacement itself")
-    size: str = option("paper", "size of a transformer; a U-Net's are its channels", SIZES)
-    sigma_z: bool = option(False, "the displacement network also gives the log-variance of its output")
-    spread: str = option("velocity", "what that log-variance is of", choices.SPREADS)
-    variance_encoder: tuple[int, ...] = option((), "encoder of the variance network (none: the same)")
-    variance_decoder: tuple[int, ...] = option((), "decoder of the variance network")
-    variance_tail: tuple[int, ...] = option((), "last convolutions of the variance network")
-    variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
-
-    def __post_init__(self) -> None:
-        self._check_choices()
-        if self.ndim not in (2, 3):
-            raise ValueError(f"ndim is {self.ndim}: accepted are 2 and 3.")
-        if self.output_stride not in (1, 2) or self.velocity_stride not in (1, 2):
-            raise ValueError("output_stride and velocity_stride are 1 or 2.")
-        if self.output_stride > self.velocity_stride:
-            raise ValueError("output_stride is larger than velocity_stride: the velocity cannot be finer.")
-        if len(self.encoder) != len(self.decoder) or not self.encoder or not self.tail:
-            raise ValueError("encoder and decoder need the same number of levels, and tail at least one.")
-        if not all(isinstance(n, int) and n > 0 for n in (*self.encoder, *self.decoder, *self.tail)):
-            raise ValueError(
-                "encoder, decoder and tail are lists of channels: whole numbers from 1 are accepted."
-            )
-        self._check_min(integration_steps=0)
-
-
-@dataclass(frozen=True)
-class GridConfig(Config):
-    """The grid and the intensities that a model works on."""
-
-    min_spacing_mm: float = option(0.0, "finer images are resampled to this voxel size (0: no limit)")
-    max_spacing_mm: float = option(0.0, "coarser images are resampled to this voxel size (0: no limit)")
-    max_size: int = option(512, "longest side in voxels; longer images are resampled to it")
-    low_percentile: float = option(0.5, "percentile of both images together that becomes 0")
-    high_percentile: float = option(99.5, "percentile of both images together that becomes 1")
-    taper_vox: int = option(8, "width of the border over which the field falls to zero")
-
-    def __post_init__(self) -> None:
-        self._check_min(min_spacing_mm=0.0, max_spacing_mm=0.0, max_size=16, low_percentile=0.0, taper_vox=0)
-        if not self.low_percentile < self.high_percentile <= 100:
-            raise ValueError("high_percentile has to lie above low_percentile and be at most 100.")
 
 
 @dataclass(frozen=True)
@@ -77,14 +21,14 @@ class RegisterConfig(Config):
     dimension: str = option(
         "auto", "2d: slice by slice; 3d: as a volume; auto: by spacing and size", choices.DIMENSIONS
     )
-    device: str = option("auto", "where to compute", choices.DEVICES)
+    device: str = option("auto", "where to compute; cuda:1 is the second GPU", choices.DEVICES)
     refine: int = option(0, "iterations of optimisation on this pair (0: none)")
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     inverse: bool = option(True, "also compute the inverse transform")
 
     def __post_init__(self) -> None:
-        self._check_choices()
+        super().__post_init__()
         self._check_min(refine=0, gamma=0.0)
 
 
@@ -103,7 +47,9 @@ class TrainConfig(Config):
     weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     beta: float = option(0.5, "beta of the variance network's loss")
-    smoothness: float = option(0.01, "lambda, coefficient of the smoothness term")
+    smoothness: float = option(
+        0.01, "lambda, coefficient of the smoothness term: a mean, 1/4 (in 3D 1/9) of the paper's sum"
+    )
     smoothness_on: str = option("displacement", "the field that the smoothness term is of", choices.SMOOTH)
     alpha: float = option(0.0001, "coefficient of the prior on the displacement's variance")
     displacement_error: float = option(0.02, "coefficient of the distance to the known displacement")
@@ -130,7 +76,7 @@ class TrainConfig(Config):
     phantoms: int = option(400, "phantom pairs made for the run")
     validate_every: int = option(250, "steps between validations")
     seed: int = option(0, "seed of everything random")
-    device: str = option("auto", "where to compute", choices.DEVICES)
+    device: str = option("auto", "where to compute; cuda:1 is the second GPU", choices.DEVICES)
     amp: bool = option(False, "bfloat16 in the networks (NVIDIA GPU; CPU with AMX or AVX512-BF16)")
     compile: bool = option(False, "torch.compile the networks (NVIDIA GPU)")
     graphs: bool = option(False, "record a step once and replay it (NVIDIA GPU, one process; experimental)")
@@ -143,7 +89,7 @@ class TrainConfig(Config):
     )
 
     def __post_init__(self) -> None:
-        self._check_choices()
+        super().__post_init__()
         if self.crop == 0 and not isinstance(self.crop, bool):
             solid = self.dataset == "phantom" and all(k.endswith("3d") for k in self.kind.split("+"))
             object.__setattr__(self, "crop", 64 if solid else 128)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,15 +18,22 @@ T = TypeVar("T", bound="Config")
 _MANY = 20  # more names than a sentence takes
 
 
-def option(default: Any, help_text: str, choices: Iterable[str] | None = None) -> Any:
-    """A dataclass field with its help and accepted values."""
-    return field(
-        default=default, metadata={"help": help_text, "choices": tuple(choices) if choices else None}
-    )
+def option(default: Any, help_text: str, choices: Collection[str] | None = None) -> Any:
+    """A dataclass field with its help and accepted values. Of a table the names count that are in it when a
+    configuration is made, so that it can be added to."""
+    return field(default=default, metadata={"help": help_text, "choices": choices})
 
 
 class Config:
     """Checks, JSON and dictionary conversion shared by the configurations, which are frozen dataclasses."""
+
+    def __post_init__(self) -> None:
+        """Make the values those that JSON has, and check their kinds and choices. Raises ValueError."""
+        for f in fields(self):  # type: ignore[arg-type]
+            value = _plain(getattr(self, f.name), f.default)
+            _check_kind(f.name, value, f.default)
+            object.__setattr__(self, f.name, value)
+        self._check_choices()
 
     def _check_choices(self) -> None:
         for f in fields(self):  # type: ignore[arg-type]
@@ -52,16 +60,13 @@ class Config:
     def from_dict(cls: type[T], values: dict[str, Any]) -> T:
         """The configuration in a dictionary. Raises ValueError on a name that it does not have, or on a value
         of another kind."""
-        known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+        known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise ValueError(
                 f"{cls.__name__} has no {', '.join(unknown)}: accepted are {_some(unknown, known)}."
             )
-        given = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        for name, value in given.items():
-            _check_kind(name, value, known[name].default)
-        return cls(**given)
+        return cls(**values)
 
     def save(self, path: str | Path) -> None:
         """Write as JSON."""
@@ -83,6 +88,15 @@ class Config:
 
 
 _KINDS = {bool: "true or false", str: "a text", tuple: "a list"}  # numbers: `_check_min`
+
+
+def _plain(value: Any, default: Any) -> Any:
+    """A path as a text, a number of NumPy as one of Python, a list as a tuple where the default is one."""
+    if isinstance(default, tuple) and isinstance(value, list | tuple):
+        return tuple(_plain(v, None) for v in value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
 
 
 def _check_kind(name: str, value: Any, default: Any) -> None:

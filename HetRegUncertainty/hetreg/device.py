@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import torch
@@ -19,21 +19,30 @@ def available_devices() -> list[str]:
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """The torch device for "auto", "cpu", "cuda" or "mps".
+    """The torch device for "auto", "cpu", "cuda", "mps", or "cuda:1" for the second GPU and so on.
 
     Raises ValueError if the device is unknown or not available here.
     """
     available = available_devices()
     if name == "auto":
         return torch.device(available[0])
+    kind, _, number = name.partition(":")
+    several = kind == "cuda" and kind in available and number.isdecimal()
+    if several and int(number) < torch.cuda.device_count():
+        return torch.device("cuda", int(number))
     if name not in available:
         raise ValueError(f"Device '{name}' is not available here: accepted are auto, {', '.join(available)}.")
     return torch.device(name)
 
 
 def describe_device(device: torch.device) -> str:
-    """Name for people, for example "cuda (NVIDIA H100)"."""
-    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+    """Name for people, for example "cuda (NVIDIA H100)" or "cuda:1 (NVIDIA H100)"."""
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def made_current(device: torch.device) -> AbstractContextManager[object]:
+    """While it is entered, what names no GPU (streams, graphs) uses this one."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def physical_memory_gb() -> float:
@@ -47,18 +56,20 @@ def physical_memory_gb() -> float:
 def reset_peak_memory() -> None:
     """Start `peak_memory_mb` anew, where the system can do that (Linux, and the GPU)."""
     if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+        for n in range(torch.cuda.device_count()):
+            torch.cuda.reset_peak_memory_stats(n)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def peak_memory_mb() -> float:
-    """The most memory of this process since `reset_peak_memory` in MB, or that of the GPU if it was used.
+    """The most memory of this process since `reset_peak_memory` in MB, or that of the GPU that was used.
 
     Elsewhere than on Linux since the process began; NaN where the system does not tell.
     """
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated() / 1e6
+    gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
+    if most := max((torch.cuda.max_memory_allocated(n) for n in gpus), default=0):
+        return most / 1e6
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,6 +1,8 @@
 """Tables of what can be chosen by name. Torch-free: menus and command-line flags are filled from here.
 
-Adding a loss, a network, a dataset or a metric is one file, one line here and one test.
+Adding a network or a dataset is one file, one line here and one test. A loss also needs a method that uses it
+(a line in `methods.METHODS`), a metric an evaluation that computes it (`evaluation`). A program can add lines
+of its own to the tables before it makes a configuration.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from .methods import method_options as method_options
 
 @dataclass(frozen=True)
 class Entry:
-    """target: "module:Name" below `hetreg`; label: for menus; help: one sentence."""
+    """target: "module:Name", the module in full or, with a dot before it, below `hetreg`; label: for menus;
+    help: one sentence."""
 
     target: str
     label: str
@@ -31,79 +34,79 @@ class Metric(Entry):
 
 
 NETWORKS: dict[str, Entry] = {
-    "voxelmorph": Entry("networks.unet:UNet", "VoxelMorph", "Convolutional U-Net, fast and small."),
+    "voxelmorph": Entry(".networks.unet:UNet", "VoxelMorph", "Convolutional U-Net, fast and small."),
     "transmorph": Entry(
-        "networks.transmorph:TransMorph", "TransMorph", "Swin transformer, large and slow; needs MONAI."
+        ".networks.transmorph:TransMorph", "TransMorph", "Swin transformer, large and slow; needs MONAI."
     ),
     "pyramid": Entry(
-        "networks.pyramid:Pyramid", "Pyramid", "Coarse to fine: features warped and compared at each scale."
+        ".networks.pyramid:Pyramid", "Pyramid", "Coarse to fine: features warped and compared at each scale."
     ),
 }
 
 LOSSES: dict[str, Entry] = {
-    "mse": Entry("losses.mse:MSE", "MSE", "Mean squared difference of fixed and moved."),
+    "mse": Entry(".losses.mse:MSE", "MSE", "Mean squared difference of fixed and moved."),
     "snr_weighted": Entry(
-        "losses.snr_weighted:SNRWeightedMSE",
+        ".losses.snr_weighted:SNRWeightedMSE",
         "SNR-weighted MSE",
         "Squared difference weighted by the relative signal-to-noise ratio (paper, eq. 4).",
     ),
-    "smoothness": Entry("losses.smoothness:Smoothness", "Smoothness", "Mean squared gradient of the field."),
-    "nll": Entry("losses.nll:GaussianNLL", "NLL", "Gaussian negative log-likelihood (paper, eq. 3)."),
+    "smoothness": Entry(".losses.smoothness:Smoothness", "Smoothness", "Mean squared gradient of the field."),
+    "nll": Entry(".losses.nll:GaussianNLL", "NLL", "Gaussian negative log-likelihood (paper, eq. 3)."),
     "beta_nll": Entry(
-        "losses.nll:BetaNLL", "beta-NLL", "NLL times the detached variance^beta (paper, eq. 5)."
+        ".losses.nll:BetaNLL", "beta-NLL", "NLL times the detached variance^beta (paper, eq. 5)."
     ),
-    "ncc": Entry("losses.ncc:NCC", "NCC", "Minus the squared local cross-correlation."),
+    "ncc": Entry(".losses.ncc:NCC", "NCC", "Minus the squared local cross-correlation."),
     "mutual_information": Entry(
-        "losses.mutual_information:MutualInformation", "Mutual information", "Minus the mutual information."
+        ".losses.mutual_information:MutualInformation", "Mutual information", "Minus the mutual information."
     ),
     "velocity_smoothness": Entry(
-        "losses.smoothness:VelocitySmoothness",
+        ".losses.smoothness:VelocitySmoothness",
         "Velocity smoothness",
         "Mean squared gradient of the mean velocity.",
     ),
-    "adareg": Entry("losses.adareg:AdaReg", "AdaReg", "Smoothness that yields where the residual is large."),
+    "adareg": Entry(".losses.adareg:AdaReg", "AdaReg", "Smoothness that yields where the residual is large."),
     "adaframe_smoothness": Entry(
-        "losses.adaframe:AdaFrameSmoothness",
+        ".losses.adaframe:AdaFrameSmoothness",
         "AdaFrame smoothness",
         "Smoothness that grows where the residual is large.",
     ),
     "displacement_prior": Entry(
-        "losses.displacement_prior:DisplacementPrior",
+        ".losses.displacement_prior:DisplacementPrior",
         "Displacement prior",
         "Prior of the displacement's variance, least at one voxel.",
     ),
     "displacement_error": Entry(
-        "losses.supervised:DisplacementError", "End-point error", "Distance to the known displacement."
+        ".losses.supervised:DisplacementError", "End-point error", "Distance to the known displacement."
     ),
     "label_overlap": Entry(
-        "losses.supervised:LabelOverlap", "Label overlap", "1 - Dice of the warped labels."
+        ".losses.supervised:LabelOverlap", "Label overlap", "1 - Dice of the warped labels."
     ),
     "displacement_nll": Entry(
-        "losses.supervised:DisplacementNLL",
+        ".losses.supervised:DisplacementNLL",
         "Displacement NLL",
         "Likelihood of the displacement's error under its predicted variance.",
     ),
     "voxelmorph_kl": Entry(
-        "losses.displacement_prior:VoxelMorphKL", "VoxelMorph-diff KL", "KL divergence to a smooth prior."
+        ".losses.displacement_prior:VoxelMorphKL", "VoxelMorph-diff KL", "KL divergence to a smooth prior."
     ),
 }
 
 WEIGHTS: dict[str, Entry] = {
-    "snr": Entry("losses.weights:snr", "SNR", "Relative signal-to-noise ratio."),
-    "constant": Entry("losses.weights:constant", "Constant", "The mean of the SNR weight."),
-    "oracle": Entry("losses.weights:oracle", "Oracle", "SNR weight from the true noise variance."),
-    "shuffled": Entry("losses.weights:shuffled", "Shuffled", "SNR weight in random order."),
-    "adaframe": Entry("losses.weights:adaframe", "AdaFrame", "Small where the residual is large."),
+    "snr": Entry(".losses.weights:snr", "SNR", "Relative signal-to-noise ratio."),
+    "constant": Entry(".losses.weights:constant", "Constant", "The mean of the SNR weight."),
+    "oracle": Entry(".losses.weights:oracle", "Oracle", "SNR weight from the true noise variance."),
+    "shuffled": Entry(".losses.weights:shuffled", "Shuffled", "SNR weight in random order."),
+    "adaframe": Entry(".losses.weights:adaframe", "AdaFrame", "Small where the residual is large."),
 }
 
 DATASETS: dict[str, Entry] = {
     "phantom": Entry(
-        "datasets.simulated:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."
+        ".datasets.simulated:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."
     ),
-    "acdc": Entry("datasets.acdc:ACDCDataset", "ACDC", "Cine MRI in folders patientNNN with Info.cfg."),
-    "camus": Entry("datasets.camus:CAMUSDataset", "CAMUS", "Echocardiograms in folders patientNNNN."),
+    "acdc": Entry(".datasets.acdc:ACDCDataset", "ACDC", "Cine MRI in folders patientNNN with Info.cfg."),
+    "camus": Entry(".datasets.camus:CAMUSDataset", "CAMUS", "Echocardiograms in folders patientNNNN."),
     "pairs": Entry(
-        "datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images, or a CSV manifest."
+        ".datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images, or a CSV manifest."
     ),
 }
 
@@ -117,7 +120,7 @@ _BETTER = {"low": "; lower is better.", "high": "; higher is better.", "": "."}
 
 
 def _metric(target: str, label: str, text: str, better: str = "low") -> Metric:
-    return Metric(f"metrics.{target}", label, text + _BETTER[better], better)
+    return Metric(f".metrics.{target}", label, text + _BETTER[better], better)
 
 
 _HD, _ASD, _EPE = "surface:hausdorff", "surface:average_surface_distance", "deformation:end_point_error"
@@ -187,4 +190,4 @@ def resolve(table: dict[str, Entry], name: str) -> Any:
     if name not in table:
         raise ValueError(f"Unknown name '{name}': accepted are {', '.join(sorted(table))}.")
     module, attribute = table[name].target.split(":")
-    return getattr(import_module(f".{module}", __package__), attribute)
+    return getattr(import_module(module, __package__), attribute)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 import numpy as np
 import pytest
@@ -257,6 +259,27 @@ def test_models_are_listed_without_torch():
     done = run_python("-c", f"{block}; from hetreg.cli import main; sys.exit(main(['models']))")
     assert done.returncode == 0
     assert zoo.list_models()[0].name in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="as a shell does it")
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+def test_a_reader_that_has_gone_is_no_failure(more):
+    core = Path(hetreg.__file__).parents[1]
+    read, write = os.pipe()
+    os.close(read)
+    process = Popen([sys.executable, "-m", "hetreg", "models", *more], stdout=write, stderr=PIPE, cwd=core)
+    os.close(write)
+    assert process.communicate(timeout=60)[1] == b""
+    assert process.returncode == 141
+
+
+def test_another_pipe_that_breaks_is_a_failure(capsys, monkeypatch):
+    def broken(*_):
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr("hetreg.commands.models.run", broken)
+    assert cli.main(["models"]) == 2
+    assert "Broken pipe" in capsys.readouterr().err
 
 
 def test_phantom_writes_a_pair_with_its_truth(tmp_path, capsys):

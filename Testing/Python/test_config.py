@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import FrozenInstanceError, fields
 
+import numpy as np
 import pytest
 
 from builders import assert_sentence
-from hetreg.config import GridConfig, NetworkConfig, RegisterConfig, TrainConfig
+from hetreg.config import EvaluateConfig, GridConfig, NetworkConfig, RegisterConfig, TrainConfig
+from hetreg.reproduce.config import ReproduceConfig
 
 ALL = [NetworkConfig, GridConfig, RegisterConfig, TrainConfig]
 
@@ -51,11 +53,23 @@ def test_frozen():
         (NetworkConfig, {"tail": (0,)}, ("whole numbers from 1",)),
         (NetworkConfig, {"output_stride": 2, "velocity_stride": 1}, ("output_stride",)),
         (NetworkConfig, {"velocity_stride": 3}, ("1 or 2",)),
+        (NetworkConfig, {"variance_tail": (8,)}, ("variance_encoder", "all three")),
+        (NetworkConfig, {"variance_encoder": (8, 8)}, ("variance_decoder", "all three")),
+        (
+            NetworkConfig,
+            {"variance_encoder": (8, 8), "variance_decoder": (8,), "variance_tail": (8,)},
+            ("same number of levels",),
+        ),
         (NetworkConfig, {"integration_steps": -1}, ("integration_steps is -1",)),
         (GridConfig, {"max_size": 3}, ("max_size is 3", "16")),
         (GridConfig, {"low_percentile": 60, "high_percentile": 40}, ("high_percentile",)),
+        (GridConfig, {"min_spacing_mm": 3, "max_spacing_mm": 1}, ("max_spacing_mm 1", "no limit")),
+        (GridConfig, {"high_percentile": "all"}, ("high_percentile is 'all'", "a number")),
         (GridConfig, {"high_percentile": 101}, ("at most 100",)),
         (RegisterConfig, {"device": "tpu"}, ("device is 'tpu'", "auto, cpu, cuda, mps")),
+        (RegisterConfig, {"device": "cuda:x"}, ("device is 'cuda:x'",)),
+        (RegisterConfig, {"model": 3}, ("model is 3", "a text")),
+        (NetworkConfig, {"sigma_z": 1}, ("sigma_z is 1", "true or false")),
         (RegisterConfig, {"dimension": "4d"}, ("dimension is '4d'",)),
         (RegisterConfig, {"weight_mode": "best"}, ("robust",)),
         (RegisterConfig, {"refine": -1}, ("refine is -1",)),
@@ -75,6 +89,25 @@ def test_a_bad_value_is_refused_by_name_with_what_is_accepted(kind, values, word
     with pytest.raises(ValueError, match=next(iter(values))) as caught:
         kind(**values)
     assert_sentence(caught.value, *words)
+
+
+def test_paths_numbers_of_numpy_and_lists_become_what_json_has(tmp_path):
+    assert RegisterConfig(model=tmp_path / "best.pt").model == str(tmp_path / "best.pt")
+    config = TrainConfig(
+        root=tmp_path, steps=np.int64(3), learning_rate=np.float32(0.5), amp=np.True_, method=np.str_("mse")
+    )
+    assert config == TrainConfig(root=str(tmp_path), steps=3, learning_rate=0.5, amp=True, method="mse")
+    assert [type(getattr(config, n)) for n in ("root", "steps", "learning_rate")] == [str, int, float]
+    network = NetworkConfig(encoder=[np.int64(4), 8], decoder=np.array([8, 4]).tolist(), tail=[4])
+    assert network == NetworkConfig(encoder=(4, 8), decoder=(8, 4), tail=(4,))
+    assert hash(network) == hash(NetworkConfig.from_dict(network.to_dict()))
+    for made in (config, network, EvaluateConfig(root=tmp_path), ReproduceConfig(root=tmp_path)):
+        made.save(tmp_path / "config.json")
+        assert type(made).load(tmp_path / "config.json") == made
+
+
+def test_any_gpu_can_be_chosen():
+    assert RegisterConfig(device="cuda:1").device == "cuda:1"
 
 
 def test_an_unknown_name_is_refused_with_the_known():

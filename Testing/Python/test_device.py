@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from builders import assert_sentence
-from hetreg.device import available_devices, describe_device, resolve_device
+from hetreg.device import (
+    available_devices,
+    describe_device,
+    peak_memory_mb,
+    reset_peak_memory,
+    resolve_device,
+)
 
 
 def test_the_cpu_is_always_there_and_last():
@@ -35,9 +41,33 @@ def test_an_absent_or_unknown_device_is_refused_with_the_list(monkeypatch, name)
     assert_sentence(caught.value, f"'{name}'", "auto, cpu")
 
 
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """As if there were two."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+def test_one_of_several_gpus(two_gpus):
+    assert resolve_device("cuda:1") == torch.device("cuda", 1)
+    for absent in ("cuda:2", "cuda:", "cuda:-1", "mps:0"):
+        with pytest.raises(ValueError, match=f"'{absent}' is not available"):
+            resolve_device(absent)
+
+
+def test_the_memory_is_that_of_the_gpu_that_was_used(two_gpus, monkeypatch):
+    reset = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda n: [0, 7_000_000][n])
+    reset_peak_memory()
+    assert reset == [0, 1]
+    assert peak_memory_mb() == 7
+
+
 def test_a_gpu_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H100")
     assert describe_device(torch.device("cuda")) == "cuda (NVIDIA H100)"
+    assert describe_device(torch.device("cuda", 1)) == "cuda:1 (NVIDIA H100)"
 
 
 @pytest.mark.gpu

@@ -43,6 +43,7 @@ LAYERS = {
         "hetreg.registry",
         "hetreg.methods",
         "hetreg.config",
+        "hetreg.modelconfig",
         "hetreg.configbase",
         "hetreg.choices",
         "hetreg.files",

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from builders import assert_sentence
-from hetreg import registry
-from hetreg.config import RegisterConfig, TrainConfig
+from hetreg import cli, registry
+from hetreg.config import NetworkConfig, RegisterConfig, TrainConfig
 from hetreg.datasets.phantom import KINDS
-from hetreg.losses.base import Loss
+from hetreg.losses.base import Loss, LossInputs
 from hetreg.losses.snr_weighted import snr_weight
 from hetreg.networks.base import PairNetwork
+from hetreg.training.objective import Objective
 
 
 @pytest.mark.parametrize("name", registry.LOSSES)
@@ -38,6 +39,30 @@ def test_an_unknown_name_is_refused_with_the_known():
     with pytest.raises(ValueError, match="'l1'") as caught:
         registry.resolve(registry.LOSSES, "l1")
     assert_sentence(caught.value, *registry.LOSSES)
+
+
+class MeanAbsolute(Loss):
+    """A loss of somebody's own."""
+
+    def forward(self, x: LossInputs) -> torch.Tensor:
+        return (x.fixed - x.moved).abs().mean()
+
+
+def test_a_program_can_add_lines_of_its_own(monkeypatch):
+    entry = registry.Entry(f"{__name__}:MeanAbsolute", "L1", "Mean absolute difference.")
+    monkeypatch.setitem(registry.LOSSES, "l1", entry)
+    method = registry.Method("L1", "Mean absolute difference.", "l1", options=("smoothness",))
+    monkeypatch.setitem(registry.METHODS, "l1", method)
+    monkeypatch.setitem(registry.NETWORKS, "mine", registry.NETWORKS["voxelmorph"])
+    config = TrainConfig(method="l1", network="mine", smoothness=0.3)
+    losses = Objective.from_config(config).losses()
+    assert isinstance(losses["l1"], MeanAbsolute)
+    assert set(losses) == {"l1", "smoothness"}
+    assert NetworkConfig(architecture="mine").architecture == "mine"
+    assert cli.parser().parse_args(["train", "--method", "l1"]).method == "l1"
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="'l1'"):
+        TrainConfig(method="l1")
 
 
 def test_the_tables_agree_with_the_code_that_knows_the_names():

@@ -143,7 +143,7 @@ def _section(name: str) -> str:
     stem, words = split_name(name)
     if label := next((word for word in words if word.isdigit()), ""):
         return f"Label {label}"
-    kind = METRICS[stem].target.split(".")[1].split(":")[0] if stem in METRICS else name.split("_")[0]
+    kind = METRICS[stem].target.split(".")[-1].split(":")[0] if stem in METRICS else name.split("_")[0]
     return _SECTIONS.get(kind, "Cost")
 
 

@@ -58,7 +58,7 @@ class ReproduceConfig(Config):
     elastix_python: str = option("", "Python that has itk-elastix (empty: this one)")
 
     def __post_init__(self) -> None:
-        self._check_choices()
+        super().__post_init__()
         if self.protocol == AUTO:
             real = set(self.dataset.split("+")) - {"phantom"}
             chosen = "published" if real and real <= PAPERS else "native"

@@ -1,0 +1,82 @@
+"""The configurations that a model is saved with: its networks, and the grid that it works on. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from . import choices
+from .configbase import Config, option
+from .registry import NETWORKS, SIZES
+
+
+@dataclass(frozen=True)
+class NetworkConfig(Config):
+    """Both networks of a model and how the displacement is made from the first one's output.
+
+    The defaults are the VoxelMorph configuration of Zhang et al., MICCAI 2024: 109,170 / 109,025 parameters
+    in 2D.
+    """
+
+    architecture: str = option("voxelmorph", "network architecture", NETWORKS)
+    ndim: int = option(2, "2 or 3 spatial dimensions")
+    encoder: tuple[int, ...] = option((16, 32, 32, 32), "channels of the encoder's levels")
+    decoder: tuple[int, ...] = option((32, 32, 32, 32), "channels of the decoder's levels")
+    tail: tuple[int, ...] = option((32, 16, 16), "channels of the last convolutions")
+    output_stride: int = option(1, "1: the last convolutions run at full resolution; 2: at half")
+    velocity_stride: int = option(2, "resolution of the velocity field: 1 full, 2 half")
+    integration_steps: int = option(7, "scaling-and-squaring steps; 0: the output is the displacement itself")
+    size: str = option("paper", "size of a transformer; a U-Net's are its channels", SIZES)
+    sigma_z: bool = option(False, "the displacement network also gives the log-variance of its output")
+    spread: str = option("velocity", "what that log-variance is of", choices.SPREADS)
+    variance_encoder: tuple[int, ...] = option((), "encoder of the variance network (none: the same three)")
+    variance_decoder: tuple[int, ...] = option((), "decoder of the variance network")
+    variance_tail: tuple[int, ...] = option((), "last convolutions of the variance network")
+    variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.ndim not in (2, 3):
+            raise ValueError(f"ndim is {self.ndim}: accepted are 2 and 3.")
+        if self.output_stride not in (1, 2) or self.velocity_stride not in (1, 2):
+            raise ValueError("output_stride and velocity_stride are 1 or 2.")
+        if self.output_stride > self.velocity_stride:
+            raise ValueError("output_stride is larger than velocity_stride: the velocity cannot be finer.")
+        if len(self.encoder) != len(self.decoder) or not self.encoder or not self.tail:
+            raise ValueError("encoder and decoder need the same number of levels, and tail at least one.")
+        own = (self.variance_encoder, self.variance_decoder, self.variance_tail)
+        if any(own) and (len(own[0]) != len(own[1]) or not all(own)):
+            raise ValueError(
+                "variance_encoder, variance_decoder and variance_tail belong together: none of them, or all "
+                "three, the first two with the same number of levels, are accepted."
+            )
+        channels = (*self.encoder, *self.decoder, *self.tail, *own[0], *own[1], *own[2])
+        if not all(isinstance(n, int) and n > 0 for n in channels):
+            raise ValueError(
+                "encoder, decoder and tail, also those of the variance network, are lists of channels: whole "
+                "numbers from 1 are accepted."
+            )
+        self._check_min(integration_steps=0)
+
+
+@dataclass(frozen=True)
+class GridConfig(Config):
+    """The grid and the intensities that a model works on."""
+
+    min_spacing_mm: float = option(0.0, "finer images are resampled to this voxel size (0: no limit)")
+    max_spacing_mm: float = option(0.0, "coarser images are resampled to this voxel size (0: no limit)")
+    max_size: int = option(512, "longest side in voxels; longer images are resampled to it")
+    low_percentile: float = option(0.5, "percentile of both images together that becomes 0")
+    high_percentile: float = option(99.5, "percentile of both images together that becomes 1")
+    taper_vox: int = option(8, "width of the border over which the field falls to zero")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_min(min_spacing_mm=0.0, max_spacing_mm=0.0, max_size=16, taper_vox=0)
+        self._check_min(low_percentile=0.0, high_percentile=0.0)
+        if 0 < self.max_spacing_mm < self.min_spacing_mm:
+            raise ValueError(
+                f"min_spacing_mm is {self.min_spacing_mm:g} and max_spacing_mm {self.max_spacing_mm:g}: the "
+                "first has to be the smaller one, or the second 0 (no limit)."
+            )
+        if not self.low_percentile < self.high_percentile <= 100:
+            raise ValueError("high_percentile has to lie above low_percentile and be at most 100.")
