@@ -107,6 +107,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def enter(self):
         """The module was selected."""
         self._entered = True
+        self.modelMenu.refresh()
         self.setParameterNode(self.logic.getParameterNode(), quiet=True)
         if self._unseen:
             self._showNewResult()

@@ -42,11 +42,17 @@ class ModelMenu:
 
     def __init__(self, comboBox, label, pathEdit, onChanged):
         self._combo, self._label, self._path, self._onChanged = comboBox, label, pathEdit, onChanged
-        self._names, self._filled = [AUTO], None
+        self._names, self._filled, self._shown = [AUTO], None, None
         self._fill(userModels())
         self._combo.connect("currentIndexChanged(int)", self._changed)
-        self._path.connect("currentPathChanged(QString)", self._changed)
+        # currentPathChanged tells neither of an empty field nor of another suffix
+        self._path.comboBox().connect("editTextChanged(QString)", self._changed)
         self._showPath()
+
+    def refresh(self):
+        """Look again which of the models trained here are still there."""
+        self._shown = None
+        self.model = self.model
 
     @property
     def model(self):
@@ -56,14 +62,16 @@ class ModelMenu:
 
     @model.setter
     def model(self, value):
-        for widget in (self._combo, self._path):
+        for widget in (self._combo, self._path.comboBox()):
             widget.blockSignals(True)
-        self._fill(userModels())
+        if value != self._shown:  # else a drive that is gone would be asked for with each tick of a slider
+            self._fill(userModels())
+        self._shown = value
         isName = value in self._names and value != FROM_FILE
         self._combo.currentIndex = self._names.index(value if isName else FROM_FILE)
-        if not isName:
+        if not isName and self._path.currentPath.strip() != value:
             self._path.currentPath = value
-        for widget in (self._combo, self._path):
+        for widget in (self._combo, self._path.comboBox()):
             widget.blockSignals(False)
         self._showPath()
 

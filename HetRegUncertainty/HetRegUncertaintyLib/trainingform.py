@@ -1,5 +1,7 @@
 """The form of the training panel: the rows that a choice needs, what is enabled, and the paths."""
 
+import os
+
 import qt
 from slicer.i18n import tr as _
 
@@ -38,7 +40,11 @@ class TrainingForm:
         self._tips = {name: getattr(ui, f"{name}CheckBox").toolTip for name in HARDWARE}
         for widget, parameter in PATHS.items():
             edited = lambda path, parameter=parameter: self._onPath(parameter, path)  # noqa: E731
-            getattr(ui, widget).connect("currentPathChanged(QString)", edited)
+            # currentPathChanged tells neither of an empty field nor of another suffix
+            getattr(ui, widget).comboBox().connect("editTextChanged(QString)", edited)
+        self._remembering = False
+        for button in (ui.startButton, ui.checkButton):
+            button.connect("clicked(bool)", self._remember)
         ui.listButton.connect("clicked(bool)", self._onList)
 
     def show(self, parameters):
@@ -75,8 +81,16 @@ class TrainingForm:
         for part in ("Label", kind):
             getattr(self.ui, name + part).visible = visible
 
+    def _remember(self, _checked=False):
+        """Offer the paths in the menus of their fields, also in another session."""
+        self._remembering = True  # on the way the fields show other paths
+        for widget in (getattr(self.ui, name) for name in PATHS):
+            if os.path.isabs(widget.currentPath):
+                widget.addCurrentPathToHistory()
+        self._remembering = False
+
     def _onPath(self, parameter, path):
-        if self._parameters and not self._locked():
+        if self._parameters and not self._locked() and not self._remembering:
             setattr(self._parameters, parameter, path.strip())
 
     def _onList(self, _checked=False):
@@ -92,8 +106,6 @@ def rowName(ui, parameter):
 
 
 def _setPath(widget, path):
-    """Show a path without telling the widget's listeners."""
+    """Show a path."""
     if widget.currentPath.strip() != path:
-        widget.blockSignals(True)
         widget.currentPath = path
-        widget.blockSignals(False)

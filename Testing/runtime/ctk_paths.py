@@ -1,11 +1,14 @@
 """Stand-ins for CTK's path editors and combo boxes."""
 
 import os
+import re
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
 from . import dialogs
 from .standin import computed, signals, stored
+
+_HISTORY = 5
 
 
 class ctkComboBox(QtWidgets.QComboBox):
@@ -32,7 +35,10 @@ class ctkComboBox(QtWidgets.QComboBox):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """A path in an editable combo box with a browse button; the history lives in the settings."""
+    """A path in an editable combo box with a browse button; the history lives in the settings.
+
+    As in CTK, currentPathChanged is emitted only for what the name filters accept, and never for "".
+    """
 
     _standin_ = True
     _signals_ = signals("currentPathChanged(QString)", "validInputChanged(bool)")
@@ -55,23 +61,30 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         self._browse.setText("...")
         row.addWidget(self._box, 1)
         row.addWidget(self._browse)
-        self._box.currentTextChanged.connect(self._onText)
+        self._box.lineEdit().textChanged.connect(self._onText)
         self._browse.clicked.connect(lambda: self.browse())
         self._valid = False
+        self._setValidator([])
+
+    def _setValidator(self, nameFilters):
+        found = [suffix for text in nameFilters for suffix in re.findall(r"\*(\.\w+)", text)]
+        pattern = "|".join(rf"(.*\{suffix}?)" for suffix in found) or ".+"
+        line = self._box.lineEdit()
+        line.setValidator(QtGui.QRegularExpressionValidator(QtCore.QRegularExpression(pattern), line))
 
     def _onText(self, text):
-        self.currentPathChanged.emit(text)
-        valid = bool(text) and (os.path.exists(text) or bool(int(self.filters or 0) & self.Writable))
-        if valid != self._valid:
-            self._valid = valid
-            self.validInputChanged.emit(valid)
+        was, self._valid = self._valid, self._box.lineEdit().hasAcceptableInput()
+        if self._valid:
+            self.currentPathChanged.emit(text)
+        if self._valid != was:
+            self.validInputChanged.emit(self._valid)
 
     currentPath = computed(
         str, lambda self: self._box.currentText, lambda self, value: self.setCurrentPath(value)
     )
     filters = stored("filters", "enum", 0x1 | 0x2 | 0x6000)
     options = stored("options", "enum", None)
-    nameFilters = stored("nameFilters", "QStringList", [])
+    nameFilters = stored("nameFilters", "QStringList", [], lambda self, value: self._setValidator(value))
     label = stored("label", str, "")
     settingKey = stored("settingKey", str, "", lambda self, _value: self.retrieveHistory())
     showBrowseButton = stored(
@@ -82,7 +95,7 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     sizeAdjustPolicy = stored("sizeAdjustPolicy", "enum", None)
 
     def setCurrentPath(self, path):
-        self._box.setCurrentText(path)
+        self._box.lineEdit().setText(path)
 
     def browse(self):
         onlyFolders = int(self.filters) & 0x3 == self.Dirs
@@ -91,21 +104,39 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         if path:
             self.setCurrentPath(path)
 
+    def _history(self):
+        found = QtCore.QSettings().value(self._key()) or []
+        return [found] if isinstance(found, str) else list(found)
+
+    def _key(self):
+        return "ctkPathLineEdit/" + (self.settingKey or self.objectName)
+
     def retrieveHistory(self):
-        if self.settingKey:
-            current = self.currentPath
-            history = QtCore.QSettings().value(self.settingKey) or []
-            self._box.clear()
-            self._box.addItems([history] if isinstance(history, str) else history)
-            self._box.setCurrentText(current)
+        """Fill the menu; an empty field gets the newest path."""
+        current, wasBlocked = self.currentPath, self.blockSignals(True)
+        self._box.clear()
+        self._box.addItems(self._history()[:_HISTORY])
+        if current:
+            self.setCurrentPath(current)
+            self.blockSignals(wasBlocked)
+        else:
+            self.blockSignals(wasBlocked)
+            self._box.setCurrentIndex(0)
 
     def addCurrentPathToHistory(self):
-        if not self.currentPath:
+        """As in CTK the field shows other paths on the way."""
+        path = self.currentPath
+        if not path:
             return
-        history = QtCore.QSettings().value(self.settingKey) or []
-        history = [history] if isinstance(history, str) else list(history)
-        if self.settingKey and self.currentPath not in history:
-            QtCore.QSettings().setValue(self.settingKey, [self.currentPath, *history])
+        history = [path, *(other for other in self._history() if other != path)]
+        QtCore.QSettings().setValue(self._key(), history)
+        index = self._box.findText(path)
+        if index >= 0:
+            self._box.removeItem(index)
+        while self._box.count >= _HISTORY:
+            self._box.removeItem(self._box.count - 1)
+        self._box.insertItem(0, path)
+        self._box.setCurrentIndex(0)
 
     def comboBox(self):
         return self._box
