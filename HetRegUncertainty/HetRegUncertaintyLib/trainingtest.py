@@ -17,6 +17,7 @@ from . import install, process, trainingparameters, trainingplot
 from .parameters import outputParameter
 
 PATIENCE_S = 300.0
+SECTIONS = ("data", "model", "training", "advanced")
 
 
 class SelfTest:
@@ -78,8 +79,14 @@ class SelfTest:
             self.assertIn("failed: 0", panel.ui.evaluationLabel.text)
 
     def _panel(self):
+        """The panel with open sections: in a closed one no row is ever visible."""
         slicer.util.selectModule("HetRegTraining")
-        return slicer.modules.HetRegTrainingWidget
+        panel = slicer.modules.HetRegTrainingWidget
+        for name in SECTIONS:
+            button = getattr(panel.ui, f"{name}CollapsibleButton")
+            self.addCleanup(setattr, button, "collapsed", button.collapsed)
+            button.collapsed = False
+        return panel
 
     def _waitFor(self, condition):
         end = time.monotonic() + PATIENCE_S

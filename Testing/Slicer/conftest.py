@@ -84,6 +84,7 @@ def training(panel, tmp_path):
         runtime.load_module(REPOSITORY / "HetRegTraining" / "HetRegTraining.py")
     slicer.util.selectModule("HetRegTraining")
     widget = slicer.modules.HetRegTrainingWidget
+    widget.ui.advancedCollapsibleButton.collapsed = False  # nothing in a closed section is visible
     widget.logic.getParameterNode().outputFolder = str(tmp_path / "run-1")
     yield widget
     widget.section.run.stopAndWait(0.0)

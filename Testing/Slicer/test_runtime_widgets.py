@@ -3,7 +3,9 @@
 import enum
 from typing import Annotated, Optional
 
+import ctk
 import pytest
+import qt
 import slicer
 from slicer.parameterNodeWrapper import Choice, Default, FloatRange, WithinRange, parameterNodeWrapper
 
@@ -87,6 +89,23 @@ def test_collapsed_section_hides_what_is_in_it(dummy):
 class Kind(enum.Enum):
     ONE = 1
     TWO = 2
+
+
+def test_what_is_shown_in_a_closed_section_waits_for_its_opening():
+    """As in CTK: at once, not when the events are worked off."""
+    parent = qt.QWidget()
+    section = ctk.ctkCollapsibleButton("Section", parent)
+    rows = [qt.QLabel("row", section) for _ in range(3)]
+    rows[1].setVisible(False)
+    parent.show()
+    section.collapsed = True
+    assert [row.visible for row in rows] == [False] * 3
+    rows[1].setVisible(True)
+    rows[2].setVisible(True)
+    rows[2].setVisible(False)
+    assert [row.visible for row in rows] == [False] * 3
+    section.collapsed = False
+    assert [row.visible for row in rows] == [True, True, False]
 
 
 def test_parameters_are_checked_and_kept():

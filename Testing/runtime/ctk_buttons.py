@@ -16,7 +16,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         if isinstance(text, QtWidgets.QWidget):
             text, parent = "", text
         super().__init__(parent)
-        self._hidden = []
+        self._hidden, self._toggling = [], False  # hidden: the children that are shown when it is opened
         self.setText(text or "")
         self.setCheckable(True)
         self.setChecked(True)
@@ -31,25 +31,40 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
         return [c for c in self.children() if isinstance(c, QtWidgets.QWidget) and not c.isWindow()]
 
     def _onToggled(self, checked):
+        self._toggling = True
         if checked:
             hidden, self._hidden = self._hidden, []
             for child in hidden:
-                child.removeEventFilter(self)
                 child.setVisible(True)
+            for child in self._children():
+                child.removeEventFilter(self)
         else:
             self._hidden = [c for c in self._children() if not c.isHidden()]
             for child in self._children():
-                child.setVisible(False)
+                self._hide(child)
                 child.installEventFilter(self)
+        self._toggling = False
         self.updateGeometry()
         self.contentsCollapsed.emit(not checked)
 
+    def _hide(self, child):
+        """Not as by a script: Qt would be silent when a script then hides it too."""
+        child.setVisible(False)
+        if child in self._hidden:
+            child.setAttribute(QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)
+
     def eventFilter(self, child, event):
-        """A child shown or hidden while collapsed stays out of sight until the button is opened."""
-        if not self.isChecked() and event.type() == QtCore.QEvent.Type.ShowToParent:
-            if child not in self._hidden:
-                self._hidden.append(child)
-            QtCore.QTimer.singleShot(0, lambda: child.setVisible(False) if not self.isChecked() else None)
+        """As in CTK a child that is shown while the button is closed is out of sight again at once."""
+        kind = event.type()
+        if self._toggling or self.isChecked():
+            return False
+        if kind == QtCore.QEvent.Type.ShowToParent:
+            self._hidden = [*self._hidden, *([] if child in self._hidden else [child])]
+            self._toggling = True
+            self._hide(child)
+            self._toggling = False
+        elif kind == QtCore.QEvent.Type.HideToParent:
+            self._hidden = [other for other in self._hidden if other is not child]
         return False
 
     def _setCollapsed(self, collapsed):
