@@ -8,9 +8,9 @@ import torch
 
 from builders import FULL_RANGE, OBLIQUE, assert_sentence, sampled, train_samples
 from hetreg.config import GridConfig
-from hetreg.datasets.augment import augment_pair
+from hetreg.datasets.augment import Pairs, augment
 from hetreg.datasets.base import PairSample, crop_or_pad, stack
-from hetreg.datasets.pairs import PairsDataset, find_pairs
+from hetreg.datasets.pairs import PairsDataset
 from hetreg.datasets.phantom import make_pair
 from hetreg.datasets.simulated import PhantomDataset, to_sample
 from hetreg.image import write_image
@@ -52,26 +52,63 @@ def test_stack_is_a_batch_or_none_if_one_lacks_it():
     )
 
 
+def test_a_sample_of_other_types_becomes_what_training_takes():
+    rng = np.random.default_rng(0)
+    image, label = rng.random((6, 5)), np.arange(30.0).reshape(6, 5)
+    sample = PairSample(torch.from_numpy(image), image, label, label > 3, true_variance=image)
+    assert sample.fixed.dtype == sample.moving.dtype == sample.true_variance.dtype == np.float32
+    assert sample.fixed_label.dtype == sample.moving_label.dtype == np.uint8
+    np.testing.assert_array_equal(sample.fixed, image.astype(np.float32))
+    np.testing.assert_array_equal(sample.fixed_label, label)
+    ready = image.astype(np.float32)
+    assert PairSample(ready, ready).fixed is ready
+
+
+GREY = np.full((6, 5), 0.5, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"moving": GREY[:4]}, ("moving is an array of (4, 5)", "(6, 5) is accepted")),
+        ({"moving": GREY[None], "fixed": GREY[None]}, ("(1, 6, 5)", "2 or 3 axes")),
+        ({"moving": GREY[0], "fixed": GREY[0]}, ("(5,)", "2 or 3 axes")),
+        ({"moving": GREY * 255}, ("moving has values from 127.5 to 127.5", "0 to 1 is accepted")),
+        ({"fixed": GREY * np.nan}, ("fixed has values from nan",)),
+        ({"fixed_label": GREY[:4]}, ("fixed_label is an array of (4, 5)",)),
+        ({"fixed_label": GREY}, ("fixed_label", "whole numbers")),
+        ({"moving_label": 600 * GREY}, ("moving_label has values from 300", "0 to 255")),
+        ({"true_disp": GREY}, ("true_disp is an array of (6, 5)", "(2, 6, 5) is accepted")),
+        ({"true_variance": GREY[:, :3]}, ("true_variance is an array of (6, 3)",)),
+    ],
+)
+def test_a_sample_that_training_cannot_take_is_refused_when_it_is_made(arrays, words):
+    with pytest.raises(ValueError, match=next(reversed(arrays)).split("_")[0]) as caught:
+        PairSample(**{"fixed": GREY, "moving": GREY} | arrays)
+    assert_sentence(caught.value, *words)
+
+
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_augmentation_treats_both_images_alike(ndim, monkeypatch):
     monkeypatch.setattr("hetreg.datasets.augment.JITTER", 0.0)  # the little that it does to each alone
     image = torch.rand((4, 1, *[12] * ndim), generator=torch.Generator().manual_seed(1))
-    fixed, moving = augment_pair(image, image, torch.Generator().manual_seed(0))
-    assert torch.equal(fixed, moving)
+    changed = augment(Pairs(image, image), torch.Generator().manual_seed(0))
+    fixed = changed.fixed
+    assert torch.equal(fixed, changed.moving)
     assert fixed.shape == image.shape
     assert fixed.min() >= 0
     assert fixed.max() <= 1
     assert not torch.allclose(fixed, image)
-    again, _ = augment_pair(image, image, torch.Generator().manual_seed(0))
-    assert torch.equal(fixed, again)
+    again = augment(Pairs(image, image), torch.Generator().manual_seed(0))
+    assert torch.equal(fixed, again.fixed)
     assert not torch.allclose(fixed[0], fixed[1])
 
 
 def test_augmentation_exchanges_the_two_as_often_as_it_says():
     ones, zeros = torch.ones(200, 1, 8, 8), torch.zeros(200, 1, 8, 8)
     for swap, low, high in ((0.0, 0, 0), (1.0, 200, 200), (0.3, 35, 85)):
-        fixed, _ = augment_pair(ones, zeros, torch.Generator().manual_seed(0), swap=swap)
-        exchanged = int((fixed[:, 0, 4, 4] == 0).sum())
+        changed = augment(Pairs(ones, zeros), torch.Generator().manual_seed(0), swap=swap)
+        exchanged = int((changed.fixed[:, 0, 4, 4] == 0).sum())
         assert low <= exchanged <= high
 
 
@@ -91,12 +128,11 @@ def folder(tmp_path):
 
 
 def test_pairs_are_found_by_name(folder):
-    found = find_pairs(folder)
-    assert [str(p["case"]) for p in found] == ["a_volume", "b_stack"]
-    assert found[0]["fixed"].name == "a_volume_ES.nii.gz"
-    assert found[0]["moving"].name == "a_volume_ED.nii.gz"
-    assert "fixed_seg" not in found[0]
-    assert found[1]["moving_seg"].name == "b_stack_ED_seg.nrrd"
+    first, second = PairsDataset(folder).scan().pairs
+    assert (first.case, second.case) == ("a_volume", "b_stack")
+    assert (first.fixed.name, first.moving.name) == ("a_volume_ES.nii.gz", "a_volume_ED.nii.gz")
+    assert first.fixed_label is first.moving_label is None
+    assert second.moving_label.name == "b_stack_ED_seg.nrrd"
 
 
 def test_stacks_give_slices_and_volumes_give_one_sample(folder):
@@ -117,7 +153,7 @@ def test_stacks_give_slices_and_volumes_give_one_sample(folder):
 
 def test_a_folder_without_pairs_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no pairs") as caught:
-        find_pairs(tmp_path)
+        PairsDataset(tmp_path).samples(GridConfig())
     assert_sentence(caught.value, "_ED and <case>_ES")
 
 

@@ -16,7 +16,7 @@ from hetreg.datasets.split import PARTS, patients
 
 def items(count: int, *, per_patient: int = 3, first: int = 0, **more) -> list[PairSample]:
     """Samples of `count` patients."""
-    blank = np.zeros(1)
+    blank = np.zeros((2, 2), np.float32)
     names = [f"p{n}" for n in range(first, first + count) for _ in range(per_patient)]
     return [PairSample(blank, blank, patient=name, **more) for name in names]
 

@@ -96,6 +96,8 @@ def test_masked_mean_by_hand():
     assert masked_mean(values, row(0, 0, 0, 0)) == 4
     two = torch.cat((values, values + 1), dim=1)
     assert masked_mean(two, row(1, 1, 0, 0)) == 2
+    batch, mask = torch.cat((values, values)), torch.cat((row(1, 1, 1, 0), row(0, 0, 0, 1)))
+    assert masked_mean(batch, mask) == (2 + 10) / 2  # each image counts alike
 
 
 def test_mse_by_hand():
@@ -132,6 +134,10 @@ def test_smoothness_by_hand():
     assert mean_squared_gradient(torch.ones(1, 3, 1, 1, 1)) == 0
     volume = torch.arange(5.0).view(1, 1, 5, 1, 1).expand(1, 3, 5, 5, 5)
     assert mean_squared_gradient(volume).item() == pytest.approx(1 / 3)
+    for field in (ramp, volume):  # of the paper's E ||grad z||^2, as the docstring says
+        ndim = field.shape[1]
+        paper = sum(field.diff(dim=d).square().sum(1).mean() for d in range(2, field.dim()))
+        assert mean_squared_gradient(field).item() == pytest.approx(paper.item() / ndim**2)
 
 
 def test_the_weighted_loss_by_hand_and_its_weight_is_detached():

@@ -28,7 +28,7 @@ import torch.nn.functional as F
 
 from bench import machine
 from hetreg.config import GridConfig, TrainConfig, network_config
-from hetreg.datasets.augment import augment_pair
+from hetreg.datasets.augment import Pairs, augment
 from hetreg.datasets.base import PairSample, stack
 from hetreg.datasets.simulated import PhantomDataset
 from hetreg.losses.nll import gaussian_nll
@@ -75,9 +75,8 @@ class Plain:
             n = int(torch.randint(len(self.samples), (1,), generator=self.generator))
             offset = [torch.randint(-16, 17, (2,), generator=self.generator).tolist()]
             images = [stack([self.samples[n]], name, CONFIG.crop, offset) for name in ("fixed", "moving")]
-            pairs.append(augment_pair(*images, self.generator))
-        fixed, moving = zip(*pairs, strict=True)
-        return torch.cat(fixed), torch.cat(moving)
+            pairs.append(augment(Pairs(*images), self.generator))
+        return torch.cat([p.fixed for p in pairs]), torch.cat([p.moving for p in pairs])
 
     def step(self) -> None:
         """Load, displacement step, variance step."""

@@ -18,7 +18,8 @@ PATCHES, PATCHED = 4, 0.5  # regions per side of noise that differs from place t
 @dataclass(frozen=True, eq=False)
 class Pairs:
     """A batch: images (B, 1, *spatial) in [0, 1]; labels (B, 1, *spatial), 0 where there are none, or None;
-    true_disp (B, ndim, *spatial) voxels and true_variance (B, 1, *spatial), NaN where not known, or None."""
+    true_disp (B, ndim, *spatial) voxels and true_variance (B, 1, *spatial), NaN where not known, or None;
+    mask (B, 1, *spatial), 0 in the padding, or None."""
 
     fixed: Tensor
     moving: Tensor
@@ -26,6 +27,7 @@ class Pairs:
     moving_label: Tensor | None = None
     true_disp: Tensor | None = None
     true_variance: Tensor | None = None
+    mask: Tensor | None = None
 
 
 def augment(
@@ -57,14 +59,6 @@ def augment(
     return _exchange(turned, exchange)
 
 
-def augment_pair(
-    fixed: Tensor, moving: Tensor, generator: torch.Generator, *, swap: float = SWAP
-) -> tuple[Tensor, Tensor]:
-    """`augment` of images about which nothing else is known."""
-    both = augment(Pairs(fixed, moving), generator, swap=swap)
-    return both.fixed, both.moving
-
-
 def _exact(count: int, true_variance: Tensor | None, generator: torch.Generator) -> Tensor:
     """Which pairs keep their voxels: (B,) booleans."""
     if true_variance is None:
@@ -85,7 +79,7 @@ def _turn(pairs: Pairs, theta: Tensor, grid: Tensor) -> Pairs:
 
     disp = None if pairs.true_disp is None else _turn_field(pairs.true_disp, theta, grid)
     labels = (nearest(pairs.fixed_label), nearest(pairs.moving_label))
-    return Pairs(fixed, moving, *labels, disp, nearest(pairs.true_variance))
+    return Pairs(fixed, moving, *labels, disp, nearest(pairs.true_variance), nearest(pairs.mask))
 
 
 def _turn_field(disp: Tensor, theta: Tensor, grid: Tensor) -> Tensor:
@@ -147,7 +141,7 @@ def _exchange(pairs: Pairs, chosen: Tensor) -> Pairs:
         disp = disp.clone()
         inverse, _ = invert(disp[chosen].nan_to_num(0.0), tolerance=0.01, iterations=6)
         disp[chosen] = torch.where(disp[chosen].isfinite(), inverse, torch.nan)
-    return Pairs(*both, *labels, disp, pairs.true_variance)
+    return Pairs(*both, *labels, disp, pairs.true_variance, pairs.mask)
 
 
 def _right_angles(ndim: int, generator: torch.Generator) -> Tensor:

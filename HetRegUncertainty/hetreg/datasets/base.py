@@ -14,10 +14,16 @@ from .listing import PairFiles as PairFiles
 from .listing import Rejected as Rejected
 from .split import split as split
 
+ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance", "true_disp")
+_IMAGE, _LABEL = (0, 1, np.float32), (0, 255, np.uint8)
+_RANGES = {"fixed": _IMAGE, "moving": _IMAGE, "fixed_label": _LABEL, "moving_label": _LABEL}
+_ROUNDING = 1e-3  # what a resampled image may lie beyond its range
+
 
 @dataclass(frozen=True, eq=False)
 class PairSample:
-    """One pair on one grid: fixed, moving float32 in [0, 1], labels uint8 or None, all (*spatial).
+    """One pair on one grid: fixed, moving float32 in [0, 1], labels uint8 or None, all (*spatial). Arrays of
+    other types become such. Raises ValueError on what cannot.
 
     patient: pairs of one patient stay in one split. true_variance: known residual variance in the same
     units, or None. true_disp: known displacement (ndim, *spatial), voxels, or None. spacing_mm: pixel size
@@ -37,10 +43,37 @@ class PairSample:
     split: str = ""
     simulated: bool = False
 
+    def __post_init__(self) -> None:
+        arrays = {n: np.asarray(getattr(self, n)) for n in ARRAYS if getattr(self, n) is not None}
+        shape = arrays["fixed"].shape
+        if len(shape) not in (2, 3) or min(shape) < 2:
+            raise ValueError(f"fixed is an array of {shape}: 2 or 3 axes, none of length 1, are accepted.")
+        for name, array in arrays.items():
+            expected = (len(shape), *shape) if name == "true_disp" else shape
+            if array.shape != expected:
+                raise ValueError(
+                    f"{name} is an array of {array.shape} and fixed of {shape}: {expected} is accepted."
+                )
+            object.__setattr__(self, name, _checked(name, array))
+
     @property
     def ndim(self) -> int:
         """2 or 3."""
         return self.fixed.ndim
+
+
+def _checked(name: str, array: np.ndarray) -> np.ndarray:
+    """The array in its own type. Raises ValueError on values beyond what it may have."""
+    if name not in _RANGES:
+        return array.astype(np.float32, copy=False)
+    low, high, kind = _RANGES[name]
+    least, most = float(array.min()), float(array.max())
+    if not low - _ROUNDING <= least <= most <= high + _ROUNDING:  # nor NaN
+        raise ValueError(f"{name} has values from {least:g} to {most:g}: {low} to {high} is accepted.")
+    made = array.astype(kind, copy=False)
+    if kind is np.uint8 and not np.array_equal(made, array):
+        raise ValueError(f"{name} has values that are no whole numbers: labels are accepted.")
+    return made
 
 
 def crop_or_pad(array: np.ndarray, size: int, offset: Sequence[int] = ()) -> np.ndarray:
@@ -83,6 +116,13 @@ def stack_known(
             for target, part in zip(row, array.reshape(*lead, *array.shape[-ndim:]), strict=True):
                 target[...] = crop_or_pad(part, size, offset)
     return torch.from_numpy(out)
+
+
+def stack_masks(samples: Sequence[PairSample], size: int, offsets: Sequence[Sequence[int]]) -> Tensor | None:
+    """(B, 1, *spatial) float32, 1 where each image lies and 0 in the padding; None if nothing is padded."""
+    if all(n >= size for s in samples for n in s.fixed.shape):
+        return None
+    return stack_arrays([np.ones(s.fixed.shape, np.float32) for s in samples], size, offsets)
 
 
 def stack_arrays(arrays: Sequence[np.ndarray], size: int, offsets: Sequence[Sequence[int]]) -> Tensor:

@@ -14,12 +14,11 @@ import numpy as np
 
 from ..config import GridConfig
 from ..progress import Progress
-from .base import PairSample
+from .base import ARRAYS, PairSample
 from .reader import FolderDataset
 from .simulated import PhantomDataset
 
 _VERSION = 3  # and when the phantoms change
-_ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance", "true_disp")
 _FACTS = ("patient", "spacing_mm", "case", "split", "simulated")
 
 
@@ -66,7 +65,7 @@ def _save(path: Path, samples: Sequence[PairSample]) -> None:
     content = {
         f"{n}.{name}": getattr(s, name)
         for n, s in enumerate(samples)
-        for name in _ARRAYS
+        for name in ARRAYS
         if getattr(s, name) is not None
     }
     facts = [{name: getattr(s, name) for name in _FACTS} for s in samples]
@@ -92,5 +91,5 @@ def _load(path: Path) -> list[PairSample] | None:
 
 def _sample(content: np.lib.npyio.NpzFile, number: int, facts: dict[str, Any]) -> PairSample:
     values = facts | {"spacing_mm": tuple(facts["spacing_mm"])}
-    values |= {name: content[f"{number}.{name}"] for name in _ARRAYS if f"{number}.{name}" in content}
+    values |= {name: content[f"{number}.{name}"] for name in ARRAYS if f"{number}.{name}" in content}
     return PairSample(**values)

@@ -6,9 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from .base import PairSample
-
-_ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance", "true_disp", "spacing_mm")
+from .base import ARRAYS, PairSample
 
 
 class Kept:
@@ -58,5 +56,5 @@ def _made(name: str) -> property:
     return property(lambda self: getattr(self.kept.get(self._n), name))
 
 
-for _name in _ARRAYS:
+for _name in (*ARRAYS, "spacing_mm"):
     setattr(OnDemand, _name, _made(_name))

@@ -27,22 +27,6 @@ class PairsDataset(FolderDataset):
         return read_manifest(manifest) if manifest else scan_folder(self.root)
 
 
-def find_pairs(root: str | Path) -> list[dict[str, Path]]:
-    """Pairs in a folder: {"case", "fixed" (ES), "moving" (ED), and "fixed_seg", "moving_seg" if both exist}.
-
-    Raises ValueError if the folder has none.
-    """
-    found = []
-    for pair in PairsDataset(root).scan().pairs:
-        files = {"moving": pair.moving, "fixed": pair.fixed}
-        if pair.labels == "both":
-            files |= {"moving_seg": pair.moving_label, "fixed_seg": pair.fixed_label}
-        found.append({"case": Path(pair.case)} | {n: p for n, p in files.items() if p is not None})
-    if not found:
-        raise ValueError(f"{root} has no pairs: {PairsDataset.accepted} are accepted.")
-    return found
-
-
 def _files(folder: Path, depth: int) -> Iterator[Path]:
     """Files in the folder and below, by name; the endings first that come first in ENDINGS."""
     children = sorted(p for p in folder.iterdir() if not is_hidden(p))

@@ -14,11 +14,11 @@ from .smoothness import weighted_squared_gradient
 SLOPE, MIDDLE = 2.0, 1.0  # a, b: at the mean residual both weights are 1/2
 
 
-def data_confidence(fixed: Tensor, moved: Tensor, slope: float = SLOPE, middle: float = MIDDLE) -> Tensor:
-    """alpha(x) = 1 - sigmoid(a (d / mean d - b)), d = |fixed - moved|, mean per image, detached: (B, 1,
-    *spatial)."""
+def data_confidence(fixed: Tensor, moved: Tensor, mask: Tensor | None = None) -> Tensor:
+    """alpha(x) = 1 - sigmoid(a (d / mean d - b)), d = |fixed - moved|, mean per image and mask, detached:
+    (B, 1, *spatial)."""
     d = (fixed - moved).abs().detach()
-    return torch.sigmoid(-slope * (d / image_mean(d).clamp(min=1e-6) - middle))
+    return torch.sigmoid(-SLOPE * (d / image_mean(d, mask).clamp(min=1e-6) - MIDDLE))
 
 
 class AdaFrameSmoothness(Loss):
@@ -26,4 +26,4 @@ class AdaFrameSmoothness(Loss):
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""
-        return weighted_squared_gradient(x.disp, 1 - data_confidence(x.fixed, x.moved))
+        return weighted_squared_gradient(x.disp, 1 - data_confidence(x.fixed, x.moved, x.mask), x.mask)

@@ -11,10 +11,11 @@ from .smoothness import weighted_squared_gradient
 DECAY = 5.0  # c
 
 
-def regularisation_weight(fixed: Tensor, moved: Tensor, decay: float = DECAY) -> Tensor:
-    """exp(-c d(x) mean(d)), d = |fixed - moved|, mean per image, detached: in (0, 1]; (B, 1, *spatial)."""
+def regularisation_weight(fixed: Tensor, moved: Tensor, mask: Tensor | None = None) -> Tensor:
+    """exp(-c d(x) mean(d)), d = |fixed - moved|, mean per image and mask, detached: in (0, 1]; (B, 1,
+    *spatial)."""
     d = (fixed - moved).abs().detach()
-    return torch.exp(-decay * d * image_mean(d))
+    return torch.exp(-DECAY * d * image_mean(d, mask))
 
 
 class AdaReg(Loss):
@@ -22,4 +23,4 @@ class AdaReg(Loss):
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""
-        return weighted_squared_gradient(x.disp, regularisation_weight(x.fixed, x.moved))
+        return weighted_squared_gradient(x.disp, regularisation_weight(x.fixed, x.moved, x.mask), x.mask)

@@ -50,17 +50,13 @@ class Loss(nn.Module):
 
 
 def masked_mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean of (B, C, *spatial) over the mask (B, 1, *spatial); over everything if the mask is None or
-    empty."""
-    if mask is None:
-        return values.mean()
-    mask = mask.to(values.dtype).expand_as(values)
-    total = mask.sum()
-    return torch.where(total > 0, (values * mask).sum() / total.clamp(min=1.0), values.mean())
+    """Mean of (B, C, *spatial) over the mask (B, 1, *spatial), over everything if the mask is None or empty.
+    Each image counts alike, so that the parts of a batch give the mean of the whole."""
+    return values.mean() if mask is None else image_mean(values, mask).mean()
 
 
 def image_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Mean of each (B, 1, *spatial) image, over the mask if there is one: (B, 1, 1, ...)."""
+    """Mean of each (B, C, *spatial) image, over the mask if there is one: (B, 1, 1, ...)."""
     dims = tuple(range(1, values.dim()))
     if mask is None:
         return values.mean(dim=dims, keepdim=True)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import Loss, LossInputs
+from ..spatial import resize
+from .base import Loss, LossInputs, masked_mean
 
 PRECISION = 10.0  # lambda_p of VoxelMorph-diff
 KL_WEIGHT = 0.01  # its coefficient where the image term is the plain mean squared error (image sigma 1)
 
 
-def variance_prior(log_variance_z: Tensor) -> Tensor:
+def variance_prior(log_variance_z: Tensor, mask: Tensor | None = None) -> Tensor:
     """E[sigma_z^2 - log sigma_z^2], least (1) at sigma_z = 1 voxel; (B, ndim, *spatial) -> scalar.
 
     With coefficient alpha and a data term whose curvature in z is g^2 (the squared image gradient), the best
     sigma_z^2 is alpha / (alpha + g^2): alpha is the squared gradient, in intensity per voxel, at which the
     variance is half of the prior's. The paper gives no alpha; ours, 0.0001, puts that at 1 % of the intensity
     range per voxel: a slope within tissue, below its edges. With 0.001 the drawn z were so rough that a small
-    VoxelMorph stayed at the identity for all of 600 steps.
+    VoxelMorph stayed at the identity for all of 600 steps. mask: (B, 1, *spatial), of any size.
     """
-    return (log_variance_z.exp() - log_variance_z).mean()
+    inside = None if mask is None else resize(mask.to(log_variance_z.dtype), log_variance_z.shape[2:])
+    return masked_mean(log_variance_z.exp() - log_variance_z, inside)
 
 
 def neighbours(field: Tensor) -> Tensor:
@@ -52,11 +54,11 @@ class DisplacementPrior(Loss):
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""
-        return variance_prior(x.need("log_variance_z"))
+        return variance_prior(x.need("log_variance_z"), x.mask)
 
 
 class VoxelMorphKL(Loss):
-    """The KL divergence of VoxelMorph-diff."""
+    """The KL divergence of VoxelMorph-diff, of the whole grid: z has its prior in the padding too."""
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""

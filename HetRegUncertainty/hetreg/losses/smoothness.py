@@ -5,37 +5,47 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .base import Loss, LossInputs
+from ..spatial import resize
+from .base import Loss, LossInputs, masked_mean
 
 
-def mean_squared_gradient(field: Tensor) -> Tensor:
-    """E |grad z|^2 by forward differences, averaged over the axes: (B, ndim, *spatial) -> scalar.
+def mean_squared_gradient(field: Tensor, mask: Tensor | None = None, weight: Tensor | None = None) -> Tensor:
+    """E |grad z|^2 by forward differences: (B, ndim, *spatial) -> scalar.
 
-    An axis of size 1 has no gradient.
+    The mean over components and axes, as in VoxelMorph, where the paper's eq. 4 has their sum: 1 / ndim^2 of
+    it, so that the same lambda is 4 times (in 3D 9 times) as strong there. mask: (B, 1, *spatial), of any
+    size; a difference counts where both its voxels do. weight: see `weighted_squared_gradient`. An axis of
+    size 1 has no gradient.
     """
-    slopes = [field.diff(dim=d).square().mean() for d in range(2, field.dim()) if field.shape[d] > 1]
+    if mask is not None and mask.shape[2:] != field.shape[2:]:
+        mask = resize(mask.to(field.dtype), field.shape[2:])
+    slopes = []
+    for d, n in list(enumerate(field.shape))[2:]:
+        if n == 1:
+            continue
+        squared, both = field.diff(dim=d).square(), None
+        if weight is not None:
+            squared = (weight.narrow(d, 1, n - 1) + weight.narrow(d, 0, n - 1)) / 2 * squared
+        if mask is not None:
+            both = torch.minimum(mask.narrow(d, 1, n - 1), mask.narrow(d, 0, n - 1))
+        slopes.append(masked_mean(squared, both))
     return torch.stack(slopes).mean() if slopes else field.sum() * 0.0
 
 
-def weighted_squared_gradient(field: Tensor, weight: Tensor) -> Tensor:
+def weighted_squared_gradient(field: Tensor, weight: Tensor, mask: Tensor | None = None) -> Tensor:
     """E[weight |grad z|^2] by forward differences; the weight of a difference is the mean of its two voxels'.
 
     field: (B, ndim, *spatial). weight: (B, 1, *spatial). Returns a scalar, `mean_squared_gradient` for 1.
     """
-    slopes = []
-    for d, n in list(enumerate(field.shape))[2:]:
-        if n > 1:
-            between = (weight.narrow(d, 1, n - 1) + weight.narrow(d, 0, n - 1)) / 2
-            slopes.append((between * field.diff(dim=d).square()).mean())
-    return torch.stack(slopes).mean() if slopes else field.sum() * 0.0
+    return mean_squared_gradient(field, mask, weight)
 
 
 class Smoothness(Loss):
-    """Mean squared gradient of the displacement (paper, eq. 4, second term)."""
+    """Mean squared gradient of the displacement (paper, eq. 4, second term, divided by ndim^2)."""
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""
-        return mean_squared_gradient(x.disp)
+        return mean_squared_gradient(x.disp, x.mask)
 
 
 class VelocitySmoothness(Loss):
@@ -46,4 +56,4 @@ class VelocitySmoothness(Loss):
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""
-        return mean_squared_gradient(x.need("velocity"))
+        return mean_squared_gradient(x.need("velocity"), x.mask)

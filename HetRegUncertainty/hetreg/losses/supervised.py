@@ -58,10 +58,13 @@ def label_overlap(fixed_label: Tensor, moving_label: Tensor, disp: Tensor) -> Te
     return ((1 - dice) * both).sum() / both.sum().clamp(min=1)
 
 
-def displacement_nll(disp: Tensor, true_disp: Tensor, log_variance: Tensor) -> Tensor:
+def displacement_nll(
+    disp: Tensor, true_disp: Tensor, log_variance: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Gaussian negative log-likelihood of each component's error, without gradient to disp; 0 if it is not
-    known. All (B, ndim, *spatial); log_variance: of the displacement, voxels squared."""
-    inside = known(true_disp)
+    known. All (B, ndim, *spatial); log_variance: of the displacement, voxels squared. mask: (B, 1, *spatial).
+    """
+    inside = known(true_disp) if mask is None else known(true_disp) & (mask > 0)
     squared = (disp.detach() - true_disp.nan_to_num(0.0)).square()
     nll = torch.where(inside, squared * (-log_variance).exp() + log_variance, 0.0)
     return nll.sum() / (inside.sum() * disp.shape[1]).clamp(min=1)
@@ -75,6 +78,8 @@ class DisplacementError(Loss):
         if x.true_disp is None:
             return x.disp.sum() * 0.0
         weight = None if x.fixed_label is None else 1.0 + HEART * (x.fixed_label > 0)
+        if x.mask is not None:
+            weight = x.mask if weight is None else weight * x.mask
         return displacement_error(x.disp, x.true_disp, weight)
 
 
@@ -96,4 +101,4 @@ class DisplacementNLL(Loss):
         log_variance = x.need("disp_log_variance")
         if x.true_disp is None:
             return log_variance.sum() * 0.0
-        return displacement_nll(x.disp, x.true_disp, log_variance)
+        return displacement_nll(x.disp, x.true_disp, log_variance, x.mask)

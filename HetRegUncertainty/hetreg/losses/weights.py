@@ -51,15 +51,18 @@ def oracle(x: WeightInputs) -> Tensor:
 
 
 def shuffled(x: WeightInputs) -> Tensor:
-    """The weight's values in an order drawn per pair from its seed: its histogram, but not its places."""
+    """The weight's values in an order drawn per pair from its seed: its histogram, but not its
+    places. What lies outside the mask stays there."""
     weight = snr(x)
-    rows = []
-    for row, seed in zip(weight.flatten(1), x.seeds or range(len(weight)), strict=True):
-        order = torch.randperm(row.numel(), generator=torch.Generator().manual_seed(int(seed)))
-        rows.append(row[order.to(row.device)])
-    return torch.stack(rows).view_as(weight)
+    rows = weight.flatten(1).clone()
+    inside = torch.ones_like(rows) if x.mask is None else x.mask.expand_as(weight).flatten(1)
+    for row, keep, seed in zip(rows, inside > 0, x.seeds or range(len(weight)), strict=True):
+        chosen = row[keep]
+        order = torch.randperm(chosen.numel(), generator=torch.Generator().manual_seed(int(seed)))
+        row[keep] = chosen[order.to(row.device)]
+    return rows.view_as(weight)
 
 
 def adaframe(x: WeightInputs) -> Tensor:
     """AdaFrame's alpha(x), from the residual alone."""
-    return data_confidence(x.fixed, x.moved)
+    return data_confidence(x.fixed, x.moved, x.mask)

@@ -80,5 +80,6 @@ class VarianceNet(nn.Module):
 
     def forward(self, moved: Tensor, fixed: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> log_variance (B, 1, *spatial)."""
-        more = (local_residual(moved, fixed),) if self.residual and moved.shape == fixed.shape else ()
+        same = moved.shape == fixed.shape  # otherwise the U-Net says that they are not
+        more = (local_residual(moved, fixed),) if self.residual and same else ()
         return soft_clamp(resize(self.unet(moved, fixed, *more), moved.shape[2:]), *LOG_VARIANCE_RANGE)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..config import GridConfig, TrainConfig
 from ..datasets.augment import Pairs, augment
-from ..datasets.base import PairSample, stack, stack_arrays, stack_known
+from ..datasets.base import PairSample, stack, stack_arrays, stack_known, stack_masks
 from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.ondemand import OnDemand
@@ -153,6 +153,7 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
         known = {n: stack_known(picked, n, config.crop, offsets, v) for n, v in _KNOWN.items()}
     elif METHODS[config.method].weight == "oracle":
         known = {"true_variance": stack(picked, "true_variance", config.crop, offsets)}
+    known["mask"] = stack_masks(picked, config.crop, offsets)
     pairs = Pairs(*images, **known)
     if config.augment:
         pairs = augment(pairs, generator, extra_noise=config.extra_noise)
@@ -270,4 +271,4 @@ def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.
     known: dict[str, Any] = {n: stack_known([sample], n, crop, zero, v) for n, v in _KNOWN.items()}
     labels = (None if known[n] is None else known[n].numpy() for n in ("fixed_label", "moving_label"))
     fixed_label, moving_label = labels
-    return Batch(fixed, moving, **known), fixed_label, moving_label
+    return Batch(fixed, moving, stack_masks([sample], crop, zero), **known), fixed_label, moving_label

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
+from ..config import GridConfig, NetworkConfig, TrainConfig
 from ..datasets.base import PairSample
+from ..device import made_current
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress
-from . import accelerate, recording, schedule
-from .data import Loaded, Parts, batches, dimension_of, divide, load_run
+from . import schedule
+from .checks import check, check_crop, fitting_network, notes
+from .data import Loaded, batches, dimension_of, divide, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
 from .interrupt import whole_step
@@ -143,10 +143,11 @@ def train(
     with ExitStack() as stack:
         ranks = join(config.device)
         stack.callback(ranks.close)
+        stack.enter_context(made_current(ranks.device))
         if not ranks.first:
             progress = Progress()
-        _check(config, ranks)
-        _check_crop(config, network)
+        check(config, ranks)
+        check_crop(config, network)
         content = RunFolder(folder, config)
         stack.callback(content.close)
         if ranks.first:
@@ -156,46 +157,10 @@ def train(
             loaded = load_run(config, grid, progress.part(0.0, 0.05), cache)
         else:
             loaded = Loaded(list(samples), grid or GridConfig())
-        network = _fitting(config, dimension_of(loaded.samples), network)
+        network = fitting_network(config, dimension_of(loaded.samples), network)
         run, training = _prepare(config, content, loaded, network, ranks, emit or _silent)
         _work(run, training, progress, control or Control())
         return run.trainer.model.eval()
-
-
-def _check(config: TrainConfig, ranks: Ranks) -> None:
-    """Raises ValueError if the run cannot be done here."""
-    accelerate.check(config, ranks.device)
-    recording.check(config, ranks.device, grouped=ranks.grouped)
-    shares = config.accumulate * ranks.world
-    if config.batch % shares:
-        raise ValueError(
-            f"batch is {config.batch}, to be shared by {ranks.world} processes in {config.accumulate} parts: "
-            f"a multiple of {shares} is accepted."
-        )
-    if ranks.world > 1 and config.weight_mode == "released":
-        raise ValueError(
-            "weight_mode released depends on the whole batch: with several processes robust, precision or "
-            "paper is accepted."
-        )
-
-
-def _check_crop(config: TrainConfig, network: NetworkConfig | None) -> None:
-    """Raises ValueError, before any data are made, if the crop does not divide by what the networks need."""
-    with torch.device("meta"):
-        multiple = RegistrationModel(network or network_config(config, 2), GridConfig()).multiple
-    if config.crop % multiple:
-        raise ValueError(
-            f"crop is {config.crop}: for {config.network} of size {config.size} a multiple of {multiple} is "
-            "accepted."
-        )
-
-
-def _fitting(config: TrainConfig, ndim: int, network: NetworkConfig | None) -> NetworkConfig:
-    if network is not None and network.ndim != ndim:
-        raise ValueError(
-            f"The pairs are {ndim}D, the network works in {network.ndim}D: one dimension is accepted."
-        )
-    return network or network_config(config, ndim)
 
 
 def _prepare(
@@ -226,26 +191,11 @@ def _prepare(
     run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else _silent)
     for item in loaded.failed:
         run.emit("left_out", **item.row())
-    for text in _notes(config, folder, parts):
+    for text in notes(config, folder, parts, trainer.model.multiple):
         run.emit("note", text=text)
     run.counts = {name: len(part) for name, part in parts.samples.items()}
     run.emit("data", **run.counts)
     return run, parts.samples["training"]
-
-
-def _notes(config: TrainConfig, folder: RunFolder, parts: Parts) -> Iterator[str]:
-    """What the user should know at the start."""
-    if folder.note:
-        yield folder.note
-    if parts.new:
-        yield (
-            f"{len(parts.new)} patients were not there when this run began, and are left out: "
-            f"{', '.join(parts.new[:5])}{' and others' if len(parts.new) > 5 else ''}."
-        )
-    if config.total_steps <= config.warmup:
-        yield f"All {config.total_steps} steps are warm-up: the variance network is not trained."
-    if not parts.samples["validation"]:
-        yield "There is no pair for validation: the last weights are kept as the best, unmeasured."
 
 
 def _work(run: Run, training: Sequence[PairSample], progress: Progress, control: Control) -> None:

@@ -18,10 +18,11 @@ _FIXED_COEFFICIENTS = {"voxelmorph_kl": KL_WEIGHT}
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """fixed, moving: (B, 1, *spatial) in [0, 1]. mask: (B, 1, *spatial) or None. Labels: (B, 1, *spatial), 0
-    where there are none, or None. true_variance (B, 1, *spatial), true_disp (B, ndim, *spatial), voxels: NaN
-    where not known, or None. seeds: one number per pair, for everything random that belongs to it. sample,
-    spots, near: what a step else draws from the seeds (`steps.sample_of`, `blind.draw_spots`)."""
+    """fixed, moving: (B, 1, *spatial) in [0, 1]. mask: (B, 1, *spatial), 0 in the padding, or None without
+    any. Labels: (B, 1, *spatial), 0 where there are none, or None. true_variance (B, 1, *spatial), true_disp
+    (B, ndim, *spatial), voxels: NaN where not known, or None. seeds: one number per pair, for everything
+    random that belongs to it. sample, spots, near: what a step else draws from the seeds (`steps.sample_of`,
+    `blind.draw_spots`)."""
 
     fixed: Tensor
     moving: Tensor

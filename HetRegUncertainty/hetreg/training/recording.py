@@ -14,7 +14,7 @@ from torch import Tensor
 from ..config import TrainConfig
 from ..registry import METHODS
 from .objective import Batch
-from .steps import Row
+from .update import Row
 
 Step = Callable[[Batch], Row]
 WARM_UP = 3  # steps of a kind that are made before one is recorded: they make what the step needs
@@ -70,7 +70,9 @@ class Recorder:
 
     def __call__(self, name: str, step: Step, batch: Batch) -> Row:
         """The step's row. name: the kind of step, apart from what the batch holds. Raises ValueError if it
-        cannot be recorded."""
+        cannot be recorded. With a mask no step is: how many voxels it looks at differs each time."""
+        if batch.mask is not None:
+            return self._plain(step, batch)
         key = (name, *((n, t.shape, t.dtype) for n, t in _tensors(batch).items()))
         if key not in self._recorded:
             self._made[key] = self._made.get(key, 0) + 1

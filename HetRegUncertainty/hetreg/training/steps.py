@@ -8,11 +8,11 @@ zeroed at the start of each step. The joint step of the NLL baselines stops noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..losses.base import LossInputs, image_mean, masked_mean
 from ..losses.nll import beta_nll
@@ -23,22 +23,7 @@ from ..registry import WEIGHTS, resolve
 from ..spatial import warp
 from .blind import draw_spots, replaced
 from .objective import Batch, Objective
-
-Row = dict[str, Tensor]
-
-
-def _keep(parameters: list[nn.Parameter]) -> None:
-    """Leave the gradients as they are."""
-
-
-@dataclass(frozen=True)
-class Update:
-    """How losses become a step. parts: the batch is computed in so many parts, to save memory. clip: largest
-    norm of a network's gradient, 0 for none. reduce: makes the gradients the mean over all processes."""
-
-    parts: int = 1
-    clip: float = 0.0
-    reduce: Callable[[list[nn.Parameter]], None] = _keep
+from .update import Row, Update, apply
 
 
 def sample_of(model: RegistrationModel, batch: Batch) -> Tensor | None:
@@ -133,7 +118,7 @@ def displacement_loss(
     total = torch.stack([objective.terms[name] * value for name, value in row.items()]).sum()
     detached = {name: value.detach() for name, value in row.items()}
     if objective.joint and not warmup:
-        variance = ways[0].need("log_variance").detach().exp().mean()
+        variance = masked_mean(ways[0].need("log_variance").detach().exp(), batch.mask)
         detached |= {"variance_loss": detached[next(iter(row))], "mean_variance": variance}
     return total, {"loss": total.detach(), **detached}
 
@@ -170,7 +155,8 @@ def variance_loss(
         loss = masked_mean(values, batch.mask)
     else:  # per image: their number differs, and the parts of a batch must give the mean of the whole
         loss = image_mean(values, spots if batch.mask is None else spots * batch.mask).mean()
-    return loss, {"variance_loss": loss.detach(), "mean_variance": log_variance.detach().exp().mean()}
+    variance = masked_mean(log_variance.detach().exp(), batch.mask)
+    return loss, {"variance_loss": loss.detach(), "mean_variance": variance}
 
 
 def noise_squared(batch: Batch, moved: Tensor) -> Tensor:
@@ -186,46 +172,6 @@ def noise_squared(batch: Batch, moved: Tensor) -> Tensor:
     if batch.true_variance is not None and batch.true_disp is not None:
         squared = torch.where(batch.true_variance.isfinite(), batch.true_variance, squared)
     return squared
-
-
-def _parameters(optimiser: torch.optim.Optimizer) -> list[nn.Parameter]:
-    return [p for group in optimiser.param_groups for p in group["params"]]
-
-
-def _apply(
-    batch: Batch,
-    optimisers: Sequence[torch.optim.Optimizer],
-    loss_of: Callable[[Batch], tuple[Tensor, Row]],
-    update: Update,
-) -> Row:
-    """Backward through the batch in parts, then one step of each optimiser. Returns the mean row."""
-    rows: list[Row] = []
-    for n in range(update.parts):
-        loss, row = loss_of(batch.part(n, update.parts))
-        _backward(loss / update.parts, optimisers)
-        rows.append(row)
-    for optimiser in optimisers:
-        update.reduce(_parameters(optimiser))
-        if update.clip:
-            torch.nn.utils.clip_grad_norm_(_parameters(optimiser), update.clip)
-        optimiser.step()
-    values = torch.stack([torch.stack(list(row.values())) for row in rows]).mean(dim=0)
-    return dict(zip(rows[0], values.unbind(), strict=True))
-
-
-def _backward(loss: Tensor, optimisers: Sequence[torch.optim.Optimizer]) -> None:
-    """Gradients of a loss; no numbers if it is none: at such positions PyTorch's own backward pass of the
-    sampling can end the process (CPU, 2D)."""
-    if loss.device.type != "cpu" or bool(loss.isfinite()):
-        loss.backward()
-        return
-    for p in (p for optimiser in optimisers for p in _parameters(optimiser)):
-        p.grad = torch.full_like(p, torch.nan)
-
-
-def numbers(row: Row) -> dict[str, float]:
-    """The values of a row, waited for once."""
-    return dict(zip(row, torch.stack(list(row.values())).tolist(), strict=True)) if row else {}
 
 
 def displacement_step(
@@ -245,7 +191,7 @@ def displacement_step(
     """
     if not keep_grad:
         optimiser.zero_grad(set_to_none=True)
-    row = _apply(
+    row = apply(
         batch,
         [optimiser],
         lambda part: displacement_loss(model, part, objective, warmup=warmup),
@@ -267,7 +213,7 @@ def joint_step(
     """One step of both networks by one loss (paper, eq. 3); nothing is detached but beta-NLL's factor."""
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
-    return _apply(
+    return apply(
         batch, optimisers, lambda part: displacement_loss(model, part, objective), update or Update()
     )
 
@@ -285,7 +231,7 @@ def variance_step(
     """One step of the variance network on the residual of the updated displacement network (paper, eq. 5)."""
     optimiser.zero_grad(set_to_none=True)
     update = update or Update()
-    row = _apply(
+    row = apply(
         batch,
         [optimiser],
         lambda part: variance_loss(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..config import GridConfig, NetworkConfig, TrainConfig
+from ..losses.mse import mean_squared_error
 from ..model import RegistrationModel
 from . import schedule
 from .accelerate import accelerate
@@ -19,7 +20,8 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .distributed import Ranks
 from .objective import Batch, Objective
 from .recording import Recorder
-from .steps import Row, Update, displacement_step, joint_step, numbers, sample_of, variance_step
+from .steps import displacement_step, joint_step, sample_of, variance_step
+from .update import Row, Update, numbers
 
 
 class Trainer:
@@ -94,7 +96,7 @@ class Trainer:
         """Let the variance network begin at the mean squared residual."""
         with torch.no_grad():
             moved = self.model.move(batch.moving, batch.fixed).moved
-        residual = self.ranks.mean({"mse": float((batch.fixed - moved).square().mean())})
+        residual = self.ranks.mean({"mse": float(mean_squared_error(batch.fixed, moved, batch.mask))})
         self.model.variance_net.start_at(residual["mse"])
 
     def displacement(self, batch: Batch, *, warmup: bool = True) -> Row:

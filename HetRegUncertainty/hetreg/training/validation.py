@@ -11,6 +11,8 @@ from torch import Tensor
 
 from ..datasets.base import PairSample
 from ..image import Image, write_image
+from ..losses.base import masked_mean
+from ..losses.mse import mean_squared_error
 from ..metrics.overlap import dice
 from ..model import RegistrationModel
 from ..spatial import jacobian_determinant, warp
@@ -30,9 +32,9 @@ def validate(
     device: torch.device,
     objective: Objective | None = None,
 ) -> dict[str, float]:
-    """Mean over the pairs: mse, folding (%), loss (with an objective), Dice of LV cavity and myocardium where
-    there are labels (of all labels in data that have neither), and epe, the end-point error in the heart
-    (voxels), where the displacement is known."""
+    """Mean over the pairs, without their padding: mse, folding (%), loss (with an objective), Dice of LV
+    cavity and myocardium where there are labels (of all labels in data that have neither), and epe, the
+    end-point error in the heart (voxels), where the displacement is known."""
     was_training = model.training
     model.eval()
     labels = _labels(samples)
@@ -66,8 +68,8 @@ def _scores(
     batch = batch.to(device)
     motion = model.move(batch.moving, batch.fixed)
     row = {
-        "mse": float((batch.fixed - motion.moved).square().mean()),
-        "folding": 100.0 * float((jacobian_determinant(motion.disp) <= 0).float().mean()),
+        "mse": float(mean_squared_error(batch.fixed, motion.moved, batch.mask)),
+        "folding": 100.0 * float(masked_mean((jacobian_determinant(motion.disp) <= 0).float(), batch.mask)),
     }
     if objective is not None:
         row["loss"] = float(displacement_loss(model, batch, objective)[0])

@@ -1,0 +1,89 @@
+"""What is checked before a run begins, and what its user is told then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
+from ..datasets.ondemand import OnDemand
+from ..model import RegistrationModel
+from . import accelerate, recording
+from .data import Parts
+from .distributed import Ranks
+from .folder import RunFolder
+
+
+def check(config: TrainConfig, ranks: Ranks) -> None:
+    """Raises ValueError if the run cannot be done here."""
+    accelerate.check(config, ranks.device)
+    recording.check(config, ranks.device, grouped=ranks.grouped)
+    shares = config.accumulate * ranks.world
+    if config.batch % shares:
+        raise ValueError(
+            f"batch is {config.batch}, to be shared by {ranks.world} processes in {config.accumulate} parts: "
+            f"a multiple of {shares} is accepted."
+        )
+    if ranks.world > 1 and config.weight_mode == "released":
+        raise ValueError(
+            "weight_mode released depends on the whole batch: with several processes robust, precision or "
+            "paper is accepted."
+        )
+
+
+def check_crop(config: TrainConfig, network: NetworkConfig | None) -> None:
+    """Raises ValueError, before any data are made, if the crop does not divide by what the networks need."""
+    with torch.device("meta"):
+        multiple = RegistrationModel(network or network_config(config, 2), GridConfig()).multiple
+    if config.crop % multiple:
+        raise ValueError(
+            f"crop is {config.crop}: for {config.network} of size {config.size} a multiple of {multiple} is "
+            "accepted."
+        )
+
+
+def fitting_network(config: TrainConfig, ndim: int, network: NetworkConfig | None) -> NetworkConfig:
+    """The given networks, or those of the configuration. Raises ValueError if their dimension is not that of
+    the pairs."""
+    if network is not None and network.ndim != ndim:
+        raise ValueError(
+            f"The pairs are {ndim}D, the network works in {network.ndim}D: one dimension is accepted."
+        )
+    return network or network_config(config, ndim)
+
+
+def notes(config: TrainConfig, folder: RunFolder, parts: Parts, multiple: int) -> Iterator[str]:
+    """What the user should know at the start. multiple: what a crop has to divide by."""
+    if folder.note:
+        yield folder.note
+    if parts.new:
+        yield (
+            f"{len(parts.new)} patients were not there when this run began, and are left out: "
+            f"{', '.join(parts.new[:5])}{' and others' if len(parts.new) > 5 else ''}."
+        )
+    if config.total_steps <= config.warmup:
+        yield f"All {config.total_steps} steps are warm-up: the variance network is not trained."
+    if not parts.samples["validation"]:
+        yield "There is no pair for validation: the last weights are kept as the best, unmeasured."
+    if text := _small(config, parts, multiple):
+        yield text
+
+
+def _small(config: TrainConfig, parts: Parts, multiple: int) -> str:
+    """A sentence if no image of the data reaches far into the crop; "" otherwise."""
+    sides = [
+        n
+        for part in ("training", "validation")
+        for s in parts.samples[part]
+        if not isinstance(s, OnDemand)  # looked at, it would be made
+        for n in s.fixed.shape
+    ]
+    longest = max(sides, default=config.crop)
+    enough = max(16, -(-longest // multiple) * multiple)
+    if enough >= config.crop:
+        return ""
+    return (
+        f"No image is longer than {longest} voxels and the crop is {config.crop}: the rest of each batch is "
+        f"padding, which takes time and teaches nothing; a crop of {enough} is enough."
+    )
