@@ -40,6 +40,7 @@ def test_both_tests_agree_with_scipy():
 def test_wilcoxon_by_hand():
     assert wilcoxon([1, 2, 3, 4, 5], [0, 0, 0, 0, 0]).p == pytest.approx(2 / 2**5)
     assert wilcoxon([1, 2, 3, 4, 5], [0, 0, 0, 0, 0]).statistic == 0.0
+    assert wilcoxon([1, 2, 3, 3, np.nan], [1, 1, 1, 1, 1]).n == 3  # the others have no rank
 
 
 def test_copies_of_slices_make_only_the_unclustered_test_more_certain():
@@ -112,6 +113,8 @@ def test_holm_by_hand():
 def test_refusals():
     with pytest.raises(ValueError, match="2 and 1 values"):
         paired_t_test([1.0, 2.0], [1.0])
+    with pytest.raises(ValueError, match="3 and 3 x 1 values"):
+        paired_t_test([1, 2, 3], [[1], [2], [3]])
     with pytest.raises(ValueError, match="2 values and 1 clusters"):
         cluster_means([1.0, 2.0], ["a"])
     with pytest.raises(ValueError, match="level 95"):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..assemble import apply_displacement
 from ..image import Image
+from ..metrics.means import nanmean
 from ..metrics.overlap import binarise, dice
 from ..metrics.surface import surface_distances
 from ..resample import resample_like
@@ -77,7 +78,7 @@ def _of_stack(
             made.append({n: v for n, v in numbers.items() if n.endswith("_px") or n == "dice_published"})
             row |= _keyed(numbers, label)
     volume = {n: v for n, v in _numbers(masks, spacing).items() if "_px" not in n}
-    means = {n: mean_of([m[n] for m in made]) for n in made[0]} if made else {}
+    means = {n: float(nanmean([m[n] for m in made])) for n in made[0]} if made else {}
     lost = sum(bool(np.isnan(m["hd_published_px"])) for m in made)
     counts = {"slices": len(made), "slices_left_out": left_out, "slices_lost": lost}
     return _keyed(volume | means | counts, label)
@@ -112,9 +113,3 @@ def _keyed(numbers: dict[str, float], label: int) -> dict[str, float]:
         f"{n.removesuffix('_before')}_{label}{'_before' if n.endswith('_before') else ''}": v
         for n, v in numbers.items()
     }
-
-
-def mean_of(values: Sequence[float]) -> float:
-    """The mean without NaN; NaN of nothing."""
-    known = [v for v in values if not np.isnan(v)]
-    return float(np.mean(known)) if known else float("nan")

@@ -19,8 +19,8 @@ _ROUNDING = 1e-12  # differences that vary by less are the same number
 
 @dataclass(frozen=True)
 class PairedResult:
-    """Of one test: the mean of the differences, the statistic (t or W), p (two-sided), pairs used and
-    passed over."""
+    """Of one test: the mean of the differences, the statistic (t or W), p (two-sided), pairs used (of
+    Wilcoxon's test those with a rank) and passed over as NaN."""
 
     difference: float
     statistic: float
@@ -31,7 +31,7 @@ class PairedResult:
 
 @dataclass(frozen=True)
 class ClusteredResult:
-    """Both tests over the clusters' mean differences; n is the number of clusters, skipped that of pairs."""
+    """Both tests over the clusters' mean differences; n is a number of clusters, skipped that of pairs."""
 
     t: PairedResult
     wilcoxon: PairedResult
@@ -106,12 +106,17 @@ def holm(p_values: ArrayLike) -> list[float]:
 def _differences(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, int]:
     """a - b with the NaN in place, and how many there are."""
     first, second = np.asarray(a, float), np.asarray(b, float)
-    if len(first) != len(second):
+    if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(
-            f"A paired test of {len(first)} and {len(second)} values; as many of both are accepted."
+            f"A paired test of {_size(first)} and {_size(second)} values; two lists, as many of both, are "
+            "accepted."
         )
     difference = first - second
     return difference, int(np.isnan(difference).sum())
+
+
+def _size(values: np.ndarray) -> str:
+    return " x ".join(map(str, values.shape)) or "single"
 
 
 def _t_test(difference: np.ndarray, skipped: int) -> PairedResult:
@@ -131,7 +136,8 @@ def _signed_rank(difference: np.ndarray, skipped: int) -> PairedResult:
     mean = float(d.mean()) if d.size else NAN
     if d.size < 2:
         return PairedResult(mean, NAN, NAN, d.size, skipped)
-    if not d.any():
-        return PairedResult(mean, 0.0, 1.0, d.size, skipped)
+    ranked = int(np.count_nonzero(d))
+    if not ranked:
+        return PairedResult(mean, 0.0, 1.0, 0, skipped)
     found = stats.wilcoxon(d)
-    return PairedResult(mean, float(found.statistic), float(found.pvalue), d.size, skipped)
+    return PairedResult(mean, float(found.statistic), float(found.pvalue), ranked, skipped)

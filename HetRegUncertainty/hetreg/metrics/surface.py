@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
+from .means import nanmean
 from .overlap import binarise
 
 
@@ -28,7 +29,7 @@ def surface_distances(
     mask = binarise(found, policy)
     there_px, back_px = directed_distances(truth, mask)
     if policy == "as_published":
-        return {"hd_px": hausdorff(there_px, back_px), "asd_px": mean_or_nan(there_px)}
+        return {"hd_px": hausdorff(there_px, back_px), "asd_px": float(nanmean(there_px))}
     values = {}
     for unit, pair in (("px", (there_px, back_px)), ("mm", directed_distances(truth, mask, spacing_mm))):
         values[f"hd_{unit}"] = hausdorff(*pair)
@@ -80,12 +81,7 @@ def hausdorff(there: np.ndarray, back: np.ndarray, percentile: float = 100.0) ->
 
 def average_surface_distance(there: np.ndarray, back: np.ndarray) -> float:
     """Mean over the voxels of both surfaces, each counted once. NaN if empty."""
-    return mean_or_nan(np.concatenate([there, back]))
-
-
-def mean_or_nan(values: np.ndarray) -> float:
-    """The mean; NaN of nothing, without a warning."""
-    return float(values.mean()) if values.size else float("nan")
+    return float(nanmean(np.concatenate([there, back])))
 
 
 def _bounding_box(mask: np.ndarray) -> tuple[slice, ...]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.means import nanmean as nanmean
+
 Unit = tuple[str, str]  # (patient, name of the pair or slice)
 
 
@@ -112,15 +114,6 @@ def common_seeds(first: Series, second: Series) -> list[int]:
         if s.seeds
     ]
     return sorted(set.intersection(*kept)) if kept else []
-
-
-def nanmean(values: np.ndarray, axis: int | None = None) -> np.ndarray:
-    """The mean without NaN; NaN, and no warning, where there is nothing else."""
-    values = np.asarray(values, float)
-    known = ~np.isnan(values)
-    count = known.sum(axis=axis)
-    total = np.where(known, values, 0.0).sum(axis=axis)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def series(scores: Iterable[Score], measure: Measure, label: int) -> Series:
