@@ -59,15 +59,8 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
     """Random levels, window, artefacts and noise."""
     muscle, window = rng.uniform(-26.0, -15.0), rng.uniform(44.0, 64.0)
     count = rng.integers(0, 3)
-    return EchoScene(
-        levels={
-            "blood": muscle - rng.uniform(20.0, 32.0),
-            "muscle": muscle,
-            "bright": min(muscle + rng.uniform(9.0, 18.0), -3.0),
-            "valve": muscle + rng.uniform(3.0, 10.0),
-            "border": muscle + rng.uniform(0.0, 7.0),
-            "outside": muscle + rng.uniform(-14.0, 0.0),
-        },
+    return EchoScene(  # in this order: another one would draw other phantoms
+        levels=_draw_levels(rng, muscle),
         dynamic_range=window,
         attenuation=rng.uniform(0.0, 7.0),
         frame_gain=tuple(rng.normal(0.0, 1.2, 2).tolist()),
@@ -97,6 +90,17 @@ def draw_scene(rng: np.random.Generator, beam: Beam, ndim: int) -> EchoScene:
         coarse=Texture(rng, 5.0, ndim, 32),
         medium=Texture(rng, 2.5, ndim, 64 if ndim == 2 else 48),
     )
+
+
+def _draw_levels(rng: np.random.Generator, muscle: float) -> dict[str, float]:
+    return {
+        "blood": muscle - rng.uniform(20.0, 32.0),
+        "muscle": muscle,
+        "bright": min(muscle + rng.uniform(9.0, 18.0), -3.0),
+        "valve": muscle + rng.uniform(3.0, 10.0),
+        "border": muscle + rng.uniform(0.0, 7.0),
+        "outside": muscle + rng.uniform(-14.0, 0.0),
+    }
 
 
 def amplitude(decibel: np.ndarray | float) -> np.ndarray:
