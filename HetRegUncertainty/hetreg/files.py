@@ -1,13 +1,15 @@
-"""Text files that are there whole or not at all, also for another process that reads them, logs that may end
-in the middle of a line, and damaged archives."""
+"""Files that are there whole or not at all, also for another process that reads them, logs that may end in
+the middle of a line, checksums, and damaged archives."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,32 @@ def unwritten(path: Path) -> OSError:
     return OSError(f"{path} could not be written: is the disk full or the folder read-only?")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file. Raises OSError in one sentence; what was there before then stays."""
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """The name beside the target to write to; at the end it becomes the target.
+
+    Raises OSError in one sentence where writing raises that, or RuntimeError as PyTorch and SimpleITK do;
+    then, and when the user interrupts, what was there before stays and nothing lies beside it.
+    """
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        yield partial
         partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:
         raise unwritten(path) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file. Raises OSError in one sentence; what was there before then stays."""
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:

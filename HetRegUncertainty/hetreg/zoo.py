@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+
+from .files import sha256
 
 _HERE = Path(__file__).parent
 WEIGHTS = _HERE / "weights"
@@ -70,7 +71,7 @@ def locate(name_or_path: str | Path) -> Path:
         path = Path(name_or_path)
         if path.is_file():
             return path
-        if path.suffix:
+        if path.suffix or path.exists():
             raise FileNotFoundError(f"There is no weight file {path}.")
         raise ValueError(
             f"There is no model '{name_or_path}': accepted are {', '.join(cards)}, or a weight file."
@@ -79,7 +80,7 @@ def locate(name_or_path: str | Path) -> Path:
         raise FileNotFoundError(
             f"The weight file {card.file} of model '{card.name}' is missing: reinstall HetReg."
         )
-    if hashlib.sha256(card.path.read_bytes()).hexdigest() != card.sha256:
+    if sha256(card.path) != card.sha256:
         raise ValueError(
             f"The weight file {card.file} of model '{card.name}' is damaged: its checksum is wrong."
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..config import GridConfig
+from ..files import whole_file
 from ..progress import Progress
 from .base import ARRAYS, PairSample
 from .reader import FolderDataset
@@ -43,7 +43,8 @@ def cached_samples(
         try:
             _save(path, samples)
         except OSError as error:
-            progress.report(1.0, f"The cache {path.name} could not be written ({error.strerror or error}).")
+            reason = error.strerror or "is the disk full?"
+            progress.report(1.0, f"The cache {path.name} could not be written ({reason}).")
     return samples
 
 
@@ -69,12 +70,8 @@ def _save(path: Path, samples: Sequence[PairSample]) -> None:
         if getattr(s, name) is not None
     }
     facts = [{name: getattr(s, name) for name in _FACTS} for s in samples]
-    partial = path.with_name(f".partial-{path.name}")
-    try:
+    with whole_file(path) as partial:
         np.savez(partial, facts=np.array(json.dumps(facts)), **content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _load(path: Path) -> list[PairSample] | None:

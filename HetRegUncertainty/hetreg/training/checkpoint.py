@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..files import check_parts
+from ..files import check_parts, whole_file
 from ..model import RegistrationModel
 
 
@@ -27,13 +27,8 @@ def save_checkpoint(
         "optimisers": {name: o.state_dict() for name, o in optimisers.items()},
         "gradients": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
     }
-    partial = path.with_name(f".partial-{path.name}")
-    try:
+    with whole_file(path) as partial:
         torch.save(content, partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
 
 
 def load_checkpoint(
