@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 from scipy.ndimage import gaussian_filter
 
@@ -14,14 +13,17 @@ from .config import GridConfig
 from .image import Image
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
-from .preprocess import NetworkPair, choose_dimension, to_network_grid
-from .resample import resample_like, same_grid
-from .result import RegisterResult, displacement_transform
-from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, thinning, warp_as_itk
+from .preprocess import NetworkPair, Plan, choose_dimension, to_network_grid
+from .resample import apply_displacement, reached, resample_like
+from .result import RegisterResult
+from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, thinning
 
 _LITTLE_COVER = 0.5
 _AROUND_VOX = {2: 4.0, 3: 2.0}  # of the image: some hundred voxels
-_LESS_ALIKE = 0.02  # of the correlation
+# What the correlation lacks to 1 grows by a tenth, and by more than the 0.001 of images that differ by little
+# noise alone. With the right model it fell on 240 pairs; the true fields of echo phantoms, where speckle
+# changes, let it grow by up to a tenth, and echo-3d on Sunnybrook by more than that on 9 of 11.
+_LESS_ALIKE, _LEAST_DROP = 1.1, 0.002
 _SCALE_SHARE, _SCALE_COLUMNS = 0.5, 64
 _LEAST_VARIANCE = 1e-6  # of images in [0, 1]: keeps the ratio finite where both images are constant
 
@@ -75,37 +77,26 @@ def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> tu
 
 def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:
     """Moved image, maps and numbers. `moved` is the moving image through the very transform that is given
-    out."""
+    out; in residual, variance and numbers what it does not cover counts as the darkest there is."""
     disp_mm = disp_to_lps_mm(maps.disp, fixed.ijk_to_lps)
-    samples = pair.field_samples(maps.disp)
-    if same_grid(fixed, moving):  # the same result without a second resampling
-        image = pair.map_samples(moving.array.astype(np.float32))
-        array = pair.samples_to_map(warp_as_itk(image, samples))
-    else:
-        array = apply_displacement(moving, fixed, disp_mm)
-    moved = fixed.like(array, f"{moving.name} moved")
     length = np.sqrt(np.einsum("...c,...c->...", disp_mm, disp_mm)).astype(np.float32)
-    jacobian = pair.samples_to_map(jacobian_determinant(samples))
+    jacobian = pair.samples_to_map(jacobian_determinant(pair.field_samples(maps.disp)))
     log_jacobian = np.log(np.maximum(jacobian, JACOBIAN_FLOOR))
-    fixed_array = fixed.array.astype(np.float32)
-    residual = fixed_array - moved.array
+    before, after = reached(moving, fixed), reached(moving, fixed, maps.disp)
+    seen, moved = fixed.array.astype(np.float32), after.filled(pair.low)
+    residual = seen - moved
     variance = on_image_grid(maps.variance, residual, pair)
     summary = {
-        **_similarity(fixed_array, resample_like(moving, fixed), moved.array),
+        **_similarity(seen, before.filled(pair.low), moved),
         "folded_percent": folding_percent(jacobian),
         **_ranges(length, log_jacobian),
         "noise_sd_median": float(np.sqrt(np.median(variance))),
     }
-    inverse_mm = None
-    if maps.inverse is not None:
-        inverse_mm = disp_to_lps_mm(maps.inverse, fixed.ijk_to_lps)
-        voxel_mm = fixed.spacing_mm[::-1][[d for d in range(3) if d != pair.plan.slice_axis]].max()
-        summary["inverse_error_mm"] = float(maps.inverse_error_vox * voxel_mm)
     result = RegisterResult(
-        moved=moved,
+        moved=fixed.like(after.array, f"{moving.name} moved"),
         disp_vox=maps.disp,
         disp_lps_mm=disp_mm,
-        inverse_disp_lps_mm=inverse_mm,
+        inverse_disp_lps_mm=None,
         noise_variance=fixed.like(variance, f"{fixed.name} noise variance"),
         noise_sd=fixed.like(np.sqrt(variance), f"{fixed.name} noise SD"),
         snr_weight=fixed.like(maps.weight, f"{fixed.name} SNR weight"),
@@ -114,7 +105,7 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
         displacement_mm=fixed.like(length, f"{fixed.name} displacement"),
         summary=summary,
     )
-    return result if maps.disp_sd is None else _add_displacement_sd(result, maps.disp_sd, fixed)
+    return _add_displacement_sd(_add_inverse(result, maps, fixed, pair.plan), maps, fixed)
 
 
 def result_from_field(
@@ -157,8 +148,19 @@ def displacement_sd_mm(disp_sd: np.ndarray, fixed: Image) -> np.ndarray:
     return np.sqrt(np.sum((disp_sd * spacing) ** 2, axis=0)).astype(np.float32)
 
 
-def _add_displacement_sd(result: RegisterResult, disp_sd: np.ndarray, fixed: Image) -> RegisterResult:
-    array = displacement_sd_mm(disp_sd, fixed)
+def _add_inverse(result: RegisterResult, maps: Maps, fixed: Image, layout: Plan) -> RegisterResult:
+    if maps.inverse is None:
+        return result
+    voxel_mm = fixed.spacing_mm[::-1][[d for d in range(3) if d != layout.slice_axis]].max()
+    summary = result.summary | {"inverse_error_mm": float(maps.inverse_error_vox * voxel_mm)}
+    inverse_mm = disp_to_lps_mm(maps.inverse, fixed.ijk_to_lps)
+    return replace(result, inverse_disp_lps_mm=inverse_mm, summary=summary)
+
+
+def _add_displacement_sd(result: RegisterResult, maps: Maps, fixed: Image) -> RegisterResult:
+    if maps.disp_sd is None:
+        return result
+    array = displacement_sd_mm(maps.disp_sd, fixed)
     summary = result.summary | {"displacement_sd_median_mm": float(np.median(array))}
     sd = fixed.like(array, f"{fixed.name} displacement SD")
     return replace(result, displacement_sd_mm=sd, summary=summary)
@@ -181,24 +183,13 @@ def _ranges(length_mm: np.ndarray, log_jacobian: np.ndarray) -> dict[str, float]
     }
 
 
-def apply_displacement(
-    moving: Image, fixed: Image, disp_lps_mm: np.ndarray, *, nearest: bool = False
-) -> np.ndarray:
-    """The moving image at x + disp(x) on the fixed grid, as ITK resamples it: (K, J, I) float32, zero
-    outside."""
-    interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
-    source = sitk.Cast(moving.to_sitk(), sitk.sitkFloat32)
-    transform = displacement_transform(disp_lps_mm, fixed.ijk_to_lps)
-    return sitk.GetArrayFromImage(sitk.Resample(source, fixed.to_sitk(), transform, interpolator, 0.0))
-
-
 def add_segmentation(
     result: RegisterResult, fixed: Image, moving_seg: Image, fixed_seg: Image | None
 ) -> RegisterResult:
     """The result with the moving labels warped, and their Dice before and after if the fixed labels are
     given."""
     labels = apply_displacement(moving_seg, fixed, result.disp_lps_mm, nearest=True)
-    moved = fixed.like(labels.astype(moving_seg.array.dtype), f"{moving_seg.name} moved")
+    moved = fixed.like(labels, f"{moving_seg.name} moved")
     summary: dict[str, Any] = dict(result.summary)
     if fixed_seg is not None:
         truth = resample_like(fixed_seg, fixed, nearest=True)
@@ -211,7 +202,7 @@ def add_segmentation(
 def result_notes(summary: dict[str, Any]) -> list[str]:
     """Where the registration has made the images less alike."""
     before, after = summary["ncc_before"], summary["ncc_after"]
-    if not after < before - _LESS_ALIKE:
+    if not 1 - after > max(_LESS_ALIKE * (1 - before), 1 - before + _LEAST_DROP):
         return []
     return [
         f"The images are less alike after the registration than before (correlation {after:.3f}, before "

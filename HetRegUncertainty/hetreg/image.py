@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
+
+from .files import whole_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +22,9 @@ class Image:
     array: (K, J, I), always three axes; a 2D image has K == 1.
     ijk_to_lps: (4, 4) float64, maps the voxel index (i, j, k, 1) to LPS mm.
     is_2d: the file (or its source) had two dimensions.
+
+    `Image.from_array` makes one from an array and its spacing. Anything that NumPy takes as an array is one
+    here, such as a list or a tensor on the CPU.
     """
 
     array: np.ndarray
@@ -27,19 +33,67 @@ class Image:
     is_2d: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "array", _array(self.array, f"Image '{self.name}'"))
+        object.__setattr__(self, "ijk_to_lps", _finite(self.ijk_to_lps))
         if self.array.ndim != 3:
             raise ValueError(
                 f"Image '{self.name}' has {self.array.ndim} axes (shape {self.array.shape}): a "
-                f"scalar image with "
-                "three axes (K, J, I) is accepted."
+                "scalar image with three axes (K, J, I) is accepted, and a 2D one by Image.from_array."
             )
-        if np.shape(self.ijk_to_lps) != (4, 4) or not np.isfinite(self.ijk_to_lps).all():
+        if self.ijk_to_lps.shape != (4, 4):
             raise ValueError(f"Image '{self.name}': ijk_to_lps has to be a finite 4 x 4 matrix.")
         if not self.spacing_mm.all() or abs(np.linalg.det(self.direction)) < 1e-6:
             raise ValueError(
                 f"Image '{self.name}': ijk_to_lps gives voxels without volume: three independent axes are "
                 "accepted."
             )
+
+    @classmethod
+    def from_array(
+        cls,
+        array: ArrayLike,
+        spacing_mm: ArrayLike,
+        *,
+        origin_lps: ArrayLike | None = None,
+        direction: ArrayLike | None = None,
+        name: str = "image",
+    ) -> Image:
+        """Image from a volume (K, J, I) or a plane (J, I), which becomes a 2D image.
+
+        spacing_mm: voxel size along i, j (and k), that is along the array's axes from the last to the first,
+        as SimpleITK and NIfTI have it. origin_lps: position of the first voxel's centre, default zero.
+        direction: matrix whose columns are the directions of i, j (and k) in LPS, default the identity. All
+        have as many axes as the array. Raises ValueError if something does not fit.
+        """
+        array = _array(array, f"Image '{name}'")
+        ndim = array.ndim
+        if ndim not in (2, 3):
+            raise ValueError(f"Image '{name}' has shape {array.shape}: (J, I) or (K, J, I) is accepted.")
+        spacing = _finite(spacing_mm)
+        origin = np.zeros(ndim) if origin_lps is None else _finite(origin_lps)
+        axes = np.eye(ndim) if direction is None else _finite(direction)
+        for part, values, square in (
+            ("spacing_mm", spacing, False),
+            ("origin_lps", origin, False),
+            ("direction", axes, True),
+        ):
+            shape = (ndim, ndim) if square else (ndim,)
+            if values.shape != shape:
+                raise ValueError(
+                    f"Image '{name}': {part} has to be finite numbers of shape {shape} for an array of shape "
+                    f"{array.shape}."
+                )
+        if (spacing <= 0).any():
+            raise ValueError(
+                f"Image '{name}': spacing_mm is {spacing.tolist()}: lengths above 0 are accepted."
+            )
+        if ndim == 3:
+            return cls(array, geometry(origin, spacing, axes), name)
+        full = np.eye(3)
+        full[:2, :2] = axes
+        thickness = float(np.sqrt(spacing[0] * spacing[1]))
+        matrix = geometry(np.append(origin, 0.0), np.append(spacing, thickness), full)
+        return cls(array[None], matrix, name, is_2d=True)
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -71,6 +125,25 @@ class Image:
     def to_sitk(self) -> sitk.Image:
         """The image as SimpleITK has it (three dimensions)."""
         return _place(sitk.GetImageFromArray(_itk_type(self.array)), self.ijk_to_lps)
+
+
+def _array(given: object, whose: str) -> np.ndarray:
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{whose} has a {type(given).__name__} that is no array of numbers.") from error
+    if array.dtype == object:
+        raise ValueError(f"{whose} has a {type(given).__name__} in place of an array of numbers.")
+    return array
+
+
+def _finite(given: object) -> np.ndarray:
+    """float64, or an empty array in place of what has something else than finite numbers in it."""
+    try:
+        array = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
+    return array if np.isfinite(array).all() else np.empty(0)
 
 
 def geometry(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -122,13 +195,25 @@ def from_sitk(image: sitk.Image, name: str = "image") -> Image:
             f"'{name}' has {ndim} dimensions, size {image.GetSize()}: two or three are accepted. "
             "Pick one frame of the sequence."
         )
-    array, direction = sitk.GetArrayFromImage(image), np.eye(3)
-    origin, spacing = np.zeros(3), np.ones(3)
-    origin[:ndim], spacing[:ndim] = image.GetOrigin(), image.GetSpacing()
-    direction[:ndim, :ndim] = np.reshape(image.GetDirection(), (ndim, ndim))
-    if ndim == 2:
-        array, spacing[2] = array[None], float(np.sqrt(spacing[0] * spacing[1]))
-    return Image(array, geometry(origin, spacing, direction), name, is_2d=ndim == 2)
+    return Image.from_array(
+        sitk.GetArrayFromImage(image),
+        image.GetSpacing(),
+        origin_lps=image.GetOrigin(),
+        direction=np.reshape(image.GetDirection(), (ndim, ndim)),
+        name=name,
+    )
+
+
+def as_image(given: Image | str | Path, role: str) -> Image:
+    """The image, read if it is a file. Raises ValueError for anything else, and what `read_image` does."""
+    if isinstance(given, Image):
+        return given
+    if not isinstance(given, str | Path):
+        raise ValueError(
+            f"The {role} is a {type(given).__name__}: a file or a hetreg.Image is accepted, which "
+            "Image.from_array makes from an array."
+        )
+    return read_image(given)
 
 
 def read_image(path: str | Path) -> Image:
@@ -176,14 +261,8 @@ def _check_gzip(path: Path) -> None:
 def write_sitk(image: sitk.Image, path: str | Path) -> Path:
     """Write beside the target and rename, so that a full disk leaves no broken file. Raises OSError."""
     path = Path(path)
-    partial = path.with_name(f".partial-{path.name}")
-    try:
+    with whole_file(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
-        os.replace(partial, path)
-    except (RuntimeError, OSError) as error:
-        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
-    finally:
-        partial.unlink(missing_ok=True)  # when the user interrupts, too
     return path
 
 

@@ -3,7 +3,6 @@ configuration."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 import pickle
 import warnings
@@ -14,8 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import zoo
 from .config import GridConfig, NetworkConfig
-from .files import check_parts
+from .files import check_parts, whole_file
+from .files import sha256 as sha256
 from .networks.variance import VarianceNet, before_clamp, soft_clamp
 from .progress import Progress
 from .registry import NETWORKS, resolve
@@ -96,6 +97,7 @@ class RegistrationModel(nn.Module):
         (B, ndim, *spatial / velocity_stride), in 32-bit floats at least. A log-variance that is resized is
         that of the same field in other voxels; it does not fall as that of an average would.
         """
+        self._check_images(moving, fixed)
         out = self.displacement_net(moving, fixed)
         out = out.float() if out.dtype in (torch.float16, torch.bfloat16) else out
         size = self.velocity_size(moving.shape[2:])
@@ -109,6 +111,22 @@ class RegistrationModel(nn.Module):
             if log_variance is not None:
                 log_variance = log_variance + 2 * window.clamp(min=1e-6).log()
         return mean, log_variance
+
+    def _check_images(self, moving: Tensor, fixed: Tensor) -> None:
+        """Raise ValueError, in one sentence, if they are no images for this model."""
+        like = next(self.parameters())
+        fits = moving.dim() == self.ndim + 2 and moving.shape[1] == 1 and moving.shape == fixed.shape
+        if not fits or any(n % self.multiple for n in moving.shape[2:]):
+            wanted = "(B, 1, K, J, I)" if self.ndim == 3 else "(B, 1, J, I)"
+            raise ValueError(
+                f"moving has shape {tuple(moving.shape)} and fixed {tuple(fixed.shape)}: {wanted} is "
+                f"accepted, both the same, with sizes that are multiples of {self.multiple}."
+            )
+        if not moving.dtype == fixed.dtype == like.dtype:
+            raise ValueError(
+                f"moving is {moving.dtype} and fixed {fixed.dtype}: {like.dtype}, as the model's weights, is "
+                "accepted."
+            )
 
     def displacement(self, velocity: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
         """exp(velocity) on the full grid: (B, ndim, *size), voxels."""
@@ -207,33 +225,27 @@ class RegistrationModel(nn.Module):
             "state": state,
         }
         path = Path(path)
-        partial = path.with_name(f".partial-{path.name}")
-        try:
+        with whole_file(path) as partial:
             torch.save(content, partial)
-            partial.replace(path)
-        except (OSError, RuntimeError) as error:
-            raise OSError(
-                f"{path} could not be written: is the disk full or the folder read-only?"
-            ) from error
-        finally:
-            partial.unlink(missing_ok=True)  # when the user interrupts, too
         return sha256(path)
 
     @classmethod
-    def load(cls, path: str | Path) -> RegistrationModel:
-        """Read a file written by `save`, without executing any code in it.
+    def load(cls, name_or_path: str | Path) -> RegistrationModel:
+        """A model that comes with HetReg, by its name, or a file written by `save`, without executing any
+        code in it.
 
-        Raises FileNotFoundError if there is none, ValueError if it is broken, foreign or of another
-        architecture.
+        Raises FileNotFoundError if there is none, ValueError if the name is unknown or the file is broken,
+        foreign or of another architecture.
         """
-        path = Path(path)
+        path = zoo.locate(name_or_path)
         content = _read_weights(path)
         try:
-            model = cls(
-                NetworkConfig.from_dict(content["network"]),
-                GridConfig.from_dict(content["grid"]),
-                dict(content["card"]),
-            )
+            with torch.random.fork_rng(devices=[]):  # the first weights, which are replaced, are drawn
+                model = cls(
+                    NetworkConfig.from_dict(content["network"]),
+                    GridConfig.from_dict(content["grid"]),
+                    dict(content["card"]),
+                )
             model.load_state_dict({k: v.float() for k, v in content["state"].items()})
         except (KeyError, TypeError, AttributeError, RuntimeError, ValueError, ArithmeticError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
@@ -245,8 +257,6 @@ class RegistrationModel(nn.Module):
 
 
 def _read_weights(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no weight file {path}.")
     try:
         check_parts(path)
         with warnings.catch_warnings():  # torch warns of foreign pickles; the error below says it
@@ -268,8 +278,3 @@ def _read_weights(path: Path) -> dict[str, Any]:
             f"{path.name} has format {found}: a weight file of HetReg, format {FORMAT}, is accepted."
         )
     return content
-
-
-def sha256(path: str | Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

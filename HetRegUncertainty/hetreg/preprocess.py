@@ -16,7 +16,7 @@ from torch import Tensor
 from .checks import MIN_SIZE, check_pair, check_size
 from .config import GridConfig
 from .image import Image
-from .resample import covered, resample_like
+from .resample import reached
 from .spatial import edge_window, resize, resize_disp, thinning
 
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
@@ -191,20 +191,19 @@ def to_network_grid(
     """
     check_pair(fixed, moving)
     layout = plan(fixed, grid, ndim=ndim, multiple=multiple)
-    moving_array, inside = resample_like(moving, fixed), covered(moving, fixed)
-    if not inside.any():
+    seen = reached(moving, fixed)
+    if not seen.inside.any():
         raise ValueError(
             "The fixed and the moving image do not overlap in space: images of the same region are accepted. "
             "Check their origins and directions."
         )
     fixed_array = fixed.array.astype(np.float32)
-    low, high = intensity_range(fixed_array, moving_array, grid, inside)
-    moving_array = np.where(inside, moving_array, low)  # not 0, which may lie far out of the range
+    low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)
     scale = high - low
     tensors = [
         _pad(resize(((_to_samples(a, layout) - low) / scale).clamp_(0.0, 1.0), layout.network_size), layout)
-        for a in (fixed_array, moving_array)
+        for a in (fixed_array, seen.filled(low))
     ]
-    mask = _pad(torch.ones((1, 1, *layout.network_size)), layout)
+    mask = _pad(torch.ones((1, 1, *layout.network_size), dtype=torch.float32), layout)
     window = _pad(edge_window(layout.network_size, grid.taper_vox), layout)
-    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale, float(inside.mean()))
+    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale, float(seen.inside.mean()))

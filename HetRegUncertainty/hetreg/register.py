@@ -19,7 +19,7 @@ from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_note
 from .checks import check_labels, check_pair
 from .config import RegisterConfig
 from .device import describe_device, resolve_device
-from .image import Image, read_image
+from .image import Image, as_image
 from .losses.snr_weighted import snr_weight
 from .modality import modality
 from .model import Motion, RegistrationModel
@@ -32,6 +32,7 @@ from .symmetry import mean_motion
 _CHUNK_VOXELS = {2: 2**19, 3: 2**30}  # voxels per forward pass; 2D slices beyond it go in several
 
 
+@torch.inference_mode(False)  # the refinement needs gradients, whatever surrounds this
 def register_pair(
     fixed: Image | str | Path,
     moving: Image | str | Path,
@@ -54,71 +55,79 @@ def register_pair(
     Raises ValueError or OSError with one sentence on bad input, Cancelled when asked to stop.
     """
     started = time.perf_counter()
-    config, progress = config or RegisterConfig(), progress or Progress()
+    config, progress = _config(config), progress or Progress()
     progress.step(0.0, "Checking the images")
-    fixed, moving = _image(fixed, "fixed image"), _image(moving, "moving image")
+    fixed, moving = as_image(fixed, "fixed image"), as_image(moving, "moving image")
     check_pair(fixed, moving)
-    moving_seg, fixed_seg = _labels(moving_seg, moving, "moving"), _labels(fixed_seg, fixed, "fixed")
+    moving_seg, fixed_seg = _segmentations(moving_seg, fixed_seg, moving, fixed)
     device = resolve_device(config.device)
-    notes: list[str] = []
-    model = _load(model or config.model, fixed, config, notes)
+    model, notes = _load(config.model if model is None else model, fixed, config)
     pair = to_network_grid(fixed, moving, model.grid, ndim=model.ndim, multiple=model.multiple)
     maps, device = _run_networks(model, pair, config, device, progress.part(0.05, 0.85), notes)
     progress.step(0.87, "Moving the image")
     result = assemble(fixed, moving, pair, maps)
     if moving_seg is not None:
         result = add_segmentation(result, fixed, moving_seg, fixed_seg)
-    seconds = round(time.perf_counter() - started, 3)
-    summary = {
-        **result.summary,
-        "seconds": seconds,
-        **_what_ran(model, device),
-        "notes": notes + result_notes(result.summary) + pair_notes(pair),
-    }
+    summary = result.summary | _what_ran(model, device, time.perf_counter() - started)
+    summary["notes"] = notes + result_notes(summary) + pair_notes(pair)
     progress.step(1.0, "Done")
     return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))
 
 
-def _what_ran(model: RegistrationModel, device: torch.device) -> dict[str, str]:
-    return {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": _name(model)}
+def _config(given: RegisterConfig | None) -> RegisterConfig:
+    if given is None or isinstance(given, RegisterConfig):
+        return given or RegisterConfig()
+    raise ValueError(f"config is a {type(given).__name__}: a RegisterConfig is accepted.")
+
+
+def _what_ran(model: RegistrationModel, device: torch.device, seconds: float) -> dict[str, Any]:
+    ran = {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": _name(model)}
+    return {"seconds": round(seconds, 3), **ran}
 
 
 def _name(model: RegistrationModel) -> str:
     return str(model.card.get("name") or model.file or "unnamed")
 
 
-def _image(given: Image | str | Path, role: str) -> Image:
-    if isinstance(given, Image):
-        return given
-    if not isinstance(given, str | Path):
-        raise ValueError(f"The {role} is a {type(given).__name__}: a hetreg.Image or a file is accepted.")
-    return read_image(given)
+def _segmentations(
+    moving_seg: Image | str | Path | None, fixed_seg: Image | str | Path | None, moving: Image, fixed: Image
+) -> tuple[Image | None, Image | None]:
+    if moving_seg is None and fixed_seg is not None:
+        raise ValueError("fixed_seg is given without moving_seg: both are needed for the Dice.")
+    return _labels(moving_seg, moving, "moving"), _labels(fixed_seg, fixed, "fixed")
 
 
 def _labels(given: Image | str | Path | None, image: Image, role: str) -> Image | None:
     if given is None:
         return None
-    labels = _image(given, f"{role} segmentation")
+    labels = as_image(given, f"{role} segmentation")
     check_labels(labels, image, role)
     return labels
 
 
 def _load(
-    model: RegistrationModel | str | Path, fixed: Image, config: RegisterConfig, notes: list[str]
-) -> RegistrationModel:
+    model: RegistrationModel | str | Path, fixed: Image, config: RegisterConfig
+) -> tuple[RegistrationModel, list[str]]:
+    """The model, and a note of how it was chosen if that was automatic."""
+    notes: list[str] = []
     wanted = {"2d": 2, "3d": 3}.get(config.dimension)
     if model == "auto":
         card, reason = _automatic(fixed, wanted or choose_dimension(fixed)[0])
-        model = RegistrationModel.load(zoo.locate(card.name))
+        model = RegistrationModel.load(card.name)
         notes.append(f"The model '{card.name}' was chosen automatically: {reason}.")
+    elif isinstance(model, str | Path):
+        model = RegistrationModel.load(model)
     elif not isinstance(model, RegistrationModel):
-        model = RegistrationModel.load(zoo.locate(model))
+        raise ValueError(
+            f"The model is a {type(model).__name__}: a RegistrationModel, the name of a model or a weight "
+            "file is accepted."
+        )
     if wanted and wanted != model.ndim:
         raise ValueError(
             f"The model works in {model.ndim}D, but dimension is '{config.dimension}': choose "
             f"'auto' or another model."
         )
-    return model
+    return model, notes
 
 
 def _automatic(fixed: Image, ndim: int) -> tuple[zoo.ModelCard, str]:
@@ -204,8 +213,9 @@ def _forward(
     progress: Progress,
 ) -> _Part:
     """The networks and the refinement on some slices."""
-    fixed, moving = pair.fixed[part].to(device), pair.moving[part].to(device)
-    window, mask = pair.window.to(device), pair.mask.to(device)
+    dtype = next(model.parameters()).dtype
+    fixed, moving = (image[part].to(device, dtype) for image in (pair.fixed, pair.moving))
+    window, mask = pair.window.to(device, dtype), pair.mask.to(device, dtype)
     progress.step(0.0, f"Estimating the displacement ({describe_device(device)})")
     if config.refine:
         motion = _refined(model, moving, fixed, window, mask, config, progress.part(0.0, 0.8))
@@ -220,11 +230,13 @@ def _forward(
     weight = snr_weight(
         fixed, log_variance, mode=config.weight_mode, gamma=config.gamma, mask=mask.expand_as(fixed)
     ).nan_to_num(0.5)
-    back = None
-    if config.inverse:
-        back = model.displacement(-motion.velocity, moving.shape[2:]).cpu()
+    back = model.displacement(-motion.velocity, moving.shape[2:]) if config.inverse else None
     sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))
-    return _Part(motion.disp.cpu(), back, log_variance.cpu(), weight.cpu(), None if sd is None else sd.cpu())
+    return _Part(*(_home(t) for t in (motion.disp, back, log_variance, weight, sd)))  # type: ignore[arg-type]
+
+
+def _home(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.float().cpu()
 
 
 def _check_numbers(model: RegistrationModel, what: str, *found: Tensor) -> None:

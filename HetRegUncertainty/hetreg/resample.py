@@ -1,11 +1,15 @@
-"""An image on the grid of another one."""
+"""An image on the grid of another one: where it lies, or through a displacement."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import SimpleITK as sitk
+import torch
 
-from .image import Image
+from .image import Image, vector_to_sitk
+from .spatial import disp_to_lps_mm, warp_as_itk
 
 
 def same_grid(fixed: Image, moving: Image) -> bool:
@@ -16,21 +20,89 @@ def same_grid(fixed: Image, moving: Image) -> bool:
 
 
 def resample_like(moving: Image, fixed: Image, *, nearest: bool = False) -> np.ndarray:
-    """The moving image on the fixed grid, float32 (K, J, I), zero outside of it."""
+    """The moving image on the fixed grid, zero outside of it: (K, J, I), float32, or with `nearest` in its
+    own type, as a label above 2^24 has no place in 32 bits."""
     if same_grid(fixed, moving):
-        return moving.array.astype(np.float32)
-    source = sitk.Cast(moving.to_sitk(), sitk.sitkFloat32)
-    return _on_grid(source, fixed, sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear)
+        return moving.array if nearest else moving.array.astype(np.float32)
+    return resampled(moving, fixed, sitk.Transform(3, sitk.sitkIdentity), nearest=nearest)
 
 
 def covered(moving: Image, fixed: Image) -> np.ndarray:
     """(K, J, I) mask of the voxels of the fixed grid that lie in the moving image."""
     if same_grid(fixed, moving):
         return np.ones(fixed.array.shape, bool)
-    inside = moving.like(np.ones(moving.array.shape, np.uint8), "inside").to_sitk()
-    return _on_grid(inside, fixed, sitk.sitkNearestNeighbor) > 0
+    return (
+        resample_like(moving.like(np.ones(moving.array.shape, np.uint8), "inside"), fixed, nearest=True) > 0
+    )
 
 
-def _on_grid(source: sitk.Image, fixed: Image, interpolator: int) -> np.ndarray:
-    identity = sitk.Transform(3, sitk.sitkIdentity)
-    return sitk.GetArrayFromImage(sitk.Resample(source, fixed.to_sitk(), identity, interpolator))
+@dataclass(frozen=True, eq=False)
+class Reached:
+    """An image on another grid and where it has voxels there. array: float32, zero where it has none; inside:
+    a mask; both (K, J, I)."""
+
+    array: np.ndarray
+    inside: np.ndarray
+
+    def filled(self, low: float) -> np.ndarray:
+        """The array with `low` where the image has no voxels. To compare images takes the lower end of their
+        intensities: zero may lie far out of these."""
+        return np.where(self.inside, self.array, np.float32(low))
+
+
+def reached(moving: Image, fixed: Image, disp_vox: np.ndarray | None = None) -> Reached:
+    """The moving image on the fixed grid, at x + disp(x) if there is a field.
+
+    disp_vox: (3, K, J, I) float32, voxels of the fixed image, components k, j, i.
+    """
+    if not same_grid(fixed, moving):
+        transform = sitk.Transform(3, sitk.sitkIdentity)
+        if disp_vox is not None:
+            transform = displacement_transform(disp_to_lps_mm(disp_vox, fixed.ijk_to_lps), fixed.ijk_to_lps)
+        array = resampled(moving, fixed, transform, outside=np.nan)
+    elif disp_vox is None:
+        return Reached(moving.array.astype(np.float32), np.ones(fixed.array.shape, bool))
+    else:
+        array = _warped(moving.array.astype(np.float32), disp_vox)
+    inside = ~np.isnan(array)
+    return Reached(np.where(inside, array, np.float32(0)), inside)
+
+
+def _warped(array: np.ndarray, disp_vox: np.ndarray) -> np.ndarray:
+    """A volume at x + disp(x) on its own grid, NaN outside, in planes where nothing moves across them, which
+    is faster: (K, J, I)."""
+    image, disp = torch.from_numpy(array), torch.from_numpy(disp_vox)
+    axis = next((a for a in range(3) if not disp_vox[a].any()), None)
+    if axis is None:
+        return warp_as_itk(image[None, None], disp[None], outside=np.nan)[0, 0].numpy()
+    planes, kept = image.movedim(axis, 0)[:, None], [d for d in range(3) if d != axis]
+    moved = warp_as_itk(planes, disp[kept].movedim(axis + 1, 0), outside=np.nan)[:, 0]
+    return moved.movedim(0, axis).contiguous().numpy()
+
+
+def apply_displacement(
+    moving: Image, fixed: Image, disp_lps_mm: np.ndarray, *, nearest: bool = False
+) -> np.ndarray:
+    """The moving image at x + disp(x) on the fixed grid, as ITK resamples it, zero outside: (K, J, I),
+    float32, or with `nearest` in its own type."""
+    return resampled(moving, fixed, displacement_transform(disp_lps_mm, fixed.ijk_to_lps), nearest=nearest)
+
+
+def displacement_transform(
+    disp_lps_mm: np.ndarray, ijk_to_lps: np.ndarray
+) -> sitk.DisplacementFieldTransform:
+    """(K, J, I, 3) LPS mm on a grid -> SimpleITK transform. Outside the grid it is the identity."""
+    field = vector_to_sitk(np.asarray(disp_lps_mm, dtype=np.float64), ijk_to_lps)
+    return sitk.DisplacementFieldTransform(field)
+
+
+def resampled(
+    image: Image, grid: Image, transform: sitk.Transform, *, nearest: bool = False, outside: float = 0.0
+) -> np.ndarray:
+    """The image at transform(x) for the voxels x of another grid, as ITK resamples it: (K, J, I), float32, or
+    with `nearest` in its own type; `outside` where it has no voxels."""
+    interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
+    source = image.to_sitk() if nearest else sitk.Cast(image.to_sitk(), sitk.sitkFloat32)
+    place = grid.like(np.zeros(grid.array.shape, np.uint8), "grid").to_sitk()
+    found = sitk.GetArrayFromImage(sitk.Resample(source, place, transform, interpolator, outside))
+    return found.astype(image.array.dtype, copy=False) if nearest else found

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
 
-from .image import Image, vector_to_sitk, write_image
+from .files import unwritten
+from .image import Image, as_image, write_image
 from .progress import plain
+from .resample import displacement_transform, resampled
 
 _IMAGES = (
     "moved",
@@ -26,24 +29,31 @@ _IMAGES = (
     "displacement_sd_mm",
     "moved_seg",
 )
-_OTHERS = ("transform.h5", "inverse_transform.h5", "transform_2d.h5", "report.json")
+_OTHERS = (
+    "transform.h5",
+    "inverse_transform.h5",
+    "transform_2d.h5",
+    "inverse_transform_2d.h5",
+    "report.json",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class RegisterResult:
     """Result of `register_pair`. All images lie on the fixed image's grid, shape (K, J, I).
 
-    moved: the moving image at x + disp(x), in its own intensity units.
+    moved: the moving image at x + disp(x), in its own intensity units; 0 where it has no voxels.
     disp_vox: (3, K, J, I) float32, voxels, components in array order (k, j, i), pull-back.
     disp_lps_mm: (K, J, I, 3) float64, components x, y, z of LPS.
     inverse_disp_lps_mm: the same for the inverse transform, or None if it was not asked for.
     noise_variance, noise_sd: in the units of the fixed image (squared, and plain).
     snr_weight: in [0, 1]. log_jacobian: log det(I + grad disp); NaN-free, folded voxels at the floor.
-    residual: fixed - moved. displacement_mm: length of disp_lps_mm.
+    residual: fixed - moved, where moved has no voxels with the lower end of the intensities in their place.
+    displacement_mm: length of disp_lps_mm.
     displacement_sd_mm: how far the displacement scatters about the one given, in mm: the root of the summed
-    variances of its components under the model's distribution of z, from drawn and integrated velocities
-    with a fixed seed (`RegistrationModel.displacement_sd`); 0 where the field is held at zero. None if the
-    model does not give it (it is trained without sigma_z).
+    variances of its components, as the network gives them or, of a model that gives those of a velocity, from
+    drawn and integrated velocities with a fixed seed (`RegistrationModel.displacement_sd`); 0 where the field
+    is held at zero. None if the model does not give it (it is trained without sigma_z).
     moved_seg: the moving segmentation's labels, warped by nearest neighbour, if one was given.
     summary: numbers for people (see `register_pair`). record: model, checksum, config, versions, device,
     seconds.
@@ -75,6 +85,45 @@ class RegisterResult:
             raise ValueError("The inverse transform was not computed: set RegisterConfig(inverse=True).")
         return displacement_transform(field, self.moved.ijk_to_lps)
 
+    def apply(
+        self,
+        image: Image | str | Path,
+        *,
+        labels: bool = False,
+        inverse: bool = False,
+        grid: Image | None = None,
+    ) -> Image:
+        """Carry an image that lies on the moving one, or labels, onto the fixed one, as `moved` was.
+
+        labels: nearest neighbour, in the image's own type; otherwise linear, float32. Zero where the image
+        has no voxels. inverse: carry what lies on the fixed image onto the moving one. grid: an image whose
+        grid the result is given on, default the fixed one's. Raises ValueError if the inverse was not
+        computed or the image is none.
+        """
+        image, grid = as_image(image, "image to carry along"), grid or self.moved
+        array = resampled(image, grid, self.transform(inverse=inverse), nearest=labels)
+        return grid.like(array, f"{image.name} moved")
+
+    def apply_to_points(self, points_lps: ArrayLike, *, inverse: bool = False) -> np.ndarray:
+        """Carry points, such as landmarks, from the moving image onto the fixed one: (N, 3) LPS mm.
+
+        They go the way that `apply` carries an image. Of a 2D image they may be (N, 2). inverse: from the
+        fixed onto the moving image. Raises ValueError if the inverse, which the way onto the fixed image
+        takes, was not computed, or if the points are none.
+        """
+        points = np.asarray(points_lps, dtype=np.float64)
+        ndim = points.shape[1] if points.ndim == 2 else 0
+        if ndim != 3 and not (ndim == 2 and self.moved.is_2d):
+            raise ValueError(
+                f"The points have shape {points.shape}: (N, 3), or (N, 2) of a 2D image, is accepted."
+            )
+        if ndim == 2:
+            transform = _in_plane(self.transform(inverse=not inverse))
+        else:
+            transform = self.transform(inverse=not inverse)
+        moved = [transform.TransformPoint(point) for point in points.tolist()]
+        return np.array(moved, dtype=np.float64).reshape(points.shape)
+
     def save(self, folder: str | Path) -> dict[str, Path]:
         """Write every image (.nrrd), the transforms (.h5, ITK, LPS mm) and report.json. Returns the files by
         name.
@@ -101,29 +150,22 @@ class RegisterResult:
     def _write(self, folder: Path) -> dict[str, Path]:
         images = {name: getattr(self, name) for name in _IMAGES}
         files = {n: write_image(i, folder / f"{n}.nrrd") for n, i in images.items() if i is not None}
-        files["transform"] = _write_transform(self.transform(), folder / "transform.h5")
+        transforms = {"transform": self.transform()}
         if self.inverse_disp_lps_mm is not None:
-            files["inverse_transform"] = _write_transform(
-                self.transform(inverse=True), folder / "inverse_transform.h5"
-            )
+            transforms["inverse_transform"] = self.transform(inverse=True)
         if self.moved.is_2d:
-            files["transform_2d"] = _write_transform(self._transform_2d(), folder / "transform_2d.h5")
+            transforms |= {f"{name}_2d": _in_plane(transform) for name, transform in transforms.items()}
+        files |= {name: _write_transform(t, folder / f"{name}.h5") for name, t in transforms.items()}
         content = {"summary": self.summary, "record": self.record}
         files["report"] = _write_json(content, folder / "report.json")
         return files
 
-    def _transform_2d(self) -> sitk.DisplacementFieldTransform:
-        field = vector_to_sitk(self.disp_lps_mm, self.moved.ijk_to_lps)
-        plane = sitk.Compose(*(sitk.VectorIndexSelectionCast(field[:, :, 0], c) for c in (0, 1)))
-        return sitk.DisplacementFieldTransform(sitk.Cast(plane, sitk.sitkVectorFloat64))
 
-
-def displacement_transform(
-    disp_lps_mm: np.ndarray, ijk_to_lps: np.ndarray
-) -> sitk.DisplacementFieldTransform:
-    """(K, J, I, 3) LPS mm on a grid -> SimpleITK transform. Outside the grid it is the identity."""
-    field = vector_to_sitk(np.asarray(disp_lps_mm, dtype=np.float64), ijk_to_lps)
-    return sitk.DisplacementFieldTransform(field)
+def _in_plane(transform: sitk.DisplacementFieldTransform) -> sitk.DisplacementFieldTransform:
+    """The transform of a 2D image in two dimensions."""
+    field = transform.GetDisplacementField()
+    plane = sitk.Compose(*(sitk.VectorIndexSelectionCast(field[:, :, 0], c) for c in (0, 1)))
+    return sitk.DisplacementFieldTransform(sitk.Cast(plane, sitk.sitkVectorFloat64))
 
 
 def _write_transform(transform: sitk.Transform, path: Path) -> Path:
@@ -134,7 +176,7 @@ def _write_transform(transform: sitk.Transform, path: Path) -> Path:
     try:
         sitk.WriteTransform(transform, str(path))
     except RuntimeError as error:
-        raise OSError(f"{path} could not be written: is the disk full or the folder read-only?") from error
+        raise unwritten(path) from error
     return path
 
 

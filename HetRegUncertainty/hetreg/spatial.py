@@ -20,6 +20,9 @@ from torch import Tensor
 # up to half a voxel towards the borders. Resizing a field multiplies it by exactly new size / old size.
 ALIGN_CORNERS = False
 
+# Newton's step gathers voxels one by one: for many of them a sweep over all is faster.
+_SWEEPS, _FEW = 6, 0.1
+
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
@@ -44,6 +47,22 @@ def _check_field(disp: Tensor, function: str) -> int:
     return ndim
 
 
+def _check_same_size(image: Tensor, disp: Tensor, function: str) -> None:
+    if image.shape[2:] != disp.shape[2:] or image.shape[0] != disp.shape[0]:
+        raise ValueError(
+            f"{function}: image {tuple(image.shape)} and disp {tuple(disp.shape)} differ in size or number: "
+            "one field for each image, on its grid, is accepted."
+        )
+
+
+def _check_axes(image: Tensor, size: Sequence[int], function: str) -> None:
+    if image.dim() != len(size) + 2:
+        raise ValueError(
+            f"{function}: size {tuple(size)} for an array of shape {tuple(image.shape)}: one number for each "
+            f"of its {image.dim() - 2} spatial axes is accepted."
+        )
+
+
 def sampling_grid(disp: Tensor) -> Tensor:
     """(B, *spatial, ndim) grid for `grid_sample` (components x, y, z in [-1, 1]) of the positions x +
     disp(x)."""
@@ -63,20 +82,21 @@ def warp(image: Tensor, disp: Tensor, *, mode: str = "bilinear", padding: str = 
     padding: value outside the image: "zeros" or "border". Returns (B, C, *spatial).
     """
     _check_field(disp, "warp")
-    if image.shape[2:] != disp.shape[2:]:
-        raise ValueError(f"warp: image {tuple(image.shape)} and disp {tuple(disp.shape)} differ in size.")
+    _check_same_size(image, disp, "warp")
     return F.grid_sample(
         image, sampling_grid(disp), mode=mode, padding_mode=padding, align_corners=ALIGN_CORNERS
     )
 
 
-def warp_as_itk(image: Tensor, disp: Tensor) -> Tensor:
-    """`warp` with ITK's linear interpolator at the border: the edge value up to half a voxel outside, 0
-    beyond."""
+def warp_as_itk(image: Tensor, disp: Tensor, *, outside: float = 0.0) -> Tensor:
+    """`warp` with ITK's linear interpolator at the border: the edge value up to half a voxel outside,
+    `outside` beyond."""
+    _check_field(disp, "warp_as_itk")
+    _check_same_size(image, disp, "warp_as_itk")
     grid = sampling_grid(disp)
     inside = (grid.abs() <= 1.0).all(dim=-1).unsqueeze(1)  # +-1 are the outer faces of the border voxels
     moved = F.grid_sample(image, grid, padding_mode="border", align_corners=ALIGN_CORNERS)
-    return moved * inside
+    return torch.where(inside, moved, outside)
 
 
 def compose(outer: Tensor, inner: Tensor) -> Tensor:
@@ -90,6 +110,8 @@ def integrate(velocity: Tensor, steps: int = 7) -> Tensor:
     steps = 0 returns the velocity itself as the displacement.
     """
     _check_field(velocity, "integrate")
+    if steps < 0:
+        raise ValueError(f"integrate: steps is {steps}: 0 or more are accepted.")
     disp = velocity / 2**steps
     for _ in range(steps):
         disp = compose(disp, disp)
@@ -110,11 +132,15 @@ def invert(
     ndim = _check_field(disp, "invert")
     inverse = -disp if start is None else start
     error = inverse + warp(disp, inverse, padding="border")
-    fixed_point = inverse - error  # mends most voxels at once; the rest are few
-    fixed_error = fixed_point + warp(disp, fixed_point, padding="border")
-    better = fixed_error.square().sum(1, keepdim=True) < error.square().sum(1, keepdim=True)
-    inverse, error = torch.where(better, fixed_point, inverse), torch.where(better, fixed_error, error)
-    where = (error.square().sum(1) > tolerance**2).nonzero()
+    for _ in range(_SWEEPS):  # over all voxels, which mends most of them
+        fixed_point = inverse - error
+        fixed_error = fixed_point + warp(disp, fixed_point, padding="border")
+        better = fixed_error.square().sum(1, keepdim=True) < error.square().sum(1, keepdim=True)
+        inverse, error = torch.where(better, fixed_point, inverse), torch.where(better, fixed_error, error)
+        left = error.square().sum(1) > tolerance**2
+        if float(left.sum()) <= _FEW * left.numel():
+            break
+    where = left.nonzero()
     batch, places = where[:, 0], where[:, 1:].to(disp.dtype)
     index = (batch, slice(None), *where[:, 1:].T)
     value, off = inverse[index], error[index]
@@ -177,6 +203,7 @@ def _determinant(rows: list[list[Tensor]]) -> Tensor:
 
 def resize(image: Tensor, size: Sequence[int]) -> Tensor:
     """Linear resize of (B, C, *spatial) to the spatial size; anti-aliased when shrinking."""
+    _check_axes(image, size, "resize")
     old, size = tuple(image.shape[2:]), tuple(int(n) for n in size)
     if old == size:
         return image
@@ -193,6 +220,7 @@ def resize(image: Tensor, size: Sequence[int]) -> Tensor:
 def resize_disp(disp: Tensor, size: Sequence[int]) -> Tensor:
     """Resize a field to another grid over the same extent; its values become voxels of the new grid."""
     _check_field(disp, "resize_disp")
+    _check_axes(disp, size, "resize_disp")
     if tuple(disp.shape[2:]) == tuple(size):
         return disp
     factor = [new / old for new, old in zip(size, disp.shape[2:], strict=True)]
@@ -229,12 +257,13 @@ def edge_window(size: Sequence[int], width: int, *, device: torch.device | None 
 
     An axis too short for the ramp gets a shorter one, an axis of size 1 none.
     """
-    window = torch.ones((1, 1, *size), device=device)
+    window = torch.ones((1, 1, *size), device=device, dtype=torch.float32)
     for d, n in enumerate(size):
         ramp = min(width, (n - 1) // 4)
         if ramp < 1:
             continue
-        distance = torch.minimum(torch.arange(n, device=device), torch.arange(n - 1, -1, -1, device=device))
+        forth = torch.arange(n, device=device, dtype=torch.float32)
+        distance = torch.minimum(forth, forth.flip(0))
         profile = torch.sin((distance / ramp).clamp(max=1.0) * (torch.pi / 2)) ** 2
         shape = [1] * (len(size) + 2)
         shape[d + 2] = n

@@ -227,6 +227,22 @@ def test_a_segmentation_that_lies_elsewhere_or_is_not_finite():
 def test_what_is_no_image_is_told():
     with pytest.raises(ValueError, match=r"moving image is a ndarray") as caught:
         register_pair(FIXED, MOVING.array)
-    assert_sentence(caught.value)
+    assert_sentence(caught.value, "Image.from_array")
     with pytest.raises(FileNotFoundError, match=r"none\.nrrd"):
         register_pair(FIXED, MOVING, moving_seg="none.nrrd")
+
+
+def test_a_fixed_segmentation_without_the_moving_one():
+    labels = FIXED.like((FIXED.array > 50).astype(np.uint8), "labels")
+    with pytest.raises(ValueError, match="without moving_seg") as caught:
+        register_pair(FIXED, MOVING, tiny_model(), fixed_seg=labels)
+    assert_sentence(caught.value, "fixed_seg", "Dice")
+
+
+def test_a_model_or_a_configuration_of_another_kind():
+    with pytest.raises(ValueError, match="Identity") as caught:
+        register_pair(FIXED, MOVING, torch.nn.Identity())
+    assert_sentence(caught.value, "RegistrationModel", "weight file")
+    with pytest.raises(ValueError, match="dict") as caught:
+        register_pair(FIXED, MOVING, tiny_model(), {"refine": 3})
+    assert_sentence(caught.value, "RegisterConfig")

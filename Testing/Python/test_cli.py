@@ -173,7 +173,7 @@ def test_bad_input_of_register(pair, tmp_path, capsys):
     error_of(capsys, [*pair, "--dimension", "3d"], "2D", "'3d'")
     error_of(capsys, [*pair, "--refine", "-1"], "refine is -1")
     error_of(capsys, [*pair, "--gamma", "nan"], "gamma is nan")
-    error_of(capsys, [*pair, "--fixed-seg", str(tmp_path / "fixed_seg.nrrd")], "--moving-seg")
+    error_of(capsys, [*pair, "--fixed-seg", str(tmp_path / "fixed_seg.nrrd")], "moving_seg")
     assert not (tmp_path / "out").exists()
 
 

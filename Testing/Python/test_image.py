@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import torch
 
 from builders import FLIPPED, OBLIQUE, SWAPPED, assert_sentence, points_of, sampled
 from hetreg.image import Image, from_sitk, read_image, vector_to_sitk, write_image
@@ -48,6 +49,56 @@ def test_a_2d_image_becomes_one_slice():
     assert image.is_2d
     np.testing.assert_allclose(image.spacing_mm, (2.0, 8.0, 4.0))
     np.testing.assert_allclose(points_of(image)[0, 2, 3, :2], flat.TransformIndexToPhysicalPoint((3, 2)))
+
+
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_an_array_is_put_where_simpleitk_puts_it(name):
+    array, direction = np.random.default_rng(0).random((5, 3, 4)), DIRECTIONS[name]
+    theirs = sitk.GetImageFromArray(array)
+    theirs.SetSpacing((0.7, 1.3, 4.0))
+    theirs.SetOrigin((10.0, -20.0, 30.0))
+    theirs.SetDirection(direction.ravel().tolist())
+    ours = Image.from_array(
+        array, (0.7, 1.3, 4.0), origin_lps=(10, -20, 30), direction=direction, name="heart"
+    )
+    assert (ours.name, ours.is_2d) == ("heart", False)
+    for ijk in [(0, 0, 0), (3, 0, 0), (0, 2, 0), (3, 2, 4)]:
+        np.testing.assert_allclose(points_of(ours)[ijk[::-1]], theirs.TransformIndexToPhysicalPoint(ijk))
+    plain = Image.from_array(array, [1, 2, 3])
+    np.testing.assert_array_equal(plain.ijk_to_lps, np.diag([1, 2, 3, 1]))
+
+
+def test_an_array_of_two_axes_is_a_2d_image_also_from_a_list_or_a_tensor():
+    array = np.arange(12, dtype=np.int16).reshape(3, 4)
+    for given in (array, array.tolist(), torch.from_numpy(array)):
+        image = Image.from_array(given, (2.0, 8.0), origin_lps=(5, 6), direction=[[0, -1], [1, 0]])
+        assert image.is_2d
+        np.testing.assert_array_equal(image.array, array[None])
+        np.testing.assert_allclose(image.spacing_mm, (2.0, 8.0, 4.0))
+        np.testing.assert_allclose(points_of(image)[0, 2, 3], (5 - 8 * 2, 6 + 2 * 3, 0))
+    listed = Image(array[None].tolist(), np.eye(4).tolist())
+    assert listed.array.shape == (1, 3, 4)
+    np.testing.assert_array_equal(listed.spacing_mm, 1)
+
+
+@pytest.mark.parametrize(
+    ("array", "options", "words"),
+    [
+        (np.zeros((3, 4)), {"spacing_mm": (1, 1, 1)}, ("spacing_mm", "(2,)", "(3, 4)")),
+        (np.zeros((2, 3, 4)), {"spacing_mm": 1.0}, ("spacing_mm", "(3,)")),
+        (np.zeros((2, 3, 4)), {"spacing_mm": "thin"}, ("spacing_mm", "(3,)")),
+        (np.zeros((2, 3, 4)), {"spacing_mm": (1, 0, 1)}, ("[1.0, 0.0, 1.0]", "above 0")),
+        (np.zeros((2, 3, 4)), {"spacing_mm": (1, 1, 1), "origin_lps": (0, np.nan, 0)}, ("origin_lps",)),
+        (np.zeros((2, 3, 4)), {"spacing_mm": (1, 1, 1), "direction": np.eye(2)}, ("direction", "(3, 3)")),
+        (np.zeros((2, 3, 4, 5)), {"spacing_mm": (1, 1, 1)}, ("(2, 3, 4, 5)", "(K, J, I)")),
+        ([[1, 2], [3]], {"spacing_mm": (1, 1)}, ("list", "array of numbers")),
+        ({"a": 1}, {"spacing_mm": (1, 1)}, ("dict", "array of numbers")),
+    ],
+)
+def test_what_is_no_array_or_does_not_fit_it_is_one_sentence(array, options, words):
+    with pytest.raises(ValueError, match="heart") as caught:
+        Image.from_array(array, name="heart", **options)
+    assert_sentence(caught.value, *words)
 
 
 @pytest.mark.parametrize("dtype", TYPES)

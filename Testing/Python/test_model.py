@@ -117,6 +117,39 @@ def test_a_saved_model_gives_the_same_output(tmp_path, ndim, half):
     torch.testing.assert_close(theirs, ours, atol=0.02 if half else 0, rtol=0)
 
 
+def test_a_shipped_model_is_loaded_by_its_name_and_an_unknown_name_is_told():
+    assert RegistrationModel.load("cine-mri-2d").card["name"] == "cine-mri-2d"
+    with pytest.raises(ValueError, match="'cine-mri-9d'") as caught:
+        RegistrationModel.load("cine-mri-9d")
+    assert_sentence(caught.value, "cine-mri-2d", "weight file")
+
+
+def test_loading_leaves_the_random_numbers_of_the_caller_alone(tmp_path):
+    tiny_model().save(tmp_path / "m.pt")
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    RegistrationModel.load(tmp_path / "m.pt")
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize(
+    ("moving", "fixed", "words"),
+    [
+        (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8), ("(1, 3, 8, 8)", "(B, 1, J, I)")),
+        (torch.zeros(1, 8, 8), torch.zeros(1, 8, 8), ("(1, 8, 8)", "(B, 1, J, I)")),
+        (torch.zeros(1, 1, 8, 8, 8), torch.zeros(1, 1, 8, 8, 8), ("(1, 1, 8, 8, 8)",)),
+        (torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 12), ("(1, 1, 8, 12)", "both the same")),
+        (torch.zeros(1, 1, 9, 8), torch.zeros(1, 1, 9, 8), ("(1, 1, 9, 8)", "multiples of 4")),
+        (torch.zeros(1, 1, 8, 8).double(), torch.zeros(1, 1, 8, 8), ("torch.float64", "torch.float32")),
+    ],
+)
+def test_tensors_that_do_not_fit_are_one_sentence(moving, fixed, words):
+    with pytest.raises(ValueError, match="is accepted") as caught:
+        tiny_model().move(moving, fixed)
+    assert_sentence(str(caught.value).replace("is accepted, both", "are accepted, both"), *words)
+
+
 class Harm:
     """Pickled, it makes a folder when it is loaded."""
 

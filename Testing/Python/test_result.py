@@ -24,9 +24,10 @@ from builders import (
 )
 from hetreg import result as result_module
 from hetreg.config import RegisterConfig
-from hetreg.image import from_sitk, read_image
+from hetreg.image import from_sitk, read_image, write_image
 from hetreg.register import register_pair
-from hetreg.result import RegisterResult, displacement_transform
+from hetreg.resample import displacement_transform
+from hetreg.result import RegisterResult
 
 IMAGES = ["moved", "noise_variance", "noise_sd", "snr_weight", "log_jacobian", "residual", "displacement_mm"]
 
@@ -112,6 +113,9 @@ def test_a_2d_image_has_a_2d_transform_beside_the_one_slice_one(flat, tmp_path):
         assert there[2] == point[2]
         assert plane.TransformPoint(point[:2]) == pytest.approx(there[:2], abs=1e-6)
     assert flat.disp_lps_mm.any()
+    back = sitk.ReadTransform(str(files["inverse_transform_2d"]))
+    for point in points_of(flat.moved)[0, 6:-6:5, 6:-6:5, :2].reshape(-1, 2).tolist():
+        assert plane.TransformPoint(back.TransformPoint(point)) == pytest.approx(point, abs=0.05)
 
 
 def test_without_an_inverse_there_is_none(tmp_path):
@@ -201,3 +205,46 @@ def test_files_of_a_former_result_do_not_stay(stack, tmp_path):
         (tmp_path / name).write_text("former")
     files = stack[2].save(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {p.name for p in files.values()} | {"mine.txt"}
+
+
+def test_what_lies_on_the_moving_image_is_carried_along(stack):
+    fixed, moving, result = stack
+    again = result.apply(moving)
+    np.testing.assert_allclose(again.array, result.moved.array, atol=1e-3 * np.ptp(moving.array))
+    np.testing.assert_array_equal(again.ijk_to_lps, fixed.ijk_to_lps)
+    labels = fixed.like((fixed.array > 5).astype(np.int64) * 16777217, "seg")
+    carried = result.apply(labels, labels=True)
+    assert carried.array.dtype == np.int64
+    np.testing.assert_array_equal(carried.array > 0, result.moved_seg.array > 0)
+    finer = sampled((40, 40, 4), (0.8, 0.7, 6.0), OBLIQUE, centre=(30, 0, -9))
+    assert result.apply(moving, grid=finer).array.shape == finer.array.shape
+    assert result.apply(moving, grid=finer).name == "moving moved"
+
+
+def test_back_and_forth_is_where_it_was(stack, tmp_path):
+    fixed, _, result = stack
+    there = result.apply(write_image(fixed, tmp_path / "fixed.nrrd"), inverse=True)
+    assert np.abs(there.array - fixed.array).max() > 1
+    back = result.apply(there)
+    assert np.abs(back.array - fixed.array)[:, 4:-4, 4:-4].max() < 0.05 * np.ptp(fixed.array)
+
+
+def test_points_go_the_way_of_the_image(stack, flat):
+    """A landmark of the moving image comes to lie where the moved image shows it."""
+    fixed, _, result = stack
+    points = points_of(fixed)[:, 6:16:3, 6:18:3].reshape(-1, 3)
+    carried = result.apply_to_points(points)
+    assert np.abs(carried - points).max() > 0.3
+    there = np.array([result.transform().TransformPoint(p) for p in carried.tolist()])
+    np.testing.assert_allclose(there, points, atol=0.14)
+    np.testing.assert_allclose(result.apply_to_points(carried, inverse=True), there)
+    assert result.apply_to_points(np.zeros((0, 3))).shape == (0, 3)
+    points = points_of(flat.moved)[0, 8:-8:5, 8:-8:5].reshape(-1, 3)
+    np.testing.assert_allclose(flat.apply_to_points(points)[:, :2], flat.apply_to_points(points[:, :2]))
+    for wrong in (np.zeros(3), np.zeros((4, 2))):
+        with pytest.raises(ValueError, match=r"points have shape") as caught:
+            result.apply_to_points(wrong)
+        assert_sentence(caught.value, "(N, 3)")
+    with pytest.raises(ValueError, match="is a list") as caught:
+        result.apply([1, 2])
+    assert_sentence(caught.value)

@@ -11,7 +11,7 @@ import torch
 
 from builders import FLIPPED, OBLIQUE, sampled
 from hetreg import spatial
-from hetreg.result import displacement_transform
+from hetreg.resample import displacement_transform
 
 SIZES = {2: (30, 34), 3: (22, 24, 26)}
 
@@ -98,6 +98,15 @@ def test_wrong_shapes_are_named():
         spatial.warp(torch.zeros(1, 1, 8, 9), torch.zeros(1, 2, 8, 8))
     with pytest.raises(ValueError, match="integrate: disp"):
         spatial.integrate(torch.zeros(1, 1, 8, 8))
+    with pytest.raises(ValueError, match=r"integrate: steps is -1: 0 or more"):
+        spatial.integrate(torch.zeros(1, 2, 8, 8), -1)
+    for image in (torch.zeros(1, 1, 8, 9), torch.zeros(3, 1, 8, 8)):  # another size, another number
+        for warp in (spatial.warp, spatial.warp_as_itk):
+            with pytest.raises(ValueError, match=f"{warp.__name__}: .*differ in size or number"):
+                warp(image, torch.zeros(2, 2, 8, 8))
+    for resize in (spatial.resize, spatial.resize_disp):
+        with pytest.raises(ValueError, match=rf"{resize.__name__}: size \(4,\) .*2 spatial axes"):
+            resize(torch.zeros(1, 2, 8, 8), (4,))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -158,6 +167,19 @@ def test_the_inverse_is_true_and_its_error_is_told(ndim, guess):
     assert found < 2e-3
     assert error == pytest.approx(found, abs=1e-4)
     assert spatial.compose(inverse, disp).abs().max() < 0.1
+
+
+def test_where_most_voxels_need_it_whole_sweeps_come_before_newton_s_method(monkeypatch):
+    """Its steps look voxels up one by one: of a large field that is most of the time of a registration."""
+    disp = spatial.integrate(smooth_field((30, 34), 3.0))
+    asked, step = [], spatial._newton_step
+    monkeypatch.setattr(
+        spatial, "_newton_step", lambda d, b, p, e, n: asked.append(len(p)) or step(d, b, p, e, n)
+    )
+    inverse, error = spatial.invert(disp, start=spatial.integrate(smooth_field((30, 34), -3.0)))
+    assert error < 1e-3
+    assert spatial.compose(disp, inverse).square().sum(1).sqrt().max() < 1.01e-3
+    assert max(asked, default=0) <= 0.1 * 30 * 34
 
 
 def test_the_inverse_of_a_folded_field_stays_finite_and_tells_its_error():

@@ -28,12 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Register and write the files."""
-    from ..image import read_image
     from ..register import register_pair
 
-    segs = {n: read_image(p) for n in ("moving_seg", "fixed_seg") if (p := getattr(arguments, n)) is not None}
-    if "fixed_seg" in segs and "moving_seg" not in segs:
-        raise ValueError("--fixed-seg is given without --moving-seg: both are needed for the Dice.")
+    segs = {name: getattr(arguments, name) for name in ("moving_seg", "fixed_seg")}
     config, progress = config_from(arguments, RegisterConfig), progress_for(arguments)
     with output_folder(arguments.output):
         result = register_pair(arguments.fixed, arguments.moving, None, config, progress, **segs)

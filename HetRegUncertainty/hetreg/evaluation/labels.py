@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ..assemble import apply_displacement
 from ..image import Image
 from ..metrics.means import nanmean
 from ..metrics.overlap import binarise, dice
 from ..metrics.surface import surface_distances
-from ..resample import resample_like
+from ..resample import apply_displacement, resample_like
 from ..result import RegisterResult
 from .case import Case, labels_of
 

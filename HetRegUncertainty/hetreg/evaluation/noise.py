@@ -11,19 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_closing, binary_fill_holes
 
-from ..assemble import apply_displacement
 from ..config import GridConfig
 from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, reliability, spearman
 from ..metrics.deformation import similarity
 from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers, sparsification
 from ..preprocess import intensity_range
-from ..resample import covered, resample_like
+from ..resample import reached
 from ..result import RegisterResult
 from .case import Case
 
 CURVE_STEPS, RELIABILITY_BINS = 100, 20
 _DARK = 0.05  # of the range; darker voxels are content only where they lie inside it
-_INSIDE = 0.999  # of the linear interpolation: no part of what is outside
 _GAP = 5  # voxels, of dark gaps that are closed
 
 Curves = dict[str, np.ndarray]
@@ -46,11 +44,9 @@ class Frame:
 def frame(case: Case, result: RegisterResult) -> Frame:
     """The arrays that the numbers are made of. mask: a phantom's body; else `content`."""
     fixed = case.fixed.array.astype(np.float32)
-    moving, inside = resample_like(case.moving, case.fixed), covered(case.moving, case.fixed)
-    low, high = intensity_range(fixed, moving, GridConfig(), inside)
-    moving = np.where(inside, moving, low)
-    reached = _reached(case, result)
-    moved = np.where(reached, result.moved.array, low)
+    before, after = reached(case.moving, case.fixed), reached(case.moving, case.fixed, result.disp_vox)
+    low, high = intensity_range(fixed, before.array, GridConfig(), before.inside)
+    moving, moved = before.filled(low), after.filled(low)
     scale = case.scale or high - low
     variance = result.noise_variance.array / scale**2
     if case.truth is not None:
@@ -63,14 +59,8 @@ def frame(case: Case, result: RegisterResult) -> Frame:
         (fixed - moving) / scale,
         (fixed - moved) / scale,
         variance if np.isfinite(variance).all() else None,
-        mask & reached,
+        mask & after.inside,
     )
-
-
-def _reached(case: Case, result: RegisterResult) -> np.ndarray:
-    """(K, J, I) mask of the fixed grid's voxels whose displaced position lies in the moving image."""
-    ones = case.moving.like(np.ones(case.moving.array.shape, np.float32), "inside")
-    return apply_displacement(ones, case.fixed, result.disp_lps_mm) > _INSIDE
 
 
 def content(image: np.ndarray, slice_axis: int | None) -> np.ndarray:

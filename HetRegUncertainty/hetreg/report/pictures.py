@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..assemble import apply_displacement
 from ..evaluation.case import Case
 from ..image import Image
-from ..resample import resample_like
+from ..resample import apply_displacement, resample_like
 from ..result import RegisterResult
 from .plots import ORANGE, WIDTH, drawn, figure_of
 
