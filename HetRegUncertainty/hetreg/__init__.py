@@ -22,17 +22,27 @@ _PUBLIC = {
     "write_image": "image",
     "RegisterConfig": "config",
     "TrainConfig": "config",
+    "EvaluateConfig": "config",
     "NetworkConfig": "config",
+    "GridConfig": "config",
     "Progress": "progress",
     "Cancelled": "progress",
     "RegistrationModel": "model",
     "register_pair": "register",
     "RegisterResult": "result",
+    "PairSample": "datasets.base",
+    "train": "training.loop",
+    "evaluate_data": "evaluate:evaluate",  # `hetreg.evaluate` is that module
 }
 __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
+        module, _, own = _PUBLIC[name].partition(":")
+        return getattr(import_module(f".{module}", __name__), own or name)
     raise AttributeError(f"module 'hetreg' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,7 @@ import pytest
 from hetreg import cli, zoo
 
 MODULES = ("HetRegUncertainty", "HetRegTraining")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/training.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/training.md", "docs/python.md")
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

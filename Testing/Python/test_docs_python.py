@@ -1,0 +1,28 @@
+"""The examples of docs/python.md run, in their order, as a reader would type them."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import hetreg
+
+
+def test_the_examples_run(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = (root / "docs" / "python.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 10
+    names: dict[str, object] = {}
+    for number, example in enumerate(examples, 1):
+        exec(compile(example, f"example {number}", "exec"), names)
+    assert "cine-mri-2d" in capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} == {"es.nrrd", "output", "run"}
+
+
+def test_every_public_name_is_listed_and_there():
+    assert set(hetreg.__all__) <= set(dir(hetreg))
+    for name in hetreg.__all__:
+        assert getattr(hetreg, name) is not None
+    import_module("hetreg.evaluate")  # the module of that name does not get in the way of the function
+    assert callable(hetreg.evaluate_data)
