@@ -64,9 +64,11 @@ def show(curves):
         "variance_loss": _("Variance loss"),
         "validation": _validationTitle(curves),
     }
-    _fill("loss", curves.steps, curves.loss)
-    _fill("variance_loss", curves.steps, curves.variance_loss)
-    _fill("validation", curves.validation_steps, validation, smoothed=False)
+    grown = [
+        _fill("loss", curves.steps, curves.loss),
+        _fill("variance_loss", curves.steps, curves.variance_loss),
+        _fill("validation", curves.validation_steps, validation, smoothed=False),
+    ]
     for tag, (role, title) in zip(traininglayout.PLOTS, titles.items(), strict=True):
         chart = _chart(role)
         if chart.GetTitle() != title:
@@ -74,6 +76,7 @@ def show(curves):
         view = traininglayout.plotViewNode(tag)
         if view is not None and view.GetPlotChartNodeID() != chart.GetID():
             view.SetPlotChartNodeID(chart.GetID())
+    _fitAxes([tag for tag, hasGrown in zip(traininglayout.PLOTS, grown, strict=True) if hasGrown])
 
 
 def _validationTitle(curves):
@@ -106,7 +109,17 @@ def thin(columns):
     return columns[(len(columns) - 1) % stride :: stride] if len(columns) else columns
 
 
+def _fitAxes(tags):
+    """Fit the axes of these plot views to their curves; where the user has fixed a range, it stays."""
+    manager = slicer.app.layoutManager()
+    for i in range(manager.plotViewCount if manager is not None else 0):
+        widget = manager.plotWidget(i)
+        if widget.mrmlPlotViewNode().GetSingletonTag() in tags:
+            widget.plotView().chart().RecalculateBounds()
+
+
 def _fill(role, steps, values, smoothed=True):
+    """Fill a table; False if it has these rows already: the chart, and how it is zoomed, is left alone."""
     points = [(s, v) for s, v in zip(steps, values, strict=True) if v is not None and np.isfinite(v)]
     if len(points) < 2:
         points = []  # one point makes no line yet
@@ -114,7 +127,14 @@ def _fill(role, steps, values, smoothed=True):
     shown = smooth(known) if smoothed else known
     rows = np.array([(s, v, m) for (s, v), m in zip(points, shown, strict=True)], dtype=float).reshape(-1, 3)
     table = _node("Table", role, _("HetReg training: {role}").format(role=role))
-    slicer.util.updateTableFromArray(table, thin(rows), [_("Step"), _("Value"), _("Smoothed")])
+    rows, names = thin(rows), [_("Step"), _("Value"), _("Smoothed")]
+    if table.GetNumberOfColumns():
+        shown = np.column_stack([slicer.util.arrayFromTableColumn(table, name) for name in names])
+        if np.array_equal(shown, rows):
+            return False
+    with slicer.util.NodeModify(table):  # a chart that misses a column meanwhile makes its plots anew
+        slicer.util.updateTableFromArray(table, rows, names)
+    return True
 
 
 def _chart(role):

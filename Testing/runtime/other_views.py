@@ -164,8 +164,8 @@ class qMRMLPlotView(RenderedView):
         for item in items:
             self._shown.observe(item, vtk.vtkCommand.ModifiedEvent, self.scheduleRender)
 
-    def fitToContent(self):
-        self.scheduleRender()
+    def chart(self):
+        return self._drawing.chart
 
 
 class qMRMLPlotWidget(qMRMLWidget):

@@ -13,31 +13,46 @@ _MARKERS = {
 
 
 class PlotDrawing:
-    """A vtkChartXY in a renderer, made again for each draw()."""
+    """A vtkChartXY in a renderer. As in Slicer it keeps plots and axes when a table is filled again."""
 
     def __init__(self, renderer):
-        self._scene = vtk.vtkContextScene()
+        self._scene, self.chart, self._plots = vtk.vtkContextScene(), vtk.vtkChartXY(), {}
         actor = vtk.vtkContextActor()
         actor.SetScene(self._scene)
         self._scene.SetRenderer(renderer)
+        self._scene.AddItem(self.chart)
         renderer.AddActor(actor)
 
     def draw(self, chartNode):
-        self._scene.ClearItems()
+        self.chart.SetVisible(chartNode is not None)
+        drawn = self._drawn(chartNode) if chartNode is not None else {}
+        for key in [key for key in self._plots if key not in drawn]:
+            plot = self._plots.pop(key)
+            self.chart.SetPlotCorner(plot, 1)  # else VTK would not set up a plot that is added later
+            self.chart.RemovePlotInstance(plot)
+        for key, series in drawn.items():
+            self._showSeries(key, series)
+        self._scene.SetDirty(True)
         if chartNode is None:
             return
-        chart = vtk.vtkChartXY()
-        self._scene.AddItem(chart)
+        self.chart.SetShowLegend(bool(chartNode.GetLegendVisibility()))
+        self.chart.SetTitle((chartNode.GetTitle() or "") if chartNode.GetTitleVisibility() else "")
+        self.chart.GetTitleProperties().SetFontSize(chartNode.GetTitleFontSize())
+        self._axis(self.chart.GetAxis(vtk.vtkAxis.BOTTOM), chartNode, "X")
+        self._axis(self.chart.GetAxis(vtk.vtkAxis.LEFT), chartNode, "Y")
+
+    @staticmethod
+    def _drawn(chartNode):
+        """{key of a plot: series} of those that have something to show."""
+        found = {}
         for i in range(chartNode.GetNumberOfPlotSeriesNodes()):
             series = chartNode.GetNthPlotSeriesNode(i)
-            if series is not None and series.GetTableNode() is not None:
-                self._addSeries(chart, series)
-        chart.SetShowLegend(bool(chartNode.GetLegendVisibility()))
-        if chartNode.GetTitleVisibility():
-            chart.SetTitle(chartNode.GetTitle() or "")
-            chart.GetTitleProperties().SetFontSize(chartNode.GetTitleFontSize())
-        self._axis(chart.GetAxis(vtk.vtkAxis.BOTTOM), chartNode, "X")
-        self._axis(chart.GetAxis(vtk.vtkAxis.LEFT), chartNode, "Y")
+            node = series.GetTableNode() if series is not None else None
+            table = node.GetTable() if node is not None else None
+            name = series.GetYColumnName() or "" if series is not None else ""
+            if table is not None and table.GetNumberOfRows() and table.GetColumnByName(name) is not None:
+                found[series.GetID(), series.GetPlotType()] = series
+        return found
 
     @staticmethod
     def _axis(axis, node, letter):
@@ -49,19 +64,18 @@ class PlotDrawing:
         axis.GetLabelProperties().SetFontSize(node.GetAxisLabelFontSize())
         axis.SetGridVisible(bool(node.GetGridVisibility()))
         axis.SetLogScale(bool(get("LogScale")))
+        axis.SetBehavior(vtk.vtkAxis.AUTO)
         if not get("RangeAuto"):
             axis.SetBehavior(vtk.vtkAxis.FIXED)
             axis.SetRange(*get("Range"))
 
-    def _addSeries(self, chart, series):
-        table = series.GetTableNode().GetTable()
-        y = table.GetColumnByName(series.GetYColumnName() or "")
-        if y is None or table.GetNumberOfRows() == 0:
-            return
-        kind = series.GetPlotType()
+    def _showSeries(self, key, series):
+        table, kind = series.GetTableNode().GetTable(), series.GetPlotType()
         isBar = kind in (series.PlotTypeBar, series.PlotTypeScatterBar)
         usesX = kind in (series.PlotTypeScatter, series.PlotTypeScatterBar)
-        plot = chart.AddPlot(vtk.vtkChart.BAR if isBar else vtk.vtkChart.LINE)
+        if key not in self._plots:
+            self._plots[key] = self.chart.AddPlot(vtk.vtkChart.BAR if isBar else vtk.vtkChart.LINE)
+        plot = self._plots[key]
         xName = series.GetXColumnName() or ""
         if usesX and table.GetColumnByName(xName) is not None:
             plot.SetInputData(table, xName, series.GetYColumnName())

@@ -1,0 +1,81 @@
+"""The curves in the plot views: they follow the run, and a view that the user has zoomed is left in peace."""
+
+import pytest
+import slicer
+import vtk
+
+from HetRegUncertaintyLib import traininglayout, trainingplot
+
+
+@pytest.fixture
+def curves(training):
+    """Curves in their views; grow(n) makes them n steps long."""
+    found = trainingplot.Curves()
+
+    def grow(steps):
+        for step in range(len(found.steps) + 1, steps + 1):
+            found.add({"event": "step", "step": step, "loss": 10.0 * step, "variance_loss": None})
+        trainingplot.show(found)
+
+    traininglayout.follow(traininglayout.LAYOUT_ID, training.logic.getParameterNode())
+    found.grow = grow
+    return found
+
+
+def lossChart():
+    """VTK's chart of the first view, drawn."""
+    view = next(v for v in plotViews() if v.mrmlPlotViewNode().GetSingletonTag() == traininglayout.PLOTS[0])
+    view.plotView().forceRender()
+    return view.plotView().chart()
+
+
+def plotViews():
+    manager = slicer.app.layoutManager()
+    return [manager.plotWidget(i) for i in range(manager.plotViewCount)]
+
+
+def ranges(chart):
+    axes = [chart.GetAxis(which) for which in (vtk.vtkAxis.BOTTOM, vtk.vtkAxis.LEFT)]
+    return [(axis.GetMinimum(), axis.GetMaximum()) for axis in axes]
+
+
+def test_axesGrowWithTheCurves(curves):
+    for steps in (10, 100, 1000):
+        curves.grow(steps)
+        (left, right), (_bottom, top) = ranges(lossChart())
+        assert left <= 1
+        assert steps <= right < 2 * steps
+        assert 10 * steps <= top < 20 * steps
+
+
+def test_zoomStaysWhileNothingIsNew(curves):
+    curves.grow(10)
+    lossChart().GetAxis(vtk.vtkAxis.BOTTOM).SetRange(3, 7)
+    curves.grow(10)
+    assert ranges(lossChart())[0] == (3, 7)
+    curves.grow(20)
+    assert ranges(lossChart())[0] != (3, 7)
+
+
+def test_rangeThatTheUserHasFixedStays(curves):
+    curves.grow(10)
+    node = traininglayout.plotViewNode(traininglayout.PLOTS[0]).GetPlotChartNode()
+    node.SetXAxisRangeAuto(False)
+    node.SetXAxisRange(2, 5)
+    curves.grow(100)
+    assert ranges(lossChart())[0] == (2, 5)
+    assert ranges(lossChart())[1][1] >= 1000
+
+
+def test_chartIsToldOnceAndOnlyOfWhatIsNew(curves):
+    """A chart that is told while its table misses a column throws its plots away."""
+    curves.grow(10)
+    chart, seen = traininglayout.plotViewNode(traininglayout.PLOTS[0]).GetPlotChartNode(), []
+    table = chart.GetNthPlotSeriesNode(0).GetTableNode()
+    chart.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: seen.append(table.GetNumberOfColumns()))
+    curves.grow(10)
+    assert seen == []
+    curves.grow(20)
+    assert seen
+    assert set(seen) == {3}
+    assert len(seen) <= chart.GetNumberOfPlotSeriesNodes()
