@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Annotated
 
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange, parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from hetreg.choices import DECAYS, INTEGRATE, MOST_BLIND, SMOOTH
 from hetreg.config import TrainConfig
@@ -97,29 +97,19 @@ class HetRegTrainingParameterNode:
     integrate: Integrate = Integrate(DEFAULTS.integrate)
     method: Method = Method(DEFAULTS.method)
     weightMode: WeightMode = WeightMode(DEFAULTS.weight_mode)
-    gamma: Annotated[float, WithinRange(0.0, 2.0), Decimals(2), SingleStep(0.05)] = DEFAULTS.gamma
-    beta: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = DEFAULTS.beta
-    smoothness: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = (
-        DEFAULTS.smoothness
-    )
-    alpha: Annotated[float, WithinRange(0.0, 100.0), Decimals(6), SingleStep(0.0001)] = DEFAULTS.alpha
-    displacementError: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = (
-        DEFAULTS.displacement_error
-    )
-    labelOverlap: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.005)] = (
-        DEFAULTS.label_overlap
-    )
-    displacementNll: Annotated[float, WithinRange(0.0, 100.0), Decimals(4), SingleStep(0.001)] = (
-        DEFAULTS.displacement_nll
-    )
+    gamma: Annotated[float, WithinRange(0.0, 2.0)] = DEFAULTS.gamma
+    beta: Annotated[float, WithinRange(0.0, 1.0)] = DEFAULTS.beta
+    smoothness: Annotated[float, WithinRange(0.0, 100.0)] = DEFAULTS.smoothness
+    alpha: Annotated[float, WithinRange(0.0, 100.0)] = DEFAULTS.alpha
+    displacementError: Annotated[float, WithinRange(0.0, 100.0)] = DEFAULTS.displacement_error
+    labelOverlap: Annotated[float, WithinRange(0.0, 100.0)] = DEFAULTS.label_overlap
+    displacementNll: Annotated[float, WithinRange(0.0, 100.0)] = DEFAULTS.displacement_nll
     bidirectional: bool = DEFAULTS.bidirectional
     collaborativeGrad: bool = DEFAULTS.collaborative_grad
 
     length: Annotated[int, WithinRange(1, 10000000)] = 20
     lengthUnit: LengthUnit = LengthUnit.EPOCHS
-    learningRate: Annotated[float, WithinRange(0.000001, 1.0), Decimals(6), SingleStep(0.0001)] = (
-        DEFAULTS.learning_rate
-    )
+    learningRate: Annotated[float, WithinRange(0.000001, 1.0)] = DEFAULTS.learning_rate
     batch: Annotated[int, WithinRange(1, 1024)] = DEFAULTS.batch
     seed: Annotated[int, WithinRange(0, 1000000)] = DEFAULTS.seed
     device: Device = Device.AUTO
@@ -129,7 +119,7 @@ class HetRegTrainingParameterNode:
     validateEvery: Annotated[int, WithinRange(1, 1000000)] = DEFAULTS.validate_every
     stepsPerEpoch: Annotated[int, WithinRange(1, 1000000)] = DEFAULTS.steps_per_epoch
     decay: Decay = Decay(DEFAULTS.decay)
-    clip: Annotated[float, WithinRange(0.0, 1000000.0), Decimals(3), SingleStep(0.5)] = DEFAULTS.clip
+    clip: Annotated[float, WithinRange(0.0, 1000000.0)] = DEFAULTS.clip
     accumulate: Annotated[int, WithinRange(1, 1024)] = DEFAULTS.accumulate
     augment: bool = DEFAULTS.augment
     cache: bool = DEFAULTS.cache
@@ -138,12 +128,10 @@ class HetRegTrainingParameterNode:
     splitFile: str = ""
     startFile: str = ""
     smoothnessOn: SmoothnessOn = SmoothnessOn(DEFAULTS.smoothness_on)
-    extraNoise: Annotated[float, WithinRange(0.0, 1.0), Decimals(3), SingleStep(0.01)] = DEFAULTS.extra_noise
+    extraNoise: Annotated[float, WithinRange(0.0, 1.0)] = DEFAULTS.extra_noise
     varianceResidual: bool = DEFAULTS.variance_residual
-    blindSpots: Annotated[float, WithinRange(0.0, MOST_BLIND), Decimals(2), SingleStep(0.05)] = (
-        DEFAULTS.blind_spots
-    )
-    realShare: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = DEFAULTS.real_share
+    blindSpots: Annotated[float, WithinRange(0.0, MOST_BLIND)] = DEFAULTS.blind_spots
+    realShare: Annotated[float, WithinRange(0.0, 1.0)] = DEFAULTS.real_share
 
     outputFolder: str = ""
     trainingLayout: bool = True

@@ -14,6 +14,7 @@ from HetRegUncertaintyLib.trainingparameters import (
     RENAMED,
     Dataset,
     Decay,
+    HetRegTrainingParameterNode,
     Integrate,
     LengthUnit,
     Method,
@@ -21,6 +22,7 @@ from HetRegUncertaintyLib.trainingparameters import (
     parameterOf,
     trainConfig,
 )
+from runtime import parameter_types
 
 FORM = Path(__file__).resolve().parents[2] / "HetRegTraining" / "Resources" / "UI" / "HetRegTraining.ui"
 WITHOUT_TOOLTIP = {"QLabel", "QWidget", "qMRMLWidget", "ctkCollapsibleButton"}
@@ -82,6 +84,24 @@ def test_aTrainingIsCountedInSteps(widgets, training):
 def test_everyWidgetHasATooltip(widgets):
     bare = [n for n, w in widgets.items() if w.get("class") not in WITHOUT_TOOLTIP]
     assert [n for n in bare if not propertyOf(widgets[n], "toolTip")] == []
+
+
+def test_slicerUsesEveryAnnotation():
+    """Of any other it complains in the log at each start."""
+    notes = [
+        note
+        for parameter in HetRegTrainingParameterNode.allParameters.values()
+        for note in parameter_types.splitAnnotations(parameter.unalteredType)[1]
+    ]
+    assert notes
+    assert [n for n in notes if not isinstance(n, parameter_types.Validator | parameter_types.Default)] == []
+
+
+def test_smallNumbersCanBeTyped(training):
+    """The form says how many decimals there are, not the parameter node."""
+    ui, p = training.ui, training.logic.getParameterNode()
+    ui.alphaWidget.value, ui.learningRateSpinBox.value, ui.smoothnessWidget.value = 0.00002, 0.000003, 0.0004
+    assert (p.alpha, p.learningRate, p.smoothness) == (0.00002, 0.000003, 0.0004)
 
 
 def test_seldomOptionsReachTheCore(training):
