@@ -21,8 +21,8 @@ from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, thinn
 _LITTLE_COVER = 0.5
 _AROUND_VOX = {2: 4.0, 3: 2.0}  # of the image: some hundred voxels
 # What the correlation lacks to 1 grows by a tenth, and by more than the 0.001 of images that differ by little
-# noise alone. With the right model it fell on 240 pairs; the true fields of echo phantoms, where speckle
-# changes, let it grow by up to a tenth, and echo-3d on Sunnybrook by more than that on 9 of 11.
+# noise alone. With the right model it fell on 195 pairs; the true fields of echo phantoms, where speckle
+# changes, let it grow by up to a tenth, and echo-3d on Sunnybrook by more than that on 8 of 11.
 _LESS_ALIKE, _LEAST_DROP = 1.1, 0.002
 _SCALE_SHARE, _SCALE_COLUMNS = 0.5, 64
 _LEAST_VARIANCE = 1e-6  # of images in [0, 1]: keeps the ratio finite where both images are constant

@@ -69,20 +69,9 @@ class Image:
         ndim = array.ndim
         if ndim not in (2, 3):
             raise ValueError(f"Image '{name}' has shape {array.shape}: (J, I) or (K, J, I) is accepted.")
-        spacing = _finite(spacing_mm)
-        origin = np.zeros(ndim) if origin_lps is None else _finite(origin_lps)
-        axes = np.eye(ndim) if direction is None else _finite(direction)
-        for part, values, square in (
-            ("spacing_mm", spacing, False),
-            ("origin_lps", origin, False),
-            ("direction", axes, True),
-        ):
-            shape = (ndim, ndim) if square else (ndim,)
-            if values.shape != shape:
-                raise ValueError(
-                    f"Image '{name}': {part} has to be finite numbers of shape {shape} for an array of shape "
-                    f"{array.shape}."
-                )
+        spacing = _fitting(spacing_mm, "spacing_mm", (ndim,), name)
+        origin = np.zeros(ndim) if origin_lps is None else _fitting(origin_lps, "origin_lps", (ndim,), name)
+        axes = np.eye(ndim) if direction is None else _fitting(direction, "direction", (ndim, ndim), name)
         if (spacing <= 0).any():
             raise ValueError(
                 f"Image '{name}': spacing_mm is {spacing.tolist()}: lengths above 0 are accepted."
@@ -144,6 +133,16 @@ def _finite(given: object) -> np.ndarray:
     except (TypeError, ValueError):
         return np.empty(0)
     return array if np.isfinite(array).all() else np.empty(0)
+
+
+def _fitting(given: ArrayLike, what: str, shape: tuple[int, ...], name: str) -> np.ndarray:
+    values = _finite(given)
+    if values.shape != shape:
+        raise ValueError(
+            f"Image '{name}': {what} has to be finite numbers of shape {shape}: the array has "
+            f"{shape[0]} axes."
+        )
+    return values
 
 
 def geometry(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> np.ndarray:

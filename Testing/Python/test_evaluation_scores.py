@@ -71,7 +71,7 @@ def test_a_slice_that_is_moved_out_of_the_image_is_counted():
     assert score(case, shifted(case)).row["slices_lost_2"] == 0
 
 
-@pytest.mark.parametrize("offset", [0.0, 500.0])
+@pytest.mark.parametrize("offset", [0.0, 500.0, -1000.0])
 def test_what_the_moving_image_does_not_cover_is_dark_before_and_after(offset):
     case = square_case()
     half = case.moving.array[:, :, :20] + np.float32(offset)

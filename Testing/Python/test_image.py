@@ -84,7 +84,7 @@ def test_an_array_of_two_axes_is_a_2d_image_also_from_a_list_or_a_tensor():
 @pytest.mark.parametrize(
     ("array", "options", "words"),
     [
-        (np.zeros((3, 4)), {"spacing_mm": (1, 1, 1)}, ("spacing_mm", "(2,)", "(3, 4)")),
+        (np.zeros((3, 4)), {"spacing_mm": (1, 1, 1)}, ("spacing_mm", "(2,)", "2 axes")),
         (np.zeros((2, 3, 4)), {"spacing_mm": 1.0}, ("spacing_mm", "(3,)")),
         (np.zeros((2, 3, 4)), {"spacing_mm": "thin"}, ("spacing_mm", "(3,)")),
         (np.zeros((2, 3, 4)), {"spacing_mm": (1, 0, 1)}, ("[1.0, 0.0, 1.0]", "above 0")),
