@@ -1,5 +1,8 @@
 """The part of the training panel that evaluates the run's best model on the pairs held back for the test."""
 
+import subprocess
+import sys
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -7,6 +10,8 @@ from slicer.i18n import tr as _
 from . import evaluationnodes, evaluationnumbers, packages, traininglayout
 from .process import HetRegProcess
 from .trainingwords import inWords
+
+PATIENCE_S = 1.0  # until a program that cannot be started is known not to be
 
 
 class EvaluationSection:
@@ -120,7 +125,9 @@ class EvaluationSection:
         self._process.kill()
 
     def _onReport(self, _checked=False):
-        openFile(evaluationnumbers.reportOf(self._folder))
+        report = evaluationnumbers.reportOf(self._folder)
+        if not openFile(report):
+            self._say(_("The system has no program that opens the report. It is {path}").format(path=report))
 
     def _onLayout(self, _checked=False):
         self._onChange()
@@ -143,5 +150,20 @@ class EvaluationSection:
 
 
 def openFile(path):
-    """Show a file with the program that the system has for it."""
-    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path))
+    """Show a file with the program that the system has for it; False if that could not be started."""
+    if not sys.platform.startswith("linux"):
+        return qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path))
+    command, nowhere = ["xdg-open", path], subprocess.DEVNULL
+    try:  # not by Qt: the program would get Slicer's libraries, with which it may crash, and end with Slicer
+        process = subprocess.Popen(
+            command,
+            env=slicer.util.startupEnvironment(),
+            stdout=nowhere,
+            stderr=nowhere,
+            start_new_session=True,
+        )
+        return process.wait(PATIENCE_S) == 0
+    except OSError:
+        return False
+    except subprocess.TimeoutExpired:  # it is the program
+        return True

@@ -184,6 +184,7 @@ def test_reportIsOpened(trained, fake, monkeypatch):
     evaluate(trained)
     trained.ui.reportButton.click()
     assert opened == [os.path.join(trained._parameterNode.outputFolder, "evaluation", "report.html")]
+    assert opened[0] in trained.ui.evaluationLabel.text  # None: it could not be opened
 
 
 def test_formerEvaluationIsFoundAgain(trained, fake):
