@@ -72,10 +72,7 @@ class Image:
         spacing = _fitting(spacing_mm, "spacing_mm", (ndim,), name)
         origin = np.zeros(ndim) if origin_lps is None else _fitting(origin_lps, "origin_lps", (ndim,), name)
         axes = np.eye(ndim) if direction is None else _fitting(direction, "direction", (ndim, ndim), name)
-        if (spacing <= 0).any():
-            raise ValueError(
-                f"Image '{name}': spacing_mm is {spacing.tolist()}: lengths above 0 are accepted."
-            )
+        _check_lengths(spacing, axes, name)
         if ndim == 3:
             return cls(array, geometry(origin, spacing, axes), name)
         full = np.eye(3)
@@ -143,6 +140,17 @@ def _fitting(given: ArrayLike, what: str, shape: tuple[int, ...], name: str) -> 
             f"{shape[0]} axes."
         )
     return values
+
+
+def _check_lengths(spacing: np.ndarray, axes: np.ndarray, name: str) -> None:
+    if (spacing <= 0).any():
+        raise ValueError(f"Image '{name}': spacing_mm is {spacing.tolist()}: lengths above 0 are accepted.")
+    lengths = np.linalg.norm(axes, axis=0)
+    if not np.allclose(lengths, 1, atol=1e-3):  # an affine, which holds the spacing already
+        raise ValueError(
+            f"Image '{name}': the columns of direction have lengths {lengths.tolist()}: unit vectors are "
+            "accepted."
+        )
 
 
 def geometry(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> np.ndarray:

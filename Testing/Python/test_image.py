@@ -90,6 +90,11 @@ def test_an_array_of_two_axes_is_a_2d_image_also_from_a_list_or_a_tensor():
         (np.zeros((2, 3, 4)), {"spacing_mm": (1, 0, 1)}, ("[1.0, 0.0, 1.0]", "above 0")),
         (np.zeros((2, 3, 4)), {"spacing_mm": (1, 1, 1), "origin_lps": (0, np.nan, 0)}, ("origin_lps",)),
         (np.zeros((2, 3, 4)), {"spacing_mm": (1, 1, 1), "direction": np.eye(2)}, ("direction", "(3, 3)")),
+        (
+            np.zeros((2, 3, 4)),
+            {"spacing_mm": (1, 1, 1), "direction": np.diag([1, 2, 1])},
+            ("[1.0, 2.0, 1.0]", "unit vectors"),
+        ),
         (np.zeros((2, 3, 4, 5)), {"spacing_mm": (1, 1, 1)}, ("(2, 3, 4, 5)", "(K, J, I)")),
         ([[1, 2], [3]], {"spacing_mm": (1, 1)}, ("list", "array of numbers")),
         ({"a": 1}, {"spacing_mm": (1, 1)}, ("dict", "array of numbers")),
