@@ -54,7 +54,7 @@ class TrainingSection:
         self.ui.progressCollapsibleButton.collapsed = False
 
     def close(self):
-        """The panel goes away: stop with a checkpoint."""
+        """The panel goes away, or Slicer quits: stop with a checkpoint."""
         self._closed = True
         self._timer.stop()
         self.run.stopAndWait(WAIT_S)
@@ -135,16 +135,13 @@ class TrainingSection:
         self.run.stop()
 
     def _mayClose(self):
-        """Asked when Slicer's window is about to close."""
+        """Asked when Slicer's window is about to close. Slicer may then ask too, and be told to stay open, so
+        the training goes on until it quits."""
         question = _(
             "A training is running. Stop it and close Slicer? It stops after the current step and keeps a "
             "checkpoint in {folder}, from where it can go on later."
         ).format(folder=self.run.folder)
-        if not slicer.util.confirmOkCancelDisplay(question, _("Training is running")):
-            return False
-        with slicer.util.WaitCursor():
-            self.run.stopAndWait(WAIT_S)
-        return True
+        return slicer.util.confirmOkCancelDisplay(question, _("Training is running"))
 
     def _update(self):
         state = self.run.state
