@@ -46,7 +46,7 @@ def stopped(tmp_path):
 
 def sent():
     """The configuration with which the panel started the trainer last."""
-    return TrainConfig.load(Path(slicer.app.temporaryPath) / "HetRegTraining-run.json")
+    return TrainConfig.load(slicer.modules.HetRegTrainingWidget.section.run.configFile)
 
 
 def run(training):

@@ -103,3 +103,10 @@ def test_aPathThatIsNotWholeIsRefused(training, monkeypatch, tmp_path):
         widget.currentPath = whole
         assert ui.startButton.enabled
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_twoSlicersDoNotSteerEachOthersTraining(training, monkeypatch):
+    """They have one temporary folder, in which lies what the trainer reads."""
+    one = training.logic.writeConfig(TrainConfig(), "run")
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert training.logic.writeConfig(TrainConfig(), "run") != one
