@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .config import EvaluateConfig
+from .datasets.listing import Rejected
 from .device import peak_memory_mb, reset_peak_memory
 from .evaluation.case import Case, main_label
 from .evaluation.cases import Source, list_cases
@@ -34,6 +35,7 @@ def evaluate(
     *,
     model: RegistrationModel | None = None,
     register: Register | None = None,
+    sources: Sequence[Source] | None = None,
     emit: Emit | None = None,
     pictures: bool = True,
 ) -> Evaluation:
@@ -41,14 +43,17 @@ def evaluate(
 
     model: a loaded model in place of `config.model`. register: any other tool in place of `register_pair`; it
     is given a `Case` and gives a `RegisterResult` (`assemble.result_from_field` makes one of a field), with
-    summary["seconds"] if the time of the call is not that of the tool. emit: called as emit("case", **row)
+    summary["seconds"] if the time of the call is not that of the tool. sources: the cases, in place of those
+    that `config` names. emit: called as emit("case", **row)
     after each case. pictures: register the best, the median and the worst case once more and keep the images.
 
     A case that cannot be read, or whose registration or measurement raises, is a row with its "error". Raises
     ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
     """
     progress = progress or Progress()
-    sources, refused = list_cases(config)
+    refused: list[Rejected] = []
+    if sources is None:
+        sources, refused = list_cases(config)
     if register is None:
         register = _registration(config, model, progress)
     run = _Run(config, register, emit or (lambda *_, **__: None))

@@ -75,7 +75,7 @@ def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
 
 
 def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
-    """The cells of CALIBRATION, means over the cases; None where the noise is not known or not predicted.
+    """The cells of CALIBRATION, means over the cases; None where nothing of them is known.
 
     NLL excess: of the true noise under the predicted variance, over that under its own; and the same in the
     mean over all noise, not only that which the network saw. Spearman: of the
@@ -83,8 +83,6 @@ def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
     """
     rows = evaluation.rows
     excess = column(rows, "nll_truth") - column(rows, "nll_true_variance")
-    if np.isnan(excess).all():
-        return None
     names = ("coverage95_truth", "coverage95_true_variance")
     rest = (
         "divergence_truth",
@@ -94,8 +92,10 @@ def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
         "displacement_coverage95",
         "displacement_spearman",
     )
-    middle = (mean(excess), float(np.nanmax(excess)))
-    return (tool, *(mean(column(rows, n)) for n in names), *middle, *(mean(column(rows, n)) for n in rest))
+    worst = float(np.nanmax(excess)) if np.isfinite(excess).any() else float("nan")
+    means = [[mean(column(rows, n)) for n in part] for part in (names, rest)]
+    found = (*means[0], mean(excess), worst, *means[1])
+    return None if np.isnan(found).all() else (tool, *found)
 
 
 def counted(row: Row, slices: Sequence[Row]) -> int:
