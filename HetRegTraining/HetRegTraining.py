@@ -6,7 +6,6 @@ The door; the work is in the shared library, and the training itself in a proces
 import os
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -20,6 +19,7 @@ from slicer.util import VTKObservationMixin
 from HetRegUncertaintyLib import install, layout, modelmenu, packages, reload, traininglayout, trainingsection
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.evaluationsection import EvaluationSection
+from HetRegUncertaintyLib.parameterlink import OneWrapper, ParameterLink
 from HetRegUncertaintyLib.trainingdata import DataCheck
 from HetRegUncertaintyLib.trainingfolder import nextFolder
 from HetRegUncertaintyLib.trainingform import TrainingForm
@@ -69,8 +69,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self.section = self.dataCheck = self.evaluation = None
-        self._parameterNode = self._guiTag = None
+        self.logic = self.section = self.dataCheck = self.evaluation = self.link = self._parameterNode = None
         self._entered = self._waiting = False  # waiting: for the end of a change of the scene
         self._source = None  # the data that the tables show
 
@@ -101,14 +100,17 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=layout.LAST)
+        slicer.app.connect("aboutToQuit()", self.cleanup)  # the last moment when the widgets are there
+        self.link = ParameterLink(self.ui, self._onParameters)
         self.initializeParameterNode()
 
     def cleanup(self):
-        """The panel goes away: stop with a checkpoint, let go of the scene."""
+        """The panel goes away: stop with a checkpoint, let go of the scene. Does nothing the second time."""
+        slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.dataCheck.cancel()
         self.evaluation.close()
         self.section.close()
-        self.setParameterNode(None)
+        self.link.close()
         self.removeObservers()
 
     def enter(self):
@@ -159,14 +161,9 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(parameters)
 
     def setParameterNode(self, parameterNode):
-        """Connect panel and parameter node, or disconnect (None)."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        """Follow a parameter node, or none."""
         self._parameterNode = parameterNode
-        if parameterNode:
-            self._guiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self.link.follow(parameterNode)
         self._onParameters()
 
     def _onParameters(self, caller=None, event=None):
@@ -253,12 +250,10 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.util.selectModule(REGISTER_MODULE)
 
 
-class HetRegTrainingLogic(ScriptedLoadableModuleLogic):
+class HetRegTrainingLogic(OneWrapper, ScriptedLoadableModuleLogic):
     """What the panel does with files and with the other module."""
 
-    def getParameterNode(self):
-        """The scene's parameter node, wrapped."""
-        return HetRegTrainingParameterNode(super().getParameterNode())
+    Parameters = HetRegTrainingParameterNode
 
     def writeConfig(self, config, name):
         """Write a configuration as JSON into Slicer's temporary folder; returns the path. Another Slicer may

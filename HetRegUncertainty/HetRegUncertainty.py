@@ -6,7 +6,6 @@ The door; the work is in the library next to it. Nothing here imports torch: the
 import os
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -23,6 +22,7 @@ from HetRegUncertaintyLib import install, labels, layout, reload, results, sampl
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
 from HetRegUncertaintyLib.modelmenu import ModelMenu
+from HetRegUncertaintyLib.parameterlink import OneWrapper, ParameterLink
 from HetRegUncertaintyLib.parameters import (
     HetRegUncertaintyParameterNode,
     choices,
@@ -59,7 +59,7 @@ class HetRegUncertainty(ScriptedLoadableModule):
 
 def registerSampleData():
     """After startup: samples, the layout, and the rest of an installation that needed a restart."""
-    layout.register()
+    layout.start()
     sampledata.register(os.path.join(os.path.dirname(__file__), "Resources", "Icons"))
     if install.resumeWanted() and not slicer.app.testingEnabled():
         slicer.util.selectModule("HetRegUncertainty")
@@ -71,7 +71,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = self.inspector = self.run = self._parameterNode = self._guiTag = None
+        self.logic = self.inspector = self.run = self.link = self._parameterNode = None
         self._entered = self._unseen = False  # unseen: a run ended while another module was selected
         self._newScene = self._changed = False  # to be looked at when the batch of changes is over
         self._judged = None  # what the status line was last set for: a reason, and the choices
@@ -96,12 +96,15 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=layout.LAST)
+        slicer.app.connect("aboutToQuit()", self.cleanup)  # the last moment when the widgets are there
+        self.link = ParameterLink(self.ui, self._onParameters)
         self.initializeParameterNode()
 
     def cleanup(self):
-        """The panel goes away: stop a run, let go of the scene."""
+        """The panel goes away: stop a run, let go of the scene. Does nothing the second time."""
+        slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.run.cancel()
-        self.setParameterNode(None)
+        self.link.close()
         self.removeObservers()
 
     def enter(self):
@@ -150,14 +153,9 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         self.setParameterNode(self.logic.getParameterNode())
 
     def setParameterNode(self, parameterNode, quiet=False):
-        """Connect panel and parameter node, or disconnect (None). quiet: leave the views as they are."""
-        if self._parameterNode:
-            self._parameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        """Follow a parameter node, or none. quiet: leave the views as they are."""
         self._parameterNode = parameterNode
-        if parameterNode:
-            self._guiTag = parameterNode.connectGui(self.ui)
-            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self.link.follow(parameterNode)
         self.inspector.setParameters(parameterNode, quiet)
         self._onParameters()
 
@@ -242,12 +240,10 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         return nodes
 
 
-class HetRegUncertaintyLogic(ScriptedLoadableModuleLogic):
+class HetRegUncertaintyLogic(OneWrapper, ScriptedLoadableModuleLogic):
     """Registration of MRML nodes, without a panel."""
 
-    def getParameterNode(self):
-        """The scene's parameter node, wrapped."""
-        return HetRegUncertaintyParameterNode(super().getParameterNode())
+    Parameters = HetRegUncertaintyParameterNode
 
     def register(
         self,

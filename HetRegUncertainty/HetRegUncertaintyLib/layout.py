@@ -3,7 +3,10 @@
 Its slice views and its 3D view are its own, so that the user's Red, Yellow and Green views stay as they are.
 """
 
+from xml.sax.saxutils import escape
+
 import numpy as np
+import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -12,21 +15,37 @@ VIEW_GROUP = 8257
 FIXED, MOVED, UNCERTAINTY = "HetRegFixed", "HetRegMoved", "HetRegUncertainty"
 VIEWS = (FIXED, MOVED, UNCERTAINTY)
 THREE_D = "HetReg3D"
+PREFIX = "HetReg"  # of the names of all views that belong to this extension
+FORMER_KEY = "HetRegUncertainty/FormerLayout"  # in Slicer's settings, which also keep the layout itself
 NONE = -1
 LAST = -1000.0  # priority of an observer that comes after Slicer's own
 CAMERA_DISTANCE, TILT = 1.9, 0.7  # in fields of view of the slice; tangent of the angle to its normal
 
 
+def start():
+    """Slicer is up: make the layout known; give the user's own back where nothing is shown in this one."""
+    register()
+    if isEmpty():
+        restore(slicer.util.settingsValue(FORMER_KEY, NONE, converter=int))
+
+
 def register():
     """Make the layout known to Slicer; does nothing the second time, or where there are no views."""
-    if slicer.app.layoutManager() is None:
-        return
-    node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
     fixed, moved, uncertainty, threeD = _views()
     top = f'<item><layout type="horizontal">{fixed}{moved}</layout></item>'
     bottom = f'<item><layout type="horizontal">{uncertainty}{threeD}</layout></item>'
-    if not node.IsLayoutDescription(LAYOUT_ID):
-        node.AddLayoutDescription(LAYOUT_ID, f'<layout type="vertical">{top}{bottom}</layout>')
+    describe(LAYOUT_ID, f'<layout type="vertical">{top}{bottom}</layout>')
+
+
+def describe(layoutID, description):
+    """Make a layout known to Slicer, unless it is, and show it if a scene or the settings named it before."""
+    if slicer.app.layoutManager() is None:
+        return
+    node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+    if not node.IsLayoutDescription(layoutID):
+        node.AddLayoutDescription(layoutID, description)
+        if node.GetViewArrangement() == layoutID:
+            node.SetViewArrangement(layoutID)
 
 
 def current():
@@ -36,8 +55,9 @@ def current():
 
 
 def isShown():
-    """True while the linked layout is on the screen."""
-    return current() == LAYOUT_ID
+    """True while the linked layout is on the screen, with its views."""
+    manager = slicer.app.layoutManager()
+    return current() == LAYOUT_ID and all(manager.sliceWidget(tag) is not None for tag in VIEWS)
 
 
 def isSceneChanging():
@@ -58,8 +78,10 @@ def show(volume):
     if slicer.app.layoutManager() is None:
         return
     register()
-    if not isShown():
+    if current() != LAYOUT_ID:
+        qt.QSettings().setValue(FORMER_KEY, current())
         slicer.app.layoutManager().setLayout(LAYOUT_ID)
+    slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)  # new views take the size that fit() needs
     for logic in sliceLogics():
         composite, view = logic.GetSliceCompositeNode(), logic.GetSliceNode()
         composite.SetLinkedControl(False)
@@ -75,9 +97,16 @@ def show(volume):
 
 def restore(formerLayout):
     """Switch back to the layout that was on the screen before, if the linked one still is there."""
-    if isShown():
-        standard = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
-        slicer.app.layoutManager().setLayout(formerLayout if formerLayout > 0 else standard)
+    if current() == LAYOUT_ID:
+        switchBack(formerLayout)
+
+
+def switchBack(formerLayout, ours=(LAYOUT_ID,)):
+    """Switch to a former layout, or to the standard one where that is unknown or one of ours."""
+    manager = slicer.app.layoutManager()
+    isKnown = manager.layoutLogic().GetLayoutNode().IsLayoutDescription(formerLayout)
+    usable = formerLayout > 0 and formerLayout not in ours and isKnown
+    manager.setLayout(formerLayout if usable else slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
 
 
 def fit(logic, volume):
@@ -99,11 +128,13 @@ def sliceNodeIn3D():
 
 
 def otherSliceLogics():
-    """Slice logics of all views that are not part of the linked layout."""
+    """Slice logics of the views that are for all, not this extension's own or those of another module."""
     manager = slicer.app.layoutManager()
     if manager is None:
         return []
-    return [manager.sliceWidget(tag).sliceLogic() for tag in manager.sliceViewNames() if tag not in VIEWS]
+    names = [name for name in manager.sliceViewNames() if not name.startswith(PREFIX)]
+    logics = [manager.sliceWidget(name).sliceLogic() for name in names]
+    return [logic for logic in logics if logic.GetSliceCompositeNode().GetDoPropagateVolumeSelection()]
 
 
 def _showIn3D(view):
@@ -139,7 +170,7 @@ def _views():
     slices = [
         f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
         f'<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{label}</property>'
+        f'<property name="viewlabel" action="default">{escape(label)}</property>'
         f'<property name="viewcolor" action="default">{shade}</property></view></item>'
         for tag, label, shade in labels
     ]

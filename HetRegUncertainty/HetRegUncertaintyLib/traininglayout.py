@@ -3,6 +3,8 @@
 Their views are their own, so that the user's stay as they are.
 """
 
+from xml.sax.saxutils import escape
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -21,8 +23,10 @@ EVALUATION_PLOT, EVALUATION_TABLE = "HetRegEvaluationPlot", "HetRegEvaluationTab
 
 
 def isShown(which=LAYOUT_ID):
-    """True while this layout is on the screen."""
-    return layout.current() == which
+    """True while this layout is on the screen, with its views."""
+    manager = slicer.app.layoutManager()
+    tags = SLICES.values() if which == LAYOUT_ID else ()
+    return layout.current() == which and all(manager.sliceWidget(tag) is not None for tag in tags)
 
 
 def follow(wanted, parameters):
@@ -38,20 +42,13 @@ def follow(wanted, parameters):
 def restore(formerLayout):
     """Switch back, if one of these layouts still is on the screen."""
     if layout.current() in OURS:
-        standard = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
-        usable = formerLayout > 0 and formerLayout not in OURS
-        slicer.app.layoutManager().setLayout(formerLayout if usable else standard)
+        layout.switchBack(formerLayout, OURS)
 
 
 def register():
     """Make both layouts known to Slicer: a scene that was saved with one of them asks for it."""
-    manager = slicer.app.layoutManager()
-    if manager is None:
-        return
-    node = manager.layoutLogic().GetLayoutNode()
     for which, description in ((LAYOUT_ID, _description), (EVALUATION_ID, _evaluation)):
-        if not node.IsLayoutDescription(which):
-            node.AddLayoutDescription(which, description())
+        layout.describe(which, description())
 
 
 def _show(which):
@@ -93,7 +90,7 @@ def _description():
 def _evaluation():
     table = (
         f'<item splitSize="450"><view class="vtkMRMLTableViewNode" singletontag="{EVALUATION_TABLE}">'
-        f'<property name="viewlabel" action="default">{_("Cases")}</property></view></item>'
+        f'<property name="viewlabel" action="default">{escape(_("Cases"))}</property></view></item>'
     )
     plot = _plot(EVALUATION_PLOT, _("Sparsification")).replace("<item>", '<item splitSize="550">', 1)
     return f'<layout type="vertical" split="true">{plot}{table}</layout>'
@@ -102,7 +99,7 @@ def _evaluation():
 def _plot(tag, label):
     return (
         f'<item><view class="vtkMRMLPlotViewNode" singletontag="{tag}">'
-        f'<property name="viewlabel" action="default">{label}</property></view></item>'
+        f'<property name="viewlabel" action="default">{escape(label)}</property></view></item>'
     )
 
 
@@ -110,6 +107,6 @@ def _slice(tag, label, shade):
     return (
         f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}">'
         '<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="default">{label}</property>'
+        f'<property name="viewlabel" action="default">{escape(label)}</property>'
         f'<property name="viewcolor" action="default">{shade}</property></view></item>'
     )

@@ -6,12 +6,13 @@ Four volume nodes are made once and get new voxels with each preview. They are h
 from pathlib import Path
 
 import numpy as np
+import qt
 import slicer
 from slicer.i18n import tr as _
 
 from hetreg.image import read_image
 
-from . import colors, traininglayout, volumes
+from . import colors, layout, traininglayout, volumes
 
 ATTRIBUTE = "HetReg.TrainingPreview"
 LEGEND_SIZE, LEGEND_POSITION, LEGEND_FONT_SIZE = (0.16, 0.4), (0.98, 0.5), 11
@@ -38,17 +39,27 @@ def showInViews(fit=True):
     """Put the nodes into the training layout's views, while that is shown."""
     if not traininglayout.isShown() or _nodeOf("fixed") is None:
         return
+    placed = False
     for role in traininglayout.SLICES:
         logic, node = traininglayout.sliceLogic(role), _nodeOf(role)
         composite = logic.GetSliceCompositeNode()
         if fit or composite.GetBackgroundVolumeID() != node.GetID():
             composite.SetLinkedControl(False)
+            composite.SetDoPropagateVolumeSelection(False)  # what is chosen elsewhere does not come in here
             composite.SetBackgroundVolumeID(node.GetID())
-            logic.GetSliceNode().RotateToVolumePlane(node)
-            logic.FitSliceToAll()
-            logic.SnapSliceOffsetToIJK()
+            layout.fit(logic, node)
+            placed = True
+    if placed:
+        qt.QTimer.singleShot(0, _fitAgain)
     for role in traininglayout.SLICES:
         traininglayout.sliceLogic(role).GetSliceCompositeNode().SetLinkedControl(True)
+
+
+def _fitAgain():
+    """New views have taken their size."""
+    if traininglayout.isShown():
+        for role in traininglayout.SLICES:
+            traininglayout.sliceLogic(role).FitSliceToAll()
 
 
 def remove():

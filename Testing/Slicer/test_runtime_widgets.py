@@ -1,6 +1,7 @@
 """Tests of the stand-in's widgets and of its parameter node."""
 
 import enum
+from types import SimpleNamespace
 from typing import Annotated, Optional
 
 import ctk
@@ -152,7 +153,34 @@ def test_disconnected_widgets_leave_the_parameters_alone(dummy):
     parameters.disconnectGui(dummy._tag)
     dummy.ui.steps.value = 55
     assert parameters.steps == 7
-    dummy._tag = parameters.connectGui(dummy.ui)
+    dummy._tag = parameters.connectParametersToGui({"steps": dummy.ui.steps})
     assert dummy.ui.steps.value == 7
     parameters.steps = 9
     assert dummy.ui.steps.value == 9
+
+
+def test_a_second_connection_resets_menus_as_in_slicer():
+    @parameterNodeWrapper
+    class Parameters:
+        kind: Kind = Kind.TWO
+
+    menu = qt.QComboBox()
+    menu.setProperty("SlicerParameterName", "kind")
+    parameters = Parameters(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode"))
+    assert parameters.connectGui(SimpleNamespace(menu=menu)) is None
+    assert parameters.kind is Kind.TWO
+    parameters.connectGui(SimpleNamespace(menu=menu))
+    assert parameters.kind is Kind.ONE
+
+
+def test_values_are_kept_until_the_node_has_changed():
+    @parameterNodeWrapper
+    class Parameters:
+        kind: Kind = Kind.TWO
+
+    raw = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    parameters = Parameters(raw)
+    with slicer.util.NodeModify(raw):
+        raw.SetParameter("kind", "ONE")
+        assert parameters.kind is Kind.TWO
+    assert parameters.kind is Kind.ONE

@@ -112,7 +112,8 @@ class DummyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self._checkCanApply)
         self._parameterNode = node
         if node:
-            self._tag = node.connectGui(self.ui)
+            named = {w.property("SlicerParameterName"): w for w in vars(self.ui).values()}
+            self._tag = node.connectParametersToGui({name: w for name, w in named.items() if name})
             self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._checkCanApply)
             self._checkCanApply()
 

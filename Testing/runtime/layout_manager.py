@@ -61,8 +61,15 @@ class qSlicerLayoutManager(QtCore.QObject):
             item = column.takeAt(0)
             if item.widget() is not None:
                 item.widget().deleteLater()
-        column.addWidget(self._make(ET.fromstring(description)))
-        QtWidgets.QApplication.processEvents()
+        views = self._make(ET.fromstring(description))
+        column.setEnabled(False)  # the sizes come with later events, as in Slicer
+        column.addWidget(views)
+        views.show()
+        QtCore.QTimer.singleShot(0, self._settle)
+
+    def _settle(self):
+        self._viewport.layout().setEnabled(True)
+        self._viewport.layout().activate()
 
     def _make(self, element):
         if element.tag == "view":
@@ -121,6 +128,9 @@ class qSlicerLayoutManager(QtCore.QObject):
         return widget
 
     def setLayout(self, layout):
+        """As in Slicer, nothing happens where the layout node names this layout already, shown or not."""
+        if layout == self._node.GetViewArrangement():
+            return
         if layout != slicer.vtkMRMLLayoutNode.SlicerLayoutNone and not self._node.IsLayoutDescription(layout):
             raise ValueError(f"no layout {layout}")
         self._node.SetViewArrangement(layout)

@@ -2,6 +2,7 @@
 
 import copy
 import typing
+import weakref
 
 import slicer
 import vtk
@@ -60,20 +61,31 @@ def makeStore(base):
 
 def _property(name):
     def setter(self, value):
-        self.allParameters[name].write(self.parameterNode, value)
+        self.setValue(name, value)
 
-    return property(lambda self: self.allParameters[name].read(self.parameterNode), setter)
+    return property(lambda self: self.getValue(name), setter)
 
 
 class _Wrapper:
-    """What the decorator adds to the class."""
+    """What the decorator adds to the class. As in Slicer, values are kept until the node has changed."""
 
     def __init__(self, parameterNode):
         self.parameterNode = parameterNode
-        self._guis, self._nextTag, self._updatingGui = {}, 0, False
+        self._guis, self._nextTag, self._updatingGui, self._values = {}, 0, False, {}
         for parameter in self.allParameters.values():
             if not parameter.store.isIn(parameterNode, parameter.name):
                 parameter.write(parameterNode, parameter.default)
+        self._readAgain()
+        alive = weakref.ref(self)
+        tag = parameterNode.AddObserver(
+            vtk.vtkCommand.ModifiedEvent, lambda *_: alive() is not None and alive()._readAgain()
+        )
+        weakref.finalize(self, parameterNode.RemoveObserver, tag).atexit = False
+
+    def _readAgain(self):
+        for name, parameter in self.allParameters.items():
+            if parameter.store.isKept:
+                self._values[name] = parameter.read(self.parameterNode)
 
     def _parameter(self, name):
         if name not in self.allParameters:
@@ -85,13 +97,17 @@ class _Wrapper:
 
     def isCached(self, name):
         self._parameter(name)
-        return False
+        return name in self._values
 
     def getValue(self, name):
-        return self._parameter(name).read(self.parameterNode)
+        parameter = self._parameter(name)
+        return self._values[name] if name in self._values else parameter.read(self.parameterNode)
 
     def setValue(self, name, value):
-        self._parameter(name).write(self.parameterNode, value)
+        with slicer.util.NodeModify(self):
+            self._parameter(name).write(self.parameterNode, value)
+            if name in self._values:
+                self._values[name] = self._parameter(name).read(self.parameterNode)
 
     def StartModify(self):
         return self.parameterNode.StartModify()
@@ -110,10 +126,14 @@ class _Wrapper:
 
     # --- widgets
     def connectGui(self, gui):
-        """Bind every widget with a SlicerParameterName to its parameter; the tag is for disconnectGui()."""
-        return self.connectParametersToGui(parameter_gui.parameterWidgets(gui))
+        """Bind every widget with a SlicerParameterName to its parameter.
+
+        Gives no tag, as in the Slicer releases that forget to return it: then disconnectGui() does nothing.
+        """
+        self.connectParametersToGui(parameter_gui.parameterWidgets(gui))
 
     def connectParametersToGui(self, mapping):
+        """{parameter: widget}; the tag is for disconnectGui(). The observer stays, as in those releases."""
         for name in mapping:
             self._parameter(name)
         connectors = {
@@ -124,8 +144,7 @@ class _Wrapper:
         for name, connector in connectors.items():
             connector.write(self.getValue(name))
             connector.listen(lambda name=name, connector=connector: self._fromGui(name, connector))
-        if tag == 0:
-            self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._toGui())
+        self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._toGui())
         return tag
 
     def disconnectGui(self, tag):

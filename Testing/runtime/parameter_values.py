@@ -4,6 +4,8 @@ import slicer
 
 
 class SimpleStore:
+    isKept = True  # the wrapper reads it again only when the node says that it changed
+
     def __init__(self, codec):
         self.codec = codec
 
@@ -29,6 +31,8 @@ class SimpleStore:
 
 class OptionalStore:
     """A simple value or None."""
+
+    isKept = True
 
     def __init__(self, inner):
         self.inner = inner
@@ -64,6 +68,8 @@ class OptionalStore:
 class NodeStore:
     """A node reference, beside an empty parameter that says it has been set."""
 
+    isKept = False
+
     def __init__(self, classes):
         self.classes = tuple(classes)
 
@@ -93,6 +99,8 @@ class NodeStore:
 
 class ListStore:
     """name_len and name_0, name_1, ..."""
+
+    isKept = False
 
     def __init__(self, element):
         self.element = element
@@ -133,6 +141,8 @@ class ListStore:
 
 class DictStore:
     """Two lists, of the keys and of the values."""
+
+    isKept = False
 
     def __init__(self, key, value):
         self.keys, self.values = ListStore(key), ListStore(value)
