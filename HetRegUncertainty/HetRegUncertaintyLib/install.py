@@ -78,8 +78,17 @@ def installTorch():
 
 
 def installExtension():
-    """Install the PyTorch extension, to go on after the restart. Returns why not, "" if it was installed."""
-    if not extensionsManager().installExtensionFromServer(EXTENSION):
+    """Install the PyTorch extension, to go on after the restart. Returns why not, "" if it was installed.
+
+    Neither asks, which the panel has done, nor restarts Slicer, which the caller does.
+    """
+    manager = extensionsManager()
+    interactive, manager.interactive = manager.interactive, False
+    try:
+        installed = manager.installExtensionFromServer(EXTENSION, False)
+    finally:
+        manager.interactive = interactive
+    if not installed:
         return _(
             "The extension named PyTorch could not be installed: check the network connection, or install it "
             "with the Extensions Manager."
@@ -105,6 +114,7 @@ def setResume(wanted):
         settings.setValue(RESUME_KEY, "1")
     else:
         settings.remove(RESUME_KEY)
+    settings.sync()
 
 
 def _memory():

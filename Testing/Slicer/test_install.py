@@ -88,20 +88,35 @@ def test_declinedExtensionInstallsNothing(panel, noTorch, monkeypatch):
     assert panel.ui.dependencyLabel.text == "Nothing was installed."
 
 
+class ExtensionsManager:
+    """Asks and restarts as Slicer's does; what happens is appended to `events`."""
+
+    def __init__(self, events, succeeds=True):
+        self.events, self.succeeds, self.interactive = events, succeeds, True
+
+    def installExtensionFromServer(self, name, restart=True, update=False):
+        self.events += ["asked"] * self.interactive + [name]
+        if self.succeeds and restart:
+            self.events += ["asked"] * self.interactive + ["restart"]
+        return self.succeeds
+
+
 def test_extensionIsInstalledThenSlicerRestarts(panel, noTorch, monkeypatch):
-    asked, restarts = [], []
-    manager = types.SimpleNamespace(installExtensionFromServer=lambda name: asked.append(name) or True)
-    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: True)
-    monkeypatch.setattr(slicer.util, "restart", lambda: restarts.append(1))
+    """One question, one restart, and before that the marker to go on after it."""
+    events = []
+    manager = ExtensionsManager(events)
+    monkeypatch.setattr(
+        slicer.util, "confirmOkCancelDisplay", lambda *_, **__: events.append("asked") or True
+    )
+    monkeypatch.setattr(slicer.util, "restart", lambda: events.append(("restart", install.resumeWanted())))
     monkeypatch.setattr(install, "extensionsManager", lambda: manager)
     panel.ui.installButton.click()
-    assert asked == ["PyTorch"]
-    assert restarts == [1]
-    assert install.resumeWanted()
+    assert events == ["asked", "PyTorch", ("restart", True)]
+    assert manager.interactive
 
 
 def test_noNetwork(panel, noTorch, monkeypatch):
-    manager = types.SimpleNamespace(installExtensionFromServer=lambda name: False)
+    manager = ExtensionsManager([], succeeds=False)
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: True)
     monkeypatch.setattr(install, "extensionsManager", lambda: manager)
     panel.ui.installButton.click()
