@@ -7,6 +7,7 @@ to it but change nothing.
 import importlib
 import importlib.metadata
 import os
+import tempfile
 
 import slicer
 from slicer.i18n import tr as _
@@ -18,9 +19,16 @@ REQUESTER = "HetReg Training"
 
 def missing(names):
     """Those of the packages that are not installed in an accepted version. Reads metadata only."""
-    import slicer.packaging
+    from packaging.requirements import Requirement
 
-    return [name for name in names if not slicer.packaging.pip_check(REQUIREMENTS[name])]
+    return [name for name in names if not _isThere(Requirement(REQUIREMENTS[name]))]
+
+
+def _isThere(requirement):
+    try:
+        return importlib.metadata.version(requirement.name) in requirement.specifier
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def labels(names):
@@ -33,8 +41,6 @@ def install(names):
 
     Raises subprocess.CalledProcessError if pip fails; nothing that was installed before is changed by it.
     """
-    import slicer.packaging
-
     question = _(
         "{packages} will be downloaded and installed into Slicer's Python ({requirements}). The packages "
         "that are there stay as they are. Install now?"
@@ -43,24 +49,40 @@ def install(names):
         question, _("Install {packages}").format(packages=labels(names))
     ):
         return _("Nothing was installed.")
-    slicer.packaging.pip_ensure(
-        [REQUIREMENTS[name] for name in names],
-        constraints=_constraints(names),
-        prompt_install=False,
-        requester=REQUESTER,
-    )
+    with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath) as folder:
+        _pip([REQUIREMENTS[name] for name in names], _constraints(names, folder))
     importlib.invalidate_caches()
     return _("{packages} could not be installed.").format(packages=labels(names)) if missing(names) else ""
 
 
-def _constraints(names):
+def _pip(requirements, constraints):
+    try:
+        from slicer import packaging
+    except ImportError:  # before Slicer 5.12
+        slicer.util.pip_install([*requirements, "--constraint", constraints])
+    else:
+        packaging.pip_ensure(requirements, constraints=constraints, prompt_install=False, requester=REQUESTER)
+
+
+def _constraints(names, folder):
     """A file that holds every installed package, apart from these, at its version."""
-    path = os.path.join(slicer.app.temporaryPath, "HetReg-constraints.txt")
+    path = os.path.join(folder, "constraints.txt")
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
-    lines = [f"{n}=={v}\n" for n, v in sorted(found.items()) if n and v and n.lower() not in names]
+    held = [f"{n}=={v}" for n, v in sorted(found.items(), key=str) if n and v and n.lower() not in names]
     with open(path, "w", encoding="utf-8") as file:
-        file.writelines(lines)
+        file.writelines(f"{line}\n" for line in held if _isValid(line))
     return path
+
+
+def _isValid(line):
+    """False for a version that pip would refuse to read, and with it the whole file."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(line)
+    except InvalidRequirement:
+        return False
+    return True
 
 
 class PackageButton:

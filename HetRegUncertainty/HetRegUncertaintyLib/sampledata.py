@@ -19,9 +19,11 @@ def register(iconFolder):
     """Add the samples to Slicer's Sample Data module."""
     import SampleData
 
-    SampleData.SampleDataLogic.registerCustomSampleDataCategory("HetReg", title=_("Cardiac registration"))
+    logic = SampleData.SampleDataLogic
+    if hasattr(logic, "registerCustomSampleDataCategory"):  # since Slicer 5.12
+        logic.registerCustomSampleDataCategory("HetReg", title=_("Cardiac registration"))
     for name, thumbnail in zip(SAMPLES, THUMBNAILS, strict=True):
-        SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        logic.registerCustomSampleDataSource(
             category="HetReg",
             sampleName=name,
             uris="",

@@ -131,12 +131,19 @@ def test_panelValuesReachTheCore(panel):
     assert registerConfig(p) == expected
 
 
-def test_samplesAreRegistered(panel):
+@pytest.mark.parametrize("older", [False, True])
+def test_samplesAreRegistered(panel, monkeypatch, older):
     """Both pairs are in Slicer's Sample Data module, with a thumbnail, and are made without network."""
     import SampleData
 
     from HetRegUncertaintyLib import sampledata
 
+    if older:  # than Slicer 5.12
+        from runtime import sample_data
+
+        sample_data.forget()
+        monkeypatch.delattr(SampleData.SampleDataLogic, "registerCustomSampleDataCategory")
+        sys.modules["HetRegUncertainty"].registerSampleData()
     for name in sampledata.SAMPLES:
         source = SampleData.SampleDataLogic().sourceForSampleName(name)
         assert Path(source.thumbnailFileName).is_file()

@@ -1,7 +1,11 @@
 """MONAI and Matplotlib: the panel says what a choice needs and installs it after asking, changing nothing."""
 
 import importlib.metadata
+import os
 import subprocess
+import sys
+import types
+from pathlib import Path
 
 import pytest
 import slicer
@@ -31,10 +35,11 @@ def pip(monkeypatch, installed):
     """Calls of pip_ensure, which now installs at once; confirmed is what the user answers."""
 
     class Pip:
-        calls, asked, confirmed = (), (), True
+        calls, asked, confirmed, constraints = (), (), True, ""
 
     def ensure(requirements, **options):
         Pip.calls.append((requirements, options))
+        Pip.constraints = Path(options["constraints"]).read_text(encoding="utf-8")
         installed.update(monai="1.5.0", matplotlib="3.10.0")
 
     def confirm(text, *_arguments, **_keywords):
@@ -92,11 +97,40 @@ def test_whatIsThereIsNotReplaced(installed, pip):
     """Every installed package is held at its version, torch and SimpleITK too; the wanted one is free."""
     installed["monai"] = None
     assert packages.install(["monai"]) == ""
-    with open(pip.calls[0][1]["constraints"], encoding="utf-8") as file:
-        held = dict(line.strip().lower().split("==") for line in file)
+    held = dict(line.lower().split("==") for line in pip.constraints.splitlines())
     for name in ("torch", "numpy", "simpleitk"):
         assert held[name] == importlib.metadata.version(name)
     assert "monai" not in held
+    assert not os.path.exists(pip.calls[0][1]["constraints"])  # another Slicer writes its own
+
+
+def test_versionThatPipCannotRead(installed, pip, monkeypatch):
+    """It would refuse the whole file."""
+    installed["monai"] = None
+    odd = types.SimpleNamespace(metadata={"Name": "odd"}, version="1.0-of-today")
+    found = [odd, *importlib.metadata.distributions()]
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: found)
+    assert packages.install(["monai"]) == ""
+    assert "odd==" not in pip.constraints
+    assert "numpy==" in pip.constraints
+
+
+def test_beforeSlicer512(installed, pip, monkeypatch):
+    """There is no slicer.packaging: pip itself is told the same."""
+    calls = []
+
+    def pipInstall(arguments):
+        calls.append(arguments)
+        assert "numpy==" in Path(arguments[-1]).read_text(encoding="utf-8")
+        installed["monai"] = "1.5.0"
+
+    installed["monai"] = None
+    monkeypatch.delattr(slicer, "packaging")
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    monkeypatch.setattr(slicer.util, "pip_install", pipInstall)
+    assert packages.missing(["monai"]) == ["monai"]
+    assert packages.install(["monai"]) == ""
+    assert calls[0][:-1] == ["monai>=1.4,<2", "--constraint"]
 
 
 def test_declined(training, installed, pip):
