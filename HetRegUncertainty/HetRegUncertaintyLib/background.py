@@ -34,20 +34,28 @@ class Job:
     def run(self, work, report):
         """work(progress) in a thread, report(fraction, message) on this one. Returns or raises as work does.
 
-        Raises Cancelled after `cancel`, also where the work was already at its end.
+        Raises Cancelled after `cancel`, also where the work was already at its end. Closing the last window
+        cancels: Slicer would live on without one until the end of the work.
         """
-        thread = threading.Thread(target=self._work, args=(work,), name="HetReg", daemon=True)
-        thread.start()
-        while thread.is_alive():
-            thread.join(TICK_S)
-            self._forward(report)
-            slicer.app.processEvents()
+        slicer.app.connect("lastWindowClosed()", self.cancel)
+        try:
+            self._await(work, report)
+        finally:
+            slicer.app.disconnect("lastWindowClosed()", self.cancel)
         if self.cancelled:
             raise Cancelled("Cancelled")
         self._forward(report)
         if "error" in self._outcome:
             raise self._outcome["error"]
         return self._outcome["value"]
+
+    def _await(self, work, report):
+        thread = threading.Thread(target=self._work, args=(work,), name="HetReg", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(TICK_S)
+            self._forward(report)
+            slicer.app.processEvents()
 
     def _work(self, work):
         try:
