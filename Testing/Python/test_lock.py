@@ -91,6 +91,7 @@ def test_a_training_leaves_its_folder_to_others_also_when_it_fails(tmp_path):
     assert error  # which keeps the frames of the training
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_processes_in_one_folder_share_the_runs_of_a_reproduction(tmp_path):
     config = replace(TINY_REPRODUCTION, seeds=2, sweep_lambda=True, lambdas=(0.01, 0.1))
