@@ -11,13 +11,14 @@ the noise are drawn anew for each frame, clutter near the probe stands still.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, map_coordinates
 
 from hetreg.datasets.phantom import PhantomPair, make_pair
+from hetreg.datasets.phantom_echo import amplitude
 from hetreg.evaluation.case import MYOCARDIUM, Case
 from hetreg.evaluation.cases import Source
 from hetreg.image import Image
@@ -99,6 +100,12 @@ class Plane:
         y, x = places[0] - self.probe[0], places[1] - self.probe[1]
         return np.hypot(y, x), np.arctan2(x, y)
 
+    @property
+    def sector(self) -> np.ndarray:
+        """(size, size) mask of what is shown."""
+        r, theta = self.polar(self.pixels)
+        return (np.abs(theta) < self.half_angle) & (r > self.near) & (r < self.far)
+
     def at(self, values: np.ndarray, places: np.ndarray, order: int = 1) -> np.ndarray:
         """Values of an image (size, size) at places (2, ...)."""
         where = places / self.pixel + 0.5 * (self.size - 1)
@@ -153,11 +160,6 @@ def echogenicity(rng: np.random.Generator, labels: np.ndarray, plane: Plane) -> 
     level = np.where(outside & near(ATRIUM, 2.2), np.maximum(level, rng.uniform(0.0, 5.0)), level)
     level = np.where(np.isin(labels, BLOOD), -np.inf, level)
     return np.where((labels == CAVITY) & near(ATRIUM, 1.5), rng.uniform(2.0, 8.0), level)
-
-
-def amplitude(decibel: np.ndarray | float) -> np.ndarray:
-    """Amplitude of a level in dB."""
-    return np.power(10.0, np.asarray(decibel) / 20.0)
 
 
 def _tissue(rng: np.random.Generator, level: np.ndarray, plane: Plane, share: float) -> Points:
@@ -219,8 +221,7 @@ def display(
     r, theta = plane.polar(plane.pixels)
     at = r / STEP_MM, (theta + plane.half_angle + MARGIN_RAD) / STEP_RAD
     shown = map_coordinates(shade, at, order=1, mode="nearest")
-    inside = (np.abs(theta) < plane.half_angle) & (r > plane.near) & (r < plane.far)
-    return np.round(255.0 * shown * inside).astype(np.uint8)
+    return np.round(255.0 * shown * plane.sector).astype(np.uint8)
 
 
 def images(rng: np.random.Generator, pair: PhantomPair, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
@@ -270,13 +271,15 @@ def _read(kind: str, seed: int) -> list[Case]:
 def scatterer_case(kind: str, seed: int, size: int = SIZE) -> Case:
     """The heart of the phantom of this kind (echo2d, echo2d_sax) and seed, seen by this simulator.
 
-    Labels, displacement and sector are known, the variance of the noise is not. The same arguments give the
-    same images.
+    Labels, which end with the sector, and displacement are known, the variance of the noise is not. The same
+    arguments give the same images.
     """
     pair = make_pair(kind, seed, size=size, with_truth=False)
     rng = np.random.default_rng([seed, size])
     plane = draw_plane(rng, pair)
     fixed, moving = (Image(a[None], pair.fixed.ijk_to_lps, "scatterers") for a in images(rng, pair, plane))
+    shown = plane.sector[None].astype(np.uint8)
+    labels = [image.like(image.array * shown, image.name) for image in (pair.fixed_label, pair.moving_label)]
+    truth = replace(pair, fixed_label=labels[0], moving_label=labels[1], body=pair.body.like(shown, "sector"))
     name = _name(kind, seed)
-    labels = pair.fixed_label, pair.moving_label
-    return Case(name, name, fixed, moving, *labels, truth=pair, split="test")
+    return Case(name, name, fixed, moving, *labels, truth=truth, split="test")
