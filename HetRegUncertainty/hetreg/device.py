@@ -55,7 +55,7 @@ def physical_memory_gb() -> float:
 
 def reset_peak_memory() -> None:
     """Start `peak_memory_mb` anew, where the system can do that (Linux, and the GPU)."""
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # the counters of a GPU that nobody has used yet cannot be reset
         for n in range(torch.cuda.device_count()):
             torch.cuda.reset_peak_memory_stats(n)
     with suppress(OSError):

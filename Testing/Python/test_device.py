@@ -56,8 +56,18 @@ def test_one_of_several_gpus(two_gpus):
 
 
 def test_the_memory_is_that_of_the_gpu_that_was_used(two_gpus, monkeypatch):
-    reset = []
-    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    reset, used = [], False
+
+    def reset_one(n):
+        if not used:
+            raise RuntimeError(f"Invalid device argument {n}: did you call init?")
+        reset.append(n)
+
+    monkeypatch.setattr(torch._C, "_cuda_resetPeakMemoryStats", reset_one, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    reset_peak_memory()  # nothing was computed on a GPU yet
+    assert peak_memory_mb() != 7
+    used = True
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda n: [0, 7_000_000][n])
     reset_peak_memory()
     assert reset == [0, 1]
