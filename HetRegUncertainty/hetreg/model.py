@@ -230,6 +230,7 @@ class RegistrationModel(nn.Module):
         return sha256(path)
 
     @classmethod
+    @torch.inference_mode(False)  # weights made in that mode could not be used outside it
     def load(cls, name_or_path: str | Path) -> RegistrationModel:
         """A model that comes with HetReg, by its name, or a file written by `save`, without executing any
         code in it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import platform
 import time
@@ -127,6 +128,8 @@ def _load(
             f"The model works in {model.ndim}D, but dimension is '{config.dimension}': choose "
             f"'auto' or another model."
         )
+    if any(p.is_inference() for p in model.parameters()):  # made in `inference_mode`, of no use outside it
+        model = copy.deepcopy(model)
     return model, notes
 
 

@@ -11,6 +11,7 @@ import torch
 from builders import pair_2d, points_of, sampled, scene, tiny_model
 from hetreg.config import GridConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
+from hetreg.model import RegistrationModel
 from hetreg.register import register_pair
 from hetreg.resample import reached
 
@@ -57,7 +58,7 @@ def test_adding_a_constant_changes_no_map_and_no_number(place):
 
 
 @pytest.mark.parametrize("refine", [0, 2])
-@pytest.mark.parametrize("way", ["default dtype", "double model", "inference mode"])
+@pytest.mark.parametrize("way", ["default dtype", "double model", "inference mode", "inference model"])
 def test_what_surrounds_it_in_torch_does_not_matter(tmp_path, way, refine):
     model, config = tiny_model(rough=1.0), RegisterConfig(refine=refine)
     model.save(tmp_path / "m.pt")
@@ -71,9 +72,16 @@ def test_what_surrounds_it_in_torch_does_not_matter(tmp_path, way, refine):
     elif way == "double model":
         other = register_pair(*pair_2d(), model.double(), config)
         assert next(model.parameters()).dtype == torch.float64
+    elif way == "inference mode":
+        with torch.inference_mode():
+            loaded = RegistrationModel.load(tmp_path / "m.pt")
+            other = register_pair(*pair_2d(), loaded, config)
+        assert not any(p.is_inference() for p in loaded.parameters())
     else:
         with torch.inference_mode():
-            other = register_pair(*pair_2d(), tmp_path / "m.pt", config)
+            made = tiny_model(rough=1.0)
+        other = register_pair(*pair_2d(), made, config)
+        assert all(p.is_inference() for p in made.parameters())
     np.testing.assert_allclose(other.disp_vox, plain.disp_vox, atol=1e-3)
     np.testing.assert_allclose(other.noise_sd.array, plain.noise_sd.array, rtol=1e-3)
     assert other.noise_sd.array.dtype == other.snr_weight.array.dtype == np.float32
