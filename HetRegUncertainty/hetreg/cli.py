@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 on success, 2 on bad input (one sentence on stderr), 130 when interrupted,
     141 when nobody reads its output any more."""
+    _open_output()
     given = sys.argv[1:] if argv is None else argv
     arguments = argparse.Namespace(json="--json" in given)
     try:
@@ -60,6 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _failed(arguments, "The memory is not enough: a smaller image, size or batch is accepted.")
     return 0
+
+
+def _open_output() -> None:
+    """A stream that was closed before the start is None; what is said to it is dropped."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _nobody_reads() -> bool:

@@ -246,12 +246,14 @@ def test_a_missing_package_is_named(pair, capsys, monkeypatch):
     assert_sentence(capsys.readouterr().err, "'torch'")
 
 
-def test_models_are_listed(capsys):
+def test_models_are_listed(capsys, monkeypatch):
     assert cli.main(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == [card.name for card in zoo.list_models()]
     assert cli.main(["models", "--json"]) == 0
     assert [c["name"] for c in json.loads(capsys.readouterr().out)] == [c.name for c in zoo.list_models()]
+    monkeypatch.setattr(sys, "stdout", None)  # closed
+    assert [cli.main(words) for words in (["models"], ["models", "--json"], ["--json"])] == [0, 0, 2]
 
 
 def test_models_are_listed_without_torch():
