@@ -159,27 +159,54 @@ def test_a_terminal_shows_one_line_with_bar_losses_and_time_left(capsys, monkeyp
     assert end.err == "\r\033[K"  # the bar makes room
 
 
-def test_a_training_that_nobody_reads_any_more_keeps_its_checkpoint(tmp_path, monkeypatch):
-    event, lost = JsonLines.event, []
+@pytest.mark.parametrize("flags", [["--json"], []])
+def test_a_training_that_nobody_reads_any_more_keeps_its_checkpoint(tmp_path, monkeypatch, flags):
+    reader, writer = os.pipe()
+    events, said = (JsonLines if flags else console.Line), []
+    event = events.event
 
-    def reader_died(lines, kind, **fields):
+    def reader_dies(shown, kind, **fields):
+        said.append(kind)
         if kind == "step":
-            lost.append(fields["step"])
-        if lost:
-            raise BrokenPipeError
-        event(lines, kind, **fields)
+            os.close(reader)
+        event(shown, kind, **fields)
 
-    monkeypatch.setattr(JsonLines, "event", reader_died)
-    assert cli.main([*train_arguments(tmp_path / "run", steps=100_000), "--json"]) == 0
-    assert lost == [1]
+    monkeypatch.setattr(events, "event", reader_dies)
+    with open(writer, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        arguments = train_arguments(tmp_path / "run", steps=100_000, validate_every=1)
+        assert cli.main([*arguments, *flags]) == 141
+    assert said.count("step") == 1
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device that is always full is Linux's")
+def test_a_training_whose_output_finds_no_room_says_so_and_keeps_its_checkpoint(tmp_path, monkeypatch, capfd):
+    with open("/dev/full", "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert cli.main([*train_arguments(tmp_path / "run", steps=100_000), "--json"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("hetreg: The output could not be written (No space left on device): ")
+    assert said.count("\n") == 1
     assert (tmp_path / "run" / "last.ckpt").is_file()
 
 
 def test_stop_in_the_control_file(tmp_path, monkeypatch):
+    """Not the one that a former training was told."""
     monkeypatch.setattr(steering, "POLL_S", 0.01)
-    (tmp_path / "control").write_text("stop")
-    arguments = train_arguments(tmp_path / "run", steps=100_000, control=tmp_path / "control")
-    assert cli.main(arguments) == 0
+    control, event, steps = tmp_path / "control", JsonLines.event, []
+    control.write_text("stop")
+
+    def stopping(lines, kind, **fields):
+        if kind == "step":
+            steps.append(fields["step"])
+            control.write_text("stop\n")
+        event(lines, kind, **fields)
+
+    monkeypatch.setattr(JsonLines, "event", stopping)
+    arguments = train_arguments(tmp_path / "run", steps=100_000, control=control)
+    assert cli.main([*arguments, "--json"]) == 0
+    assert steps
     assert (tmp_path / "run" / "last.ckpt").is_file()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+
+import pytest
 
 from hetreg.commands import steering
 from hetreg.commands.steering import heard, steered
@@ -42,7 +45,37 @@ def test_a_pause_ends_when_nobody_is_left(tmp_path, monkeypatch):
         if len(said) == 3:
             raise BrokenPipeError
 
-    file.write_text("pause")
-    with steered(control, file, heard(emit, control)):
-        wait(lambda: control.stopped)
+    def pause():
+        with heard(emit, control) as say, steered(control, file, say):
+            file.write_text("pause")
+            wait(lambda: control.stopped)
+
+    with pytest.raises(BrokenPipeError):
+        pause()
     assert said[:3] == ["alive"] * 3
+
+
+def test_a_word_to_a_former_training_counts_only_when_it_is_written_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(steering, "POLL_S", 0.01)
+    control, file, looked = Control(), tmp_path / "control", []
+    written = steering._written
+    monkeypatch.setattr(steering, "_written", lambda file: looked.append(file) or written(file))
+    file.write_text("stop")
+    with steered(control, file, lambda kind: None):
+        wait(lambda: len(looked) > 3)
+        assert not control.stopped
+        os.utime(file, ns=(0, 0))  # the same word at another time
+        wait(lambda: control.stopped)
+
+
+def test_an_error_of_the_training_itself_counts_more_than_what_could_not_be_said():
+    def emit(kind):
+        raise BrokenPipeError
+
+    def fail():
+        with heard(emit, Control()) as say:
+            say("step")
+            raise ValueError("the training")
+
+    with pytest.raises(ValueError, match="the training"):
+        fail()

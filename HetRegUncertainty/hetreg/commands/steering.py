@@ -5,6 +5,8 @@ The words go through a file: a launcher between the two need not hand on standar
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,26 +19,46 @@ POLL_S = 0.2
 ALIVE_EVERY = 25  # polls of a pause
 
 
-def heard(emit: Callable[..., None], control: Control) -> Callable[..., None]:
-    """`emit` that stops the training, with its checkpoint, when nobody is left to read what it says."""
+@contextmanager
+def heard(emit: Callable[..., None], control: Control) -> Iterator[Callable[..., None]]:
+    """`emit` that stops the training, with its checkpoint, when what it says can no longer be written, as
+    when nobody is left to read it. At the end of the block that is an OSError, if nothing else is one."""
+    errors: list[OSError] = []
 
     def say(kind: str, **fields: Any) -> None:
         try:
             emit(kind, **fields)
-        except OSError:
+        except OSError as error:
+            errors.append(error)
             control.stop()
 
-    return say
+    yield say
+    if errors:
+        raise _unsaid(errors[0])
+
+
+def _unsaid(error: OSError) -> OSError:
+    """What to raise where the output could not be written; what is left of that is then dropped, or Python
+    would complain of it at its end. That nobody reads is left as it is, as another end of a command."""
+    if isinstance(error, BrokenPipeError):
+        return error
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return OSError(
+        f"The output could not be written ({error.strerror or error}): the training was stopped, and its "
+        "checkpoint kept."
+    )
 
 
 @contextmanager
 def steered(control: Control, file: Path | None, say: Callable[..., None]) -> Iterator[None]:
-    """Obey the word in a file, if there is one, while the work in this block goes on."""
+    """Obey the word in a file, if there is one, while the work in this block goes on. What lies there
+    already was said to a former training, and counts only when it is written again."""
     if file is None:
         yield
         return
     over = threading.Event()
-    thread = threading.Thread(target=_obey, args=(control, file, say, over), daemon=True)
+    thread = threading.Thread(target=_obey, args=(control, file, _written(file), say, over), daemon=True)
     thread.start()
     try:
         yield
@@ -45,11 +67,26 @@ def steered(control: Control, file: Path | None, say: Callable[..., None]) -> It
         thread.join()
 
 
-def _obey(control: Control, file: Path, say: Callable[..., None], over: threading.Event) -> None:
+def _written(file: Path) -> tuple[int, str] | None:
+    """When the file was written and its word, or None where there is none or it is half written."""
+    try:
+        return file.stat().st_mtime_ns, file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _obey(
+    control: Control,
+    file: Path,
+    former: tuple[int, str] | None,
+    say: Callable[..., None],
+    over: threading.Event,
+) -> None:
     polls = 0
     while not over.wait(POLL_S):
-        with suppress(OSError, UnicodeDecodeError):  # not there yet, or half written
-            control.obey(file.read_text(encoding="utf-8"))
+        written = _written(file)
+        if written and written != former:
+            control.obey(written[1])
         polls = polls + 1 if control.paused else 0
         if polls and polls % ALIVE_EVERY == 0:  # a pause says nothing else, and would last for ever
             say("alive")

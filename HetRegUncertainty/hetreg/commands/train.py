@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", type=Path, help="run folder to go on in, with its own configuration")
     parser.add_argument("--dry-run", action="store_true", help="list the data and stop")
     parser.add_argument(
-        "--control", type=Path, help="a file that is looked at all the time: pause, resume or stop is obeyed"
+        "--control",
+        type=Path,
+        help="a file that is looked at all the time: pause, resume or stop is obeyed as it is written there",
     )
     add_flags(parser, TrainConfig)
 
@@ -53,12 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
         from ..training.loop import train
 
         keep_memory()
-        control, line, lines = Control(), Line(), JsonLines(sys.stdout)
-        say = heard(lines.event, control)
-        emit, before = (say, say) if arguments.json else (line.event, line.loading)
-        told = _drawn_at_the_end(emit, folder)
-        with steered(control, arguments.control, emit):
-            train(config, folder, Progress(_before_steps(before)), emit=told, control=control)
+        control, line = Control(), Line()
+        emit = JsonLines(sys.stdout).event if arguments.json else line.event
+        with heard(emit, control) as say, steered(control, arguments.control, say):
+            before = _before_steps(say if arguments.json else line.loading)
+            train(config, folder, Progress(before), emit=_drawn_at_the_end(say, folder), control=control)
 
 
 def _drawn_at_the_end(emit: Callable[..., None], folder: Path) -> Callable[..., None]:
