@@ -49,6 +49,7 @@ class TrainingRun:
     def _forget(self):
         self.last, self.pairs, self.previewFolder, self.previews, self.checks = {}, {}, "", 0, 0
         self.model, self.outcome, self.note, self.failed, self.finished = "", "", "", False, False
+        self._isHeard, self._waits = False, False  # as far as the training has said
 
     @property
     def running(self):
@@ -96,12 +97,19 @@ class TrainingRun:
                 self._process.wait(seconds)
 
     def _ask(self, word, state):
-        self.state = state
+        if self._tell(word) or state is State.STOPPING:  # told or not, the second time ends the process
+            self.state = state
+        self._onChange()
+
+    def _tell(self, word):
+        """Write a word for the training. Returns whether that could be done."""
         try:
             self._control.write_text(word, encoding="utf-8")
         except OSError as error:
-            self._onLog(_("The training could not be told to {word}: {error}").format(word=word, error=error))
-        self._onChange()
+            problem = _("The training could not be told to {word}: {error}")
+            self._onLog(problem.format(word=word.strip(), error=error))
+            return False
+        return True
 
     def _forgetControl(self):
         with suppress(OSError):  # mostly there is none
@@ -109,6 +117,7 @@ class TrainingRun:
 
     def _onEvent(self, content):
         kind = content["event"]
+        self._compareWords(kind)
         if kind in ("step", "validation"):
             self.curves.add(content)
         self._say(kind, content)
@@ -122,10 +131,6 @@ class TrainingRun:
             self.pairs = content
         elif kind == "preview":
             self.previewFolder, self.previews = str(content.get("folder", "")), self.previews + 1
-        elif kind == "paused" and self.state is State.PAUSING:
-            self.state = State.PAUSED
-        elif kind == "resumed" and self.state in (State.PAUSED, State.PAUSING):
-            self.state = State.RUNNING
         elif kind == "stopped":
             self.outcome = _("Stopped after step {step}.").format(step=content.get("step", "?"))
         elif kind == "done":
@@ -134,6 +139,18 @@ class TrainingRun:
         elif kind == "progress":
             self.note = str(content.get("message", ""))
         self._onChange()
+
+    def _compareWords(self, kind):
+        """What was asked for last is what holds; the training says how far it is with that."""
+        if not self._isHeard and self.state is State.STOPPING:
+            self._tell("stop\n")  # what it found at its start does not count, and this is not the same
+        self._isHeard = True
+        if kind in ("paused", "resumed"):
+            self._waits = kind == "paused"
+        if kind in ("paused", "alive") and self._waits and self.state is State.PAUSING:
+            self.state = State.PAUSED  # after a quick Resume and Pause it says no more than that it is alive
+        elif kind == "resumed" and self.state is State.PAUSED:
+            self.state = State.PAUSING  # it has yet to see the later Pause
 
     def _say(self, kind, content):
         """What belongs into the log."""

@@ -6,47 +6,11 @@ import time
 from types import SimpleNamespace
 
 import pytest
-import qt
 
 import runtime
 from HetRegUncertaintyLib import process
 from HetRegUncertaintyLib.process import HetRegProcess, Lines, event
-
-
-class FakeBytes:
-    def __init__(self, content):
-        self.data = lambda: content
-
-
-class FakeProcess:
-    """Acts like a QProcess, by hand."""
-
-    def __init__(self):
-        self.slots, self.output, self.errors, self.started, self.environment = {}, b"", b"", None, None
-
-    def setProcessEnvironment(self, environment):
-        self.environment = environment
-
-    def connect(self, signal, slot):
-        self.slots[signal] = slot
-
-    def start(self, program, arguments):
-        self.started = (program, arguments)
-
-    def readAllStandardOutput(self):
-        content, self.output = self.output, b""
-        return FakeBytes(content)
-
-    def readAllStandardError(self):
-        content, self.errors = self.errors, b""
-        return FakeBytes(content)
-
-    def says(self, content):
-        self.output = content
-        self.slots["readyReadStandardOutput()"]()
-
-    def ends(self, code, status=qt.QProcess.NormalExit):
-        self.slots["finished(int,QProcess::ExitStatus)"](code, status)
+from runtime.played_process import FakeProcess
 
 
 class Heard:

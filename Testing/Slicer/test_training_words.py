@@ -1,0 +1,86 @@
+"""What a training is told, what it says to that, and what its run takes that for, without any process."""
+
+import json
+
+import pytest
+
+from HetRegUncertaintyLib.trainingrun import State, TrainingRun
+from runtime.played_process import FakeProcess
+
+
+class Told:
+    """A run of a training that is played by hand."""
+
+    def __init__(self, folder):
+        self.log, self.process = [], FakeProcess()
+        self.run = TrainingRun(lambda: None, self.log.append, self.process)
+        self.file = folder / "run.control"
+        self.run.start(folder / "run.json", folder / "run")
+
+    def hears(self, *kinds):
+        for kind in kinds:
+            self.process.says(json.dumps({"event": kind, "step": 1}).encode() + b"\n")
+        return self.run.state
+
+
+@pytest.fixture
+def told(tmp_path):
+    (tmp_path / "run").mkdir()
+    return Told(tmp_path)
+
+
+def test_aQuickResumeAndPauseOfWhichTheTrainingSawNothing(told):
+    assert told.hears("step") is State.RUNNING
+    told.run.pause()
+    assert told.hears("alive") is State.PAUSING  # a long step
+    assert told.hears("paused") is State.PAUSED
+    told.run.resume()
+    told.run.pause()
+    assert told.file.read_text() == "pause"
+    assert told.run.state is State.PAUSING
+    assert told.hears("alive") is State.PAUSED
+    told.run.resume()
+    assert told.hears("resumed", "step") is State.RUNNING
+
+
+def test_aQuickResumeAndPauseThatTheTrainingSaw(told):
+    told.hears("step")
+    told.run.pause()
+    told.hears("paused")
+    told.run.resume()
+    told.run.pause()
+    assert told.hears("resumed", "step") is State.PAUSING
+    assert told.hears("paused") is State.PAUSED
+
+
+def test_aPauseThatIsTakenBackBeforeTheTrainingSaysAnything(told):
+    told.hears("step")
+    told.run.pause()
+    told.run.resume()
+    assert told.hears("paused", "resumed") is State.RUNNING
+    told.run.pause()
+    told.run.resume()
+    told.run.pause()
+    assert told.hears("paused", "resumed") is State.PAUSING  # it saw the first, and then the second word
+    assert told.hears("paused") is State.PAUSED
+
+
+def test_aStopBeforeTheTrainingLooksIsSaidAgain(told):
+    """What lies in the file at its start was said to a former one, as far as it knows."""
+    told.run.stop()
+    found = told.file.read_text()
+    assert found == "stop"
+    told.hears("progress")
+    assert told.file.read_text() != found
+    assert told.file.read_text().strip() == "stop"
+
+
+def test_aWordThatCannotBeWrittenChangesNothing(told):
+    told.hears("step")
+    told.file.mkdir()
+    told.run.pause()
+    assert told.run.state is State.RUNNING
+    assert "could not be told to pause" in told.log[-1]
+    told.run.stop()
+    assert told.run.state is State.STOPPING  # so that the second time ends the process
+    assert "could not be told to stop" in told.log[-1]
