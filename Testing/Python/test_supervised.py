@@ -51,6 +51,18 @@ def test_the_displacement_error_is_the_mean_length_where_it_is_known():
     assert displacement_error(disp, torch.full_like(true, NAN)).item() == 0
 
 
+def test_each_pair_counts_alike_whatever_is_known_of_it():
+    pairs = [[(3.0, 4.0), (3.0, 4.0)], [(0.0, 1.0), (NAN, 0.0)], [(NAN, NAN), (NAN, 0.0)]]
+    known = torch.cat([field(*pair) for pair in pairs])
+    assert displacement_error(torch.zeros_like(known), known).item() == pytest.approx(3.0, abs=1e-3)
+    nll = displacement_nll(torch.zeros_like(known), known, torch.zeros_like(known))
+    assert nll.item() == pytest.approx((25 / 2 + 1 / 2) / 2)
+    fixed = torch.tensor([[2.0, 2.0, 3.0, 4.0], [2.0, 0.0, 0.0, 0.0]]).view(2, 1, 1, 4).repeat(1, 1, 4, 1)
+    moving = torch.tensor([[2.0, 2.0, 3.0, 4.0], [2.0, 2.0, 0.0, 0.0]]).view(2, 1, 1, 4).repeat(1, 1, 4, 1)
+    overlap = label_overlap(fixed, moving, torch.zeros(2, 2, 4, 4))
+    assert overlap.item() == pytest.approx((0 + 1 / 3) / 2)
+
+
 def test_the_heart_counts_four_times():
     true = field((0.0, 2.0), (0.0, 4.0))
     label = torch.tensor([0.0, 2.0]).view(1, 1, 1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from .base import Loss, LossInputs, from_monai
@@ -12,11 +13,16 @@ BINS = 32
 def mutual_information(fixed: Tensor, moved: Tensor, mask: Tensor | None = None) -> Tensor:
     """Minus the mutual information in nats, mean over the pairs; images (B, 1, *spatial) in [0, 1] -> scalar.
 
-    Gaussian windows, half a bin wide. Voxels outside the mask are set to 0 in both images.
+    Gaussian windows, half a bin wide. Of voxels inside the mask; of all where it is None or empty.
     """
-    if mask is not None:
-        fixed, moved = fixed * mask, moved * mask
-    return from_monai("GlobalMutualInformationLoss")(num_bins=BINS)(moved, fixed)
+    loss = from_monai("GlobalMutualInformationLoss")(num_bins=BINS)
+    if mask is None:
+        return loss(moved, fixed)
+    values = []
+    for one, other, inside in zip(moved, fixed, mask > 0, strict=True):
+        keep = inside if bool(inside.any()) else torch.ones_like(inside)
+        values.append(loss(one[keep][None], other[keep][None]))
+    return torch.stack(values).mean()
 
 
 class MutualInformation(Loss):

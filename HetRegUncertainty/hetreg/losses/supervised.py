@@ -1,6 +1,7 @@
 """Losses from what is known at training time: a phantom's displacement, and labels of both images.
 
-Each is 0 for a batch that has none of it."""
+Each is 0 for a batch that has none of it, else the mean over the pairs that have: these count alike, whatever
+they have of it, so that the parts of a batch of such pairs give the mean of the whole."""
 
 from __future__ import annotations
 
@@ -34,40 +35,46 @@ def spared(true_disp: Tensor, weight: Tensor, moved: Tensor) -> tuple[Tensor, Te
     return weight * needed, moved.detach() if idle else moved
 
 
+def _mean_of_pairs(values: Tensor, share: Tensor) -> Tensor:
+    """Mean of (B, ...) over each pair by its share (B, ...), then over the pairs that have one; 0 if none."""
+    total = share.flatten(1).sum(1)
+    mean = (values * share).flatten(1).sum(1) / total.clamp(min=1.0)
+    return mean.sum() / (total > 0).sum().clamp(min=1)
+
+
 def displacement_error(disp: Tensor, true_disp: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean length of disp - true_disp in voxels, where it is known; 0 if it is nowhere.
+    """Mean length of disp - true_disp in voxels, where it is known.
 
     disp, true_disp: (B, ndim, *spatial), NaN where not known. weight: (B, 1, *spatial).
     """
     inside = known(true_disp)
     off = torch.where(inside, disp - true_disp.nan_to_num(0.0), 0.0)
     length = (off.square().sum(1, keepdim=True) + 1e-4).sqrt()
-    share = inside.to(disp.dtype) if weight is None else inside * weight
-    return (length * share).sum() / share.sum().clamp(min=1.0)
+    return _mean_of_pairs(length, inside.to(disp.dtype) if weight is None else inside * weight)
 
 
 def label_overlap(fixed_label: Tensor, moving_label: Tensor, disp: Tensor) -> Tensor:
     """1 - Dice of the fixed labels and the linearly warped moving ones; mean over the labels 1 to 4 that both
-    images of a pair have, 0 if there is none. Labels (B, 1, *spatial), disp (B, ndim, *spatial)."""
+    images of a pair have. Labels (B, 1, *spatial), disp (B, ndim, *spatial)."""
     values = torch.arange(1, LABELS + 1, device=disp.device).view(1, -1, *[1] * (disp.dim() - 2))
     fixed, moving = ((label == values).to(disp.dtype) for label in (fixed_label, moving_label))
     dims = tuple(range(2, disp.dim()))
     both = (fixed.sum(dims) > 0) & (moving.sum(dims) > 0)
     moved = warp(moving, disp)
     dice = 2 * (fixed * moved).sum(dims) / (fixed.sum(dims) + moved.sum(dims)).clamp(min=1e-3)
-    return ((1 - dice) * both).sum() / both.sum().clamp(min=1)
+    return _mean_of_pairs(1 - dice, both.to(dice.dtype))
 
 
 def displacement_nll(
     disp: Tensor, true_disp: Tensor, log_variance: Tensor, mask: Tensor | None = None
 ) -> Tensor:
-    """Gaussian negative log-likelihood of each component's error, without gradient to disp; 0 if it is not
-    known. All (B, ndim, *spatial); log_variance: of the displacement, voxels squared. mask: (B, 1, *spatial).
+    """Gaussian negative log-likelihood of each component's error where it is known, without gradient to disp.
+    All (B, ndim, *spatial); log_variance: of the displacement, voxels squared. mask: (B, 1, *spatial).
     """
     inside = known(true_disp) if mask is None else known(true_disp) & (mask > 0)
     squared = (disp.detach() - true_disp.nan_to_num(0.0)).square()
     nll = torch.where(inside, squared * (-log_variance).exp() + log_variance, 0.0)
-    return nll.sum() / (inside.sum() * disp.shape[1]).clamp(min=1)
+    return _mean_of_pairs(nll, inside.expand_as(nll).to(nll.dtype))
 
 
 class DisplacementError(Loss):
