@@ -29,7 +29,7 @@ STEP_MM, STEP_RAD = 0.12, math.radians(0.35)  # of the grid of beams
 MARGIN_RAD, MARGIN_MM = 0.1, 5.0
 PER_MM2 = 9.0  # scatterers; a resolution cell has about ten
 KINDS, FIRST_SEED = ("echo2d", "echo2d_sax"), 60_000
-SIZE = 400  # pixels per side, of about 0.35 mm
+SIZE = 200  # pixels per side, of about 0.7 mm
 Points = tuple[np.ndarray, np.ndarray]  # places (2, n) in mm from the centre, amplitudes (n,)
 
 
