@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .image import Image
-from .resample import covered, same_grid
+from .resample import reached, same_grid
 
 MIN_SIZE = 4
 _MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
@@ -17,10 +17,6 @@ def check_image(image: Image, role: str) -> None:
     if image.array.size == 0 or max(image.array.shape) < 2:
         raise ValueError(
             f"The {role} image has size {_size(image)}: at least {MIN_SIZE} x {MIN_SIZE} is accepted."
-        )
-    if image.array.dtype.kind not in "buif":
-        raise ValueError(
-            f"The {role} image has voxels of type {image.array.dtype}: real numbers are accepted."
         )
     if np.issubdtype(image.array.dtype, np.floating):
         bad = int(image.array.size - np.count_nonzero(np.isfinite(image.array)))
@@ -62,7 +58,7 @@ def check_labels(labels: Image, image: Image, role: str) -> None:
             f"The {role} segmentation '{labels.name}' is not a label image: whole numbers, at most "
             f"{_MAX_LABELS} different ones, are accepted."
         )
-    if not covered(labels, image).any():
+    if not reached(labels, image).inside.any():
         raise ValueError(
             f"The {role} segmentation '{labels.name}' does not overlap the {role} image in space: "
             "labels of that image are accepted."

@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 
 from .files import whole_file
 
+_ROUNDING = 0.02  # what the length of a direction of few decimals may lack
+_TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img", ".img.gz")
+
 
 @dataclass(frozen=True, eq=False)
 class Image:
@@ -33,7 +36,7 @@ class Image:
     is_2d: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "array", _array(self.array, f"Image '{self.name}'"))
+        object.__setattr__(self, "array", as_array(self.array, f"Image '{self.name}'"))
         object.__setattr__(self, "ijk_to_lps", _finite(self.ijk_to_lps))
         if self.array.ndim != 3:
             raise ValueError(
@@ -62,24 +65,22 @@ class Image:
 
         spacing_mm: voxel size along i, j (and k), that is along the array's axes from the last to the first,
         as SimpleITK and NIfTI have it. origin_lps: position of the first voxel's centre, default zero.
-        direction: matrix whose columns are the directions of i, j (and k) in LPS, default the identity. All
-        have as many axes as the array. Raises ValueError if something does not fit.
+        direction: matrix whose columns are the directions of i, j (and k) in LPS, default the identity; the
+        columns of rounded ones are made unit vectors. All have as many axes as the array. Raises ValueError
+        if something does not fit.
         """
-        array = _array(array, f"Image '{name}'")
+        array = as_array(array, f"Image '{name}'")
         ndim = array.ndim
         if ndim not in (2, 3):
             raise ValueError(f"Image '{name}' has shape {array.shape}: (J, I) or (K, J, I) is accepted.")
         spacing = _fitting(spacing_mm, "spacing_mm", (ndim,), name)
         origin = np.zeros(ndim) if origin_lps is None else _fitting(origin_lps, "origin_lps", (ndim,), name)
         axes = np.eye(ndim) if direction is None else _fitting(direction, "direction", (ndim, ndim), name)
-        _check_lengths(spacing, axes, name)
-        if ndim == 3:
-            return cls(array, geometry(origin, spacing, axes), name)
-        full = np.eye(3)
-        full[:2, :2] = axes
-        thickness = float(np.sqrt(spacing[0] * spacing[1]))
-        matrix = geometry(np.append(origin, 0.0), np.append(spacing, thickness), full)
-        return cls(array[None], matrix, name, is_2d=True)
+        if (spacing <= 0).any():
+            raise ValueError(
+                f"Image '{name}': spacing_mm is {spacing.tolist()}: lengths above 0 are accepted."
+            )
+        return _placed(array, origin, spacing, _unit(axes, name), name)
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -113,13 +114,19 @@ class Image:
         return _place(sitk.GetImageFromArray(_itk_type(self.array)), self.ijk_to_lps)
 
 
-def _array(given: object, whose: str) -> np.ndarray:
+def as_array(given: object, whose: str) -> np.ndarray:
+    """What NumPy takes as an array of real numbers. Raises ValueError for anything else."""
     try:
         array = np.asarray(given)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{whose} has a {type(given).__name__} that is no array of numbers.") from error
-    if array.dtype == object:
-        raise ValueError(f"{whose} has a {type(given).__name__} in place of an array of numbers.")
+    except (TypeError, ValueError, RuntimeError) as error:  # the last one: a tensor that requires a gradient
+        raise ValueError(
+            f"{whose} has a {type(given).__name__} that is no array of real numbers: lists, arrays and "
+            "detached tensors on the CPU are accepted."
+        ) from error
+    if array.dtype.kind not in "buif":
+        raise ValueError(
+            f"{whose} has a {type(given).__name__} of type {array.dtype} in place of real numbers."
+        )
     return array
 
 
@@ -127,7 +134,7 @@ def _finite(given: object) -> np.ndarray:
     """float64, or an empty array in place of what has something else than finite numbers in it."""
     try:
         array = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return np.empty(0)
     return array if np.isfinite(array).all() else np.empty(0)
 
@@ -142,15 +149,25 @@ def _fitting(given: ArrayLike, what: str, shape: tuple[int, ...], name: str) -> 
     return values
 
 
-def _check_lengths(spacing: np.ndarray, axes: np.ndarray, name: str) -> None:
-    if (spacing <= 0).any():
-        raise ValueError(f"Image '{name}': spacing_mm is {spacing.tolist()}: lengths above 0 are accepted.")
+def _unit(axes: np.ndarray, name: str) -> np.ndarray:
     lengths = np.linalg.norm(axes, axis=0)
-    if not np.allclose(lengths, 1, atol=1e-3):  # an affine, which holds the spacing already
+    if np.abs(lengths - 1).max() > _ROUNDING:  # an affine, which holds the spacing already
         raise ValueError(
             f"Image '{name}': the columns of direction have lengths {lengths.tolist()}: unit vectors are "
             "accepted."
         )
+    return axes / lengths
+
+
+def _placed(array: np.ndarray, origin: np.ndarray, spacing: np.ndarray, axes: np.ndarray, name: str) -> Image:
+    """The image of a volume, or of a plane with two of each."""
+    if array.ndim == 3:
+        return Image(array, geometry(origin, spacing, axes), name)
+    full = np.eye(3)
+    full[:2, :2] = axes
+    thickness = float(np.sqrt(spacing[0] * spacing[1]))
+    matrix = geometry(np.append(origin, 0.0), np.append(spacing, thickness), full)
+    return Image(array[None], matrix, name, is_2d=True)
 
 
 def geometry(origin: np.ndarray, spacing: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -202,13 +219,9 @@ def from_sitk(image: sitk.Image, name: str = "image") -> Image:
             f"'{name}' has {ndim} dimensions, size {image.GetSize()}: two or three are accepted. "
             "Pick one frame of the sequence."
         )
-    return Image.from_array(
-        sitk.GetArrayFromImage(image),
-        image.GetSpacing(),
-        origin_lps=image.GetOrigin(),
-        direction=np.reshape(image.GetDirection(), (ndim, ndim)),
-        name=name,
-    )
+    axes = np.reshape(image.GetDirection(), (ndim, ndim))  # of a MetaImage of any length, which ITK counts in
+    origin, spacing = np.array(image.GetOrigin()), np.array(image.GetSpacing())
+    return _placed(sitk.GetArrayFromImage(image), origin, spacing, axes, name)
 
 
 def as_image(given: Image | str | Path, role: str) -> Image:
@@ -266,13 +279,17 @@ def _check_gzip(path: Path) -> None:
 
 
 def write_sitk(image: sitk.Image, path: str | Path) -> Path:
-    """Write beside the target and rename, so that a full disk leaves no broken file. Raises OSError."""
+    """Write beside the target and rename, so that a full disk leaves no broken file. Raises OSError, and
+    ValueError for a format of two files, of which one names the other."""
     path = Path(path)
+    if path.name.lower().endswith(_TWO_FILES):
+        raise ValueError(f"{path.name} would be two files: .nrrd, .nii.gz or .mha, for example, is accepted.")
     with whole_file(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
     return path
 
 
 def write_image(image: Image, path: str | Path) -> Path:
-    """Write an image file; the format follows from the ending. Raises OSError."""
+    """Write an image file; the format follows from the ending. Raises OSError, and ValueError for a format of
+    two files."""
     return write_sitk(image.to_sitk(), path)

@@ -27,15 +27,6 @@ def resample_like(moving: Image, fixed: Image, *, nearest: bool = False) -> np.n
     return resampled(moving, fixed, sitk.Transform(3, sitk.sitkIdentity), nearest=nearest)
 
 
-def covered(moving: Image, fixed: Image) -> np.ndarray:
-    """(K, J, I) mask of the voxels of the fixed grid that lie in the moving image."""
-    if same_grid(fixed, moving):
-        return np.ones(fixed.array.shape, bool)
-    return (
-        resample_like(moving.like(np.ones(moving.array.shape, np.uint8), "inside"), fixed, nearest=True) > 0
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Reached:
     """An image on another grid and where it has voxels there. array: float32, zero where it has none; inside:

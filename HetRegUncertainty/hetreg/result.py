@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
 from .files import unwritten
-from .image import Image, as_image, write_image
+from .image import Image, as_array, as_image, write_image
 from .progress import plain
 from .resample import displacement_transform, resampled
 
@@ -91,16 +91,17 @@ class RegisterResult:
         *,
         labels: bool = False,
         inverse: bool = False,
-        grid: Image | None = None,
+        grid: Image | str | Path | None = None,
     ) -> Image:
         """Carry an image that lies on the moving one, or labels, onto the fixed one, as `moved` was.
 
         labels: nearest neighbour, in the image's own type; otherwise linear, float32. Zero where the image
         has no voxels. inverse: carry what lies on the fixed image onto the moving one. grid: an image whose
         grid the result is given on, default the fixed one's. Raises ValueError if the inverse was not
-        computed or the image is none.
+        computed or one of the images is none.
         """
-        image, grid = as_image(image, "image to carry along"), grid or self.moved
+        image = as_image(image, "image to carry along")
+        grid = self.moved if grid is None else as_image(grid, "grid")
         array = resampled(image, grid, self.transform(inverse=inverse), nearest=labels)
         return grid.like(array, f"{image.name} moved")
 
@@ -111,7 +112,7 @@ class RegisterResult:
         fixed onto the moving image. Raises ValueError if the inverse, which the way onto the fixed image
         takes, was not computed, or if the points are none.
         """
-        points = np.asarray(points_lps, dtype=np.float64)
+        points = as_array(points_lps, "The list of points").astype(np.float64)
         ndim = points.shape[1] if points.ndim == 2 else 0
         if ndim != 3 and not (ndim == 2 and self.moved.is_2d):
             raise ValueError(

@@ -80,6 +80,11 @@ GREY = np.full((6, 5), 0.5, np.float32)
         ({"moving_label": 600 * GREY}, ("moving_label has values from 300", "0 to 255")),
         ({"true_disp": GREY}, ("true_disp is an array of (6, 5)", "(2, 6, 5) is accepted")),
         ({"true_variance": GREY[:, :3]}, ("true_variance is an array of (6, 3)",)),
+        ({"fixed": None}, ("fixed has a NoneType", "real numbers")),
+        ({"moving": None}, ("moving has a NoneType", "real numbers")),
+        ({"moving": GREY.astype(str)}, ("moving has a ndarray of type <U", "real numbers")),
+        ({"true_variance": GREY * 1j}, ("true_variance has a ndarray of type complex", "real numbers")),
+        ({"fixed": torch.zeros((6, 5), requires_grad=True)}, ("fixed has a Tensor", "detached")),
     ],
 )
 def test_a_sample_that_training_cannot_take_is_refused_when_it_is_made(arrays, words):

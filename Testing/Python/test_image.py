@@ -39,6 +39,26 @@ def test_from_sitk_undoes_to_sitk(name):
     assert not back.is_2d
 
 
+def test_what_itk_reads_lies_where_itk_puts_it_whatever_the_length_of_its_axes(tmp_path):
+    """A MetaImage may have any: long ones, or the cosines of 45 degrees with two decimals."""
+    path = write_image(Image.from_array(np.zeros((2, 4, 5), np.uint8), (1, 1, 1)), tmp_path / "a.mha")
+    text = path.read_bytes()
+    assert text.count(b"TransformMatrix = 1 0 0 0 1 0 0 0 1") == 1
+    for axes in ("2 0 0 0 2 0 0 0 1", "0.71 0.71 0 -0.71 0.71 0 0 0 1"):
+        path.write_bytes(text.replace(b"1 0 0 0 1 0 0 0 1", axes.encode()))
+        image, theirs = read_image(path), sitk.ReadImage(str(path))
+        for ijk in [(0, 0, 0), (4, 3, 1)]:
+            there = theirs.TransformIndexToPhysicalPoint(ijk)
+            np.testing.assert_allclose(points_of(image)[ijk[::-1]], there, atol=1e-9)
+        np.testing.assert_allclose(np.linalg.norm(image.direction, axis=0), 1)
+
+
+def test_a_rounded_direction_of_an_array_leaves_its_spacing():
+    image = Image.from_array(np.zeros((4, 5)), (2, 3), direction=[[0.71, -0.71], [0.71, 0.71]])
+    np.testing.assert_allclose(image.spacing_mm[:2], (2, 3))
+    np.testing.assert_allclose(image.direction[:2, 0], np.sqrt(0.5))
+
+
 def test_a_2d_image_becomes_one_slice():
     flat = sitk.GetImageFromArray(np.arange(12, dtype=np.int16).reshape(3, 4))
     flat.SetSpacing((2.0, 8.0))
@@ -96,8 +116,12 @@ def test_an_array_of_two_axes_is_a_2d_image_also_from_a_list_or_a_tensor():
             ("[1.0, 2.0, 1.0]", "unit vectors"),
         ),
         (np.zeros((2, 3, 4, 5)), {"spacing_mm": (1, 1, 1)}, ("(2, 3, 4, 5)", "(K, J, I)")),
-        ([[1, 2], [3]], {"spacing_mm": (1, 1)}, ("list", "array of numbers")),
-        ({"a": 1}, {"spacing_mm": (1, 1)}, ("dict", "array of numbers")),
+        ([[1, 2], [3]], {"spacing_mm": (1, 1)}, ("list", "no array of real numbers")),
+        ({"a": 1}, {"spacing_mm": (1, 1)}, ("dict", "real numbers")),
+        (np.ones((2, 3, 4), np.complex64), {"spacing_mm": (1, 1, 1)}, ("complex64", "real numbers")),
+        ([["a", "b"], ["c", "d"]], {"spacing_mm": (1, 1)}, ("list", "<U1", "real numbers")),
+        (torch.zeros((2, 2), requires_grad=True), {"spacing_mm": (1, 1)}, ("Tensor", "detached")),
+        (np.zeros((2, 2)), {"spacing_mm": torch.ones(2, requires_grad=True)}, ("spacing_mm", "(2,)")),
     ],
 )
 def test_what_is_no_array_or_does_not_fit_it_is_one_sentence(array, options, words):
@@ -234,6 +258,15 @@ def test_a_compressed_file_of_another_kind_still_reads(tmp_path):
     plain = write_image(image, tmp_path / "a.nii").read_bytes()
     (tmp_path / "b.nii.gz").write_bytes(gzip.compress(plain))
     np.testing.assert_array_equal(read_image(tmp_path / "b.nii.gz").array, image.array)
+
+
+@pytest.mark.parametrize("ending", ["mhd", "nhdr", "hdr", "IMG", "img.gz"])
+def test_a_format_of_two_files_is_refused(tmp_path, ending):
+    """One of them would name the other, which is written under another name first."""
+    with pytest.raises(ValueError, match="two files") as caught:
+        write_image(sampled((4, 3, 5)), tmp_path / f"a.{ending}")
+    assert_sentence(caught.value, f"a.{ending}", ".nrrd")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):

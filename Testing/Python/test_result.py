@@ -207,7 +207,7 @@ def test_files_of_a_former_result_do_not_stay(stack, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {p.name for p in files.values()} | {"mine.txt"}
 
 
-def test_what_lies_on_the_moving_image_is_carried_along(stack):
+def test_what_lies_on_the_moving_image_is_carried_along(stack, tmp_path):
     fixed, moving, result = stack
     again = result.apply(moving)
     np.testing.assert_allclose(again.array, result.moved.array, atol=1e-3 * np.ptp(moving.array))
@@ -217,7 +217,11 @@ def test_what_lies_on_the_moving_image_is_carried_along(stack):
     assert carried.array.dtype == np.int64
     np.testing.assert_array_equal(carried.array > 0, result.moved_seg.array > 0)
     finer = sampled((40, 40, 4), (0.8, 0.7, 6.0), OBLIQUE, centre=(30, 0, -9))
-    assert result.apply(moving, grid=finer).array.shape == finer.array.shape
+    for grid in (finer, write_image(finer, tmp_path / "finer.nrrd")):
+        assert result.apply(moving, grid=grid).array.shape == finer.array.shape
+    with pytest.raises(ValueError, match="grid is a ndarray") as caught:
+        result.apply(moving, grid=np.zeros((2, 2)))
+    assert_sentence(caught.value, "hetreg.Image")
     assert result.apply(moving, grid=finer).name == "moving moved"
 
 
@@ -245,6 +249,9 @@ def test_points_go_the_way_of_the_image(stack, flat):
         with pytest.raises(ValueError, match=r"points have shape") as caught:
             result.apply_to_points(wrong)
         assert_sentence(caught.value, "(N, 3)")
+    with pytest.raises(ValueError, match="list of points has a dict") as caught:
+        result.apply_to_points({"apex": (0, 0, 0)})
+    assert_sentence(caught.value, "real numbers")
     with pytest.raises(ValueError, match="is a list") as caught:
         result.apply([1, 2])
     assert_sentence(caught.value)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..image import as_array
 from .listing import Listing as Listing
 from .listing import PairFiles as PairFiles
 from .listing import Rejected as Rejected
@@ -44,7 +45,8 @@ class PairSample:
     simulated: bool = False
 
     def __post_init__(self) -> None:
-        arrays = {n: np.asarray(getattr(self, n)) for n in ARRAYS if getattr(self, n) is not None}
+        given = {n: getattr(self, n) for n in ARRAYS}
+        arrays = {n: as_array(a, n) for n, a in given.items() if a is not None or n in ("fixed", "moving")}
         shape = arrays["fixed"].shape
         if len(shape) not in (2, 3) or min(shape) < 2:
             raise ValueError(f"fixed is an array of {shape}: 2 or 3 axes, none of length 1, are accepted.")
