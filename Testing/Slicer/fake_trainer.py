@@ -91,6 +91,66 @@ def evaluate():
     say("result", summary=summary, files={})
 
 
+def listed(config):
+    """The events of a dry run: two pairs and two files that are none."""
+    time.sleep(0.5 if MODE == "slow" else 0.0)
+    pair = {"patient": "a", "size": [32, 32], "spacing_mm": [1.25, 1.25]}
+    pairs = [
+        {"case": "a1", "split": "training", "labels": "both", "note": "", **pair},
+        {"case": "a2", "split": "test", "labels": "none", "note": "frame 31 of 30", **pair},
+    ]
+    rejected = [
+        {"file": "notes.txt", "reason": f"no image in {config['root']}"},
+        {"file": "x_ED.nrrd", "reason": "x_ED.nrrd has no partner: " + "one more word of it, " * 12},
+    ]
+    say("dry_run", pairs=pairs, rejected=rejected)
+
+
+def disturb():
+    """What comes between the events, or beside them."""
+    if MODE == "deaf":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print(f"child {child.pid}", flush=True)
+    if MODE == "messy":
+        print("Warning: something", file=sys.stderr, flush=True)
+        sys.stdout.buffer.write(b'\x1b[31m 10%\r 20%\r 30%\n{broken json\n[1]\n\xff\xfe\n{"event": "st')
+        sys.stdout.buffer.flush()
+        time.sleep(0.1)
+        print('ep", "step": 0, "loss": 9.0}', flush=True)
+
+
+def validate(output, step, *, held):
+    """held: whether there are pairs for it."""
+    found = {"dice": 0.8 + step / 1000, "mse": 0.1, "folding": 0.0}
+    found = found if held else dict.fromkeys(found)
+    say("validation", step=step, **found, loss=0.1)
+    (output / "best.pt").write_bytes(b"weights")
+    if held:
+        preview(output, step)
+
+
+def train(config):
+    output = after("--output")
+    output.mkdir(parents=True, exist_ok=True)
+    first = int((output / "last.ckpt").read_text()) if (output / "last.ckpt").is_file() else 0
+    (output / "config.json").write_text(json.dumps(config))
+    validation = 0 if MODE == "unvalidated" else 2
+    say("data", training=8, validation=validation, test=2)
+    disturb()
+    for step in range(first + 1, STEPS + 1):
+        obey(output, step)
+        losses = {"loss": 1.0 / step, "variance_loss": -step}
+        say("step", step=step, steps=STEPS, epoch=1, **losses, eta_seconds=STEPS - step)
+        if step % 10 == 0:
+            validate(output, step, held=validation > 0)
+        if MODE == "crash" and step == STEPS // 2:
+            (output / "last.ckpt").write_text(str(step))
+            print("CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
+            os.kill(os.getpid(), signal.SIGSEGV)
+        time.sleep({"slow": 0.1, "long": 0.1, "unvalidated": 0.05}.get(MODE, 0.02))
+    say("done", model=str(output / "best.pt"))
+
+
 def main():
     assert sys.argv[1:3] == ["-m", "hetreg"], sys.argv
     if sys.argv[3] == "evaluate":
@@ -102,66 +162,9 @@ def main():
         say("error", message="Device 'cuda' is not available here: accepted are auto, cpu.")
         sys.exit(2)
     if "--dry-run" in sys.argv:
-        time.sleep(0.5 if MODE == "slow" else 0.0)
-        pair = {
-            "case": "a1",
-            "patient": "a",
-            "split": "training",
-            "size": [32, 32],
-            "spacing_mm": [1.25, 1.25],
-        }
-        rejected = [
-            {"file": "notes.txt", "reason": f"no image in {config['root']}"},
-            {"file": "x_ED.nrrd", "reason": "x_ED.nrrd has no partner: " + "one more word of it, " * 12},
-        ]
-        say(
-            "dry_run",
-            pairs=[
-                {**pair, "labels": "both", "note": ""},
-                {**pair, "case": "a2", "split": "test", "labels": "none", "note": "frame 31 of 30"},
-            ],
-            rejected=rejected,
-        )
-        return
-    output = after("--output")
-    output.mkdir(parents=True, exist_ok=True)
-    first = int((output / "last.ckpt").read_text()) if (output / "last.ckpt").is_file() else 0
-    (output / "config.json").write_text(json.dumps(config))
-    validation = 0 if MODE == "unvalidated" else 2
-    say("data", training=8, validation=validation, test=2)
-    if MODE == "deaf":
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-        print(f"child {child.pid}", flush=True)
-    if MODE == "messy":
-        print("Warning: something", file=sys.stderr, flush=True)
-        sys.stdout.buffer.write(b'\x1b[31m 10%\r 20%\r 30%\n{broken json\n[1]\n\xff\xfe\n{"event": "st')
-        sys.stdout.buffer.flush()
-        time.sleep(0.1)
-        print('ep", "step": 0, "loss": 9.0}', flush=True)
-    for step in range(first + 1, STEPS + 1):
-        obey(output, step)
-        say(
-            "step",
-            step=step,
-            steps=STEPS,
-            epoch=1,
-            loss=1.0 / step,
-            variance_loss=-step,
-            eta_seconds=STEPS - step,
-        )
-        if step % 10 == 0:
-            found = {"dice": 0.8 + step / 1000, "mse": 0.1, "folding": 0.0}
-            found = found if validation else dict.fromkeys(found)
-            say("validation", step=step, **found, loss=0.1)
-            (output / "best.pt").write_bytes(b"weights")
-            if validation:
-                preview(output, step)
-        if MODE == "crash" and step == STEPS // 2:
-            (output / "last.ckpt").write_text(str(step))
-            print("CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep({"slow": 0.1, "long": 0.1, "unvalidated": 0.05}.get(MODE, 0.02))
-    say("done", model=str(output / "best.pt"))
+        listed(config)
+    else:
+        train(config)
 
 
 main()
