@@ -44,18 +44,15 @@ def evaluate(
     model: a loaded model in place of `config.model`. register: any other tool in place of `register_pair`; it
     is given a `Case` and gives a `RegisterResult` (`assemble.result_from_field` makes one of a field), with
     summary["seconds"] if the time of the call is not that of the tool. sources: the cases, in place of those
-    that `config` names. emit: called as emit("case", **row)
-    after each case. pictures: register the best, the median and the worst case once more and keep the images.
+    that `config` names. emit: called as emit("case", **row) after each case. pictures: register the best, the
+    median and the worst case once more and keep the images.
 
     A case that cannot be read, or whose registration or measurement raises, is a row with its "error". Raises
     ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
     """
     progress = progress or Progress()
-    refused: list[Rejected] = []
-    if sources is None:
-        sources, refused = list_cases(config)
-    if register is None:
-        register = _registration(config, model, progress)
+    sources, refused = _cases(config, sources)
+    register = register or _registration(config, model, progress)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     for n, source in enumerate(sources):
         progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
@@ -70,6 +67,17 @@ def evaluate(
     summary = _summary(config, run, patients, [r.row() for r in refused], label)
     progress.step(1.0, "Done")
     return Evaluation(config, run.rows, run.slices, patients, summary, curves, shown, label, ranked_by)
+
+
+def _cases(
+    config: EvaluateConfig, sources: Sequence[Source] | None
+) -> tuple[Sequence[Source], list[Rejected]]:
+    """The cases, and the files that are refused."""
+    if sources is None:
+        return list_cases(config)
+    if not sources:
+        raise ValueError("The sources are empty: at least one case is accepted.")
+    return sources, []
 
 
 def _registration(config: EvaluateConfig, model: RegistrationModel | None, progress: Progress) -> Register:

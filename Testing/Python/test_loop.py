@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 import types
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -135,6 +136,21 @@ def test_a_second_ctrl_c_does_not_wait(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, tiny_training())
     assert (tmp_path / "last.ckpt").is_file()
+
+
+def test_a_run_makes_its_device_the_current_one(tmp_path, monkeypatch):
+    told = []
+
+    @contextmanager
+    def current(device):
+        told.append(device)
+        yield
+        told.append("left")
+
+    monkeypatch.setattr("hetreg.training.loop.made_current", current)
+    monkeypatch.setattr("hetreg.training.loop._work", lambda *_: told.append("trained"))
+    run(tmp_path, tiny_training())
+    assert told == [CPU, "trained", "left"]
 
 
 def test_a_finished_run_is_not_trained_further(tmp_path):

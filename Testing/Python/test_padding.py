@@ -10,16 +10,19 @@ import torch
 import torch.nn.functional as F
 
 from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
-from hetreg.config import NetworkConfig, TrainConfig
+from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.base import PairSample
 from hetreg.losses.base import LossInputs, masked_mean
 from hetreg.losses.weights import WeightInputs
 from hetreg.registry import LOSSES, METHODS, WEIGHTS, resolve
+from hetreg.spatial import jacobian_determinant
 from hetreg.training.data import draw_batch, single
+from hetreg.training.distributed import Ranks
 from hetreg.training.loop import train
 from hetreg.training.objective import Batch, Objective
 from hetreg.training.recording import Recorder
 from hetreg.training.steps import displacement_loss, variance_loss, weight_map
+from hetreg.training.trainer import Trainer
 from hetreg.training.validation import validate
 
 CPU = torch.device("cpu")
@@ -81,6 +84,45 @@ def test_the_score_of_a_model_does_not_depend_on_the_crop():
         found = validate(still, samples, crop, CPU, objective) if crop > 20 else {"mse": truth}
         assert found["mse"] == pytest.approx(truth, rel=1e-5)
         assert found.get("loss", truth) == pytest.approx(truth, rel=1e-5)
+
+
+def test_folding_in_the_padding_is_none():
+    model, sample = tiny_model(rough=20.0, integration_steps=0), train_samples(1)[0]
+    batch = single(sample, 48)[0]
+    folded = (jacobian_determinant(model.move(batch.moving, batch.fixed).disp) <= 0).float().detach()
+    inside = float((folded * batch.mask).sum() / batch.mask.sum())
+    assert inside > 1.2 * float(folded.mean())
+    assert validate(model, [sample], 48, CPU)["folding"] == pytest.approx(100 * inside)
+
+
+@pytest.mark.parametrize("method", ["ours", "nll"])
+def test_the_mean_variance_is_that_of_the_image(method):
+    model, batch = tiny_model(), single(train_samples(1)[0], 48)[0]
+    torch.nn.init.normal_(model.variance_net.unet.head.weight)
+    with torch.no_grad():
+        variance = model.log_variance(batch.moving, batch.fixed).exp()  # the model moves nothing
+    if method == "nll":
+        row = displacement_loss(model, batch, Objective.from_config(TrainConfig(method="nll")))[1]
+    else:
+        row = variance_loss(model, batch, beta=0.5, collaborative_grad=False)[1]
+    torch.testing.assert_close(row["mean_variance"], masked_mean(variance, batch.mask))
+    assert not torch.isclose(row["mean_variance"], variance.mean(), rtol=1e-2)
+
+
+def test_the_way_back_has_no_padding_either():
+    sample, objective = train_samples(1, size=16)[0], Objective({"mse": 1.0}, weight="", bidirectional=True)
+    whole, padded = (displacement_loss(tiny_model(), single(sample, n)[0], objective)[0] for n in (16, 32))
+    torch.testing.assert_close(padded, whole)
+
+
+def test_the_variance_starts_at_the_residual_of_the_image(monkeypatch):
+    sample, started = train_samples(1, size=16)[0], []
+    network = NetworkConfig(**TINY)
+    trainer = Trainer(tiny_training(), network, GridConfig(), Ranks(CPU))
+    trainer.model = tiny_model()
+    monkeypatch.setattr(trainer.model.variance_net, "start_at", started.append)
+    trainer._start_variance(single(sample, 32)[0])
+    assert started == [pytest.approx(np.square(sample.fixed - sample.moving).mean())]
 
 
 def test_only_padded_images_have_a_mask():

@@ -144,19 +144,16 @@ def train(
         ranks = join(config.device)
         stack.callback(ranks.close)
         stack.enter_context(made_current(ranks.device))
-        if not ranks.first:
-            progress = Progress()
+        progress = progress if ranks.first else Progress()
         check(config, ranks)
         check_crop(config, network)
         content = RunFolder(folder, config)
         stack.callback(content.close)
         if ranks.first:
             content.claim()
-        if samples is None:
-            cache = folder / "cache" if ranks.first else None
-            loaded = load_run(config, grid, progress.part(0.0, 0.05), cache)
-        else:
-            loaded = Loaded(list(samples), grid or GridConfig())
+        cache = folder / "cache" if ranks.first else None
+        given = None if samples is None else Loaded(list(samples), grid or GridConfig())
+        loaded = given or load_run(config, grid, progress.part(0.0, 0.05), cache)
         network = fitting_network(config, dimension_of(loaded.samples), network)
         run, training = _prepare(config, content, loaded, network, ranks, emit or _silent)
         _work(run, training, progress, control or Control())
