@@ -55,9 +55,9 @@ def test_twenty_steps_are_finite_and_lower_the_loss(method, network, ndim):
     likelihoods = []
     for step in range(2, 21):
         last = trainer.one_step(batch)
-        if step in (14, 17, 20):
+        if step in (8, 14, 17, 20):
             likelihoods.append(nll(trainer, batch))
-    assert min(likelihoods) < before  # with a drawn z it goes up and down
+    assert min(likelihoods) < before  # it goes up and down: a drawn z, a motion that is learnt faster
     if method != "beta_nll":  # which is scaled by the variance itself
         assert last["loss"] < first["loss"]
     assert all(p.isfinite().all() for p in trainer.model.parameters())
