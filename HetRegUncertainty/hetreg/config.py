@@ -118,9 +118,9 @@ class TrainConfig(Config):
 
     def _check_method(self) -> None:
         """Refuse an option that was set and that the method does not use. Raises ValueError."""
-        used = METHODS[self.method].options
+        used, special = METHODS[self.method].options, set(method_options())
         for name, default in _defaults(self).items():
-            if name in method_options() and name not in used and getattr(self, name) != default:
+            if name in special and name not in used and getattr(self, name) != default:
                 raise ValueError(
                     f"{name} is {getattr(self, name)!r}, which method {self.method} does not use: accepted "
                     f"are {', '.join(used)}."
@@ -148,8 +148,8 @@ class TrainConfig(Config):
         """The same run by another method; options that it does not use go back to their default."""
         if method not in METHODS:
             raise ValueError(f"method is '{method}': accepted are {', '.join(METHODS)}.")
-        used = METHODS[method].options
-        unused = {n: d for n, d in _defaults(self).items() if n in method_options() and n not in used}
+        unknown = set(method_options()) - set(METHODS[method].options)
+        unused = {name: default for name, default in _defaults(self).items() if name in unknown}
         augment = self.augment and METHODS[method].weight != "oracle"
         return replace(self, method=method, augment=augment, **unused)
 

@@ -43,10 +43,9 @@ class Config:
                 raise ValueError(f"{f.name} is '{wrong[0]}': accepted are {', '.join(choices)}.")
 
     def _check_min(self, **minimum: float) -> None:
+        defaults = {f.name: f.default for f in fields(self)}  # type: ignore[arg-type]
         for name, low in minimum.items():
-            value = getattr(self, name)
-            default = next(f.default for f in fields(self) if f.name == name)  # type: ignore[arg-type]
-            whole = isinstance(default, int)
+            value, whole = getattr(self, name), isinstance(defaults[name], int)
             kind = int if whole else int | float
             if not isinstance(value, kind) or isinstance(value, bool) or not low <= value < math.inf:
                 number = "whole number" if whole else "number"

@@ -101,9 +101,9 @@ def plain_pair(folder: Path, case: str, seed: int, *, ending: str = ".nii.gz", l
     folder.mkdir(parents=True, exist_ok=True)
     pair = stack(seed, 2)
     for phase, image, label in (("ED", pair.moving, pair.moving_label), ("ES", pair.fixed, pair.fixed_label)):
-        write_image(image, folder / f"{case}_{phase}{ending}")
+        sitk.WriteImage(image.to_sitk(), str(folder / f"{case}_{phase}{ending}"))
         if labels:
-            write_image(label, folder / f"{case}_{phase}{labels}{ending}")
+            sitk.WriteImage(label.to_sitk(), str(folder / f"{case}_{phase}{labels}{ending}"))
 
 
 def manifest(

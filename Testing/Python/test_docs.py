@@ -18,13 +18,18 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/training.md",
 def test_links_lead_to_files_and_headings(root, name):
     text = (root / name).read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text)
-    headings = [re.sub(r"[^\w -]", "", h) for h in re.findall(r"^#+ (.*)", text, re.MULTILINE)]
-    anchors = {h.strip().lower().replace(" ", "-") for h in headings}
     for target in targets:
-        if target.startswith("#"):
-            assert target[1:] in anchors, target
-        elif not target.startswith("https://"):
-            assert ((root / name).parent / target).exists(), target
+        if not target.startswith("https://"):
+            file, _, anchor = target.partition("#")
+            path = (root / name).parent / file if file else root / name
+            assert path.exists(), target
+            assert not anchor or anchor in anchors(path), target
+
+
+def anchors(path):
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -94,7 +94,7 @@ def test_a_training_leaves_its_folder_to_others_also_when_it_fails(tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("undrawn")
 def test_processes_in_one_folder_share_the_runs_of_a_reproduction(tmp_path):
-    config = replace(TINY_REPRODUCTION, seeds=2, sweep_lambda=True, lambdas=(0.01, 0.1))
+    config = replace(TINY_REPRODUCTION, seeds=1, sweep_lambda=True, lambdas=(0.01, 0.1))
     config.save(tmp_path / "config.json")
     arguments = ["reproduce", "--json", "--config", str(tmp_path / "config.json"), "--output"]
     command = [sys.executable, "-m", "hetreg", *arguments, str(tmp_path / "shared")]

@@ -40,9 +40,12 @@ def nll(trainer: Trainer, batch: Batch) -> float:
     return gaussian_nll(batch.fixed, moved, trainer.model.log_variance(moved, batch.fixed)).item()
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("method", METHODS)
+ALL = [(m, n, d) for m in METHODS for n in NETWORKS for d in (2, 3)]
+# The pyramid takes long in 3D: one method of each kind there. A method knows nothing of the network.
+SOME = [(m, n, d) for m, n, d in ALL if (n, d) != ("pyramid", 3) or m in ("ours", "mi", "supervised")]
+
+
+@pytest.mark.parametrize(("method", "network", "ndim"), SOME)
 def test_twenty_steps_are_finite_and_lower_the_loss(method, network, ndim):
     torch.set_num_threads(1)
     config = BASE.for_method(method)
