@@ -28,7 +28,7 @@ def after(name):
 def heard():
     """The word in the control file, "" where there is none."""
     file = after("--control")
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
 def obey(output, step):
