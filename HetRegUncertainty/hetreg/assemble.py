@@ -14,7 +14,7 @@ from .image import Image
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
 from .preprocess import NetworkPair, Plan, choose_dimension, to_network_grid
-from .resample import apply_displacement, reached, resample_like
+from .resample import reached, resample_like
 from .result import RegisterResult
 from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, thinning
 
@@ -188,13 +188,12 @@ def add_segmentation(
 ) -> RegisterResult:
     """The result with the moving labels warped, and their Dice before and after if the fixed labels are
     given."""
-    labels = apply_displacement(moving_seg, fixed, result.disp_lps_mm, nearest=True)
-    moved = fixed.like(labels, f"{moving_seg.name} moved")
+    moved = result.apply(moving_seg, labels=True)
     summary: dict[str, Any] = dict(result.summary)
     if fixed_seg is not None:
         truth = resample_like(fixed_seg, fixed, nearest=True)
         before = resample_like(moving_seg, fixed, nearest=True)
-        for when, array in (("before", before), ("after", labels)):
+        for when, array in (("before", before), ("after", moved.array)):
             summary[f"dice_{when}"] = {str(k): round(v, 5) for k, v in dice_per_label(truth, array).items()}
     return replace(result, moved_seg=moved, summary=summary)
 

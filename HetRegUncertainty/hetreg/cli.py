@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from . import __version__
 from .commands import evaluate, models, phantom, register, reproduce, train
+from .commands.console import drop_output
 from .commands.flags import Parser
 from .progress import Cancelled, JsonLines
 
@@ -72,11 +73,11 @@ def _open_output() -> None:
 
 def _nobody_reads() -> bool:
     """Whether the reader of standard output has gone, as `| head` does; the rest of the output is then
-    dropped, or Python would complain of it at its end. Another one reads a blank, which harms no line."""
+    dropped. Another one reads a blank, which harms no line."""
     try:
         print(end=" ", flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return True
     return False
 

@@ -65,6 +65,10 @@ def locate(name_or_path: str | Path) -> Path:
 
     Raises ValueError on an unknown name or a wrong checksum, FileNotFoundError if the file is missing.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise ValueError(
+            f"The model is a {type(name_or_path).__name__}: the name of a model or a weight file is accepted."
+        )
     cards = {card.name: card for card in list_models()}
     card = cards.get(str(name_or_path))
     if card is None:

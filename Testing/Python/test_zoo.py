@@ -55,6 +55,8 @@ def test_the_default_is_the_first_of_its_dimension_and_modality():
 def test_an_unknown_name_is_refused_with_the_known():
     with pytest.raises(ValueError, match="'cine-mri-9d'") as caught:
         zoo.locate("cine-mri-9d")
+    with pytest.raises(ValueError, match="model is a NoneType: the name of a model or a weight file"):
+        zoo.locate(None)
     assert_sentence(caught.value, *(card.name for card in CARDS))
 
 

@@ -102,11 +102,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
                 self.currentNodeRenamed.emit(node.GetName() or "")
 
     def _accepts(self, node):
-        types = self.nodeTypes
-        hidden = node.GetHideFromEditors() and not self.showHidden
-        if not types or hidden or any(node.IsA(t) for t in self.hideChildNodeTypes):
+        children = self.showChildNodeTypes
+        if not any(node.IsA(t) if children else node.GetClassName() == t for t in self.nodeTypes):
             return False
-        if not any(node.IsA(t) if self.showChildNodeTypes else node.GetClassName() == t for t in types):
+        hidden = node.GetHideFromEditors() and not self.showHidden
+        if hidden or any(node.IsA(t) for t in self.hideChildNodeTypes):
             return False
         return all(
             self._hasAttribute(node, t, n, v)

@@ -15,6 +15,12 @@ from ..progress import JsonLines, Progress
 _UNITS = {"_mm": " mm", "_percent": " %", "seconds": " s"}
 
 
+def drop_output() -> None:
+    """Standard output that can no longer be written goes nowhere: Python would complain of it at its end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Line:
     """Progress on one line of a terminal; where there is none, only what happens seldom."""
 

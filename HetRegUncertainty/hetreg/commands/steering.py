@@ -5,15 +5,14 @@ The words go through a file: a launcher between the two need not hand on standar
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..progress import Control
+from .console import drop_output
 
 POLL_S = 0.2
 ALIVE_EVERY = 25  # polls of a pause
@@ -38,12 +37,11 @@ def heard(emit: Callable[..., None], control: Control) -> Iterator[Callable[...,
 
 
 def _unsaid(error: OSError) -> OSError:
-    """What to raise where the output could not be written; what is left of that is then dropped, or Python
-    would complain of it at its end. That nobody reads is left as it is, as another end of a command."""
+    """What to raise where the output could not be written; what is left of that is then dropped. That nobody
+    reads is left as it is, as another end of a command."""
     if isinstance(error, BrokenPipeError):
         return error
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    drop_output()
     return OSError(
         f"The output could not be written ({error.strerror or error}): the training was stopped, and its "
         "checkpoint kept."

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .base import Loss, LossInputs, image_mean
-from .smoothness import weighted_squared_gradient
+from .smoothness import mean_squared_gradient
 
 SLOPE, MIDDLE = 2.0, 1.0  # a, b: at the mean residual both weights are 1/2
 
@@ -26,4 +26,4 @@ class AdaFrameSmoothness(Loss):
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""
-        return weighted_squared_gradient(x.disp, 1 - data_confidence(x.fixed, x.moved, x.mask), x.mask)
+        return mean_squared_gradient(x.disp, x.mask, 1 - data_confidence(x.fixed, x.moved, x.mask))

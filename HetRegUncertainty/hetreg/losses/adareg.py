@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .base import Loss, LossInputs, image_mean
-from .smoothness import weighted_squared_gradient
+from .smoothness import mean_squared_gradient
 
 DECAY = 5.0  # c
 
@@ -23,4 +23,4 @@ class AdaReg(Loss):
 
     def forward(self, x: LossInputs) -> Tensor:
         """x -> scalar."""
-        return weighted_squared_gradient(x.disp, regularisation_weight(x.fixed, x.moved, x.mask), x.mask)
+        return mean_squared_gradient(x.disp, x.mask, regularisation_weight(x.fixed, x.moved, x.mask))

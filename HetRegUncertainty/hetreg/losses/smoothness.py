@@ -14,8 +14,8 @@ def mean_squared_gradient(field: Tensor, mask: Tensor | None = None, weight: Ten
 
     The mean over components and axes, as in VoxelMorph, where the paper's eq. 4 has their sum: 1 / ndim^2 of
     it, so that the same lambda is 4 times (in 3D 9 times) as strong there. mask: (B, 1, *spatial), of any
-    size; a difference counts where both its voxels do. weight: see `weighted_squared_gradient`. An axis of
-    size 1 has no gradient.
+    size; a difference counts where both its voxels do. weight: (B, 1, *spatial), a factor of |grad z|^2; that
+    of a difference is the mean of its two voxels'. An axis of size 1 has no gradient.
     """
     if mask is not None and mask.shape[2:] != field.shape[2:]:
         mask = resize(mask.to(field.dtype), field.shape[2:])
@@ -30,14 +30,6 @@ def mean_squared_gradient(field: Tensor, mask: Tensor | None = None, weight: Ten
             both = torch.minimum(mask.narrow(d, 1, n - 1), mask.narrow(d, 0, n - 1))
         slopes.append(masked_mean(squared, both))
     return torch.stack(slopes).mean() if slopes else field.sum() * 0.0
-
-
-def weighted_squared_gradient(field: Tensor, weight: Tensor, mask: Tensor | None = None) -> Tensor:
-    """E[weight |grad z|^2] by forward differences; the weight of a difference is the mean of its two voxels'.
-
-    field: (B, ndim, *spatial). weight: (B, 1, *spatial). Returns a scalar, `mean_squared_gradient` for 1.
-    """
-    return mean_squared_gradient(field, mask, weight)
 
 
 class Smoothness(Loss):

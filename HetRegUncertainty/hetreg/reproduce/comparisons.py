@@ -15,8 +15,9 @@ from itertools import combinations
 
 import numpy as np
 
+from ..metrics.means import nanmean
 from ..metrics.statistics import bootstrap_interval, cluster_means, clustered_test, holm, paired_t_test
-from .scores import Measure, Series, common_seeds, nanmean
+from .scores import Measure, Series, common_seeds
 
 LEVEL = 0.05
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not significant"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..metrics.means import nanmean
 from ..registry import NETWORKS
 from . import figures
 from .book import Book
@@ -17,7 +18,6 @@ from .paper import paper_set, printed
 from .pictures import draw, middling, read_case, worst
 from .plan import OURS, Job
 from .runs import FAILURES, done, log_rows, run_folder, sentence
-from .scores import nanmean
 from .scoring import Scorer
 from .variants import VARIANTS
 

@@ -10,13 +10,14 @@ import numpy as np
 from ..assemble import add_segmentation
 from ..evaluation.case import Case
 from ..evaluation.cases import list_cases
+from ..metrics.means import nanmean
 from ..resample import resample_like
 from ..result import RegisterResult
 from .book import Book
 from .figures import Picture
 from .paper import PUBLISHED
 from .plan import OURS, Job
-from .scores import nanmean, series
+from .scores import series
 from .scoring import Scorer, evaluate_config
 from .variants import VARIANTS
 

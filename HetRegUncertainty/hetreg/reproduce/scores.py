@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.means import nanmean as nanmean
+from ..metrics.means import nanmean
 
 Unit = tuple[str, str]  # (patient, name of the pair or slice)
 
