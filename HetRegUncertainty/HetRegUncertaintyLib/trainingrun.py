@@ -1,6 +1,6 @@
 """One training in its own process: what state it is in, what it reported, how it ended. Knows no widget.
 
-It is told to pause, go on or stop by a word in a file that it looks at: PythonSlicer, which launches it, does
+It is told to pause, go on or stop by a word in a file that it looks at: PythonSlicer, which launches it, may
 not hand on standard input on every system.
 """
 
