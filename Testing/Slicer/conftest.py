@@ -17,8 +17,7 @@ runtime.start()
 
 @pytest.fixture(autouse=True)
 def emptyScene():
-    """An empty scene before and after; an exception in a slot or observer fails the test."""
-    runtime.reset()
+    """Each test leaves an empty scene to the next; an exception in a slot or observer fails it."""
     yield
     errors = runtime.errors()
     runtime.reset()

@@ -131,11 +131,17 @@ def wait(condition, seconds=60.0):
 
 
 def reset():
-    """Between tests: close the scene, forget answers and errors, restore the four-up layout."""
+    """Between tests: close the scene, forget answers and errors, restore the four-up layout.
+
+    Parameter nodes go too: closing alone keeps them, with every observer that wrappers have left in them.
+    """
     import slicer
 
     from . import dialogs, scene
 
+    for node in slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode"):
+        slicer.mrmlScene.RemoveNode(node)
+        node.RemoveAllObservers()
     slicer.mrmlScene.Clear(0)
     scene.addDefaultNodes(slicer.mrmlScene)
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)

@@ -102,17 +102,24 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
                 self.currentNodeRenamed.emit(node.GetName() or "")
 
     def _accepts(self, node):
-        children = self.showChildNodeTypes
-        if not any(node.IsA(t) if children else node.GetClassName() == t for t in self.nodeTypes):
-            return False
-        hidden = node.GetHideFromEditors() and not self.showHidden
-        if hidden or any(node.IsA(t) for t in self.hideChildNodeTypes):
-            return False
-        return all(
-            self._hasAttribute(node, t, n, v)
-            for t, pairs in self._attributes.items()
-            for n, v in pairs.items()
+        return self._filter()(node)
+
+    def _filter(self):
+        """The condition for a node to be listed; reading the properties once makes long lists fast."""
+        children, types, left = self.showChildNodeTypes, self.nodeTypes, self.hideChildNodeTypes
+        hidden, wanted = (
+            self.showHidden,
+            [(t, *a) for t, pairs in self._attributes.items() for a in pairs.items()],
         )
+
+        def accepts(node):
+            if not any(node.IsA(t) if children else node.GetClassName() == t for t in types):
+                return False
+            if (node.GetHideFromEditors() and not hidden) or any(node.IsA(t) for t in left):
+                return False
+            return all(self._hasAttribute(node, t, n, v) for t, n, v in wanted)
+
+        return accepts
 
     @staticmethod
     def _hasAttribute(node, nodeType, name, value):
@@ -134,7 +141,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
             return
         nodes = [] if scene is None else [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]
         wasEmpty = not self._nodes
-        self._nodes = [n for n in nodes if self._accepts(n)]
+        self._nodes = list(filter(self._filter(), nodes))
         current = self._current if self._current in self._nodes else None
         vanished = self._current is not None and current is None
         if current is None and self._nodes and not self.noneEnabled and (wasEmpty or vanished):
