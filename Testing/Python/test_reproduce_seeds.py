@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from hetreg.reproduce.book import Book
-from hetreg.reproduce.comparisons import DISAGREE, FAILS, HOLDS, verdict
+from hetreg.reproduce.comparisons import DISAGREE, FAILS, HOLDS, OPEN, verdict
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.scores import Score
 
@@ -39,6 +40,24 @@ def test_a_difference_that_changes_sign_between_seeds_is_no_verdict():
     assert found.seeds == pytest.approx((4.0, -1.0), abs=0.1)
     assert found.verdict == DISAGREE
     assert np.mean(found.seeds) == pytest.approx(found.difference)
+    assert found.p_seeds == pytest.approx(stats.ttest_1samp(found.seeds, 0.0).pvalue)
+    assert found.p_seeds > 0.4
+
+
+def test_a_value_that_one_run_lacks_is_no_difference_of_the_methods():
+    """Two methods that are the same, and a bad seed, of which ours lacks the worst patients."""
+    base = 0.7 + 0.1 * np.random.default_rng(0).random(10)
+    values = [base, base + 0.01, base - 0.3]
+    mse = [run("mse", s, v) for s, v in enumerate(values)]
+    ours = [run("ours", s, v) for s, v in enumerate(values)]
+    for row in ours[2].slices[:6]:
+        row["dice_published_2"] = None
+    (found,) = [
+        c
+        for c in Book(ReproduceConfig(), [*ours, *mse]).comparisons()
+        if (c.claim.first, c.claim.second, c.claim.measure, c.claim.table) == ("ours", "mse", "dice", "1")
+    ]
+    assert (found.difference, found.seeds, found.verdict) == (0.0, (0.0, 0.0, 0.0), OPEN)
 
 
 def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_each():
@@ -58,7 +77,7 @@ def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_ea
 
 @pytest.mark.parametrize(
     ("seeds", "word"),
-    [((0.2, 0.4), HOLDS), ((0.2, -0.1), DISAGREE), ((0.5, 0.0), HOLDS), ((), HOLDS), ((0.3,), HOLDS)],
+    [((0.2, 0.4), HOLDS), ((0.2, -0.1), DISAGREE), ((0.5, 0.0), DISAGREE), ((), HOLDS), ((0.3,), HOLDS)],
 )
 def test_verdicts_look_at_the_seeds(seeds, word):
     assert verdict(0.5, 0.3, 0.01, higher=True, seeds=seeds) == word

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 NAN = float("nan")
-_ROUNDING = 1e-12  # differences that vary by less are the same number
+_ROUNDING = 1e-12  # of the larger value: differences by less are rounding
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,20 @@ def paired_t_test(a: ArrayLike, b: ArrayLike) -> PairedResult:
 
     p is NaN for less than two pairs, 1 if all pairs are equal and 0 if all differ by the same number.
     """
-    difference, skipped = _differences(a, b)
+    difference, skipped = _paired(a, b)
     return _t_test(difference, skipped)
 
 
 def wilcoxon(a: ArrayLike, b: ArrayLike) -> PairedResult:
     """Wilcoxon's signed-rank test of a - b; pairs without a difference have no rank (p is 1 if all are
     such)."""
-    difference, skipped = _differences(a, b)
+    difference, skipped = _paired(a, b)
     return _signed_rank(difference, skipped)
 
 
 def clustered_test(a: ArrayLike, b: ArrayLike, cluster: Sequence[Hashable]) -> ClusteredResult:
     """Both tests over one mean difference per cluster (patient), each patient with the same weight."""
-    difference, skipped = _differences(a, b)
+    difference, skipped = _paired(a, b)
     means = cluster_means(difference, cluster)
     return ClusteredResult(_t_test(means, skipped), _signed_rank(means, skipped))
 
@@ -79,16 +79,22 @@ def bootstrap_interval(
     seed: int = 0,
     resamples: int = 10_000,
 ) -> tuple[float, float]:
-    """Percentile interval of the mean over clusters, which are drawn with replacement (cluster None: the
-    values themselves). NaN is passed over; of less than two clusters, NaN."""
+    """Interval of the mean over clusters, which are drawn with replacement (cluster None: the values
+    themselves). NaN is passed over; of less than two clusters, NaN.
+
+    The percentiles are moved outwards for few clusters, as far as Student's t lies outside the normal
+    distribution (Hesterberg 2015, expanded percentile interval): the plain ones of ten are too narrow.
+    """
     if not 0 < level < 1:
         raise ValueError(f"bootstrap_interval: level {level}; a number between 0 and 1 is accepted.")
     means = np.asarray(values, float) if cluster is None else cluster_means(values, cluster)
     means = means[~np.isnan(means)]
-    if means.size < 2:
+    n = means.size
+    if n < 2:
         return NAN, NAN
-    drawn = np.random.default_rng(seed).integers(0, means.size, (resamples, means.size), dtype=np.int32)
-    low, high = np.quantile(means[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    drawn = np.random.default_rng(seed).integers(0, n, (resamples, n), dtype=np.int32)
+    tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1)))
+    low, high = np.quantile(means[drawn].mean(axis=1), [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -103,15 +109,23 @@ def holm(p_values: ArrayLike) -> list[float]:
     return adjusted.tolist()
 
 
-def _differences(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, int]:
-    """a - b with the NaN in place, and how many there are."""
+def differences(a: ArrayLike, b: ArrayLike) -> np.ndarray:
+    """a - b, of any one shape; 0 where the two differ by rounding alone, NaN where either is."""
+    first, second = np.asarray(a, float), np.asarray(b, float)
+    difference = first - second
+    same = np.abs(difference) <= _ROUNDING * np.maximum(np.abs(first), np.abs(second))
+    return np.where(same, 0.0, difference)
+
+
+def _paired(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, int]:
+    """The differences with the NaN in place, and how many there are."""
     first, second = np.asarray(a, float), np.asarray(b, float)
     if first.ndim != 1 or first.shape != second.shape:
         raise ValueError(
             f"A paired test of {_size(first)} and {_size(second)} values; two lists, as many of both, are "
             "accepted."
         )
-    difference = first - second
+    difference = differences(first, second)
     return difference, int(np.isnan(difference).sum())
 
 

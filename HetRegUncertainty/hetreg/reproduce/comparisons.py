@@ -3,7 +3,7 @@
 p as published: Student's paired t-test over all units. The verdict does not use it but the test over
 patients, adjusted by Holm within its family: slices of a patient are not independent, and many methods are
 compared at once. It knows nothing of chance in the training: where the runs of single seeds do not even agree
-on the sign, it says so instead.
+on the sign, it says so instead, and a t-test over the seeds stands beside it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,15 @@ from itertools import combinations
 import numpy as np
 
 from ..metrics.means import nanmean
-from ..metrics.statistics import bootstrap_interval, cluster_means, clustered_test, holm, paired_t_test
-from .scores import Measure, Series, common_seeds
+from ..metrics.statistics import (
+    bootstrap_interval,
+    cluster_means,
+    clustered_test,
+    differences,
+    holm,
+    paired_t_test,
+)
+from .scores import Measure, Series, Unit, common_seeds
 
 LEVEL = 0.05
 HOLDS, FAILS, OPEN = "holds", "does not hold", "not significant"
@@ -43,7 +50,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A claim and what was found: the mean difference over patients with its 95 % interval, four p-values,
+    """A claim and what was found: the mean difference over patients with its 95 % interval, five p-values,
     the number of units and patients, the difference of the runs of each seed, and the verdict."""
 
     claim: Claim
@@ -54,6 +61,7 @@ class Comparison:
     p_patients: float = math.nan
     p_wilcoxon: float = math.nan
     p_holm: float = math.nan
+    p_seeds: float = math.nan
     units: int = 0
     patients: int = 0
     seeds: tuple[float, ...] = ()
@@ -71,7 +79,7 @@ def verdict(paper: float, difference: float, p: float, *, higher: bool, seeds: S
         return EQUAL
     if p >= LEVEL:
         return OPEN
-    if any(d * difference < 0 for d in seeds):
+    if any(d * difference <= 0 for d in seeds):
         return DISAGREE
     if math.isnan(paper):
         return BETTER if (difference > 0) == higher else WORSE
@@ -116,13 +124,14 @@ def compare(
 
 def _test(claim: Claim, first: Series, second: Series) -> Comparison:
     """All tests on the units and the seeds that both have."""
-    seeds = common_seeds(first, second)
-    values = [dict(zip(s.units, s.mean_of_seeds(seeds), strict=True)) for s in (first, second)]
-    units = [u for u in first.units if u in values[1]]
-    a, b = (np.array([v[u] for u in units], float) for v in values)
+    units, runs = paired_runs(first, second)
     patients = [patient for patient, _ in units]
-    plain, clustered = paired_t_test(a, b), clustered_test(a, b, patients)
-    low, high = bootstrap_interval(a - b, patients)
+    values = nanmean(runs, axis=0)
+    none = np.zeros_like(values)
+    plain, clustered = paired_t_test(values, none), clustered_test(values, none, patients)
+    low, high = bootstrap_interval(values, patients)
+    means = [float(nanmean(cluster_means(row, patients))) for row in runs]
+    seeds = tuple(d for d in means if not math.isnan(d))
     return Comparison(
         claim,
         clustered.t.difference,
@@ -131,21 +140,25 @@ def _test(claim: Claim, first: Series, second: Series) -> Comparison:
         plain.p,
         clustered.t.p,
         clustered.wilcoxon.p,
+        p_seeds=paired_t_test(seeds, np.zeros(len(seeds))).p,
         units=plain.n,
         patients=clustered.t.n,
-        seeds=_by_seed(first, second, seeds),
+        seeds=seeds,
     )
 
 
-def _by_seed(first: Series, second: Series, seeds: Sequence[int]) -> tuple[float, ...]:
-    """The mean difference over patients between the runs of each seed."""
-    found = []
-    for seed in seeds:
-        a, b = first.of_seed(seed), second.of_seed(seed)
-        units = [u for u in a if u in b]
-        means = cluster_means([a[u] - b[u] for u in units], [patient for patient, _ in units])
-        found.append(float(nanmean(means)))
-    return tuple(d for d in found if not math.isnan(d))
+def paired_runs(first: Series, second: Series) -> tuple[list[Unit], np.ndarray]:
+    """The units that both have, and (seeds, units) first - second of the runs of each seed that both have.
+
+    A unit that one of the two runs lacks is NaN for that seed: with the mean over the other seeds in its
+    place, the difference would be one of the seeds.
+    """
+    there = set(second.units)
+    units = [u for u in first.units if u in there]
+    seeds = common_seeds(first, second) or ([] if first.seeds or second.seeds else [0])
+    runs = [[[s.of_seed(seed)[u] for u in units] for seed in seeds] for s in (first, second)]
+    a, b = (np.array(r, float).reshape(len(seeds), len(units)) for r in runs)
+    return units, differences(a, b)
 
 
 def _judged(item: Comparison, p: float, higher: bool) -> Comparison:

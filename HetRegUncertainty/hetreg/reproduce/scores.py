@@ -89,11 +89,6 @@ class Series:
         means = means[~np.isnan(means)]
         return float(np.std(means, ddof=1)) if means.size > 1 else math.nan
 
-    def mean_of_seeds(self, seeds: Sequence[int]) -> np.ndarray:
-        """The mean of each unit over these seeds alone; of a baseline its one row."""
-        rows = [n for n, seed in enumerate(self.seeds) if seed in seeds]
-        return nanmean(self.values[rows], axis=0) if self.seeds else self.over_seeds
-
     def of_seed(self, seed: int) -> dict[Unit, float]:
         """The values of one run; of a baseline its own. {} if there is no such run."""
         row = 0 if not self.seeds else self.seeds.index(seed) if seed in self.seeds else None

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..metrics.statistics import bootstrap_interval
 from ..registry import NETWORKS
 from ..tables import Cell, Column, Spread, Table
+from ..training.validation import FOLDING_LIMIT, FOLDING_PENALTY
 from .book import EXTRA, Book
 from .comparisons import Comparison
 from .paper import (
@@ -159,7 +160,8 @@ def lambda_table(
     ]
     edge = [VARIANTS[k[1]].label for k, t in best.items() if t in (min(scores[k]), max(scores[k]))]
     notes = (f"At the edge of what was tried, so perhaps not the best: {', '.join(edge)}.",) if edge else ()
-    caption = "Lambda by the Dice of validation pairs, seed 0 (lowered by 10 where it folds)"
+    limit = f"lowered by {FOLDING_PENALTY:g} where more than {FOLDING_LIMIT:g} % folds"
+    caption = f"Lambda by the Dice of validation pairs, seed 0 ({limit})"
     if tolerance:
         caption += f"; the largest within {tolerance:g} of the best"
     return Table(columns, tuple(rows), caption, notes)
