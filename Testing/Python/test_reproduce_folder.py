@@ -12,8 +12,12 @@ import SimpleITK as sitk
 import torch
 
 from builders import assert_sentence
+from hetreg.files import sha256
 from hetreg.progress import Progress
+from hetreg.reproduce import scoring
+from hetreg.reproduce.baselines import undeformed
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.plan import Job
 from hetreg.reproduce.run import begin, estimate, reproduce
 
 SMALL = ReproduceConfig(
@@ -50,7 +54,11 @@ def unusable_voxels(path) -> None:
     sitk.WriteImage(image * float("nan"), str(path))
 
 
-def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path):
+def refuse(*_, **__):
+    raise AssertionError("this was measured before")
+
+
+def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path, monkeypatch):
     files = reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
     split = json.loads((tmp_path / "out" / "split.json").read_text())
     assert split["test"] == ["patient101", "patient102", "patient103"]
@@ -61,10 +69,54 @@ def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path):
     assert "2 of 2 times" in text
     (row,) = [r for r in files["table1-acdc.md"].read_text().splitlines() if "| MSE |" in r]
     assert row.split("|")[-3].strip() == "2"  # missing
+    with monkeypatch.context() as patch:  # they are broken for good: nothing is measured again
+        patch.setattr(scoring, "evaluate", refuse)
+        assert (
+            reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")["README"]
+            .read_text(encoding="utf-8")
+            .startswith(text)
+        )
     shutil.rmtree(acdc / "testing" / "patient102")
     layouts.acdc_patient(acdc / "testing", 102)  # mended: it is measured the next time
     files = reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
     assert files["README"].read_text(encoding="utf-8").count("- test case patient10") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
+        (ValueError("elastix failed: RuntimeError: Too many samples map outside."), True),
+        (ValueError("elastix failed: its process ended."), False),
+        (MemoryError(), False),
+        (RuntimeError("CUDA error: unspecified launch failure"), False),
+    ],
+)
+def test_a_case_that_may_not_fail_again_is_measured_again(tmp_path, monkeypatch, error, kept):
+    def register(self, job):
+        def one(case):
+            if case.name.endswith("1"):
+                raise error
+            return undeformed(case)
+
+        return one
+
+    monkeypatch.setattr(scoring.Scorer, "register", register)
+    config = replace(SMALL, dataset="phantom", methods=("undeformed",), test_phantoms=2, phantoms=3)
+    job = Job("undeformed", "", "undeformed", 0, None)
+    with scoring.Scorer(config, tmp_path) as scorer:
+        score = scorer.score(job, "phantom:mri2d", "", Progress())
+    assert [bool(row["error"]) for row in score.rows] == [False, True]
+    assert bool(list((tmp_path / "scores").glob("*"))) == kept
+
+
+def test_voxels_beside_an_mhd_are_of_its_content(tmp_path):
+    (tmp_path / "a.mhd").write_text("ElementDataFile = a.raw\n")
+    (tmp_path / "a.raw").write_bytes(b"cut off")
+    before = scoring._content(tmp_path / "a.mhd")
+    (tmp_path / "a.raw").write_bytes(b"mended")
+    assert scoring._content(tmp_path / "a.mhd") != before
+    (tmp_path / "a.nii").write_bytes(b"other")
+    assert scoring._content(tmp_path / "a.nii") == sha256(tmp_path / "a.nii").encode()  # as kept before
 
 
 @pytest.mark.parametrize("protocol", ["native", "published"])

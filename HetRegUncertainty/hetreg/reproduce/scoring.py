@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +16,7 @@ import numpy as np
 
 from .. import __version__
 from ..config import EvaluateConfig
+from ..datasets.headers import COMPANIONS
 from ..evaluate import evaluate
 from ..evaluation.case import Case
 from ..evaluation.cases import list_cases
@@ -31,6 +34,11 @@ from .runs import run_folder
 from .scores import Score
 
 Register = Callable[[Case], RegisterResult]
+# Why a case failed that the next call may have more luck with: memory, a process, an error of none of ours.
+_PASSING = re.compile(
+    r"memory|bad_alloc|process ended|could not be started|no space left|^\w+(Error|Exception): ",
+    re.IGNORECASE,
+)
 
 
 def evaluate_config(config: ReproduceConfig, folder: Path, source: str) -> EvaluateConfig:
@@ -81,7 +89,7 @@ class Scorer:
             if "" not in reasons:
                 return replace(empty, rows=kept["rows"], error=" ".join(sorted(reasons)[:1]))
             kept |= {"code": code_version()}
-            if reasons == {""}:  # with a case that failed the next call tries again
+            if not any(_PASSING.search(reason) for reason in reasons):
                 _save(path, {"key": key, **kept})
         self.codes.add(kept.get("code", "an earlier version"))
         return replace(empty, rows=kept["rows"], slices=kept["slices"], curves=kept["curves"])
@@ -117,13 +125,18 @@ class Scorer:
         )
 
     def _stamp(self, source: str) -> str:
-        """SHA-256 of the test pairs: of their names and of what is in their files."""
+        """SHA-256 of the test pairs: of their names, of what is in their files and of what is wrong there."""
         if source not in self._stamps:
             digest = hashlib.sha256()
-            for case in list_cases(evaluate_config(self.config, self.folder, source))[0]:
+            cases, refused = list_cases(evaluate_config(self.config, self.folder, source))
+            for case in cases:
                 digest.update(f"{case.name}\0{case.patient}\0".encode())
                 for path in case.files:
                     digest.update(path.name.encode() + b"\0" + _content(path))
+            tested = {case.name for case in cases}
+            for item in refused:
+                if item.case in tested:
+                    digest.update(f"{item.case}\0{item.reason}\0".encode() + _content(item.file))
             self._stamps[source] = digest.hexdigest()
         return self._stamps[source]
 
@@ -135,11 +148,12 @@ class Scorer:
 
 
 def _content(path: Path) -> bytes:
-    """The checksum of a file; of one that cannot be read nothing."""
-    try:
-        return sha256(path).encode()
-    except OSError:
-        return b""
+    """The checksum of a file, and of the voxels that lie beside an .mhd; of what cannot be read nothing."""
+    found = b""
+    for part in (path, *(path.with_suffix(end) for end in COMPANIONS if path.suffix.lower() == ".mhd")):
+        with suppress(OSError):
+            found += sha256(part).encode()
+    return found
 
 
 def _lists(value: Any) -> Any:
