@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from layouts import acdc_patient, camus_patient, mitea
+from squares import undeformed
 
-from builders import OBLIQUE, assert_sentence, points_of, sampled
+from builders import OBLIQUE, points_of, sampled
 from hetreg.config import EvaluateConfig
+from hetreg.evaluate import score
 from hetreg.evaluation.case import Case
 from hetreg.evaluation.cases import list_cases
 from hetreg.evaluation.published import SIDE, SIDE_3D, prepare
-from hetreg.image import Image
+from hetreg.image import Image, read_image, write_image
 from hetreg.reproduce.data import _sample
 
 
@@ -31,16 +33,13 @@ def camus(tmp_path_factory):
     return camus_patient(tmp_path_factory.mktemp("camus"), 1).parent
 
 
-def test_published_acdc_gives_a_crop_around_the_myocardium_for_each_slice_that_has_it(acdc):
+def test_published_acdc_gives_a_crop_around_the_myocardium_for_each_slice(acdc):
     sources, _ = list_cases(config(acdc, protocol="published"))
     (whole,) = list_cases(config(acdc))[0][0].read()
     cases = sources[0].read()
-    there = [
-        k for k in range(3) if all((i.array[k] == 2).any() for i in (whole.fixed_label, whole.moving_label))
-    ]
-    assert [c.name for c in cases] == [f"{whole.name}_slice{k:02d}" for k in there]
-    for case, k in zip(cases, there, strict=True):
-        assert case.patient == whole.patient
+    assert [c.name for c in cases] == [f"{whole.name}_slice{k:02d}" for k in range(3)]
+    for k, case in enumerate(cases):
+        assert (case.patient, case.note) == (whole.patient, "")
         for image in (case.fixed, case.moving, case.fixed_label, case.moving_label):
             assert image.array.shape == (1, SIDE, SIDE)
             assert np.allclose(image.spacing_mm, whole.fixed.spacing_mm)
@@ -56,11 +55,16 @@ def test_a_published_crop_keeps_each_voxel_in_its_place():
     label[1:, 60:71, 80:91] = 2
     labels = [image.like(label, "l"), image.like(np.roll(label, 4, axis=2), "l")]
     cases = prepare(Case("a", "p", image, image.like(image.array**2, "m"), *labels))
-    assert [c.name for c in cases] == ["a_slice01", "a_slice02"]
-    for case in cases:
-        where = np.argwhere((case.fixed_label.array == 2) | (case.moving_label.array == 2)).mean(axis=0)
-        assert where[2] == pytest.approx(SIDE / 2, abs=1)  # of 200: room on both sides
-        assert where[1] == pytest.approx(65, abs=1)  # of 150: the crop begins at the border
+    assert [c.name for c in cases] == ["a_slice00", "a_slice01", "a_slice02"]
+    for k, case in enumerate(cases):
+        if k:
+            where = np.argwhere((case.fixed_label.array == 2) | (case.moving_label.array == 2)).mean(axis=0)
+            assert where[2] == pytest.approx(SIDE / 2, abs=1)  # of 200: room on both sides
+            assert where[1] == pytest.approx(65, abs=1)  # of 150: the crop begins at the border
+        else:
+            assert not np.any([case.fixed_label.array, case.moving_label.array])
+            aside = case.fixed.origin_lps - cases[1].fixed.origin_lps  # none: as in the others
+            assert np.allclose(aside, -image.ijk_to_lps[:3, 2])
         values = points_of(case.fixed) @ np.array([1.0, 2, 3])
         low, high = values.min(), values.max()
         assert np.allclose(case.fixed.array, (values - low) / (high - low), atol=1e-4)
@@ -100,14 +104,39 @@ def test_a_volume_that_is_no_cube_stays_a_volume_when_it_is_resized():
     assert prepare(Case("a", "a", flat, flat.like(array[1:2], "moving")))[0].slice_axis == 0
 
 
-def test_published_without_the_label_in_both_frames_is_one_sentence():
+def test_every_slice_is_a_published_case_and_one_with_the_label_in_one_frame_is_counted():
     image = sampled((32, 32, 3), (1, 1, 8.0))
     label = np.zeros(image.array.shape, np.uint8)
-    label[0, 5:9, 5:9] = 2
-    case = Case("a", "p", image, image.like(image.array + 1, "m"), image.like(label, "l"))
-    assert len(prepare(case)) == 3  # one frame has no labels at all: every slice, around the middle
-    case = replace(case, moving_label=image.like(label[::-1].copy(), "l"))
-    with pytest.raises(ValueError, match="no slice") as caught:
-        prepare(case)
-    assert_sentence(caught.value, "label 2")
-    assert len(prepare(replace(case, moving_label=case.fixed_label))) == 1
+    label[:2, 5:9, 5:9] = 2
+    case = Case("a", "p", image, image.like(image.array + 1, "m"), image.like(label, "l"), note="so")
+    unlabelled = prepare(case)  # one frame has no labels at all: every slice, around the middle
+    assert {c.note for c in unlabelled} == {
+        "so; cut around the middle of the image, as the two frames have no labels"
+    }
+    assert len(unlabelled) == 3
+    first = label.copy()
+    first[1] = 0
+    cases = prepare(replace(case, moving_label=image.like(first, "l")))
+    assert [c.note for c in cases] == ["so"] * 3
+    for labels in ((), (2,)):
+        both, alone, neither = (score(c, undeformed(c), labels) for c in cases)
+        assert both.row["dice_published_2"] == both.slices[0]["dice_published_2"] == 1.0
+        assert {n: v for n, v in alone.row.items() if n.endswith("_2")} == {"slices_left_out_2": 1}
+        assert not [n for n in neither.row if n.endswith("_2")]
+        assert alone.slices == neither.slices == []
+        assert {"ncc_after", "folding_percent"} <= alone.row.keys() & neither.row.keys()
+    assert [c.name for c in prepare(cases[0], (7,))] == ["a_slice00"]  # not there: around the main label
+
+
+def test_label_files_without_a_label_are_noted(tmp_path):
+    folder = acdc_patient(tmp_path, 1)
+    for path in folder.glob("*_gt.nii.gz"):
+        label = read_image(path)
+        write_image(label.like(0 * label.array, "l"), path)
+    for protocol, cases in (("native", 1), ("published", 3)):
+        read = list_cases(config(tmp_path, protocol=protocol))[0][0].read()
+        assert len(read) == cases
+        for case in read:
+            for frame in ("01", "09"):
+                assert f"patient001_frame{frame}_gt.nii.gz has no label in it" in case.note
+            assert ("around the middle" in case.note) == (protocol == "published")

@@ -60,6 +60,20 @@ def test_of_a_stack_the_volume_is_measured_and_the_slices_with_both_labels():
     assert row["dice_published_2"] == 1.0
 
 
+def test_a_label_that_one_frame_lacks_has_no_numbers_but_is_counted():
+    for slices in (1, 3):
+        case = square_case(slices)
+        empty = case.moving_label.like(0 * case.moving_label.array, "l")
+        for labels in ({"moving_label": empty}, {"fixed_label": empty}):
+            lacking = replace(case, **labels)
+            found = score(lacking, undeformed(lacking))
+            assert not [n for n in found.row if n.startswith(("dice", "hd", "asd"))]
+            assert found.row["slices_left_out_2"] == slices
+            assert found.slices == []
+    gone = score(square_case(), shifted(square_case(), 40.0))  # that it was moved out is no lack
+    assert gone.row["dice_2"] == gone.slices[0]["dice_published_2"] == 0.0
+
+
 def test_a_slice_that_is_moved_out_of_the_image_is_counted():
     case = square_case(3)
     disp = np.zeros((3, *case.fixed.array.shape))

@@ -155,6 +155,8 @@ def _read(pair: PairFiles, config: EvaluateConfig, fault: str) -> list[Case]:
     fixed, moving = read_voxels(pair.fixed), read_voxels(pair.moving)
     fixed_label = _labels(pair.fixed_label, pair, fixed, "fixed")
     moving_label = _labels(pair.moving_label, pair, moving, "moving")
+    labels = ((pair.fixed_label, fixed_label), (pair.moving_label, moving_label))
+    empty = [path.name for path, label in labels if path and label and not label.array.any()]
     case = Case(
         pair.case,
         pair.patient,
@@ -163,7 +165,7 @@ def _read(pair: PairFiles, config: EvaluateConfig, fault: str) -> list[Case]:
         fixed_label,
         moving_label,
         split=pair.split,
-        note=pair.note,
+        note="; ".join(n for n in (pair.note, *(f"{name} has no label in it" for name in empty)) if n),
     )
     return [case] if config.protocol == "native" else prepare(case, config.chosen_labels)
 

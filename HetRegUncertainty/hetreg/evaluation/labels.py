@@ -31,7 +31,8 @@ def label_numbers(
     or a resolved volume is one slice. Of a stack the case's Dice and distances in mm are those of the volume;
     px, and the published numbers, are taken slice by slice where both frames have the label. The case has
     their means, slices_2, slices_left_out_2, where one frame lacks the label, and slices_lost_2, where the
-    warped label lies outside the image: these have Dice 0 and no distance. No labels: {}, [].
+    warped label lies outside the image: these have Dice 0 and no distance. A label that one frame lacks
+    altogether has no numbers but slices_left_out_2, 1 for a single slice. No labels: {}, [].
     Raises ValueError if there are more than MOST_LABELS and none are chosen.
     """
     there = labels_of(case)
@@ -47,12 +48,14 @@ def label_numbers(
     rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]
     for label in labels or there:
         masks = (truth == label, *_weights(case, case.moving_label, result, label))
-        if len(rows) == 1:
+        if len(rows) > 1:
+            whole |= _of_stack(masks, spacing, int(axis or 0), label, rows)
+        elif _in_both(masks):
             numbers = _keyed(_numbers(masks, spacing) | _published(masks), label)
             rows[0] |= numbers
             whole |= numbers
-        else:
-            whole |= _of_stack(masks, spacing, int(axis or 0), label, rows)
+        elif any(m.any() for m in masks):
+            whole |= _keyed({"slices_left_out": 1}, label)
     return whole, [row for row in rows if len(row) > 1]
 
 
@@ -61,6 +64,11 @@ def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> t
     mask = labels.like((labels.array == label).astype(np.float32), "mask")
     moved = apply_displacement(mask, case.fixed, result.disp_lps_mm)
     return np.where(moved < _NO_WEIGHT, 0.0, moved), resample_like(mask, case.fixed)
+
+
+def _in_both(masks: Masks) -> bool:
+    """True if both frames have the label, the moving one before or after it is warped."""
+    return bool(masks[0].any() and any(m.any() for m in masks[1:]))
 
 
 def _of_stack(
@@ -76,7 +84,8 @@ def _of_stack(
             numbers = _numbers(cut, spacing) | _published(cut)
             made.append({n: v for n, v in numbers.items() if n.endswith("_px") or n == "dice_published"})
             row |= _keyed(numbers, label)
-    volume = {n: v for n, v in _numbers(masks, spacing).items() if "_px" not in n}
+    numbers = _numbers(masks, spacing) if _in_both(masks) else {}
+    volume = {n: v for n, v in numbers.items() if "_px" not in n}
     means = {n: float(nanmean([m[n] for m in made])) for n in made[0]} if made else {}
     lost = sum(bool(np.isnan(m["hd_published_px"])) for m in made)
     counts = {"slices": len(made), "slices_left_out": left_out, "slices_lost": lost}

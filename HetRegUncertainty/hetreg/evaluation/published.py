@@ -1,8 +1,9 @@
 """The preparation of the paper (Zhang et al., MICCAI 2024, supplementary material): small images, min-max.
 
-A stack of slices (ACDC) gives one case for each slice that has the main label in both frames: 128 x 128
-pixels of the image's own size around the label's centroid. A single plane (CAMUS) is resized to 128 x 128, a
-volume to 64 x 64 x 64; the pixels' size in mm follows. Each frame is scaled to [0, 1] by its own extremes.
+A stack of slices (ACDC) gives one case for each slice: 128 x 128 pixels of the image's own size around the
+main label's centroid, in the slice or, where neither frame has it there, in the stack. A single plane
+(CAMUS) is resized to 128 x 128, a volume to 64 x 64 x 64; the pixels' size in mm follows. Each frame is
+scaled to [0, 1] by its own extremes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _IMAGES, _LABELS = ("fixed", "moving"), ("fixed_label", "moving_label")
 def prepare(case: Case, labels: Sequence[int] = ()) -> list[Case]:
     """The cases that the paper makes of a pair. labels: the main one first; () for `main_label`.
 
-    Raises ValueError if no slice has it in both frames, or if the images cannot be registered.
+    Raises ValueError if the images cannot be registered.
     """
     check_pair(case.fixed, case.moving)
     case = _on_one_grid(case)
@@ -64,31 +65,28 @@ def _change(case: Case, change: Callable[[Image, bool], Image]) -> Case:
 
 
 def _slices(case: Case, axis: int, labels: Sequence[int]) -> list[Case]:
-    """One case for each slice with the main label in both frames, cut around it; all slices, cut around the
-    middle, where there are no labels."""
+    """One case for each slice, cut around the main label; around the middle, with a note, where there are no
+    labels. Of chosen labels the first that the case has is the main one."""
     there = labels_of(case)
-    wanted = (labels[0] if labels else main_label(there)) if there else None
+    mask = None
+    if there:
+        wanted = next((label for label in labels if label in there), main_label(there))
+        mask = np.logical_or(*(getattr(case, n).array == wanted for n in _LABELS))
+    else:
+        how = "cut around the middle of the image, as the two frames have no labels"
+        case = replace(case, note="; ".join(n for n in (case.note, how) if n))
     made = []
     for k in range(case.fixed.array.shape[axis]):
-        at = _centre(case, axis, k, wanted)
-        if at is not None:
-            cut = _change(case, partial(_window, axis, k, at))
-            made.append(replace(cut, name=f"{case.name}_slice{k:02d}"))
-    if not made:
-        raise ValueError(f"{case.name} has no slice with label {wanted} in both frames: one is accepted.")
+        at = [n // 2 for n in case.fixed.array.shape] if mask is None else _centre(mask, axis, k)
+        cut = _change(case, partial(_window, axis, k, at))
+        made.append(replace(cut, name=f"{case.name}_slice{k:02d}"))
     return made
 
 
-def _centre(case: Case, axis: int, k: int, label: int | None) -> tuple[int, ...] | None:
-    """Array index of the crop's centre in slice k, or None if the label is not in both frames."""
-    shape = case.fixed.array.shape
-    if label is None:
-        return tuple(n // 2 for n in shape)
-    masks = [np.take(getattr(case, n).array, [k], axis) == label for n in _LABELS]
-    if not all(m.any() for m in masks):
-        return None
-    where = np.argwhere(masks[0] | masks[1]).mean(axis=0)
-    return tuple(round(float(v)) for v in where)
+def _centre(mask: np.ndarray, axis: int, k: int) -> list[int]:
+    """Array index of the mask's centroid in slice k; in all slices where that one has none of it."""
+    here = np.take(mask, [k], axis)
+    return [round(float(v)) for v in np.argwhere(here if here.any() else mask).mean(axis=0)]
 
 
 def _window(axis: int, k: int, centre: Sequence[int], image: Image, is_label: bool) -> Image:
