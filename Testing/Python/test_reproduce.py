@@ -252,3 +252,26 @@ def test_command_line_lists_and_says_how_to_go_on(tmp_path, capsys, monkeypatch)
 def test_wrong_flags_are_one_sentence(tmp_path, capsys, flags, words):
     assert cli.main(["reproduce", "--output", str(tmp_path / "out"), *flags]) == 2
     assert_sentence(capsys.readouterr().err, *words)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_reproduction_of_failures_alone_ends_with_one_sentence(tmp_path, capsys):
+    flags = ["reproduce", "--elastix-python", "nowhere/python", "--seeds", "1", "--budget", "1"]
+    flags += [
+        "--phantoms",
+        "3",
+        "--test-phantoms",
+        "1",
+        "--device",
+        "cpu",
+        "--output",
+        str(tmp_path),
+        "--json",
+    ]
+    assert cli.main([*flags, "--methods", "elastix"]) == 2
+    shown = capsys.readouterr()
+    assert_sentence(shown.err, "None of the 1 runs and baselines could be measured", "could not be started")
+    written, error = (json.loads(line) for line in shown.out.splitlines()[-2:])
+    assert written["event"] == "result"  # the tables are there all the same
+    assert error["event"] == "error"
+    assert cli.main([*flags, "--methods", "elastix", "undeformed"]) == 0  # one has numbers

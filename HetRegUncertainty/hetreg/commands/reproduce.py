@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Reproduce, or list the runs."""
+    """Reproduce, or list the runs. Raises ValueError, after that, if nothing could be measured."""
     base = ReproduceConfig.load(arguments.config) if arguments.config else None
     config = config_from(arguments, ReproduceConfig, base)
     with output_folder(arguments.output):
@@ -39,10 +40,13 @@ def run(arguments: argparse.Namespace) -> None:
         if arguments.dry_run:
             _list(estimate(config, arguments.output, progress), arguments)
             return
-        files = reproduce(
-            config, arguments.output, progress, emit=lines.event if arguments.json else _said(line)
-        )
+        ended: list[tuple[str, str]] = []
+        emit = _noting(ended, lines.event if arguments.json else _said(line))
+        files = reproduce(config, arguments.output, progress, emit=emit)
     written(arguments, files)
+    if ended and all(error for _, error in ended):
+        count, first = len({run for run, _ in ended}), ended[0][1]
+        raise ValueError(f"None of the {count} runs and baselines could be measured; the first: {first}")
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:
@@ -50,6 +54,17 @@ def how_to_go_on(arguments: argparse.Namespace) -> str:
     settings = arguments.output / SETTINGS
     words = ["hetreg", "reproduce", "--config", str(settings), "--output", str(arguments.output)]
     return shlex.join(words) if settings.is_file() else ""
+
+
+def _noting(ended: list[tuple[str, str]], emit: Callable[..., None]) -> Callable[..., None]:
+    """`emit` that also notes each run that was tested on a source, and why it could not be."""
+
+    def told(kind: str, **fields: Any) -> None:
+        if kind == "run" and "source" in fields:
+            ended.append((fields["run"], fields["error"]))
+        emit(kind, **fields)
+
+    return told
 
 
 def _said(line: Line) -> Any:
