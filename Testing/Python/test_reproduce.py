@@ -186,6 +186,9 @@ def test_phantom_and_pairs_are_tested_apart_and_the_cavity_where_there_is_no_myo
     files = reproduce(config, tmp_path / "out")
     assert "left-ventricular cavity" in files["table1-pairs.md"].read_text()
     assert "left-ventricular myocardium" in files["table1-phantom-mri2d.md"].read_text()
+    text = files["README"].read_text(encoding="utf-8")
+    line = "2 (2) in training, 1 (1) in validation, 1 (1) in test; all drawn (60/20/20)."
+    assert f"- Pairs of pairs, patients (pairs): {line}" in text
     split = json.loads((tmp_path / "out" / "split-seed0.json").read_text())
     assert sum(p.startswith("mri2d-100") for p in split["training"] + split["validation"]) == 4
     assert not any(p.startswith("mri2d") for p in split["test"])

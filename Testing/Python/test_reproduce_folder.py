@@ -185,6 +185,9 @@ def test_a_training_pair_with_a_broken_file_is_a_line(acdc, tmp_path, protocol):
     files = reproduce(replace(SMALL, root=str(acdc), protocol=protocol), tmp_path / "out")
     (line,) = [r for r in files["README"].read_text(encoding="utf-8").splitlines() if r.startswith("- pair")]
     assert "patient002" in line
+    kept = json.loads((tmp_path / "out" / "split.json").read_text())
+    counts = {n: len({*kept[n]} - {"patient002"}) for n in kept}
+    assert ", ".join(f"{n} ({n}) in {part}" for part, n in counts.items()) in told(files)
 
 
 def test_another_protocol_does_not_reuse_what_was_trained(acdc, tmp_path):
@@ -198,10 +201,13 @@ def test_another_protocol_does_not_reuse_what_was_trained(acdc, tmp_path):
 
 def test_another_split_file_than_before_is_refused_and_the_same_is_not(acdc, tmp_path):
     config = replace(SMALL, root=str(acdc))
-    reproduce(config, tmp_path / "out")
+    files = reproduce(config, tmp_path / "out")
+    line = "- ACDC, patients (pairs): 2 (2) in training, 1 (1) in validation, 3 (3) in test; "
+    assert f"{line}test by the data set, validation drawn." in told(files)
     file = tmp_path / "split.json"
     file.write_bytes((tmp_path / "out" / "split.json").read_bytes())
-    reproduce(replace(config, split=str(file)), tmp_path / "out")
+    files = reproduce(replace(config, split=str(file)), tmp_path / "out")
+    assert f"{line}by the file split.json." in told(files)
     parts = json.loads(file.read_text())
     parts["validation"], parts["training"] = parts["training"], parts["validation"]
     file.write_text(json.dumps(parts))
@@ -214,8 +220,10 @@ def test_a_split_file_need_not_name_a_patient_that_is_lost(acdc, tmp_path):
     file = tmp_path / "named.json"
     parts = {"training": ["patient001"], "validation": ["patient002"], "test": ["patient003", "patient101"]}
     file.write_text(json.dumps(parts))
-    reproduce(replace(SMALL, root=str(acdc), split=str(file), methods=("undeformed",)), tmp_path / "out")
+    config = replace(SMALL, root=str(acdc), methods=("undeformed",))
+    reproduce(replace(config, split=str(file)), tmp_path / "out")
     assert json.loads((tmp_path / "out" / "split.json").read_text()) == parts
+    assert "2 (2) in test; by the split.json of an earlier call." in told(reproduce(config, tmp_path / "out"))
 
 
 def test_the_time_of_runs_that_only_chose_lambda_is_counted(tmp_path):

@@ -25,7 +25,11 @@ class ReproduceConfig(Config):
     dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
     root: str = option("", "folder of the data, or a CSV list of pairs")
     kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
-    split: str = option("", "JSON file of the patients in training, validation and test (empty: 60/20/20)")
+    split: str = option(
+        "",
+        "JSON file of the patients in training, validation and test (empty: the data set's own parts; those "
+        "that it does not name are drawn, 60/20/20)",
+    )
     protocol: str = option(
         AUTO,
         "published: 128 x 128 and min-max intensities, per slice; auto: that for acdc and camus alone",

@@ -19,6 +19,7 @@ from .comparisons import Comparison
 from .config import ReproduceConfig
 from .data import left_out_pairs
 from .gallery import draw_all
+from .parts import part_lines
 from .plan import Job, Lambdas, duration, left_out, sweep_job
 from .runs import done
 from .scoring import Scorer
@@ -45,7 +46,10 @@ def write_all(
     _remove_others(folder / "tables", set(files.values()))
     _remove_others(folder / "figures", set(drawn))
     notes += [f"pair {case}: {why} No run trains on it." for case, why in left_out_pairs(folder).items()]
-    text = readme(book, compared, made, drawn, notes, _cost(book, folder, planned, tried) + _measured(scorer))
+    how = _made_how(book.config, _cost(book, folder, planned, tried) + _measured(scorer))
+    if divided := part_lines(book.config, folder):
+        how += ["", *divided]
+    text = readme(book, compared, made, drawn, notes, how)
     path = folder / "README.md"
     path.write_text(text, encoding="utf-8")
     return {**files, **{p.name: p for p in drawn}, "README": path}
@@ -79,11 +83,11 @@ def readme(
     made: Mapping[str, Table],
     drawn: Mapping[Path, str],
     notes: Sequence[str],
-    cost: str,
+    how: Sequence[str],
 ) -> str:
     """README.md: how it was made, what holds, the tables, the figures."""
     config = book.config
-    lines = ["# Reproduction of Zhang et al., MICCAI 2024", "", *_made_how(config, cost), ""]
+    lines = ["# Reproduction of Zhang et al., MICCAI 2024", "", *how, ""]
     lines += ["## Does the paper's ordering hold?", ""]
     lines += [
         "A comparison of two methods *holds* if it has the paper's sign and p < 0.05 over patients (paired "

@@ -1,0 +1,56 @@
+"""How many patients and pairs each part of a reproduction has, and who divided them: lines for its README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..config import EvaluateConfig
+from ..datasets.split import PARTS, parts_by_seed, read_split
+from ..evaluation.cases import Source, list_cases
+from .config import ReproduceConfig, source_label
+from .data import TEST, VALIDATION, left_out_pairs
+from .plan import split_file
+
+
+def part_lines(config: ReproduceConfig, folder: Path) -> list[str]:
+    """A line for each real source; for data that can no longer be listed one that says why."""
+    names = [name for name in config.sources if ":" not in name]
+    try:
+        found = {name: _cases(config, name) for name in names}
+        parts = read_split(split_file(folder)) if names else {}
+        who = _divided_by(config, parts, [case for cases in found.values() for case in cases])
+    except (ValueError, OSError) as error:
+        return [f"- The parts of the data are not known: {error}"]
+    lost = left_out_pairs(folder)
+    lines = []
+    for name, cases in found.items():
+        told = ", ".join(_counted(cases, part, parts.get(part, []), lost) for part in PARTS)
+        lines.append(f"- {source_label(name, config)}, patients (pairs): {told}; {who}.")
+    return lines
+
+
+def _cases(config: ReproduceConfig, name: str) -> list[Source]:
+    return list_cases(EvaluateConfig(dataset=name, root=config.root, split="all"))[0]
+
+
+def _counted(cases: Sequence[Source], part: str, members: Sequence[str], lost: Mapping[str, str]) -> str:
+    """ "80 (80) in training"; in the test also the pairs that fail, which are rows there."""
+    own = [case for case in cases if case.patient in members and (part == "test" or case.name not in lost)]
+    return f"{len({case.patient for case in own})} ({len(own)}) in {part}"
+
+
+def _divided_by(config: ReproduceConfig, parts: Mapping[str, Sequence[str]], cases: Sequence[Source]) -> str:
+    """Who says which patient is in which part, as the first call of the reproduction found it. ValueError."""
+    if config.split:
+        return f"by the file {Path(config.split).name}"
+    known = {patient for members in parts.values() for patient in members}
+    cases = [case for case in cases if case.patient in known]
+    part_of = parts_by_seed(cases, 0, validation=VALIDATION, test=TEST)
+    if any(part_of.get(p, "training") != part for part, members in parts.items() for p in members):
+        return "by the split.json of an earlier call"
+    own = [part for part in PARTS if any(case.split == part for case in cases)]
+    drawn = [part for part in ("validation", "test") if part not in own]
+    if not own:
+        return "all drawn (60/20/20)"
+    return f"{', '.join(own)} by the data set" + (f", {' and '.join(drawn)} drawn" if drawn else "")
