@@ -257,6 +257,13 @@ def test_wrong_flags_are_one_sentence(tmp_path, capsys, flags, words):
     assert_sentence(capsys.readouterr().err, *words)
 
 
+def test_data_without_pairs_are_told_with_what_is_accepted_and_what_was_found(tmp_path):
+    layouts.camus_patient(tmp_path / "CAMUS", 1)
+    with pytest.raises(ValueError, match="CAMUS has no pairs") as error:
+        reproduce(replace(TINY, dataset="acdc", root=str(tmp_path / "CAMUS")), tmp_path / "out")
+    assert_sentence(error.value, "folders patientNNN with Info.cfg", "First of")
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_a_reproduction_of_failures_alone_ends_with_one_sentence(tmp_path, capsys):
     flags = ["reproduce", "--elastix-python", "nowhere/python", "--seeds", "1", "--budget", "1"]

@@ -36,7 +36,10 @@ def write_splits(config: ReproduceConfig, folder: Path) -> None:
     parts: dict[str, list[str]] = {"training": [], "validation": [], "test": []}
     usable: set[str] = set()
     if dataset := _real(config):
-        usable = {p.patient for s in open_datasets(_training(config, dataset)) for p in s.scan().pairs}
+        found = open_datasets(_training(config, dataset))
+        usable = {p.patient for s in found for p in s.scan().pairs}
+        if not usable:
+            found[0].samples(GridConfig())  # raises why: what was accepted, and what was found
         parts = _real_parts(config, dataset, split_file(folder), usable)
         _write(split_file(folder), parts)
     for seed in range(config.seeds):
@@ -55,8 +58,6 @@ def _training(config: ReproduceConfig, dataset: str, split: str = "") -> TrainCo
 
 def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[str]) -> dict[str, list[str]]:
     file = str(kept) if kept.is_file() else config.split
-    if not usable:
-        raise ValueError(f"{Path(config.root).name} has no pairs: at least one pair is accepted.")
     found: list[Source] = list_cases(EvaluateConfig(dataset=dataset, root=config.root, split="all"))[0]
     if file:
         named = {p for members in read_split(Path(file)).values() for p in members}
