@@ -9,7 +9,8 @@ from pathlib import Path
 from .headers import ending, is_hidden, stem
 from .listing import Listing
 from .pairing import Found, add_pair, place
-from .reader import FolderDataset, patient_folders, stray_reason
+from .patients import patient_folders
+from .reader import FolderDataset, stray_reason
 
 _FRAME = re.compile(r"frame0*(\d+)(_gt)?$", re.IGNORECASE)
 _SPLITS = {"testing": "test", "test": "test"}
@@ -58,12 +59,12 @@ class ACDCDataset(FolderDataset):
 
     def _scan(self) -> Listing:
         listing = Listing()
-        for folder in patient_folders(self.root, listing):
-            _scan_patient(folder, listing)
+        for folder, name in patient_folders(self.root, listing, _FRAME):
+            _scan_patient(folder, name, listing)
         return listing
 
 
-def _scan_patient(folder: Path, listing: Listing) -> None:
+def _scan_patient(folder: Path, name: str, listing: Listing) -> None:
     frames: dict[tuple[int, bool], list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if is_hidden(path) or path.name.lower() in ("info.cfg", "mandatory_citation.md"):
@@ -73,7 +74,7 @@ def _scan_patient(folder: Path, listing: Listing) -> None:
             frames.setdefault((int(match[1]), bool(match[2])), []).append(path)
         elif not (ending(path) and stem(path).lower().endswith("_4d")):
             listing.reject(path, stray_reason(path, "Info.cfg, ..._frameFF and ..._frameFF_gt images"))
-    of = (folder.name, folder.name, _SPLITS.get(folder.parent.name.lower(), ""))
+    of = (name, name, _SPLITS.get(folder.parent.name.lower(), ""))
     info = next((p for p in folder.iterdir() if p.name.lower() == "info.cfg"), folder / "Info.cfg")
     try:
         numbers = phases(info)
@@ -85,7 +86,7 @@ def _scan_patient(folder: Path, listing: Listing) -> None:
         role = next((r for r, n in numbers.items() if n == number), "")
         for path in paths:
             if role:
-                place(found, f"{role}_label" if is_label else role, path, folder.name, listing)
+                place(found, f"{role}_label" if is_label else role, path, name, listing)
             else:
                 named = f"{numbers['moving']} (ED) and {numbers['fixed']} (ES)"
                 listing.reject(path, f"{path.name} is not a frame that Info.cfg names: these are {named}.")

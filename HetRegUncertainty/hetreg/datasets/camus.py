@@ -11,7 +11,8 @@ from .acdc import read_info
 from .headers import COMPANIONS, ending, is_hidden, stem
 from .listing import Listing
 from .pairing import Found, add_pair, place
-from .reader import FolderDataset, patient_folders, stray_reason
+from .patients import patient_folders
+from .reader import FolderDataset, stray_reason
 
 _IMAGE = re.compile(r"_([24]CH)_(ED|ES)(_gt)?$", re.IGNORECASE)
 _SEQUENCE = re.compile(r"_[24]CH(_half)?_sequence(_gt)?$", re.IGNORECASE)
@@ -26,17 +27,19 @@ class CAMUSDataset(FolderDataset):
 
     def _scan(self) -> Listing:
         listing = Listing()
-        official = official_split(self.root)
-        for folder in patient_folders(self.root, listing):
-            _scan_patient(folder, listing, official.get(folder.name, ""))
+        found = patient_folders(self.root, listing, _IMAGE)
+        official = {above: official_split(self.root, above) for above in {f.parent for f, _ in found}}
+        for folder, name in found:
+            _scan_patient(folder, name, listing, official[folder.parent].get(folder.name, ""))
         return listing
 
 
-def official_split(root: Path) -> dict[str, str]:
-    """Part of each patient by the lists database_split/subgroup_*.txt, {} where there are none."""
+def official_split(root: Path, above: Path) -> dict[str, str]:
+    """Part of each patient in the folder `above` by the lists database_split/subgroup_*.txt in or beside it,
+    or in or beside the root; {} where there are none."""
     parts: dict[str, str] = {}
     for name, part in _SPLITS.items():
-        for folder in (root, root.parent):
+        for folder in (above, above.parent, root, root.parent):
             path = folder / "database_split" / f"subgroup_{name}.txt"
             if path.is_file():
                 parts |= dict.fromkeys(path.read_text(encoding="utf-8").split(), part)
@@ -44,7 +47,7 @@ def official_split(root: Path) -> dict[str, str]:
     return parts
 
 
-def _scan_patient(folder: Path, listing: Listing, split: str) -> None:
+def _scan_patient(folder: Path, patient: str, listing: Listing, split: str) -> None:
     views: dict[str, Found] = {}
     for path in sorted(folder.iterdir()):
         name = stem(path)
@@ -57,15 +60,13 @@ def _scan_patient(folder: Path, listing: Listing, split: str) -> None:
             continue
         view, role = match[1].upper(), {"ES": "fixed", "ED": "moving"}[match[2].upper()]
         found = views.setdefault(view, Found())
-        place(found, f"{role}_label" if match[3] else role, path, f"{folder.name}_{view}", listing)
+        place(found, f"{role}_label" if match[3] else role, path, f"{patient}_{view}", listing)
     if not views:
         reason = f"{folder.name} has no images named ..._2CH_ED or ..._4CH_ED."
-        listing.reject(folder, reason, folder.name, folder.name, split)
+        listing.reject(folder, reason, patient, patient, split)
     for view, found in sorted(views.items()):
         note = _frame_note(folder / f"Info_{view}.cfg")
-        add_pair(
-            listing, found, f"{folder.name}_{view}", folder.name, split=split, label_map=_LABELS, note=note
-        )
+        add_pair(listing, found, f"{patient}_{view}", patient, split=split, label_map=_LABELS, note=note)
 
 
 def _frame_note(info: Path) -> str:

@@ -30,8 +30,8 @@ def stem(path: Path) -> str:
 
 
 def is_hidden(path: Path) -> bool:
-    """True for files that the system keeps for itself (.DS_Store, ._name)."""
-    return path.name.startswith((".", "~")) or path.name in ("Thumbs.db", "desktop.ini")
+    """True for what the system keeps for itself (.DS_Store, ._name, __MACOSX)."""
+    return path.name.startswith((".", "~")) or path.name in ("Thumbs.db", "desktop.ini", "__MACOSX")
 
 
 @dataclass(frozen=True, eq=False)

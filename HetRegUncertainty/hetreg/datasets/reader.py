@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,28 +15,8 @@ from ..preprocess import NetworkPair, choose_dimension, to_network_grid
 from ..progress import Progress
 from ..resample import resample_like
 from .base import PairSample
-from .headers import ENDINGS, ending, is_hidden, read_voxels
+from .headers import ENDINGS, ending, read_voxels
 from .listing import Listing, PairFiles, Rejected
-
-_PATIENT = re.compile(r"patient[_-]?\d+$", re.IGNORECASE)
-_DEPTH = 3
-
-
-def patient_folders(root: Path, listing: Listing) -> list[Path]:
-    """Folders patientNNN in or below the root, by name; files beside them are listed as strays."""
-    if _PATIENT.match(root.name):
-        return [root]
-    found: list[Path] = []
-    level = [root]
-    for _ in range(_DEPTH):
-        below: list[Path] = []
-        for path in sorted(p for folder in level for p in folder.iterdir() if not is_hidden(p)):
-            if path.is_dir():
-                (found if _PATIENT.match(path.name) else below).append(path)
-            elif ending(path):
-                listing.reject(path, f"{path.name} lies in no patient's folder: patientNNN is accepted.")
-        level = below
-    return sorted(found, key=lambda p: (p.name, p))
 
 
 def stray_reason(path: Path, accepted: str) -> str:
