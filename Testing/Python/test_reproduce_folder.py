@@ -239,9 +239,14 @@ def told(files) -> str:
     return files["README"].read_text(encoding="utf-8").split("## Tables")[0]
 
 
-def test_changed_test_data_are_measured_again(acdc, tmp_path):
+def test_changed_test_data_are_measured_again(acdc, tmp_path, monkeypatch):
     config = replace(SMALL, root=str(acdc), methods=("undeformed",))
     before = reproduce(config, tmp_path / "out")["table1-acdc.csv"].read_text()
+    monkeypatch.setattr(scoring, "_MEASURED", "otherwise")
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "evaluate", refuse)
+        with pytest.raises(AssertionError, match="measured before"):
+            reproduce(config, tmp_path / "out")
     assert reproduce(config, tmp_path / "out")["table1-acdc.csv"].read_text() == before
     labels = acdc / "testing" / "patient101" / "patient101_frame09_gt.nii.gz"
     image = sitk.ReadImage(str(labels))

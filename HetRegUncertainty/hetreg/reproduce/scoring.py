@@ -34,6 +34,7 @@ from .runs import run_folder
 from .scores import Score
 
 Register = Callable[[Case], RegisterResult]
+_MEASURED = 2  # one more where real pairs are measured in another way than before: kept scores are made anew
 # Why a case failed that the next call may have more luck with: memory, a process, an error of none of ours.
 _PASSING = re.compile(
     r"memory|bad_alloc|process ended|could not be started|no space left|^\w+(Error|Exception): ",
@@ -115,6 +116,8 @@ class Scorer:
         settings = evaluate_config(self.config, self.folder, source).to_dict()
         settings = {k: v for k, v in settings.items() if k not in ("device", "split_file", "root")}
         settings["pairs"] = self._stamp(source)
+        if ":" not in source:  # phantoms are measured as ever
+            settings["measured"] = _MEASURED
         if job.config is not None:
             return {"hetreg": __version__, "evaluate": settings} | {
                 "model": sha256(run_folder(self.folder, job) / "best.pt"),
