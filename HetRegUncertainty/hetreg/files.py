@@ -3,6 +3,7 @@ the middle of a line, checksums, and damaged archives."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -54,6 +55,16 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
         with suppress(ValueError):
             rows.append(json.loads(line))
     return rows
+
+
+def check_gzip(path: Path) -> None:
+    """Raises ValueError if a compressed image file is damaged or cut off."""
+    try:
+        with gzip.open(path) as stream:
+            while stream.read(2**24):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path.name} could not be read as an image (damaged or cut off).") from error
 
 
 def check_parts(path: Path) -> None:

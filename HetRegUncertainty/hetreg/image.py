@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
-from .files import whole_file
+from .files import check_gzip, whole_file
 
 _ROUNDING = 0.02  # what the length of a direction of few decimals may lack
 _TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img", ".img.gz")
@@ -236,6 +236,17 @@ def as_image(given: Image | str | Path, role: str) -> Image:
     return read_image(given)
 
 
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Without ITK's own warnings on standard error: for each file of ACDC, that its sform has no scales."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
 def read_image(path: str | Path) -> Image:
     """Read any scalar image file that SimpleITK reads.
 
@@ -247,9 +258,10 @@ def read_image(path: str | Path) -> Image:
     if path.is_dir():
         raise ValueError(f"{path} is a folder: one image file is accepted.")
     if path.suffix == ".gz":
-        _check_gzip(path)
+        check_gzip(path)  # ITK would fill the rest of a NIfTI that is cut off with zeros
     try:
-        image = sitk.ReadImage(str(path))
+        with no_warnings():
+            image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise ValueError(f"{path.name} could not be read as an image ({_why(path, error)}).") from error
     return from_sitk(image, path.name.split(".")[0])
@@ -266,16 +278,6 @@ def _why(path: Path, error: RuntimeError) -> str:
     if "orthonormal" in str(error):
         return "its axes are not at right angles"
     return "damaged, cut off or of a kind that is not supported"
-
-
-def _check_gzip(path: Path) -> None:
-    """Raise ValueError if a compressed file is cut off: ITK would fill the rest of a NIfTI with zeros."""
-    try:
-        with gzip.open(path) as stream:
-            while stream.read(2**24):
-                pass
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path.name} could not be read as an image (damaged or cut off).") from error
 
 
 def write_sitk(image: sitk.Image, path: str | Path) -> Path:

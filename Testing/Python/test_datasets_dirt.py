@@ -13,7 +13,7 @@ from builders import assert_sentence, sampled
 from hetreg.config import GridConfig
 from hetreg.datasets.acdc import ACDCDataset
 from hetreg.datasets.camus import CAMUSDataset
-from hetreg.datasets.headers import read_header
+from hetreg.datasets.headers import read_header, read_voxels
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.datasets.reader import label_image
 from hetreg.image import write_image
@@ -258,3 +258,17 @@ def test_labels_between_whole_numbers_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"label\.nrrd") as error:
         label_image(tmp_path / "label.nrrd")
     assert_sentence(error.value, "16 voxels", "1.5")
+
+
+def test_warnings_of_itk_are_not_shown(tmp_path, capfd):
+    """The sform of ACDC's files is no more than signs, beside a qform with the voxel's size."""
+    path = write_image(sampled((4, 3, 5), (1.5, 1.5, 10.0)), tmp_path / "a.nii")
+    content = bytearray(path.read_bytes())
+    content[280:328] = np.array([[-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0]], "<f4").tobytes()
+    path.write_bytes(content)
+    capfd.readouterr()
+    assert read_voxels(path).spacing_mm == pytest.approx([1.5, 1.5, 10.0])
+    read_header(path)
+    assert capfd.readouterr().err == ""
+    sitk.ReadImage(str(path))  # others' warnings stay
+    assert "sform" in capfd.readouterr().err

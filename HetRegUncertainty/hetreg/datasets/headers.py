@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from ..image import Image, from_sitk, geometry, read_image
+from ..image import Image, from_sitk, geometry, no_warnings, read_image
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 COMPANIONS = (".raw", ".zraw")  # the voxels of an .mhd file
@@ -60,7 +60,8 @@ def read_header(path: Path) -> Header:
         raise ValueError(f"{name} is empty.")
     reader = _reader(path)
     try:
-        reader.ReadImageInformation()
+        with no_warnings():
+            reader.ReadImageInformation()
     except RuntimeError as error:
         skewed = "orthonormal" in str(error)
         reason = "damaged, cut off or not of the format of its ending"
@@ -106,7 +107,8 @@ def read_voxels(path: Path) -> Image:
     if ending(path) not in _META:
         return read_image(path)
     try:
-        return from_sitk(_reader(path).Execute(), stem(path))
+        with no_warnings():
+            return from_sitk(_reader(path).Execute(), stem(path))
     except RuntimeError as error:
         raise ValueError(f"{path.name} could not be read as an image (damaged or cut off).") from error
 
