@@ -262,6 +262,10 @@ def test_data_without_pairs_are_told_with_what_is_accepted_and_what_was_found(tm
     with pytest.raises(ValueError, match="CAMUS has no pairs") as error:
         reproduce(replace(TINY, dataset="acdc", root=str(tmp_path / "CAMUS")), tmp_path / "out")
     assert_sentence(error.value, "folders patientNNN with Info.cfg", "First of")
+    (tmp_path / "scan.nii").write_bytes(b"")
+    with pytest.raises(ValueError, match="is a file") as error:
+        reproduce(replace(TINY, dataset="camus", root=str(tmp_path / "scan.nii")), tmp_path / "out")
+    assert_sentence(error.value, "scan.nii is a file", "folders patientNNNN")
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -59,6 +59,8 @@ class FolderDataset:
                 self._listing = self._scan()
             except PermissionError as error:
                 raise OSError(f"{error.filename} may not be read: readable folders are accepted.") from error
+            except NotADirectoryError as error:
+                raise ValueError(f"{self.root.name} is a file: {self.accepted} are accepted.") from error
         return self._listing
 
     def _scan(self) -> Listing:
