@@ -279,6 +279,8 @@ def test_dice_is_of_the_heart_or_of_whatever_labels_there_are():
         for label in (renamed[0].fixed_label, renamed[0].moving_label):
             label[label == 2] = other
         assert validate(model, renamed, 16, cpu)["dice"] == heart
-    renamed[0].fixed_label[10, 10] = 2  # now the heart counts, and is not met
+    renamed[0].fixed_label[10, 10] = 2  # now the heart counts, but one frame lacks it
+    assert "dice" not in validate(model, renamed, 16, cpu)
+    renamed[0].moving_label[3, 3] = 2  # and here it is not met
     assert validate(model, renamed, 16, cpu)["dice"] == pytest.approx(0.0)
     assert math.isfinite(heart)

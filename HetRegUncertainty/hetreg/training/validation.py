@@ -33,8 +33,8 @@ def validate(
     objective: Objective | None = None,
 ) -> dict[str, float]:
     """Mean over the pairs, without their padding: mse, folding (%), loss (with an objective), Dice of LV
-    cavity and myocardium where there are labels (of all labels in data that have neither), and epe, the
-    end-point error in the heart (voxels), where the displacement is known."""
+    cavity and myocardium where both frames have them (of all labels in data that have neither), and epe,
+    the end-point error in the heart (voxels), where the displacement is known."""
     was_training = model.training
     model.eval()
     labels = _labels(samples)
@@ -81,7 +81,7 @@ def _scores(
     if truth is not None and label is not None:
         carried = torch.from_numpy(label).float().to(device)
         moved = warp(carried, motion.disp, mode="nearest").cpu().numpy()
-        found = [dice(truth == v, moved == v) for v in labels if (truth == v).any() or (moved == v).any()]
+        found = [dice(truth == v, moved == v) for v in labels if (truth == v).any() and (label == v).any()]
         if found:
             row["dice"] = float(np.mean(found))
     return row
