@@ -136,6 +136,7 @@ def reset():
     Parameter nodes go too: closing alone keeps them, with every observer that wrappers have left in them.
     """
     import slicer
+    from PySide6 import QtCore
 
     from . import dialogs, scene
 
@@ -146,6 +147,8 @@ def reset():
     scene.addDefaultNodes(slicer.mrmlScene)
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     slicer.app.processEvents()
+    deleted = QtCore.QEvent.Type.DeferredDelete  # processEvents() leaves these to the running loop
+    QtCore.QCoreApplication.sendPostedEvents(None, deleted)
     dialogs.forget()
     state.errors.clear()
 
