@@ -49,7 +49,7 @@ class ReproduceConfig(Config):
     sweep_lambda: bool = option(False, "choose lambda for each method by the Dice of validation pairs")
     lambdas: tuple[float, ...] = option(
         (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-        "values of lambda that are tried (NLL takes larger ones than MSE), and some beyond the best at an edge",
+        "values of lambda that are tried (NLL needs larger ones), and some beyond the best at an edge",
     )
     tolerance: float = option(0.0, "take the largest lambda whose Dice is at most this below the best (of 1)")
     weight_mode: str = option("paper", "form of the signal-to-noise weight of ours", WEIGHT_MODES)
