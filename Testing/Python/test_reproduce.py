@@ -278,9 +278,9 @@ def test_a_reproduction_of_failures_alone_ends_with_one_sentence(tmp_path, capsy
         "1",
         "--device",
         "cpu",
+        "--json",
         "--output",
         str(tmp_path),
-        "--json",
     ]
     assert cli.main([*flags, "--methods", "elastix"]) == 2
     shown = capsys.readouterr()

@@ -71,11 +71,8 @@ def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path, mo
     assert row.split("|")[-3].strip() == "2"  # missing
     with monkeypatch.context() as patch:  # they are broken for good: nothing is measured again
         patch.setattr(scoring, "evaluate", refuse)
-        assert (
-            reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")["README"]
-            .read_text(encoding="utf-8")
-            .startswith(text)
-        )
+        again = reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")
+        assert again["README"].read_text(encoding="utf-8").startswith(text)
     shutil.rmtree(acdc / "testing" / "patient102")
     layouts.acdc_patient(acdc / "testing", 102)  # mended: it is measured the next time
     files = reproduce(replace(SMALL, root=str(acdc)), tmp_path / "out")

@@ -64,15 +64,17 @@ def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_ea
     ours = [run("ours", s, np.array([0.8, 0.9]) + 0.01 * s) for s in (0, 2)]  # seed 1 failed
     mse = [run("mse", s, np.array([0.7, 0.8])) for s in (0, 1, 2)]
     still = Score("", "undeformed", 0, "phantom:mri2d", mse[0].rows, mse[0].slices)
+    other = Score("", "elastix", 0, "phantom:mri2d", ours[0].rows, ours[0].slices)
     failed = Score("voxelmorph", "ours", 1, "phantom:mri2d", error="It is broken.")
     found = {
         (c.claim.first, c.claim.second): c.seeds
-        for c in Book(ReproduceConfig(), [*ours, failed, *mse, still]).comparisons()
+        for c in Book(ReproduceConfig(), [*ours, failed, *mse, still, other]).comparisons()
         if (c.claim.measure, c.claim.table) == ("dice", "1")
     }
     assert found["ours", "mse"] == pytest.approx((10.0, 12.0))
     assert found["ours", "undeformed"] == pytest.approx((10.0, 12.0))
     assert found["mse", "undeformed"] == pytest.approx((0.0, 0.0, 0.0))
+    assert found["undeformed", "elastix"] == ()  # nothing random in either
 
 
 @pytest.mark.parametrize(

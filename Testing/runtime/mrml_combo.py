@@ -107,10 +107,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _filter(self):
         """The condition for a node to be listed; reading the properties once makes long lists fast."""
         children, types, left = self.showChildNodeTypes, self.nodeTypes, self.hideChildNodeTypes
-        hidden, wanted = (
-            self.showHidden,
-            [(t, *a) for t, pairs in self._attributes.items() for a in pairs.items()],
-        )
+        hidden = self.showHidden
+        wanted = [(t, *pair) for t, pairs in self._attributes.items() for pair in pairs.items()]
 
         def accepts(node):
             if not any(node.IsA(t) if children else node.GetClassName() == t for t in types):

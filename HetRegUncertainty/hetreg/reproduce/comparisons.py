@@ -124,14 +124,15 @@ def compare(
 
 def _test(claim: Claim, first: Series, second: Series) -> Comparison:
     """All tests on the units and the seeds that both have."""
-    units, runs = paired_runs(first, second)
+    units, runs = _paired_runs(first, second)
     patients = [patient for patient, _ in units]
     values = nanmean(runs, axis=0)
     none = np.zeros_like(values)
     plain, clustered = paired_t_test(values, none), clustered_test(values, none, patients)
     low, high = bootstrap_interval(values, patients)
     means = [float(nanmean(cluster_means(row, patients))) for row in runs]
-    seeds = tuple(d for d in means if not math.isnan(d))
+    random = bool(first.seeds or second.seeds)
+    seeds = tuple(d for d in means if random and not math.isnan(d))
     return Comparison(
         claim,
         clustered.t.difference,
@@ -147,8 +148,9 @@ def _test(claim: Claim, first: Series, second: Series) -> Comparison:
     )
 
 
-def paired_runs(first: Series, second: Series) -> tuple[list[Unit], np.ndarray]:
-    """The units that both have, and (seeds, units) first - second of the runs of each seed that both have.
+def _paired_runs(first: Series, second: Series) -> tuple[list[Unit], np.ndarray]:
+    """The units that both have, and (seeds, units) first - second of the runs of each seed that both have; of
+    two baselines one row.
 
     A unit that one of the two runs lacks is NaN for that seed: with the mean over the other seeds in its
     place, the difference would be one of the seeds.
@@ -156,9 +158,9 @@ def paired_runs(first: Series, second: Series) -> tuple[list[Unit], np.ndarray]:
     there = set(second.units)
     units = [u for u in first.units if u in there]
     seeds = common_seeds(first, second) or ([] if first.seeds or second.seeds else [0])
-    runs = [[[s.of_seed(seed)[u] for u in units] for seed in seeds] for s in (first, second)]
-    a, b = (np.array(r, float).reshape(len(seeds), len(units)) for r in runs)
-    return units, differences(a, b)
+    pairs = [(first.of_seed(seed), second.of_seed(seed)) for seed in seeds]
+    runs = [differences([a[u] for u in units], [b[u] for u in units]) for a, b in pairs]
+    return units, np.array(runs, float).reshape(len(seeds), len(units))
 
 
 def _judged(item: Comparison, p: float, higher: bool) -> Comparison:
