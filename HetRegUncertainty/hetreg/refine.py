@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .losses.base import LossInputs, image_mean
+from .losses.base import LossInputs, has_gradients, image_mean
 from .losses.smoothness import mean_squared_gradient
 from .losses.snr_weighted import SNRWeightedMSE, data_weight
 from .model import Motion, RegistrationModel
@@ -100,7 +100,8 @@ def optimise(
     moving, fixed: (B, 1, *spatial) in [0, 1]. start: what the network gave. window, mask: (1, 1, *spatial).
     The model is only read: no gradient ever reaches its weights. The noise variance is estimated again every
     few iterations, from the images as they are moved by then. Where the network gives the variance of its own
-    displacement, that displacement and variance are the prior of the refined one.
+    displacement, that displacement and variance are the prior of the refined one. Raises ValueError if the
+    iterations lead to what is no finite number.
     """
     log_variance = model.disp_log_variance(start)
     trust = None if log_variance is None else options.anchor * (-log_variance).exp()
@@ -110,6 +111,8 @@ def optimise(
         velocity = descent.follow(velocity, sigma_vox, iterations)
     with torch.no_grad():
         motion = model.move(moving, fixed, velocity=velocity)
+    if not bool(motion.disp.isfinite().all()):
+        raise ValueError(_diverged(options))
     return Motion(motion.moved.detach(), motion.disp.detach(), velocity)
 
 
@@ -142,6 +145,8 @@ class _Descent:
                 if weight is None or n % REWEIGHT_EVERY == 0:
                     weight, noise = _weight(self.model, motion, self.fixed, self.options, self.mask)
                 total = self._loss(motion, weight, noise) * self.fixed.shape[0]
+                if not has_gradients(total):
+                    raise ValueError(_diverged(self.options))
                 (gradient,) = torch.autograd.grad(total, update)
                 with torch.no_grad():
                     update -= descend(gradient, _decay(n / iterations))
@@ -158,6 +163,13 @@ class _Descent:
         if self.trust is None:
             return total
         return total + (noise * self.trust * (motion.disp - self.prior).square()).mean()
+
+
+def _diverged(options: RefineOptions) -> str:
+    return (
+        "The refinement came to a displacement that is no finite number (weight mode "
+        f"{options.weight_mode}, gamma {options.gamma:g}): a smaller gamma or no refinement is accepted."
+    )
 
 
 def _decay(done: float) -> float:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from builders import pair_2d, pair_3d, tiny_model
+from builders import assert_sentence, pair_2d, pair_3d, tiny_model
 from hetreg import refine
 from hetreg.config import GridConfig
 from hetreg.losses.smoothness import mean_squared_gradient
@@ -186,6 +186,15 @@ def test_the_variance_is_estimated_again_on_the_way(monkeypatch):
     refined(model, moving, fixed, 21)
     assert len(seen) == 3
     assert not torch.equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_a_loss_that_is_no_number_is_a_sentence(monkeypatch, iterations):
+    """At such positions PyTorch's own backward pass would end the process."""
+    monkeypatch.setattr(refine, "data_weight", lambda fixed, *_, **__: torch.full_like(fixed, torch.inf))
+    with pytest.raises(ValueError, match="no finite number") as caught:
+        refined(tiny_model(), *tensors(), iterations)
+    assert_sentence(caught.value, "gamma 0.5", "a smaller gamma")
 
 
 def test_cancelling_stops_between_iterations():

@@ -66,6 +66,12 @@ def image_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
     return torch.where(total > 0, mean, values.mean(dim=dims, keepdim=True))
 
 
+def has_gradients(loss: Tensor) -> bool:
+    """False for a loss on the CPU that is no finite number: at such positions PyTorch's own backward pass of
+    the sampling can end the process (2D). A GPU, which only gives such gradients, is not waited for."""
+    return loss.device.type != "cpu" or bool(loss.isfinite())
+
+
 def from_monai(name: str) -> Any:
     """A loss class of MONAI. Raises ValueError if MONAI is not installed."""
     try:

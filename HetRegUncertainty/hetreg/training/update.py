@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..losses.base import has_gradients
 from .objective import Batch
 
 Row = dict[str, Tensor]
@@ -53,9 +54,8 @@ def apply(
 
 
 def _backward(loss: Tensor, optimisers: Sequence[torch.optim.Optimizer]) -> None:
-    """Gradients of a loss; no numbers if it is none: at such positions PyTorch's own backward pass of the
-    sampling can end the process (CPU, 2D)."""
-    if loss.device.type != "cpu" or bool(loss.isfinite()):
+    """Gradients of a loss; no numbers if it is none."""
+    if has_gradients(loss):
         loss.backward()
         return
     for p in (p for optimiser in optimisers for p in _parameters(optimiser)):
