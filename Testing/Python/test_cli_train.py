@@ -236,3 +236,14 @@ def test_a_control_file_pauses_resumes_and_stops(tmp_path):
     assert (tmp_path / "run" / "last.ckpt").is_file()
     assert (tmp_path / "run" / "best.pt").is_file()  # although nothing was validated before
     assert 0 < seen[-1]["step"] < 10_000
+
+
+def test_a_run_goes_on_from_any_folder_and_without_the_weights_that_it_started_from(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(train_arguments(Path("first"), steps=1)) == 0
+    assert cli.main(train_arguments(Path("second"), steps=1, start="first/best.pt")) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert cli.main(["train", "--resume", "../second", "--steps", "2"]) == 0
+    (tmp_path / "first" / "best.pt").unlink()
+    assert cli.main(["train", "--resume", "../second", "--steps", "3"]) == 0

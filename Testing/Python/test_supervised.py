@@ -225,10 +225,11 @@ def test_a_run_starts_from_given_weights_of_the_same_network(tmp_path, model):
     ranks = Ranks(torch.device("cpu"))
     config = TrainConfig.from_dict(CONFIG.to_dict() | {"start": str(tmp_path / "start.pt")})
     trainer = Trainer(config, model.network, GridConfig(), ranks)
+    trainer.begin()
     for name, value in trainer.model.state_dict().items():
         torch.testing.assert_close(value, model.state_dict()[name])
     with pytest.raises(ValueError, match=r"start\.pt holds another network than this run's"):
-        Trainer(config, NetworkConfig(), GridConfig(), ranks)
+        Trainer(config, NetworkConfig(), GridConfig(), ranks).begin()
 
 
 def test_phantom_samples_carry_their_displacement():

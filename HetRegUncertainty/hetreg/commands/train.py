@@ -43,8 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     source = arguments.config or (arguments.resume and arguments.resume / "config.json")
     config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
     config = _of_one_length(config, arguments)
-    if config.root:  # a run goes on from any folder
-        config = replace(config, root=str(Path(config.root).expanduser().absolute()))
+    config = replace(config, root=_absolute(config.root), start=_absolute(config.start))
     if arguments.dry_run:
         _dry_run(config, arguments)
         return
@@ -60,6 +59,11 @@ def run(arguments: argparse.Namespace) -> None:
         with heard(emit, control) as say, steered(control, arguments.control, say):
             before = _before_steps(say if arguments.json else line.loading)
             train(config, folder, Progress(before), emit=_drawn_at_the_end(say, folder), control=control)
+
+
+def _absolute(path: str) -> str:
+    """A path as it is from any folder, so that the run goes on there too; none stays none."""
+    return str(Path(path).expanduser().absolute()) if path else ""
 
 
 def _drawn_at_the_end(emit: Callable[..., None], folder: Path) -> Callable[..., None]:

@@ -175,6 +175,8 @@ def _prepare(
     folder.check_same()
     if folder.last.exists():
         trainer.load(folder.last)
+    else:
+        trainer.begin()
     if trainer.step > config.total_steps:
         raise ValueError(
             f"The run in {folder.path.name} is at step {trainer.step}, and {config.total_steps} steps are "

@@ -31,7 +31,7 @@ class Trainer:
         self.config, self.ranks, self.step, self.best, self.seconds = config, ranks, 0, -math.inf, 0.0
         self.checked = 0  # step of the last validation
         torch.manual_seed(config.seed)
-        self.model = accelerate(_start(RegistrationModel(network, grid), config).to(ranks.device), config)
+        self.model = accelerate(RegistrationModel(network, grid).to(ranks.device), config)
         self.recorder = Recorder() if config.graphs and ranks.device.type == "cuda" else None
         self.optimisers: dict[str, torch.optim.Optimizer] = {
             "displacement": torch.optim.Adam(self.model.displacement_net.parameters(), config.learning_rate),
@@ -39,6 +39,19 @@ class Trainer:
         }
         self.objective = Objective.from_config(config)
         self.update = Update(config.accumulate, config.clip, ranks.mean_gradients)
+
+    def begin(self) -> None:
+        """Take the weights that the run is to start from, if any. Raises ValueError if they do not fit."""
+        if not self.config.start:
+            return
+        found = RegistrationModel.load(self.config.start)
+        if found.network != self.model.network:
+            raise ValueError(
+                f"{Path(self.config.start).name} holds another network than this run's: one of the same "
+                "architecture, dimension, size and method, and the same --variance-residual and --integrate, "
+                "is accepted."
+            )
+        self.model.load_state_dict(found.state_dict())
 
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
@@ -134,17 +147,3 @@ class Trainer:
 
 
 _PHASES = {"displacement": Trainer.displacement, "variance": Trainer.variance, "both": Trainer.both}
-
-
-def _start(model: RegistrationModel, config: TrainConfig) -> RegistrationModel:
-    """The model with the weights that the run starts from. Raises ValueError if they do not fit it."""
-    if config.start:
-        found = RegistrationModel.load(config.start)
-        if found.network != model.network:
-            raise ValueError(
-                f"{Path(config.start).name} holds another network than this run's: one of the same "
-                "architecture, dimension, size and method, and the same --variance-residual and --integrate, "
-                "is accepted."
-            )
-        model.load_state_dict(found.state_dict())
-    return model
