@@ -108,7 +108,6 @@ def arguments(runFolder):
         dataset=train.dataset,
         root=train.root,
         kind=train.kind,
-        phantom_size=train.crop if train.kind.endswith("3d") else 0,  # as training.data makes them
         split_file=os.path.join(runFolder, "split.json"),
         seed=train.seed,
         model=os.path.join(runFolder, MODEL),

@@ -10,7 +10,7 @@ from . import choices
 from .configbase import Config, option
 from .modelconfig import GridConfig as GridConfig
 from .modelconfig import NetworkConfig as NetworkConfig
-from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES, method_options
+from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES, method_options, phantom_ndim
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,31 @@ class RegisterConfig(Config):
 
 
 @dataclass(frozen=True)
-class TrainConfig(Config):
-    """One training run. Options that the method does not use keep their default (`for_method` sees to it)."""
+class DataConfig(Config):
+    """Where pairs come from."""
 
     dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
     root: str = option("", "folder of the data, or a CSV list of pairs")
     kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, table in (("dataset", DATASETS), ("kind", PHANTOMS)):
+            if unknown := [n for n in getattr(self, name).split("+") if n not in table]:
+                raise ValueError(
+                    f"{name} is '{unknown[0]}': accepted are {', '.join(table)}, or several joined by +."
+                )
+
+    @property
+    def solid(self) -> bool:
+        """True if all phantoms are 3D."""
+        return all(phantom_ndim(kind) == 3 for kind in self.kind.split("+"))
+
+
+@dataclass(frozen=True)
+class TrainConfig(DataConfig):
+    """One training run. Options that the method does not use keep their default (`for_method` sees to it)."""
+
     network: str = option("voxelmorph", "network architecture", NETWORKS)
     size: str = option("paper", "size of the networks", SIZES)
     variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
@@ -91,8 +110,7 @@ class TrainConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.crop == 0 and not isinstance(self.crop, bool):
-            solid = self.dataset == "phantom" and all(k.endswith("3d") for k in self.kind.split("+"))
-            object.__setattr__(self, "crop", 64 if solid else 128)
+            object.__setattr__(self, "crop", 64 if self.dataset == "phantom" and self.solid else 128)
         self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
         self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)
@@ -110,10 +128,6 @@ class TrainConfig(Config):
             raise ValueError(
                 f"accumulate is {self.accumulate} and batch {self.batch}: a divisor of the batch is accepted."
             )
-        unknown = [name for name in self.dataset.split("+") if name not in DATASETS]
-        if unknown:
-            accepted = f"{', '.join(DATASETS)}, or several joined as in phantom+pairs"
-            raise ValueError(f"dataset is '{self.dataset}': accepted are {accepted}.")
         self._check_method()
 
     def _check_method(self) -> None:
@@ -159,6 +173,11 @@ class TrainConfig(Config):
         return self.network != "transmorph" if self.integrate == "auto" else self.integrate == "yes"
 
     @property
+    def phantom_size(self) -> int:
+        """Voxels per side of its phantoms: in 3D they fill the crop; 0, that of their kind, in 2D."""
+        return self.crop if self.solid else 0
+
+    @property
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch if self.epochs else self.steps
@@ -198,18 +217,17 @@ def network_config(config: TrainConfig, ndim: int) -> NetworkConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(RegisterConfig):
+class EvaluateConfig(DataConfig, RegisterConfig):
     """One evaluation: which pairs, prepared how, and how they are registered (`registration`).
 
     Phantoms are as they are made in both protocols.
     """
 
-    dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
-    root: str = option("", "folder of the data, or a CSV list of pairs")
-    kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
     phantoms: int = option(20, "phantom pairs that are made, unless the split file names some")
     first_seed: int = option(50_000, "seed of the first phantom; training draws its own from 100000 on")
-    phantom_size: int = option(0, "voxels per side of a phantom (0: 128 in 2D, 64 in 3D)")
+    phantom_size: int = option(
+        0, "voxels per side of a phantom (0: as the model was trained, else 128, 64 in 3D)"
+    )
     split: str = option(
         "test", "patients that are evaluated; phantoms count as test patients", choices.SPLITS
     )
@@ -223,11 +241,6 @@ class EvaluateConfig(RegisterConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_min(phantoms=0, first_seed=0, phantom_size=0, seed=0)
-        for name, table in (("dataset", DATASETS), ("kind", PHANTOMS)):
-            if unknown := [n for n in getattr(self, name).split("+") if n not in table]:
-                raise ValueError(
-                    f"{name} is '{unknown[0]}': accepted are {', '.join(table)}, or several joined by +."
-                )
         if not all(n.isdecimal() and 0 < int(n) < 256 for n in self.labels.split("+") if self.labels):
             raise ValueError(f"labels is '{self.labels}': numbers from 1 to 255 joined by + are accepted.")
 

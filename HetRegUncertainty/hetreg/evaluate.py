@@ -51,8 +51,11 @@ def evaluate(
     ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
     """
     progress = progress or Progress()
+    if register is None:
+        model = model or (None if config.model == "auto" else RegistrationModel.load(locate(config.model)))
+        config = _as_trained(config, model)
+        register = _registration(config, model, progress)
     sources, refused = _cases(config, sources)
-    register = register or _registration(config, model, progress)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     for n, source in enumerate(sources):
         progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
@@ -80,11 +83,15 @@ def _cases(
     return sources, []
 
 
+def _as_trained(config: EvaluateConfig, model: RegistrationModel | None) -> EvaluateConfig:
+    """The same evaluation, on phantoms of the size that the model was trained with, unless one is given."""
+    size = config.phantom_size or (model.card.get("phantom_size", 0) if model else 0)
+    return replace(config, phantom_size=size)
+
+
 def _registration(config: EvaluateConfig, model: RegistrationModel | None, progress: Progress) -> Register:
-    """`register_pair` with the model, which is loaded once; it can be cancelled and reports nothing."""
+    """`register_pair` with the model; it can be cancelled and reports nothing."""
     how, quiet = config.registration, Progress(cancelled=progress.cancelled)
-    if model is None and config.model != "auto":
-        model = RegistrationModel.load(locate(config.model))
 
     def register(case: Case) -> RegisterResult:
         solid = model is None and case.volume and how.dimension == "auto"

@@ -15,6 +15,10 @@ class Cancelled(Exception):
     """Raised inside the core, between two steps of the work, after the caller asked to stop."""
 
 
+def silent(kind: str, **fields: Any) -> None:
+    """Tell nobody of an event."""
+
+
 def _ignore(fraction: float, message: str) -> None:
     """Report nothing."""
 
@@ -45,11 +49,13 @@ class Progress:
 
 
 def plain(value: Any) -> Any:
-    """The value with None for NaN and infinity, which JSON has not."""
+    """The value as JSON has it: lists of arrays, plain numbers of NumPy's, None for NaN and infinity."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

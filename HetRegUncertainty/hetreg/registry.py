@@ -27,10 +27,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Metric(Entry):
-    """A number of an evaluation; its name begins the column's. better: "high", "low", or "" for neither."""
+class Metric:
+    """A number of an evaluation; its name begins the column's. label: for tables; help: one sentence; better:
+    "high", "low", or "" for neither; section: of the report."""
 
-    better: str = ""
+    label: str
+    help: str
+    better: str
+    section: str
 
 
 NETWORKS: dict[str, Entry] = {
@@ -119,48 +123,45 @@ SIZES: dict[str, str] = {
 _BETTER = {"low": "; lower is better.", "high": "; higher is better.", "": "."}
 
 
-def _metric(target: str, label: str, text: str, better: str = "low") -> Metric:
-    return Metric(f".metrics.{target}", label, text + _BETTER[better], better)
+def _metric(section: str, label: str, text: str, better: str = "low") -> Metric:
+    return Metric(label, text + _BETTER[better], better, section)
 
 
-_HD, _ASD, _EPE = "surface:hausdorff", "surface:average_surface_distance", "deformation:end_point_error"
-_AUSE, _COVERAGE = "sparsification:ause", "calibration:coverage"
+_LABELS, _MOTION, _NOISE = "Labels", "Deformation and images", "Noise variance"
 METRICS: dict[str, Metric] = {
-    "dice": _metric("overlap:dice", "Dice", "Overlap of two masks, 0 to 1", "high"),
-    "hd_mm": _metric(_HD, "HD (mm)", "Largest distance of the surfaces"),
-    "hd_px": _metric(_HD, "HD (px)", "Largest distance of the surfaces"),
-    "hd95_mm": _metric(_HD, "HD95 (mm)", "95th percentile of the distances of the surfaces"),
-    "hd95_px": _metric(_HD, "HD95 (px)", "95th percentile of the distances of the surfaces"),
-    "asd_mm": _metric(_ASD, "ASD (mm)", "Mean distance of the surfaces, both ways"),
-    "asd_px": _metric(_ASD, "ASD (px)", "Mean distance of the surfaces, both ways"),
-    "dice_published": _metric("overlap:dice", "Dice, published", "Any warped weight above 0 counts", "high"),
-    "hd_published_px": _metric(_HD, "HD, published (px)", "Any warped weight above 0 counts, per slice"),
-    "asd_published_px": _metric(_ASD, "ASD, published (px)", "From the true surface only, per slice"),
-    "folding_percent": _metric("deformation:folding_percent", "Folding (%)", "Voxels with det J <= 0"),
-    "sd_log_jacobian": _metric("deformation:sd_log_jacobian", "SD log J", "Spread of the change of volume"),
+    "dice": _metric(_LABELS, "Dice", "Overlap of two masks, 0 to 1", "high"),
+    "hd_mm": _metric(_LABELS, "HD (mm)", "Largest distance of the surfaces"),
+    "hd_px": _metric(_LABELS, "HD (px)", "Largest distance of the surfaces"),
+    "hd95_mm": _metric(_LABELS, "HD95 (mm)", "95th percentile of the distances of the surfaces"),
+    "hd95_px": _metric(_LABELS, "HD95 (px)", "95th percentile of the distances of the surfaces"),
+    "asd_mm": _metric(_LABELS, "ASD (mm)", "Mean distance of the surfaces, both ways"),
+    "asd_px": _metric(_LABELS, "ASD (px)", "Mean distance of the surfaces, both ways"),
+    "dice_published": _metric(_LABELS, "Dice, published", "Any warped weight above 0 counts", "high"),
+    "hd_published_px": _metric(_LABELS, "HD, published (px)", "Any warped weight above 0 counts, per slice"),
+    "asd_published_px": _metric(_LABELS, "ASD, published (px)", "From the true surface only, per slice"),
+    "folding_percent": _metric(_MOTION, "Folding (%)", "Voxels with det J <= 0"),
+    "sd_log_jacobian": _metric(_MOTION, "SD log J", "Spread of the change of volume"),
     "inverse_consistency_vox": _metric(
-        "deformation:inverse_consistency", "Inverse consistency (vox)", "Mean error of there and back again"
+        _MOTION, "Inverse consistency (vox)", "Mean error of there and back again"
     ),
     "inverse_consistency_mm": _metric(
-        "deformation:inverse_consistency", "Inverse consistency (mm)", "Mean error of there and back again"
+        _MOTION, "Inverse consistency (mm)", "Mean error of there and back again"
     ),
-    "epe_vox": _metric(_EPE, "End-point error (vox)", "Mean distance to the true displacement"),
-    "epe_mm": _metric(_EPE, "End-point error (mm)", "Mean distance to the true displacement"),
-    "mse": _metric("deformation:similarity", "MSE", "Of fixed and moved; no measure of accuracy", ""),
-    "ncc": _metric("deformation:similarity", "NCC", "Of fixed and moved; no measure of accuracy", ""),
-    "ause_published": _metric(_AUSE, "AUSE, published", "Whole image, 50 bins, plain"),
-    "ause_whole": _metric(_AUSE, "AUSE, whole image", "Exact, in parts of the MSE"),
-    "ause_mask": _metric(_AUSE, "AUSE in mask", "Exact, plain"),
-    "ause_mask_normalised": _metric(_AUSE, "AUSE in mask, normalised", "Exact, in parts of the MSE"),
-    "nll": _metric("calibration:gaussian_nll", "NLL (nats)", "Gaussian likelihood of the residual"),
-    "coverage68": _metric(_COVERAGE, "Coverage 68 %", "Residuals within 0.99 SD; 68 is right", ""),
-    "coverage95": _metric(_COVERAGE, "Coverage 95 %", "Residuals within 1.96 SD; 95 is right", ""),
-    "ence": _metric("calibration:ence", "ENCE", "Relative error of the promised SD, mean over bins"),
-    "divergence": _metric(
-        "calibration:gaussian_divergence", "Divergence (nats)", "Kullback-Leibler, from the true variance"
-    ),
+    "epe_vox": _metric(_MOTION, "End-point error (vox)", "Mean distance to the true displacement"),
+    "epe_mm": _metric(_MOTION, "End-point error (mm)", "Mean distance to the true displacement"),
+    "mse": _metric(_MOTION, "MSE", "Of fixed and moved; no measure of accuracy", ""),
+    "ncc": _metric(_MOTION, "NCC", "Of fixed and moved; no measure of accuracy", ""),
+    "ause_published": _metric(_NOISE, "AUSE, published", "Whole image, 50 bins, plain"),
+    "ause_whole": _metric(_NOISE, "AUSE, whole image", "Exact, in parts of the MSE"),
+    "ause_mask": _metric(_NOISE, "AUSE in mask", "Exact, plain"),
+    "ause_mask_normalised": _metric(_NOISE, "AUSE in mask, normalised", "Exact, in parts of the MSE"),
+    "nll": _metric(_NOISE, "NLL (nats)", "Gaussian likelihood of the residual"),
+    "coverage68": _metric(_NOISE, "Coverage 68 %", "Residuals within 0.99 SD; 68 is right", ""),
+    "coverage95": _metric(_NOISE, "Coverage 95 %", "Residuals within 1.96 SD; 95 is right", ""),
+    "ence": _metric(_NOISE, "ENCE", "Relative error of the promised SD, mean over bins"),
+    "divergence": _metric(_NOISE, "Divergence (nats)", "Kullback-Leibler, from the true variance"),
     "spearman": _metric(
-        "calibration:spearman",
+        _NOISE,
         "Spearman",
         "Rank correlation of the found variance and another",
         "high",
@@ -180,6 +181,11 @@ WEIGHT_MODES: dict[str, str] = {
     "paper": "As printed in the paper (eq. 4)",
     "released": "As in the paper's released code (min-max over the batch)",
 }
+
+
+def phantom_ndim(kind: str) -> int:
+    """2 or 3: the dimension of a phantom kind."""
+    return 3 if kind == "echo3d" else 2
 
 
 def resolve(table: dict[str, Entry], name: str) -> Any:

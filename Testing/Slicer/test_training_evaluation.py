@@ -241,9 +241,7 @@ def test_trainingTakesTheViewsBack(trained, fake):
 
 
 def test_commandLineFollowsTheRun(tmp_path):
-    run = TrainConfig(
-        dataset="acdc+phantom", root="/data", kind="echo3d", crop=48, seed=3, device="cpu", method="mse"
-    )
+    run = TrainConfig(dataset="acdc+phantom", root="/data", kind="echo3d", seed=3, device="cpu", method="mse")
     run.save(tmp_path / "config.json")
     words = evaluationnumbers.arguments(str(tmp_path))
     assert words[:2] == ["evaluate", "--json"]
@@ -253,7 +251,6 @@ def test_commandLineFollowsTheRun(tmp_path):
         "--dataset": "acdc+phantom",
         "--root": "/data",
         "--kind": "echo3d",
-        "--phantom-size": "48",
         "--split-file": str(tmp_path / "split.json"),
         "--seed": "3",
         "--model": str(tmp_path / "best.pt"),

@@ -36,6 +36,7 @@ from bench.scatterers import scatterer_sources
 from hetreg.config import EvaluateConfig
 from hetreg.evaluate import evaluate
 from hetreg.evaluation.cases import Source
+from hetreg.registry import phantom_ndim
 from hetreg.tables import Cell, markdown
 
 CAVITY, MYOCARDIUM = 3, 2
@@ -88,7 +89,7 @@ def methods(
 ) -> Iterator[tuple[str, Method]]:
     """The lines of a group's table: those that are made for its dimension and have what they need."""
     phantom = config.dataset == "phantom"
-    ndim = 3 if phantom and config.kind.endswith("3d") else 2
+    ndim = phantom_ndim(config.kind) if phantom else 2
     yield "undeformed", undeformed
     if phantom:
         yield "true field", true_field

@@ -21,7 +21,7 @@ import torch
 from bench import machine
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig, network_config
 from hetreg.datasets.simulated import PhantomDataset
-from hetreg.registry import METHODS
+from hetreg.registry import METHODS, phantom_ndim
 from hetreg.tables import Column, Table, markdown
 from hetreg.training import accelerate, recording
 from hetreg.training.data import draw_batch
@@ -64,7 +64,7 @@ CASES = {
 
 def drawn(config: TrainConfig) -> tuple[Batch, float]:
     """A batch, and the seconds that drawing one takes."""
-    ndim, truth = (3 if config.kind.endswith("3d") else 2), bool(METHODS[config.method].extra)
+    ndim, truth = phantom_ndim(config.kind), bool(METHODS[config.method].extra)
     samples = PhantomDataset(config.kind, 2 if ndim == 3 else 8, truth=truth).samples(GridConfig())
     times = []
     for step in range(3):
@@ -78,7 +78,7 @@ def line(name: str, option: str, steps: int, device: torch.device) -> tuple[obje
     """Name, option, ms, GB and ms of drawing; of a failure, its error."""
     case = CASES[name]
     config = replace(case.config, device=device.type, **OPTIONS[option])
-    ndim = 3 if config.kind.endswith("3d") else 2
+    ndim = phantom_ndim(config.kind)
     try:
         accelerate.check(config, device)
         recording.check(config, device, grouped=False)

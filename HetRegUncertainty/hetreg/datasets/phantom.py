@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import write_whole
 from ..image import Image, geometry, vector_to_sitk, write_image, write_sitk
+from ..registry import PHANTOMS, phantom_ndim
 from .phantom_mri import draw_spacing, make_mri
 from .phantom_views import draw_side, make_echo
 
-KINDS = ("mri2d", "echo2d", "echo2d_sax", "echo3d")
+KINDS = tuple(PHANTOMS)  # their order is part of the seed
 SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
 MIN_SIZE, MAX_SIZE, MAX_SIZE_3D = 16, 1024, 256  # voxels per side
 
@@ -87,7 +89,7 @@ def make_pair(
 
 def side_vox(kind: str) -> int:
     """Voxels per side of a pair whose size is not given."""
-    return 64 if kind == "echo3d" else 128
+    return 64 if phantom_ndim(kind) == 3 else 128
 
 
 def pixel_size_mm(kind: str, seed: int, *, size: int | None = None) -> float:
@@ -105,7 +107,7 @@ def _anatomy(kind: str, seed: int) -> np.random.Generator:
 def _check(kind: str, size: int | None, slices: int) -> None:
     if kind not in KINDS:
         raise ValueError(f"Unknown phantom kind '{kind}': accepted are {', '.join(KINDS)}.")
-    most = MAX_SIZE_3D if kind == "echo3d" else MAX_SIZE
+    most = MAX_SIZE_3D if phantom_ndim(kind) == 3 else MAX_SIZE
     if size is not None and not MIN_SIZE <= size <= most:
         raise ValueError(f"Phantom size {size} of '{kind}': {MIN_SIZE} to {most} voxels a side are accepted.")
     if slices < 1 or (slices > 1 and kind != "mri2d"):
@@ -188,5 +190,5 @@ def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
     about |= {"spacing_mm": pair.fixed.spacing_mm.tolist(), "files": {n: p.name for n, p in paths.items()}}
     about |= {"labels": {"1": "RV cavity", "2": "LV myocardium", "3": "LV cavity", "4": "left atrium"}}
     paths["phantom"] = folder / "phantom.json"
-    paths["phantom"].write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_whole(paths["phantom"], json.dumps(about, indent=2) + "\n")
     return paths

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..registry import phantom_ndim
 from . import phantom_apical, phantom_sax
 from .phantom_apical import ApicalHeart
 from .phantom_beam import draw_beam
@@ -60,12 +61,12 @@ def apical(scene: EchoScene, heart: ApicalHeart, e, z, a, width: float) -> tuple
     )
     cavity = soft_inside(np.maximum(d["endo"] + rough, d["base"]), 2.0 * width)
     paint(db, level["blood"] + 3.0 * smoothstep(-z, -0.35 * heart.length, 0.0), cavity)
-    _valve(scene, heart, d, z, db)
+    _valve(scene, heart, d, db)
     db -= _drop_out(scene, z, d["bend"] / d["d"], heart.length) * (1.0 - cavity)
     return db, _share(scene, db, level)
 
 
-def _valve(scene: EchoScene, heart: ApicalHeart, d, z, db) -> None:
+def _valve(scene: EchoScene, heart: ApicalHeart, d, db) -> None:
     """Two leaflets from the annulus to where they meet, and the bright annulus itself."""
     half = heart.radius * (1.0 - heart.taper)
     across = np.clip(d["d"] / half, 0.0, 1.0)
@@ -150,7 +151,7 @@ def _draw_heart(rng: np.random.Generator, kind: str):
     if kind == "echo2d_sax":
         side, level = 128.0 * rng.uniform(0.95, 1.15), rng.uniform(0.1, 0.68)
         return target, phantom_sax.draw_heart(rng, side / 128.0, level), level, 0.0, side
-    heart = phantom_apical.draw_heart(rng, 3 if kind == "echo3d" else 2)
+    heart = phantom_apical.draw_heart(rng, phantom_ndim(kind))
     top, room = rng.uniform(12.0, 24.0), rng.uniform(34.0, 56.0)
     return target, heart, room, top, top + heart.length + room
 
@@ -167,13 +168,13 @@ def draw_view(rng: np.random.Generator, kind: str) -> tuple[View, float]:
         motion = phantom_sax.draw_motion(rng, heart, place, target)
         origin = -0.5 * side + rng.uniform(70.0, 82.0), rng.normal(5.0, 5.0)
         return View(heart, motion, origin, rng.uniform(0.4, 1.2)), side
-    motion = phantom_apical.draw_motion(rng, heart, target, place, 3 if kind == "echo3d" else 2)
+    motion = phantom_apical.draw_motion(rng, heart, target, place, phantom_ndim(kind))
     return View(heart, motion, (top - 0.5 * side, rng.normal(3.0, 7.0)), rng.normal(0.05, 0.17)), side
 
 
 def make_echo(kind: str, size: int, with_truth: bool, rng: np.random.Generator, noise: np.random.Generator):
     """One echo pair: arrays by name as `PhantomPair` has them, `disp` in pixels, and the pixel size in mm."""
-    ndim = 3 if kind == "echo3d" else 2
+    ndim = phantom_ndim(kind)
     view, side = draw_view(rng, kind)
     pixel, field = side / size, 0.5 * side
     beam = draw_beam(rng, field, pixel)

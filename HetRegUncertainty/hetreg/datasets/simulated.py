@@ -11,11 +11,12 @@ from ..config import GridConfig
 from ..device import physical_memory_gb
 from ..preprocess import intensity_range
 from ..progress import Progress
+from ..registry import phantom_ndim
 from .base import PairSample
 from .listing import Listing, PairFiles
 from .ondemand import Kept, OnDemand
 from .parallel import each
-from .phantom import KINDS, PhantomPair, make_pair, pixel_size_mm, side_vox
+from .phantom import PhantomPair, make_pair, pixel_size_mm, side_vox
 
 _BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
 _SHARE = 0.5  # of the memory, for phantoms
@@ -45,14 +46,11 @@ def to_sample(pair: PhantomPair, grid: GridConfig) -> PairSample:
     )
 
 
-def _ndim(kind: str) -> int:
-    return 3 if kind.endswith("3d") else 2
-
-
 class PhantomDataset:
     """`count` phantom pairs of one kind (or several, joined by +), seeds `seed`, `seed` + 1, ...
 
-    truth: also the true residual variance of each pair (three times as slow to make).
+    truth: also the true residual variance of each pair (three times as slow to make). An unknown kind is a
+    ValueError of `scan` and `samples`.
     """
 
     def __init__(
@@ -63,10 +61,7 @@ class PhantomDataset:
         self._listing: Listing | None = None
 
     def _drawn(self) -> list[tuple[str, int]]:
-        """(kind, seed) of each pair. Raises ValueError for an unknown kind."""
-        for kind in self.kinds:
-            if kind not in KINDS:
-                raise ValueError(f"Unknown phantom kind '{kind}': accepted are {', '.join(KINDS)}.")
+        """(kind, seed) of each pair."""
         return [(self.kinds[n % len(self.kinds)], self.seed + n) for n in range(self.count)]
 
     def scan(self) -> Listing:
@@ -78,7 +73,7 @@ class PhantomDataset:
     def _scan(self) -> Listing:
         listing = Listing()
         for kind, seed in self._drawn():
-            ndim = _ndim(kind)
+            ndim = phantom_ndim(kind)
             name, size = f"{kind}-{seed}", (self._side(kind),) * ndim
             spacing = (pixel_size_mm(kind, seed, size=self.size),) * ndim
             listing.pairs.append(
@@ -88,7 +83,7 @@ class PhantomDataset:
 
     def _kept(self) -> int:
         """How many pairs the memory may hold: all, or as many as this process's part of half of it takes."""
-        voxels = [self._side(kind) ** _ndim(kind) for kind in self.kinds]
+        voxels = [self._side(kind) ** phantom_ndim(kind) for kind in self.kinds]
         needed = self.count * sum(voxels) / len(voxels) * _BYTES / 2**30
         processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         there = _SHARE * (physical_memory_gb() or _UNKNOWN_GB) / processes
@@ -116,7 +111,7 @@ class PhantomDataset:
         room = self._kept()
         if room < self.count:
             kept = Kept(make, room)
-            made = [OnDemand(kept, n, f"{k}-{seed}", _ndim(k)) for n, (k, seed) in enumerate(drawn)]
+            made = [OnDemand(kept, n, f"{k}-{seed}", phantom_ndim(k)) for n, (k, seed) in enumerate(drawn)]
             if progress:
                 text = f"{room} of {self.count} phantoms fit into the memory: the others are made when used"
                 progress.report(1.0, text)

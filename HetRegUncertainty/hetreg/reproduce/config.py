@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..choices import DECAYS, DEVICES, INTEGRATE, PROTOCOLS
-from ..config import TrainConfig
-from ..configbase import Config, option
+from ..config import DataConfig, TrainConfig
+from ..configbase import option
 from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 from .variants import VARIANTS
 
@@ -19,12 +19,9 @@ SETTINGS = "reproduce.json"  # in the folder of a reproduction
 
 
 @dataclass(frozen=True)
-class ReproduceConfig(Config):
+class ReproduceConfig(DataConfig):
     """All runs of one reproduction. The defaults are the paper's where it states a value and time allows."""
 
-    dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
-    root: str = option("", "folder of the data, or a CSV list of pairs")
-    kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
     split: str = option(
         "",
         "JSON file of the patients in training, validation and test (empty: the data set's own parts; those "
@@ -69,11 +66,7 @@ class ReproduceConfig(Config):
             object.__setattr__(self, "protocol", chosen)
         self._check_lists()
         self._check_min(seeds=1, budget=1, smoothness=0.0, tolerance=0.0, phantoms=0, test_phantoms=0)
-        if unknown := [kind for kind in self.kind.split("+") if kind not in PHANTOMS]:
-            raise ValueError(f"kind is '{unknown[0]}': accepted are {', '.join(PHANTOMS)}, joined by +.")
-        TrainConfig(  # checks the rest
-            dataset=self.dataset, batch=self.batch, crop=self.crop, learning_rate=self.learning_rate
-        )
+        self._training()  # checks the rest
         if not all(isinstance(v, int | float) and 0 <= v < math.inf for v in self.lambdas):
             raise ValueError(f"lambdas are {self.lambdas}: numbers of at least 0 are accepted.")
 
@@ -85,6 +78,20 @@ class ReproduceConfig(Config):
                 raise ValueError(
                     f"{name} are {', '.join(map(str, values)) or 'none'}: each once is accepted."
                 )
+
+    def _training(self) -> TrainConfig:
+        return TrainConfig(
+            dataset=self.dataset,
+            kind=self.kind,
+            batch=self.batch,
+            crop=self.crop,
+            learning_rate=self.learning_rate,
+        )
+
+    @property
+    def phantom_size(self) -> int:
+        """Voxels per side of the phantoms, in the training and in the test; 0 for that of their kind."""
+        return self._training().phantom_size
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from .. import __version__
 from ..config import EvaluateConfig
 from ..datasets.headers import COMPANIONS
@@ -49,6 +47,7 @@ def evaluate_config(config: ReproduceConfig, folder: Path, source: str) -> Evalu
         dataset=name,
         kind=kind or EvaluateConfig.kind,
         phantoms=config.test_phantoms,
+        phantom_size=config.phantom_size,
         protocol=config.protocol,
         device=config.device,
         inverse=False,
@@ -147,7 +146,7 @@ class Scorer:
         settings = evaluate_config(self.config, self.folder, source)
         found = evaluate(settings, progress, register=self.register(job), pictures=False)
         content = {"rows": found.rows, "slices": found.slices, "curves": found.curves}
-        return json.loads(json.dumps(plain(_lists(content))))
+        return json.loads(json.dumps(plain(content)))
 
 
 def _content(path: Path) -> bytes:
@@ -157,17 +156,6 @@ def _content(path: Path) -> bytes:
         with suppress(OSError):
             found += sha256(part).encode()
     return found
-
-
-def _lists(value: Any) -> Any:
-    """Arrays and numpy's numbers as plain ones, for JSON."""
-    if isinstance(value, dict):
-        return {k: _lists(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_lists(v) for v in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return value
 
 
 def _load(path: Path, key: dict[str, Any]) -> dict[str, Any] | None:

@@ -44,7 +44,7 @@ def _phantom(name: str, config: TrainConfig) -> Any:
         config.kind,
         config.phantoms,
         seed=100_000 * (config.seed + 1),
-        size=config.crop if config.kind.endswith("3d") else None,
+        size=config.phantom_size or None,
         truth=bool(METHODS[config.method].weight == "oracle" or METHODS[config.method].extra),
     )
 

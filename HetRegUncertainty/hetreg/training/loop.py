@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from ..config import GridConfig, NetworkConfig, TrainConfig
 from ..datasets.base import PairSample
 from ..device import made_current
 from ..model import RegistrationModel
-from ..progress import Cancelled, Control, Progress
+from ..progress import Cancelled, Control, Progress, silent
 from . import schedule
 from .checks import check, check_crop, fitting_network, notes
 from .data import Loaded, batches, dimension_of, divide, load_run
@@ -27,10 +26,6 @@ from .validation import score, validate, write_preview
 Emit = Callable[..., None]
 LOG_EVERY, EMIT_EVERY_S, MAX_VALIDATION = 20, 0.5, 64
 _VALIDATION, _TEST = 0.15, 0.15
-
-
-def _silent(kind: str, **fields: Any) -> None:
-    """Report nothing."""
 
 
 class Run:
@@ -115,6 +110,7 @@ class Run:
             "steps": trainer.step,
             "scores": found,
             "config": trainer.config.to_dict() | {"root": "", "split": "", "start": ""},
+            "phantom_size": trainer.config.phantom_size,
         }
         trainer.model.save(self.folder.best)
         self.folder.write_card(trainer.model.card | {"ndim": trainer.model.ndim}, self.counts)
@@ -155,7 +151,7 @@ def train(
         given = None if samples is None else Loaded(list(samples), grid or GridConfig())
         loaded = given or load_run(config, grid, progress.part(0.0, 0.05), cache)
         network = fitting_network(config, dimension_of(loaded.samples), network)
-        run, training = _prepare(config, content, loaded, network, ranks, emit or _silent)
+        run, training = _prepare(config, content, loaded, network, ranks, emit or silent)
         _work(run, training, progress, control or Control())
         return run.trainer.model.eval()
 
@@ -187,7 +183,7 @@ def _prepare(
         folder.write_split(parts.patients)
         folder.write_left_out(loaded.failed)
         folder.forget_after(trainer.step)
-    run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else _silent)
+    run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else silent)
     for item in loaded.failed:
         run.emit("left_out", **item.row())
     for text in notes(config, folder, parts, trainer.model.multiple):
