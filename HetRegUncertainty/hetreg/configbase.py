@@ -14,6 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .files import write_whole
+
 T = TypeVar("T", bound="Config")
 _MANY = 20  # more names than a sentence takes
 
@@ -68,8 +70,8 @@ class Config:
         return cls(**values)
 
     def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+        """Write as JSON. Raises OSError in one sentence; what was there before then stays."""
+        write_whole(Path(path), json.dumps(self.to_dict(), indent=2) + "\n")
 
     @classmethod
     def load(cls: type[T], path: str | Path) -> T:

@@ -1,15 +1,16 @@
-"""Files that are there whole or not at all, also for another process that reads them, logs that may end in
-the middle of a line, checksums, and damaged archives."""
+"""Files and sets of files that are there whole or not at all, also for another process that reads them, logs
+that may end in the middle of a line, checksums, and damaged archives."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,32 @@ def whole_file(path: Path) -> Iterator[Path]:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file. Raises OSError in one sentence; what was there before then stays."""
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
+    """A folder to write files to; at the end they take the place of all of these names in `folder`, which is
+    made if it is missing.
+
+    Raises OSError in one sentence where that cannot be written; what was there before then stays.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    except OSError as error:
+        raise unwritten(folder) from error
+    try:
+        yield partial
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        for path in partial.iterdir():
+            path.replace(folder / path.name)
+    except OSError as error:
+        said = OSError(str(error).replace(str(partial), str(folder)))
+        raise (unwritten(folder) if error.errno else said) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def sha256(path: str | Path) -> str:
@@ -55,16 +81,6 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
         with suppress(ValueError):
             rows.append(json.loads(line))
     return rows
-
-
-def check_gzip(path: Path) -> None:
-    """Raises ValueError if a compressed image file is damaged or cut off."""
-    try:
-        with gzip.open(path) as stream:
-            while stream.read(2**24):
-                pass
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path.name} could not be read as an image (damaged or cut off).") from error
 
 
 def check_parts(path: Path) -> None:

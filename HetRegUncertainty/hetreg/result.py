@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
-from .files import unwritten
+from .files import unwritten, whole_folder, write_whole
 from .image import Image, as_array, as_image, write_image
 from .progress import plain
 from .resample import displacement_transform, resampled
@@ -133,20 +132,9 @@ class RegisterResult:
         goes. Raises OSError if the folder cannot be written.
         """
         folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-        except OSError as error:
-            raise OSError(f"{folder} could not be written: {error.strerror}.") from error
-        try:
+        with whole_folder(folder, (*(f"{n}.nrrd" for n in _IMAGES), *_OTHERS)) as partial:
             written = self._write(partial)
-            for name in (*(f"{n}.nrrd" for n in _IMAGES), *_OTHERS):
-                (folder / name).unlink(missing_ok=True)
-            return {name: path.replace(folder / path.name) for name, path in written.items()}
-        except OSError as error:
-            raise OSError(str(error).replace(str(partial), str(folder))) from error
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+        return {name: folder / path.name for name, path in written.items()}
 
     def _write(self, folder: Path) -> dict[str, Path]:
         images = {name: getattr(self, name) for name in _IMAGES}
@@ -158,7 +146,8 @@ class RegisterResult:
             transforms |= {f"{name}_2d": _in_plane(transform) for name, transform in transforms.items()}
         files |= {name: _write_transform(t, folder / f"{name}.h5") for name, t in transforms.items()}
         content = {"summary": self.summary, "record": self.record}
-        files["report"] = _write_json(content, folder / "report.json")
+        files["report"] = folder / "report.json"
+        write_whole(files["report"], json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
         return files
 
 
@@ -178,14 +167,4 @@ def _write_transform(transform: sitk.Transform, path: Path) -> Path:
         sitk.WriteTransform(transform, str(path))
     except RuntimeError as error:
         raise unwritten(path) from error
-    return path
-
-
-def _write_json(content: dict[str, Any], path: Path) -> Path:
-    """Raises OSError."""
-    text = json.dumps(plain(content), indent=2, allow_nan=False)
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OSError(f"{path} could not be written: {error.strerror}.") from error
     return path

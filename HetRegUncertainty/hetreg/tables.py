@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .files import write_whole
+
 ABSENT = "–"
 ABOUT = ("case", "patient", "split", "slice", "model", "error", "note")  # an evaluation's columns of text
 _MOST_DIGITS = 6  # behind the decimal point; smaller numbers are written with an exponent
@@ -142,10 +144,7 @@ def write_table(table: Table, stem: Path) -> dict[str, Path]:
     files = {}
     for ending, text in texts.items():
         path = files[ending] = stem.with_name(f"{stem.name}.{ending}")
-        try:
-            path.write_text(text, encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise OSError(f"{path} could not be written: {error.strerror}.") from error
+        write_whole(path, text)
     return files
 
 

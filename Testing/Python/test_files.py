@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from builders import assert_sentence
-from hetreg.files import json_lines, whole_file, write_whole
+from hetreg import files
+from hetreg.config import RegisterConfig
+from hetreg.files import json_lines, whole_file, whole_folder, write_whole
 
 
 def test_a_log_is_read_without_the_line_that_a_kill_cut_off(tmp_path):
@@ -49,3 +52,46 @@ def test_a_file_that_is_not_finished_leaves_what_was_there(tmp_path, error):
     with whole_file(path) as partial:
         partial.write_bytes(b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a.bin", b"new")]
+
+
+def test_files_that_belong_together_come_at_once_or_not_at_all(tmp_path):
+    folder, names = tmp_path / "new" / "results", ("a.txt", "b.txt")
+
+    def write(folder: Path, **texts: str) -> None:
+        with whole_folder(folder, names) as partial:
+            for stem, text in texts.items():
+                write_whole(partial / f"{stem}.txt", text)
+
+    def there() -> dict[str, str]:
+        return {p.name: p.read_text(encoding="utf-8") for p in folder.iterdir()}
+
+    write(folder, a="old", b="old")
+    with pytest.raises(OSError, match="could not be written") as caught:
+        write(folder, **{"a": "new", "absent/b": "new"})
+    assert_sentence(caught.value, str(folder / "absent" / "b.txt"))
+    assert there() == dict.fromkeys(names, "old")
+    write(folder, b="new")
+    assert there() == {"b.txt": "new"}
+    with pytest.raises(OSError, match="could not be written") as caught:
+        write(folder / "b.txt")
+    assert_sentence(caught.value, "b.txt")
+
+
+def test_a_configuration_that_cannot_be_saved_leaves_the_one_before(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+    RegisterConfig(refine=1).save(path)
+
+    def full(self: Path, text: str, **_how: object) -> None:
+        self.write_bytes(text[:9].encode())
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match=r"config\.json could not be written"):
+        RegisterConfig(refine=2).save(path)
+    assert RegisterConfig.load(path).refine == 1
+
+
+def test_no_text_file_is_written_in_another_way():
+    core = Path(files.__file__).parent
+    writers = [p.name for p in sorted(core.rglob("*.py")) if ".write_text(" in p.read_text(encoding="utf-8")]
+    assert writers == ["device.py", "files.py"]  # the former tells the system something

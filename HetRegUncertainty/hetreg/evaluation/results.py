@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..config import EvaluateConfig
+from ..files import whole_folder, write_whole
 from ..progress import plain
 from ..result import RegisterResult
 from ..tables import ABOUT
@@ -69,30 +68,17 @@ def write(
     name. Raises OSError if the folder cannot be written.
     """
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-    except OSError as error:
-        raise OSError(f"{folder} could not be written: {error.strerror}.") from error
-    try:
+    with whole_folder(folder, FILES) as partial:
         _write_rows(evaluation.rows, partial / "metrics.csv")
         _write_rows(evaluation.patients, partial / "patients.csv")
         if evaluation.slices:
             _write_rows(evaluation.slices, partial / "slices.csv")
         content = evaluation.summary | {"curves": evaluation.curves}
-        text = json.dumps(plain(_lists(content)), indent=1, allow_nan=False)
-        (partial / "summary.json").write_text(text + "\n", encoding="utf-8")
+        write_whole(partial / "summary.json", json.dumps(plain(content), indent=1, allow_nan=False) + "\n")
         if report is not None:
             report(evaluation, partial / "report.html")
         written = [name for name in FILES if (partial / name).is_file()]
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
-        return {Path(n).stem: (partial / n).replace(folder / n) for n in written}
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(f"{folder} could not be written: {reason.rstrip('.')}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    return {Path(name).stem: folder / name for name in written}
 
 
 def _write_rows(rows: Sequence[Row], path: Path) -> None:
@@ -108,10 +94,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:.7g}" if np.isfinite(value) else ""
     return value
-
-
-def _lists(value: Any) -> Any:
-    """Arrays as lists, for JSON."""
-    if isinstance(value, dict):
-        return {k: _lists(v) for k, v in value.items()}
-    return value.tolist() if isinstance(value, np.ndarray) else value

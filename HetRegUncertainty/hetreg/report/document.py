@@ -12,6 +12,7 @@ import numpy as np
 
 from ..evaluation.results import Evaluation
 from ..evaluation.summary import values
+from ..files import write_whole
 from ..measures import OTHERS, metric_column, split_name
 from ..registry import METRICS
 from ..tables import Cell, Column, Interval, Spread, Table, number
@@ -21,15 +22,8 @@ from .page import heading, keys, page, paragraph, picture, table_figure, title
 _WORST = 10
 _LISTED = 100  # cases in the table of all; the rest is in metrics.csv
 _NO_PLOTS = "Plots and pictures are missing: they need the package matplotlib (pip install hetreg[report])."
-_SECTIONS = {  # by the module of the metric
-    "overlap": "Labels",
-    "surface": "Labels",
-    "deformation": "Deformation and images",
-    "sparsification": "Noise variance",
-    "calibration": "Noise variance",
-    "displacement": "Deformation and images",  # or the beginning of the name
-    "noise": "Noise variance",
-}
+# of numbers that are no metrics, by the beginning of the name
+_SECTIONS = {"displacement": "Deformation and images", "noise": "Noise variance"}
 _CASES, _PATIENTS = "over cases", "over patients"
 _KEYS = ("epe_mm_myocardium", "folding_percent", "coverage95_truth", "spearman_truth", "seconds")
 _IN_CASES = ("epe_mm_myocardium", "folding_percent", "ause_mask_normalised", "seconds")
@@ -56,10 +50,7 @@ def write_report(evaluation: Evaluation, path: Path) -> Path:
 
     Without matplotlib it has its tables, and a sentence says what is missing.
     """
-    try:
-        path.write_text(html_report(evaluation), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise OSError(f"{path} could not be written: {error.strerror}.") from error
+    write_whole(path, html_report(evaluation))
     return path
 
 
@@ -143,8 +134,7 @@ def _section(name: str) -> str:
     stem, words = split_name(name)
     if label := next((word for word in words if word.isdigit()), ""):
         return f"Label {label}"
-    kind = METRICS[stem].target.split(".")[-1].split(":")[0] if stem in METRICS else name.split("_")[0]
-    return _SECTIONS.get(kind, "Cost")
+    return METRICS[stem].section if stem in METRICS else _SECTIONS.get(name.split("_")[0], "Cost")
 
 
 def _statistics(section: str, names: list[str], evaluation: Evaluation) -> Table:

@@ -12,6 +12,7 @@ from typing import Any
 from .. import __version__
 from ..device import describe_device, physical_memory_gb, resolve_device
 from ..evaluation.summary import versions
+from ..files import write_whole
 from ..tables import Table, markdown, write_table
 from ..training.folder import code_version
 from .book import Book
@@ -51,7 +52,7 @@ def write_all(
         how += ["", *divided]
     text = readme(book, compared, made, drawn, notes, how)
     path = folder / "README.md"
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
     return {**files, **{p.name: p for p in drawn}, "README": path}
 
 

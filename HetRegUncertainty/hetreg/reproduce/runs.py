@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..config import GridConfig, TrainConfig, network_config
 from ..datasets.base import PairSample
-from ..files import json_lines
+from ..files import json_lines, write_whole
 from ..lock import FolderLock
 from ..progress import Progress
 from ..training.data import dimension_of, draw_batch
@@ -31,11 +31,14 @@ def run_folder(folder: Path, job: Job) -> Path:
 
 
 def done(folder: Path, job: Job) -> dict[str, float] | None:
-    """{"steps", "seconds"} of a finished run, None if it is not finished."""
+    """{"steps", "seconds"} of a finished run, None if it is not finished or its file is damaged."""
     path = run_folder(folder, job)
     if not ((path / DONE).is_file() and (path / "best.pt").is_file()):
         return None
-    return json.loads((path / DONE).read_text(encoding="utf-8"))
+    try:
+        return json.loads((path / DONE).read_text(encoding="utf-8"))
+    except ValueError:
+        return None
 
 
 def hold(folder: Path, job: Job) -> FolderLock:
@@ -83,7 +86,7 @@ def train_job(
     except FAILURES as error:
         return sentence(error)
     content = {"steps": job.config.total_steps, "seconds": _seconds(path, time.monotonic() - started)}
-    (path / DONE).write_text(json.dumps(content) + "\n", encoding="utf-8")
+    write_whole(path / DONE, json.dumps(content) + "\n")
     (path / "last.ckpt").unlink(missing_ok=True)
     return ""
 
