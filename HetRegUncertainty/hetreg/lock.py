@@ -7,8 +7,11 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 PATIENCE_S = 10.0  # what a process that was just killed, or its workers, may still need to go
 _POLL_S = 0.1
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
@@ -63,6 +66,22 @@ class FolderLock:
 
     def __exit__(self, *_error: object) -> None:
         self.release()
+
+
+def when_free(items: Iterable[T], make: Callable[[T], None], wait: Callable[[], None]) -> None:
+    """make(item) for all items; those for which it raises Busy come last, again and again. wait() is called
+    where that is all that is left."""
+    left = list(items)
+    while left:
+        busy = []
+        for item in left:
+            try:
+                make(item)
+            except Busy:
+                busy.append(item)
+        if len(busy) == len(left):
+            wait()
+        left = busy
 
 
 def _file(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import numpy as np
@@ -55,6 +56,21 @@ def test_elastix_that_is_not_there_is_one_sentence(tmp_path):
     assert_sentence(error.value, "process")
     with Elastix(str(tmp_path / "nothing")) as missing, pytest.raises(OSError, match="could not be started"):
         missing(Case("a", "a", fixed, moving))
+
+
+def test_elastix_whose_process_ends_as_it_is_asked_fails_in_one_sentence_alone(tmp_path, monkeypatch):
+    def started(*command: object, **how: object) -> subprocess.Popen:
+        process = popen(*command, **how)
+        process.wait()
+        return process
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", started)
+    fixed, moving = pair_2d()
+    with Elastix() as elastix:
+        elastix._command = [sys.executable, "-c", ""]
+        with pytest.raises(ValueError, match="its process ended"):
+            elastix(Case("a", "a", fixed, moving))
 
 
 def test_undeformed_moves_nothing():

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -98,7 +99,7 @@ class Elastix:
         try:
             process.stdin.write(line + "\n")
             process.stdin.flush()
-        except BrokenPipeError:
+        except OSError:  # it has ended
             return "error its process ended"
         for answer in process.stdout:
             if answer.startswith(_ANSWER):
@@ -108,7 +109,8 @@ class Elastix:
     def _end(self) -> None:
         if self._process is not None:
             if self._process.stdin is not None:
-                self._process.stdin.close()
+                with suppress(OSError):  # what it did not read any more, as it has ended
+                    self._process.stdin.close()
             try:
                 self._process.wait(timeout=10)
             except subprocess.TimeoutExpired:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +12,8 @@ from typing import Any
 
 from ..config import TrainConfig
 from ..device import resolve_device
-from ..lock import Busy, FolderLock
-from ..progress import Progress
+from ..lock import FolderLock, when_free
+from ..progress import Progress, silent
 from ..training import accelerate
 from ..training.validation import score as validation_score
 from . import runs
@@ -30,8 +30,22 @@ FURTHER = 3  # values of lambda beyond those given
 WAIT_S = 2.0
 
 
-def _silent(kind: str, **fields: Any) -> None:
-    """Report nothing."""
+@dataclass(frozen=True)
+class Task:
+    """A run to be made. later: those after it, for the time that is left; progress: its part of the work."""
+
+    job: Job
+    later: Sequence[Job]
+    progress: Progress
+
+
+def tasks(planned: Sequence[Job], progress: Progress) -> list[Task]:
+    """The runs in their order, each with the same part of the work."""
+    count = len(planned)
+    return [
+        Task(job, planned[n + 1 :], progress.part(n / count, (n + 1) / count))
+        for n, job in enumerate(planned)
+    ]
 
 
 @dataclass
@@ -40,7 +54,6 @@ class Work:
 
     config: ReproduceConfig
     folder: Path
-    progress: Progress
     emit: Emit
     samples: Samples
     clock: runs.Clock = field(default_factory=runs.Clock)
@@ -48,9 +61,9 @@ class Work:
     scores: dict[tuple[str, str], Score] = field(default_factory=dict)  # of a job's name and a source
     tried: dict[tuple[str, str], dict[float, float]] = field(default_factory=dict)
 
-    def train(self, waiting: Sequence[Job], start: float, stop: float) -> None:
-        """Train the first of the waiting runs, unless that is done. Its folder is this process's own."""
-        job = waiting[0]
+    def _train(self, task: Task) -> None:
+        """Train the run, unless that is done. Its folder is this process's own."""
+        job = task.job
         if found := runs.done(self.folder, job):
             self.failed.pop(job.name, None)  # another process could
             self.clock.note(job, found["steps"], found["seconds"])
@@ -58,7 +71,7 @@ class Work:
         if job.config is None or job.name in self.failed:
             return
         self.emit("run", state="started", run=job.name)
-        progress = self._told(job, waiting, self.progress.part(start, stop))
+        progress = self._told(task)
         try:
             made = self.samples.of(job, progress)
             error = runs.train_job(job, self.folder, *made, progress)
@@ -68,77 +81,53 @@ class Work:
             self.failed[job.name] = error
         elif found := runs.done(self.folder, job):
             self.clock.note(job, found["steps"], found["seconds"])
-        seconds = self.clock.left(waiting[1:])
+        seconds = self.clock.left(task.later)
         left = "" if seconds is None else duration(seconds)
         state = "failed" if error else "trained"
         self.emit("run", state=state, run=job.name, error=error, left_to_train=left)
 
-    def _told(self, job: Job, waiting: Sequence[Job], progress: Progress) -> Progress:
+    def _told(self, task: Task) -> Progress:
         """Progress whose messages name the run and the time that all are going to take."""
-        later = self.clock.left(waiting[1:])
-        pace = self.clock.pace(job)
+        job, later, pace = task.job, self.clock.left(task.later), self.clock.pace(task.job)
 
         def report(fraction: float, message: str) -> None:
-            text = f"{job.label} (1 of {len(waiting)} left): {message}"
+            text = f"{job.label} (1 of {1 + len(task.later)} left): {message}"
             if later is not None and pace is not None and job.config is not None:
                 left = later + (1 - fraction) * pace * job.config.total_steps
                 text += f"; {duration(left)} left to train"
-            progress.report(fraction, text)
+            task.progress.report(fraction, text)
 
-        return Progress(report, progress.cancelled)
+        return Progress(report, task.progress.cancelled)
 
-    def try_one(self, waiting: Sequence[Job], start: float, stop: float) -> None:
-        """Train the first of the waiting runs and note its validation score. Raises ValueError, Busy."""
-        tried = waiting[0]
-        with runs.hold(self.folder, tried):
-            self.train(waiting, start, stop)
-        if tried.name not in self.failed and tried.config is not None:
-            value = best_score(runs.run_folder(self.folder, tried))
-            self.tried.setdefault((tried.network, tried.variant), {})[tried.config.smoothness] = value
-
-    def settle(self, waiting: Sequence[Job], scorer: Scorer, start: float, stop: float) -> None:
-        """Train the first of the waiting runs and measure it. Raises Busy if another process does."""
-        job, middle = waiting[0], start + 0.9 * (stop - start)
+    def try_one(self, task: Task) -> None:
+        """Train the run and note its validation score. Raises ValueError; Busy if another process does."""
+        job = task.job
         with runs.hold(self.folder, job):
-            self.train(waiting, start, middle)
+            self._train(task)
+        if job.name not in self.failed and job.config is not None:
+            value = best_score(runs.run_folder(self.folder, job))
+            self.tried.setdefault((job.network, job.variant), {})[job.config.smoothness] = value
+
+    def settle(self, task: Task, scorer: Scorer) -> None:
+        """Train the run and measure it. Raises Busy if another process does."""
+        job = task.job
+        with runs.hold(self.folder, job):
+            self._train(replace(task, progress=task.progress.part(0.0, 0.9)))
             error = self.failed.get(job.name, "")
             for source in self.config.sources:
-                made = scorer.score(job, source, error, self.progress.part(middle, stop))
+                made = scorer.score(job, source, error, task.progress.part(0.9, 1.0))
                 self.scores[job.name, source] = made
                 state = "failed" if made.error else "tested"
                 self.emit("run", state=state, run=job.name, source=source, error=made.error)
 
-    def all(self, items: Iterable[Any], make: Callable[[Any], None], end: float) -> None:
-        """make(item) for all items; those that another process works on come last, when it is done. end:
-        fraction of the work that is done then."""
-        left = list(items)
-        while left:
-            busy = []
-            for item in left:
-                try:
-                    make(item)
-                except Busy:
-                    busy.append(item)
-            if len(busy) == len(left):
-                self.progress.step(end, "Waiting for another process")
-                time.sleep(WAIT_S)
-            left = busy
-
-    def sweep(self, part: float) -> Lambdas:
+    def sweep(self, progress: Progress) -> Lambdas:
         """Train with every lambda and take one for each method, by `choose`. Where the best is the smallest,
         or the one that is taken the largest, up to FURTHER more are tried beyond it.
 
         Raises ValueError if the validation pairs have no labels: losses of different lambda do not compare.
         """
-        waiting = sweep_jobs(self.config, self.folder)
-
-        def one(n: int) -> None:
-            self.try_one(waiting[n:], part * n / len(waiting), part * (n + 1) / len(waiting))
-
-        def alone(job: Job) -> None:
-            self.try_one([job], part, part)
-
-        self.all(range(len(waiting)), one, part)
+        end = progress.part(1.0, 1.0)
+        when_free(tasks(sweep_jobs(self.config, self.folder), progress), self.try_one, waiting(end))
         # in the plan's order, whoever was first
         keys = [key for key in swept(self.config) if key in self.tried]
         self.tried = {key: dict(sorted(self.tried[key].items())) for key in keys}
@@ -149,29 +138,35 @@ class Work:
                     break
                 more = sweep_job(self.config, self.folder, key, value)
                 runs.check_folder(self.folder, [more])
-                self.all([more], alone, part)
+                when_free([Task(more, (), end)], self.try_one, waiting(end))
                 if more.name in self.failed:
                     break
         return {key: choose(values, self.config.tolerance) for key, values in self.tried.items()}
 
-    def results(self, lambdas: Lambdas, scorer: Scorer, start: float, stop: float) -> dict[str, Path]:
+    def results(self, lambdas: Lambdas, scorer: Scorer, progress: Progress) -> dict[str, Path]:
         """Settle all runs and write tables, figures and README.md; the files by name."""
-        waiting = jobs(self.config, self.folder, lambdas)
-        ends = [start + (stop - start) * n / len(waiting) for n in range(len(waiting) + 1)]
-
-        def one(n: int) -> None:
-            self.settle(waiting[n:], scorer, ends[n], ends[n + 1])
-
-        self.all(range(len(waiting)), one, stop)
-        scores = [self.scores[job.name, source] for job in waiting for source in self.config.sources]
+        planned = jobs(self.config, self.folder, lambdas)
+        wait = waiting(progress.part(1.0, 1.0))
+        when_free(tasks(planned, progress), lambda task: self.settle(task, scorer), wait)
+        scores = [self.scores[job.name, source] for job in planned for source in self.config.sources]
         files: dict[str, Path] = {}
 
         def write(book: Book) -> None:
             with FolderLock(self.folder):
-                files.update(write_all(book, scorer, waiting, self.tried, lambdas))
+                files.update(write_all(book, scorer, planned, self.tried, lambdas))
 
-        self.all([Book(self.config, scores)], write, stop)
+        when_free([Book(self.config, scores)], write, wait)
         return files
+
+
+def waiting(progress: Progress) -> Callable[[], None]:
+    """What to do while other processes work on all that is left; it can be cancelled."""
+
+    def wait() -> None:
+        progress.step(1.0, "Waiting for another process")
+        time.sleep(WAIT_S)
+
+    return wait
 
 
 def reproduce(
@@ -193,16 +188,17 @@ def reproduce(
             "reproduce was started by torchrun in several processes: one, or several calls with the same "
             "output folder, which share the runs, are accepted."
         )
-    work = Work(config, Path(folder), progress or Progress(), emit or _silent, Samples(config))
+    progress = progress or Progress()
+    work = Work(config, Path(folder), emit or silent, Samples(config))
     work.folder.mkdir(parents=True, exist_ok=True)
     for variant, reason in left_out(config).items():
         work.emit("left_out", variant=variant, reason=reason)
     begin(config, work.folder)
     tried = 0.6 if config.sweep_lambda else 0.0
-    lambdas = work.sweep(tried)
+    lambdas = work.sweep(progress.part(0.0, tried))
     with Scorer(config, work.folder) as scorer:
-        files = work.results(lambdas, scorer, tried, 0.97)
-    work.progress.report(1.0, "Done")
+        files = work.results(lambdas, scorer, progress.part(tried, 0.97))
+    progress.report(1.0, "Done")
     return files
 
 
@@ -244,12 +240,11 @@ def estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[
     """
     if not (folder / SETTINGS).is_file():
         with TemporaryDirectory() as scratch:
-            return _estimate(config, Path(scratch) / folder.name, progress)
+            return _estimate(config, Path(scratch), progress)
     return _estimate(config, folder, progress)
 
 
 def _estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
-    folder.mkdir(exist_ok=True)
     begin(config, folder)
     planned = {job.name: job for job in [*sweep_jobs(config, folder), *jobs(config, folder)]}
     samples, rows = Samples(config), []
