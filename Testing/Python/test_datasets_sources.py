@@ -105,6 +105,16 @@ def test_a_manifest_with_wrong_columns_is_a_sentence(tmp_path, text, words):
     assert_sentence(caught.value, *words)
 
 
+@pytest.mark.parametrize("cell", ['"p2', '"p"2', "x" * 200_000])
+def test_a_cell_with_a_stray_quote_takes_no_other_line_along(tmp_path, cell):
+    cells = ['"p0"', '"p1"', cell, '"p3"']
+    rows = [f"c{n}_ES.nii.gz,c{n}_ED.nii.gz,{text}" for n, text in enumerate(cells)]
+    (tmp_path / "list.csv").write_text("\n".join(["fixed,moving,patient", *rows]))
+    with pytest.raises(ValueError, match="Line 4 of list") as caught:
+        PairsDataset(tmp_path / "list.csv").scan()
+    assert_sentence(caught.value, "quotes")
+
+
 def test_a_file_that_is_no_manifest(tmp_path):
     (tmp_path / "list.txt").write_text("fixed,moving\n")
     with pytest.raises(ValueError, match="CSV manifest"):

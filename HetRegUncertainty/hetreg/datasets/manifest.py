@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from .headers import stem
+from ..imagefile import stem
 from .listing import Listing
 from .naming import names_of, patient_of, role_of
 from .pairing import Found, add_pair
@@ -30,7 +30,8 @@ def find_manifest(root: Path) -> Path | None:
 
 
 def read_manifest(path: Path) -> Listing:
-    """The pairs of a manifest. Raises ValueError if its columns are not the accepted ones."""
+    """The pairs of a manifest. Raises ValueError if its columns are not the accepted ones, or if a line is
+    none of a CSV file."""
     listing = Listing()
     used: set[str] = set()
     rows = _rows(path)
@@ -72,8 +73,10 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
         raise ValueError(f"{path.name} is not a text file in UTF-8: a CSV manifest is accepted.") from error
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
-    reader = csv.reader(text.splitlines(), delimiter=delimiter)
-    columns = [c.strip().lower() for c in next(reader, [])]
+    lines = [
+        _cells(line, delimiter, f"Line {n} of {path.name}") for n, line in enumerate(text.splitlines(), 1)
+    ]
+    columns = [c.lower() for c in lines[0]] if lines else []
     missing = [c for c in NEEDED if c not in columns]
     unknown = [c for c in columns if c and c not in (*NEEDED, *OPTIONAL)]
     if missing or unknown:
@@ -83,8 +86,18 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             f"{', '.join(NEEDED)} and, where wanted, {', '.join(OPTIONAL)}."
         )
     rows = []
-    for cells in reader:
-        if any(c.strip() for c in cells):
-            padded = [c.strip() for c in cells] + [""] * len(columns)
-            rows.append((reader.line_num, dict(zip(columns, padded, strict=False))))
+    for n, cells in enumerate(lines[1:], 2):
+        if any(cells):
+            padded = cells + [""] * len(columns)
+            rows.append((n, dict(zip(columns, padded, strict=False))))
     return rows
+
+
+def _cells(line: str, delimiter: str, where: str) -> list[str]:
+    """The texts of a line, which ends where its last one does: a stray quote must not take others along."""
+    try:
+        return [c.strip() for c in next(csv.reader([line], delimiter=delimiter, strict=True), [])]
+    except csv.Error as error:
+        raise ValueError(
+            f"{where} cannot be read ({error}): cells without quotes, or between two of them, are accepted."
+        ) from error
