@@ -11,6 +11,7 @@ from . import __version__
 from .commands import evaluate, models, phantom, register, reproduce, train
 from .commands.console import drop_output
 from .commands.flags import Parser
+from .errors import is_out_of_memory
 from .progress import Cancelled, JsonLines
 
 COMMANDS = {
@@ -22,7 +23,6 @@ COMMANDS = {
     "reproduce": reproduce,
 }
 _NO_READER = 141  # what a shell says of a command that SIGPIPE ended
-_NO_MEMORY = ("DefaultCPUAllocator", "not enough memory")  # torch has no type for it on the CPU
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,11 +38,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns 0 on success, 2 on bad input (one sentence on stderr), 130 when interrupted,
-    141 when nobody reads its output any more."""
+    """Run a command. Returns 0 on success, 2 where its input, the files, the packages or the memory do not
+    allow that (one sentence on stderr), 130 when interrupted, 141 when nobody reads its output any more. What
+    else is raised is a fault of the program."""
     _open_output()
     given = sys.argv[1:] if argv is None else argv
-    arguments = argparse.Namespace(json="--json" in given)
+    arguments = argparse.Namespace(json="--json" in given, command="")
     try:
         arguments = parser().parse_args(given)
         COMMANDS[arguments.command].run(arguments)
@@ -52,13 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _NO_READER
         return _failed(arguments, " ".join(str(error).split()))
     except (Cancelled, KeyboardInterrupt):
-        go_on = getattr(COMMANDS[arguments.command], "how_to_go_on", lambda _: "")(arguments)
+        go_on = getattr(COMMANDS.get(arguments.command), "how_to_go_on", lambda _: "")(arguments)
         print("hetreg: cancelled" + (f", go on with: {go_on}" if go_on else ""), file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
         return _failed(arguments, f"The Python package '{error.name}' is missing: install it first.")
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _NO_MEMORY):
+        if not is_out_of_memory(error):
             raise
         return _failed(arguments, "The memory is not enough: a smaller image, size or batch is accepted.")
     return 0

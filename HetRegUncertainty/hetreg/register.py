@@ -20,6 +20,7 @@ from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_note
 from .checks import check_labels, check_pair
 from .config import RegisterConfig
 from .device import describe_device, resolve_device
+from .errors import is_out_of_memory
 from .image import Image, as_image
 from .losses.snr_weighted import snr_weight
 from .modality import modality
@@ -150,12 +151,13 @@ def _run_networks(
     progress: Progress,
     notes: list[str],
 ) -> tuple[Maps, torch.device]:
-    """`_compute` on the device, or on the CPU if its memory is not enough; the model is left as it was."""
+    """`_compute` on the device, or on the CPU if its memory is not enough. The model's mode and device are
+    left as they were; 2D weights stay channels-last, which changes no number."""
     was_training, home = model.training, next(model.parameters()).device
     try:
         return _compute(model.eval(), pair, config, device, progress), device
-    except RuntimeError as error:  # CUDA has a type for it, Apple's GPU only the message
-        if device.type == "cpu" or "out of memory" not in str(error).lower():
+    except RuntimeError as error:
+        if device.type == "cpu" or not is_out_of_memory(error):
             raise
         notes.append(f"The memory of {describe_device(device)} was not enough: computed on the CPU instead.")
         cpu = torch.device("cpu")

@@ -144,8 +144,8 @@ def test_too_little_memory_is_one_sentence_and_other_failures_are_raised(pair, c
 
     for error in (
         MemoryError("Unable to allocate 9 TiB"),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you"),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4000 bytes."),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     ):
         fail_with(error)
         error_of(capsys, pair, "memory", "accepted")
@@ -233,6 +233,8 @@ def test_interrupting_and_cancelling_exit_with_130(pair, tmp_path, capsys, monke
         assert cli.main(pair) == 130
         assert capsys.readouterr().err == "hetreg: cancelled\n"
         assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(cli, "parser", lambda: interrupt())  # before there is a command
+    assert cli.main(pair) == 130
 
 
 def test_a_missing_package_is_named(pair, capsys, monkeypatch):

@@ -1,0 +1,25 @@
+"""What is said of an error that is none of ours."""
+
+from __future__ import annotations
+
+# PyTorch has a type for it on NVIDIA's GPUs alone; the first words are those of all GPUs, the rest the CPU's.
+_NO_MEMORY = ("out of memory", "not enough memory", "DefaultCPUAllocator")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the computer or of its GPU was not enough."""
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    return said or isinstance(error, MemoryError)
+
+
+def sentence(error: BaseException) -> str:
+    """An error in one line; with its type where it is none of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError):
+        return f"The Python package '{error.name}' is missing."
+    if is_out_of_memory(error):
+        return f"The memory is not enough: {text}" if text else "The memory is not enough."
+    name = type(error).__name__
+    if not text:
+        return f"{name}."
+    return text if isinstance(error, ValueError | OSError) else f"{name}: {text}"

@@ -1,0 +1,46 @@
+"""What is said of errors that are none of ours."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hetreg.errors import is_out_of_memory, sentence
+
+NO_MEMORY = [
+    MemoryError("Unable to allocate 9 TiB"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)."),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you"),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4000 bytes."),
+]
+
+
+@pytest.mark.parametrize("error", NO_MEMORY, ids=range(len(NO_MEMORY)))
+def test_too_little_memory_is_known_by_type_or_words(error):
+    assert is_out_of_memory(error)
+    assert sentence(error) == f"The memory is not enough: {error}"
+
+
+def test_other_errors_are_no_lack_of_memory():
+    for error in (
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        ValueError("The file 'out of memory.nii' is empty."),
+    ):
+        assert not is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("The image is\nempty."), "The image is empty."),
+        (OSError("The disk is full."), "The disk is full."),
+        (KeyError("dice_2"), "KeyError: 'dice_2'"),
+        (RuntimeError("a b\n c"), "RuntimeError: a b c"),
+        (ValueError(), "ValueError."),
+        (MemoryError(), "The memory is not enough."),
+        (ModuleNotFoundError("No module", name="monai"), "The Python package 'monai' is missing."),
+    ],
+)
+def test_an_error_is_one_line_and_named_where_it_is_none_of_ours(error, said):
+    assert sentence(error) == said
