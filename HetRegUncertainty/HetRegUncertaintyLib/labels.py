@@ -17,6 +17,7 @@ from hetreg.image import Image
 from . import volumes
 
 LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
+LABEL = np.int32  # what a colour table counts with
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
 
@@ -72,7 +73,7 @@ def register(images, layers, config, progress):
 def labelsFromNode(node, reference):
     """Labels of a segmentation or label map node on the grid of `reference`, with their names and colours.
 
-    Returns ([int16 array, ...], {label value: (name, (red, green, blue))}). Segments of one array do not
+    Returns ([int32 array, ...], {label value: (name, (red, green, blue))}). Segments of one array do not
     overlap; each label is in one of them.
     """
     if node.IsA("vtkMRMLSegmentationNode"):
@@ -127,7 +128,7 @@ def _layers(values, masks, images):
         free = (layer for layer in layers if not any(layer[key][mask].any() for key, mask in own.items()))
         layer = next(free, None)
         if layer is None:
-            layer = {key: np.zeros(image.array.shape, np.int16) for key, image in images.items()}
+            layer = {key: np.zeros(image.array.shape, LABEL) for key, image in images.items()}
             layers.append(layer)
         for key, mask in own.items():
             layer[key][mask] = value
@@ -178,7 +179,7 @@ def _segmentArrays(node, reference):
     if node.GetSegmentation().GetNumberOfSegments() == 0:
         raise ValueError(_("The segmentation '{name}' is empty.").format(name=node.GetName()))
     grid = volumes.orientedImage(
-        np.zeros(reference.array.shape, np.int16), reference, np.linalg.inv(volumes.parentToWorld(node))
+        np.zeros(reference.array.shape, np.uint8), reference, np.linalg.inv(volumes.parentToWorld(node))
     )
     source = _withVoxels(node, grid)
     segmentation = source.GetSegmentation()
@@ -209,7 +210,7 @@ def _withVoxels(node, grid):
 
 
 def _layerArray(node, segmentIDs, grid):
-    """Flat int16 array of some segments that do not overlap, on the grid."""
+    """Flat int32 array of some segments that do not overlap, on the grid."""
     ids, values = vtk.vtkStringArray(), vtk.vtkIntArray()
     for segmentID in segmentIDs:
         ids.InsertNextValue(segmentID)
@@ -220,7 +221,7 @@ def _layerArray(node, segmentIDs, grid):
         raise ValueError(
             _("The segmentation '{name}' could not be read as labels.").format(name=node.GetName())
         )
-    return numpy_support.vtk_to_numpy(merged.GetPointData().GetScalars()).astype(np.int16)
+    return numpy_support.vtk_to_numpy(merged.GetPointData().GetScalars()).astype(LABEL)
 
 
 def _labelNames(node, array):
@@ -237,9 +238,14 @@ def _labelNames(node, array):
 
 
 def _resampledLabels(labels, reference):
-    """The array of a label `Image` on another grid, nearest neighbour."""
+    """The array of a label `Image` on another grid, nearest neighbour. Raises ValueError if it has others."""
     import SimpleITK as sitk
 
-    source = Image(labels.array.astype(np.int16), labels.ijk_to_lps, labels.name)
+    with np.errstate(invalid="ignore"):  # what does not fit is refused below
+        whole = labels.array.astype(LABEL)
+    if not np.array_equal(whole, labels.array):
+        text = _("'{name}' is no label map: whole numbers up to {limit} are accepted.")
+        raise ValueError(text.format(name=labels.name, limit=np.iinfo(LABEL).max))
+    source = Image(whole, labels.ijk_to_lps, labels.name)
     moved = sitk.Resample(source.to_sitk(), reference.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor)
     return sitk.GetArrayFromImage(moved)

@@ -113,6 +113,25 @@ def test_labelMapNode():
     assert set(found) == {1, 3}
 
 
+def test_labelsOfALabelMapAreItsNumbers():
+    """Also those beyond 16 bits, as an atlas has them."""
+    image = labelImage()
+    large = image.like(np.where(image.array == 3, 65538, 40000 * (image.array == 1)), "large")
+    (array,), found = labels.labelsFromNode(addLabelMap(large), image)
+    np.testing.assert_array_equal(array, large.array)
+    assert [name for name, _color in found.values()] == ["Label 40000", "Label 65538"]
+    (layer,), _names = labels.layersFromNodes(addLabelMap(large), None, image, image)
+    np.testing.assert_array_equal(layer["moving_seg"].array, large.array)
+
+
+@pytest.mark.parametrize("value", [1.5, np.nan, 2.0**40])
+def test_aLabelMapOfOtherNumbersIsRefused(value):
+    image = labelImage()
+    other = image.like(np.where(image.array == 3, value, image.array), "other")
+    with pytest.raises(ValueError, match="'l' is no label map: whole numbers up to 2147483647 are accepted"):
+        labels.labelsFromNode(addLabelMap(other), image)
+
+
 def test_segmentationOutsideTheImageIsRefused():
     image = labelImage()
     place = image.ijk_to_lps.copy()
