@@ -107,7 +107,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         """The panel goes away: stop with a checkpoint, let go of the scene. Does nothing the second time."""
         slicer.app.disconnect("aboutToQuit()", self.cleanup)
-        self.dataCheck.cancel()
+        self.dataCheck.close()
         self.evaluation.close()
         self.section.close()
         self.link.close()

@@ -23,7 +23,7 @@ class EvaluationSection:
     def __init__(self, ui, onChange, onLog, process=None):
         self.ui, self._onChange, self._onLog = ui, onChange, onLog
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
-        self._folder, self._problem, self._cancelled, self._closed = "", "", False, False
+        self._folder, self._problem = "", ""
         self._read, self._shown = (None, None), None
         self.packageButton = packages.PackageButton(ui.reportPackageButton, onChange, self._say)
         ui.evaluateButton.connect("clicked(bool)", self._onEvaluate)
@@ -80,8 +80,7 @@ class EvaluationSection:
 
     def close(self):
         """The panel goes away."""
-        self._closed = True
-        self._process.kill()
+        self._process.close()
 
     def _numbers(self):
         """What was written last; read again only when it has changed."""
@@ -114,14 +113,13 @@ class EvaluationSection:
     def _onEvaluate(self, _checked=False):
         with slicer.util.tryWithErrorDisplay(_("The evaluation could not be started."), waitCursor=False):
             arguments = evaluationnumbers.arguments(self._folder)
-            self._problem, self._cancelled = "", False
+            self._problem = ""
             self.ui.evaluationProgressBar.value = 0
             self._process.start(arguments)
             self._say(_("Reading the test pairs..."))
             self._onChange()
 
     def _onCancel(self, _checked=False):
-        self._cancelled = True
         self._process.kill()
 
     def _onReport(self, _checked=False):
@@ -133,8 +131,6 @@ class EvaluationSection:
         self._onChange()
 
     def _onEvent(self, content):
-        if self._closed:
-            return
         if content["event"] == "progress":
             self.ui.evaluationProgressBar.value = round(100 * float(content.get("fraction") or 0.0))
             self._say(str(content.get("message", "")))
@@ -142,9 +138,8 @@ class EvaluationSection:
             self._onLog(f"{content.get('case')}: {content['error']}")
 
     def _onEnd(self, _code, problem):
-        if self._closed:
-            return
-        self._problem = _("The evaluation was cancelled.") if self._cancelled else inWords(self.ui, problem)
+        wasCancelled = self._process.killed
+        self._problem = _("The evaluation was cancelled.") if wasCancelled else inWords(self.ui, problem)
         self.wanted = not self._problem
         self._onChange()
 

@@ -66,14 +66,15 @@ class HetRegProcess:
     """One run of the command line at a time.
 
     onEvent(dict) is called for each JSON line, onLog(text) for any other line, and onEnd(exit code, problem)
-    once: problem is "" after exit code 0, otherwise one sentence. process: a QProcess, or what acts like one.
+    once: problem is "" after exit code 0, otherwise one sentence. killed: whether `kill` ended the last run.
+    process: a QProcess, or what acts like one.
     """
 
     def __init__(self, onEvent, onLog, onEnd, process=None):
         self._onEvent, self._onLog, self._onEnd = onEvent, onLog, onEnd
         self._process = process or qt.QProcess()
         self._output, self._errors, self._last = Lines(), Lines(), []
-        self._ended, self._killed, self._crashed, self._message = True, False, False, ""
+        self._ended, self.killed, self._crashed, self._message = True, False, False, ""
         self._process.connect("readyReadStandardOutput()", self._onOutput)
         self._process.connect("readyReadStandardError()", self._onErrors)
         self._process.connect("finished(int,QProcess::ExitStatus)", self._onFinished)
@@ -88,7 +89,7 @@ class HetRegProcess:
         """Run `python -m hetreg` with these arguments. Raises RuntimeError while one is running."""
         if self.running:
             raise RuntimeError(_("A run is going on: stop it first."))
-        self._ended, self._killed, self._crashed, self._message = False, False, False, ""
+        self._ended, self.killed, self._crashed, self._message = False, False, False, ""
         self._last = []
         self._output, self._errors = Lines(), Lines()
         environment = qt.QProcessEnvironment.systemEnvironment()
@@ -103,9 +104,14 @@ class HetRegProcess:
     def kill(self):
         """End it and everything that it started, at once."""
         if self.running:
-            self._killed = True
+            self.killed = True
             killTree(int(self._process.processId()))
             self._process.kill()
+
+    def close(self):
+        """End it, and call nothing back any more: what would hear it goes away."""
+        self._onEvent = self._onLog = self._onEnd = _ignore
+        self.kill()
 
     def wait(self, seconds):
         """Wait for its end; False if it still runs. Events are handed on."""
@@ -151,7 +157,7 @@ class HetRegProcess:
 
     def _problem(self, code, crashed):
         """One sentence on what went wrong, "" if nothing did."""
-        if self._killed:
+        if self.killed:
             return _("It was ended.")
         if crashed or code < 0:
             return self._withLastLine(
@@ -217,6 +223,10 @@ def _processes():
         return pairs
     done = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False)
     return [tuple(map(int, line.split())) for line in done.stdout.splitlines() if len(line.split()) == 2]
+
+
+def _ignore(*_said):
+    """Stands for what went away."""
 
 
 def _bytes(data):

@@ -34,9 +34,9 @@ class DataCheck:
         self._process.start(["train", "--config", configFile, "--dry-run", "--json"])
         self._show()
 
-    def cancel(self):
-        """Forget the check that is going on."""
-        self._process.kill()
+    def close(self):
+        """The panel goes away."""
+        self._process.close()
 
     def outdate(self):
         """Another choice was made: what was found, or is being found, is not of it."""

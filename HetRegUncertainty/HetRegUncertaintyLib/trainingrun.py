@@ -42,19 +42,30 @@ class TrainingRun:
     def __init__(self, onChange, onLog, process=None):
         self._onChange, self._onLog = onChange, onLog
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
-        self.state, self.curves, self.folder, self.configFile = State.IDLE, Curves(), "", ""
+        self.curves, self.folder, self.configFile = Curves(), "", ""
         self._control = None
         self._forget()
 
     def _forget(self):
         self.last, self.pairs, self.previewFolder, self.previews, self.checks = {}, {}, "", 0, 0
         self.model, self.outcome, self.note, self.failed, self.finished = "", "", "", False, False
-        self._isHeard, self._waits = False, False  # as far as the training has said
+        self._asked, self._said, self._isHeard = "", "", False  # the last word to it, and of it; any event
+
+    @property
+    def state(self):
+        """What is going on: what was asked for last is what holds, and it may have to be seen yet."""
+        if not self.running:
+            return State.IDLE
+        if self._asked == "stop":
+            return State.STOPPING
+        if self._asked == "pause":
+            return State.PAUSED if self._said == "paused" else State.PAUSING
+        return State.RUNNING if self.last else State.STARTING
 
     @property
     def running(self):
         """True from Start to the end of the process."""
-        return self.state is not State.IDLE
+        return self._process.running
 
     def start(self, configFile, folder):
         """Train with a configuration file into a run folder; a run that is there goes on."""
@@ -65,7 +76,6 @@ class TrainingRun:
         self.configFile = str(configFile)
         self._control = Path(configFile).with_suffix(".control")
         self._forgetControl()
-        self.state = State.STARTING
         arguments = ["--config", configFile, "--output", folder, "--control", self._control]
         self._process.start(["train", *arguments, "--json"])
         self._onChange()
@@ -73,19 +83,19 @@ class TrainingRun:
     def pause(self):
         """Pause after the step that is being made."""
         if self.state is State.RUNNING:
-            self._ask("pause", State.PAUSING)
+            self._ask("pause")
 
     def resume(self):
         """Go on after a pause."""
         if self.state in (State.PAUSED, State.PAUSING):
-            self._ask("resume", State.RUNNING)
+            self._ask("resume")
 
     def stop(self):
         """Stop after the step, with a checkpoint. Asked a second time: end the process at once."""
         if self.state is State.STOPPING:
             self._process.kill()
         elif self.running:
-            self._ask("stop", State.STOPPING)
+            self._ask("stop")
 
     def stopAndWait(self, seconds):
         """Before Slicer or the panel goes away: stop, and kill what has not stopped by then."""
@@ -96,9 +106,9 @@ class TrainingRun:
                 self._process.kill()
                 self._process.wait(seconds)
 
-    def _ask(self, word, state):
-        if self._tell(word) or state is State.STOPPING:  # told or not, the second time ends the process
-            self.state = state
+    def _ask(self, word):
+        if self._tell(word) or word == "stop":  # told or not, the second time ends the process
+            self._asked = word
         self._onChange()
 
     def _tell(self, word):
@@ -117,14 +127,12 @@ class TrainingRun:
 
     def _onEvent(self, content):
         kind = content["event"]
-        self._compareWords(kind)
+        self._hear(kind)
         if kind in ("step", "validation"):
             self.curves.add(content)
         self._say(kind, content)
         if kind == "step":
             self.last = content
-            if self.state is State.STARTING:
-                self.state = State.RUNNING
         elif kind == "validation":
             self.checks += 1
         elif kind == "data":
@@ -140,17 +148,12 @@ class TrainingRun:
             self.note = str(content.get("message", ""))
         self._onChange()
 
-    def _compareWords(self, kind):
-        """What was asked for last is what holds; the training says how far it is with that."""
-        if not self._isHeard and self.state is State.STOPPING:
+    def _hear(self, kind):
+        if not self._isHeard and self._asked == "stop":
             self._tell("stop\n")  # what it found at its start does not count, and this is not the same
         self._isHeard = True
         if kind in ("paused", "resumed"):
-            self._waits = kind == "paused"
-        if kind in ("paused", "alive") and self._waits and self.state is State.PAUSING:
-            self.state = State.PAUSED  # after a quick Resume and Pause it says no more than that it is alive
-        elif kind == "resumed" and self.state is State.PAUSED:
-            self.state = State.PAUSING  # it has yet to see the later Pause
+            self._said = kind
 
     def _say(self, kind, content):
         """What belongs into the log."""
@@ -166,8 +169,7 @@ class TrainingRun:
 
     def _onEnd(self, code, problem):
         self._forgetControl()
-        wasStopping, self.state = self.state is State.STOPPING, State.IDLE
-        self.failed = bool(problem) and not wasStopping
+        self.failed = bool(problem) and not self._process.killed
         if problem:
             self.outcome = self._explained(code, problem) if self.failed else _("Ended at once.")
         elif not self.outcome:
@@ -188,7 +190,7 @@ class TrainingRun:
 
 
 def canContinue(folder):
-    """True if a folder holds a run that was stopped."""
+    """True if a folder holds a checkpoint: of a run that was stopped, crashed, or has finished."""
     return bool(folder) and os.path.isfile(os.path.join(str(folder), CHECKPOINT))
 
 

@@ -23,7 +23,8 @@ class TrainingSection:
         self.ui, self._onChange = ui, onChange
         self.run = TrainingRun(self._onRun, self.log, process)
         self._guard, self._closed = CloseGuard(self._mayClose), False
-        self._seen, self._preview, self._said, self._config = (State.IDLE, 0), 0, "", None
+        self._began, self._seen = False, (State.IDLE, 0)
+        self._preview, self._said, self._config = 0, "", None
         self._stopTip = ui.stopButton.toolTip
         self.wanted = False  # curves and preview in the views, also of a run that has ended
         self._timer = qt.QTimer()
@@ -49,8 +50,9 @@ class TrainingSection:
         window = slicer.util.mainWindow()
         if window is not None:
             window.installEventFilter(self._guard)
-        self.run.start(configFile, folder)
+        self._began = True
         self._timer.start()
+        self.run.start(configFile, folder)  # on Windows it may have failed already when this returns
         self.ui.progressCollapsibleButton.collapsed = False
 
     def close(self):
@@ -101,15 +103,16 @@ class TrainingSection:
         if self._closed:
             return
         self._update()
-        ended = self._seen[0] is not State.IDLE and not self.running
+        ended = self._began and not self.running
         seen = (self.run.state, self.run.checks)
-        if seen != self._seen:
+        if ended or seen != self._seen:
             self._seen = seen
             if ended:
                 self._onEnd()
             self._onChange()
 
     def _onEnd(self):
+        self._began = False
         self._timer.stop()
         self._unguard()
         self.wanted = bool(self.run.curves.steps)  # nothing to see of a run that could not begin

@@ -6,6 +6,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+import qt
 
 import runtime
 from HetRegUncertaintyLib import process
@@ -126,6 +127,17 @@ def test_crashBehindALauncherIsSaid():
     assert (crash, code) == (-1, 1)
     assert first == "The process crashed or was ended from outside (1). It said at last: last words"
     assert "error code 1" in second
+
+
+def test_whatIsClosedCallsNothingBack():
+    fake = FakeProcess()
+    heard = Heard(fake)
+    heard.process.start([])
+    heard.process.close()
+    fake.says(b'{"event": "step"}\nwarning\n')
+    fake.ends(9, qt.QProcess.CrashExit)
+    assert (heard.events, heard.log, heard.ends) == ([], [], [])
+    assert not heard.process.running
 
 
 def test_pluginsOfSlicersItkAreNotForIt(monkeypatch):

@@ -3,11 +3,13 @@
 import re
 
 import pytest
+import qt
 import slicer
 
 from HetRegUncertaintyLib import traininglayout, trainingplot, trainingwords
 from HetRegUncertaintyLib.trainingparameters import Dataset, Device
 from runtime import wait
+from runtime.played_process import FakeProcess
 
 
 def run(training):
@@ -70,6 +72,20 @@ def test_aFailureIsSaidWhileItsSettingsAreThere(training, fake):
     assert ui.statusLabel.text == ""
     p.device = Device.CUDA
     assert "not available" in ui.statusLabel.text
+
+
+def test_aProgramThatCannotBeStartedIsSaidAtOnce(training, monkeypatch):
+    """Windows knows it before the start of the process returns."""
+    process, fake, said = training.section.run._process, FakeProcess(), []
+    fake.start = lambda *_: process._onError(qt.QProcess.FailedToStart)
+    monkeypatch.setattr(process, "_process", fake)
+    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **_more: said.append(text))
+    training.ui.startButton.click()
+    assert len(said) == 1
+    assert "could not be started" in said[0]
+    assert training.ui.statusLabel.text == said[0]
+    assert not training.section.running
+    assert not training.section._timer.active
 
 
 def test_stopButtonSaysWhatItDoes(training, fake):

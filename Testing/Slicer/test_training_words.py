@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import qt
 
 from HetRegUncertaintyLib.trainingrun import State, TrainingRun
 from runtime.played_process import FakeProcess
@@ -14,8 +15,8 @@ class Told:
     def __init__(self, folder):
         self.log, self.process = [], FakeProcess()
         self.run = TrainingRun(lambda: None, self.log.append, self.process)
-        self.file = folder / "run.control"
-        self.run.start(folder / "run.json", folder / "run")
+        self.file, self.folder = folder / "run.control", folder / "run"
+        self.run.start(folder / "run.json", self.folder)
 
     def hears(self, *kinds):
         for kind in kinds:
@@ -37,7 +38,6 @@ def test_aQuickResumeAndPauseOfWhichTheTrainingSawNothing(told):
     told.run.resume()
     told.run.pause()
     assert told.file.read_text() == "pause"
-    assert told.run.state is State.PAUSING
     assert told.hears("alive") is State.PAUSED
     told.run.resume()
     assert told.hears("resumed", "step") is State.RUNNING
@@ -73,6 +73,25 @@ def test_aStopBeforeTheTrainingLooksIsSaidAgain(told):
     told.hears("progress")
     assert told.file.read_text() != found
     assert told.file.read_text().strip() == "stop"
+
+
+def test_aFailureWhileItStopsIsNoStop(told):
+    """Its work since the last checkpoint is lost."""
+    told.hears("step")
+    (told.folder / "last.ckpt").write_text("1")
+    told.run.stop()
+    problem = "last.ckpt could not be written: is the disk full or the folder read-only?"
+    told.process.says(json.dumps({"event": "error", "message": problem}).encode() + b"\n")
+    told.process.ends(2)
+    assert (told.run.failed, told.run.outcome) == (True, problem)
+
+
+def test_aTrainingThatWasEndedAtOnceHasNotFailed(told):
+    told.hears("step")
+    told.run.stop()
+    told.run.stop()
+    told.process.ends(9, qt.QProcess.CrashExit)
+    assert (told.run.failed, told.run.outcome) == (False, "Ended at once.")
 
 
 def test_aWordThatCannotBeWrittenChangesNothing(told):

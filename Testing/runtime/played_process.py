@@ -31,6 +31,12 @@ class FakeProcess:
         content, self.errors = self.errors, b""
         return FakeBytes(content)
 
+    def processId(self):
+        return 0
+
+    def kill(self):
+        """It ends by the test's word."""
+
     def says(self, content):
         self.output = content
         self.slots["readyReadStandardOutput()"]()
