@@ -118,8 +118,7 @@ def setResume(wanted):
 
 
 def _memory():
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return ""
-    return _(", {total:.0f} GB memory").format(total=total)
+    from hetreg.device import physical_memory_gb
+
+    total = physical_memory_gb()
+    return _(", {total:.0f} GB memory").format(total=total) if total else ""

@@ -1,7 +1,7 @@
 """The run that the output folder holds: its settings go into the form, and with them it goes on."""
 
 import os
-from dataclasses import fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 
 import slicer
@@ -24,18 +24,36 @@ from .trainingparameters import (
 from .trainingrun import CONFIG, canContinue
 
 
+@dataclass(frozen=True)
+class Former:
+    """What the output folder holds."""
+
+    source: tuple | None = None  # its file of settings and the time of that, None if it holds no run
+    config: TrainConfig | None = None  # the settings, None if there are none
+    problem: str = ""  # why they cannot be read
+    shown: dict = field(default_factory=dict)  # {parameter: value} of the run that the form took over last
+    note: str = ""  # what the form cannot show of it
+
+
 class FormerRun:
-    """Fills the form when the output folder comes to hold a run; afterwards only what is FREE may differ."""
+    """Fills the form when the output folder comes to hold a run; afterwards only what is FREE may differ.
+
+    Its own settings are put aside with the first run, and come back when the folder holds none any more,
+    unless the form was changed meanwhile or `keep` was called.
+    """
 
     def __init__(self, ui):
         self._ui = ui
         self.forget()
 
+    @property
+    def note(self):
+        """What the form cannot show of the run."""
+        return self._run.note
+
     def forget(self):
         """The form is another one, after a change of the scene: the folder is looked at again."""
-        self._seen, self._config, self._problem = None, None, ""
-        self._shown, self._own = {}, {}
-        self.note = ""  # what the form cannot show of the run
+        self._run, self._own = Former(), {}
 
     def keep(self):
         """The settings of the run stay in the form, also for another folder."""
@@ -43,16 +61,16 @@ class FormerRun:
 
     def follow(self, parameters, run):
         """Bring the form in line with the run that its output folder holds, if that is another one now."""
-        source = _source(parameters.outputFolder, run)
-        if source == self._seen:
+        source, former = _source(parameters.outputFolder, run), self._run
+        if source == former.source:
             return
-        self._seen = source
-        self._load(source)
-        if self._config is not None:
-            self._own = self._own or {n: getattr(parameters, n) for n in settings(self._config)}
+        # first of all, since a change of the form calls this again
+        self._run = Former(source, *_load(source), former.shown)
+        if self._run.config is not None:
+            self._own = self._own or {n: getattr(parameters, n) for n in settings(self._run.config)}
             self._fill(parameters)
-        elif source is None and self._own:
-            if not self._changed(parameters, self._shown):  # a path that was only typed through
+        elif source is None:
+            if not self._changed(parameters, former.shown):  # a path that was only typed through
                 _set(parameters, self._own)
             self._own = {}
 
@@ -61,46 +79,41 @@ class FormerRun:
 
         Raises ValueError with one sentence if the form has what may not.
         """
-        if self._problem:
-            raise ValueError(self._problem)
-        if self._config is None:
+        if self._run.problem:
+            raise ValueError(self._run.problem)
+        if self._run.config is None:
             return trainConfig(parameters)
         values = formValues(parameters)
         fixed = {parameterOf(n) for n in values if n not in FREE}
         if parameters.dataset.value != PHANTOM:
             fixed.add("addPhantoms")
         self._refuse(parameters, self._changed(parameters, fixed))
-        free = {n: v for n, v in values.items() if n in FREE and parameterOf(n) in self._shown}
+        free = {n: v for n, v in values.items() if n in FREE and parameterOf(n) in self._run.shown}
         free |= {n: getattr(DEFAULTS, n) for n in ("epochs", *HARDWARE) if n not in values}
-        return replace(self._config, **free)
-
-    def _load(self, source):
-        self._config, self._problem, self.note = None, "", ""
-        try:
-            self._config = TrainConfig.load(source[0]) if source else None
-        except (OSError, ValueError) as error:
-            self._problem = _("The run in the output folder cannot go on: {error}").format(error=error)
+        return replace(self._run.config, **free)
 
     def _fill(self, parameters):
-        values = settings(self._config)
+        config, note = self._run.config, ""
+        values = settings(config)
         kept = _set(parameters, values)
-        self._shown = {n: getattr(parameters, n) for n in values if n not in kept}
+        shown = {n: getattr(parameters, n) for n in values if n not in kept}
         absent = {n: values[n] for n in kept}
-        absent |= {n: v for n, v in _joined(self._config).items() if v != _plain(self._shown.get(n, v))}
+        absent |= {n: v for n, v in _joined(config).items() if v != _plain(shown.get(n, v))}
         if absent:
             text = ", ".join(f"{rowName(self._ui, n)} {_text(v)}" for n, v in absent.items())
-            self.note = _("The run goes on with what this form cannot show: {text}.").format(text=text)
+            note = _("The run goes on with what this form cannot show: {text}.").format(text=text)
+        self._run = replace(self._run, shown=shown, note=note)
 
     def _changed(self, parameters, names):
         """Those parameters that the user has set to something else than the run has."""
-        return [n for n, v in self._shown.items() if n in names and getattr(parameters, n) != v]
+        return [n for n, v in self._run.shown.items() if n in names and getattr(parameters, n) != v]
 
     def _refuse(self, parameters, changed):
         if not changed:
             return
         texts = [
             _("{name} {old}, not {new}").format(
-                name=rowName(self._ui, n), old=_text(self._shown[n]), new=_text(getattr(parameters, n))
+                name=rowName(self._ui, n), old=_text(self._run.shown[n]), new=_text(getattr(parameters, n))
             )
             for n in changed
         ]
@@ -140,6 +153,14 @@ def _source(folder, run):
     if not path and run.running and run.folder == os.path.abspath(folder):
         path = run.configFile  # nothing to go on with yet
     return (path, os.stat(path).st_mtime_ns) if os.path.isfile(path) else None
+
+
+def _load(source):
+    """(settings or None, why they cannot be read)."""
+    try:
+        return (TrainConfig.load(source[0]) if source else None), ""
+    except (OSError, ValueError) as error:
+        return None, _("The run in the output folder cannot go on: {error}").format(error=error)
 
 
 def _set(parameters, values):
