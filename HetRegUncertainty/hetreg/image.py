@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
-from .files import check_gzip, whole_file
+from .files import whole_file
+from .imagefile import read_file
 
 _ROUNDING = 0.02  # what the length of a direction of few decimals may lack
 _TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img", ".img.gz")
@@ -236,48 +234,17 @@ def as_image(given: Image | str | Path, role: str) -> Image:
     return read_image(given)
 
 
-@contextmanager
-def no_warnings() -> Iterator[None]:
-    """Without ITK's own warnings on standard error: for each file of ACDC, that its sform has no scales."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
-
-
 def read_image(path: str | Path) -> Image:
     """Read any scalar image file that SimpleITK reads.
 
-    Raises FileNotFoundError if there is none, ValueError if it cannot be read or is not scalar.
+    Raises FileNotFoundError if there is none, ValueError if it cannot be read, is cut off or is not scalar.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no image file {path}.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder: one image file is accepted.")
-    if path.suffix == ".gz":
-        check_gzip(path)  # ITK would fill the rest of a NIfTI that is cut off with zeros
-    try:
-        with no_warnings():
-            image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise ValueError(f"{path.name} could not be read as an image ({_why(path, error)}).") from error
-    return from_sitk(image, path.name.split(".")[0])
-
-
-def _why(path: Path, error: RuntimeError) -> str:
-    """What is wrong with a file that ITK refuses, without ITK's own words."""
-    if not os.access(path, os.R_OK):
-        return "there is no permission to read it"
-    if path.stat().st_size == 0:
-        return "the file is empty"
-    if "determine ImageIO" in str(error):
-        return "its format is unknown: NRRD, NIfTI and MetaImage, among others, are accepted"
-    if "orthonormal" in str(error):
-        return "its axes are not at right angles"
-    return "damaged, cut off or of a kind that is not supported"
+    return from_sitk(read_file(path), path.name.split(".")[0])
 
 
 def write_sitk(image: sitk.Image, path: str | Path) -> Path:

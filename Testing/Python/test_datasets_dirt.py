@@ -13,10 +13,10 @@ from builders import assert_sentence, sampled
 from hetreg.config import GridConfig
 from hetreg.datasets.acdc import ACDCDataset
 from hetreg.datasets.camus import CAMUSDataset
-from hetreg.datasets.headers import read_header, read_voxels
+from hetreg.datasets.headers import read_header
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.datasets.reader import label_image
-from hetreg.image import write_image
+from hetreg.image import read_image, write_image
 from hetreg.registry import DATASETS, resolve
 
 
@@ -267,7 +267,7 @@ def test_warnings_of_itk_are_not_shown(tmp_path, capfd):
     content[280:328] = np.array([[-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0]], "<f4").tobytes()
     path.write_bytes(content)
     capfd.readouterr()
-    assert read_voxels(path).spacing_mm == pytest.approx([1.5, 1.5, 10.0])
+    assert read_image(path).spacing_mm == pytest.approx([1.5, 1.5, 10.0])
     read_header(path)
     assert capfd.readouterr().err == ""
     sitk.ReadImage(str(path))  # others' warnings stay

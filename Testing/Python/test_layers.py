@@ -36,7 +36,7 @@ LAYERS = {
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: [
         *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.checks", "hetreg.preprocess"),
-        *("hetreg.modality", "hetreg.device", "hetreg.result"),
+        *("hetreg.imagefile", "hetreg.modality", "hetreg.device", "hetreg.result"),
     ],
     0: [
         "hetreg",
@@ -46,6 +46,7 @@ LAYERS = {
         "hetreg.modelconfig",
         "hetreg.configbase",
         "hetreg.choices",
+        "hetreg.errors",
         "hetreg.files",
         "hetreg.lock",
         "hetreg.measures",

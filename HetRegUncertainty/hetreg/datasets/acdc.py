@@ -6,7 +6,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .headers import ending, is_hidden, stem
+from ..imagefile import ending, stem
+from .headers import is_hidden
 from .listing import Listing
 from .pairing import Found, add_pair, place
 from .patients import patient_folders

@@ -7,8 +7,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..imagefile import ending, stem
 from .acdc import read_info
-from .headers import COMPANIONS, ending, is_hidden, stem
+from .headers import COMPANIONS, is_hidden
 from .listing import Listing
 from .pairing import Found, add_pair, place
 from .patients import patient_folders

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from .headers import stem
+from ..imagefile import stem
 
 _EDGE, _END = r"(?:^|[_\-. ])", r"(?=$|[_\-. ])"
 _PHASE = re.compile(_EDGE + "(ED|ES)" + _END, re.IGNORECASE)

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from .headers import COMPANIONS, ENDINGS, ending, is_hidden, read_header
+from ..imagefile import ENDINGS, ending
+from .headers import COMPANIONS, is_hidden, read_header
 from .listing import Listing
 from .manifest import find_manifest, read_manifest
 from .naming import FOLDERS, names_of, role_of

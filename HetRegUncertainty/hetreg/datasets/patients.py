@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from .headers import COMPANIONS, ending, is_hidden, stem
+from ..imagefile import ending, stem
+from .headers import COMPANIONS, is_hidden
 from .listing import Listing
 
 _PATIENT = re.compile(r"patient[_-]?\d+$", re.IGNORECASE)

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 
 from ..config import GridConfig
-from ..image import Image
+from ..image import Image, read_image
+from ..imagefile import ENDINGS, ending
 from ..preprocess import NetworkPair, choose_dimension, to_network_grid
 from ..progress import Progress
 from ..resample import resample_like
 from .base import PairSample
-from .headers import ENDINGS, ending, read_voxels
 from .listing import Listing, PairFiles, Rejected
 
 
@@ -98,7 +98,7 @@ def read_samples(pair: PairFiles, grid: GridConfig) -> list[PairSample]:
     """The samples of one pair, as registration would lay them on the grid. Raises ValueError."""
     if pair.fixed is None or pair.moving is None:
         raise ValueError(f"{pair.case} has no files: a pair of image files is accepted.")
-    fixed, moving = read_voxels(pair.fixed), read_voxels(pair.moving)
+    fixed, moving = read_image(pair.fixed), read_image(pair.moving)
     laid = to_network_grid(fixed, moving, grid, ndim=choose_dimension(fixed)[0], multiple=1)
     labels = [read_label(p, fixed, laid, pair) for p in (pair.fixed_label, pair.moving_label)]
     arrays = [t[:, 0].numpy() for t in (laid.fixed, laid.moving)]
@@ -139,7 +139,7 @@ def _spacing(fixed: Image, laid: NetworkPair) -> tuple[float, ...]:
 
 def label_image(path: Path, label_map: Sequence[tuple[int, int]] = ()) -> Image:
     """A label file on its own grid, uint8, translated by `PairFiles.label_map`. Raises ValueError."""
-    image = read_voxels(path)
+    image = read_image(path)
     values = image.array.astype(np.float32)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
         raise ValueError(f"{path.name} has values beyond 0 to 255: labels are accepted.")

@@ -11,12 +11,11 @@ from pathlib import Path
 from ..checks import check_labels
 from ..choices import SPLITS
 from ..config import EvaluateConfig
-from ..datasets.headers import read_voxels
 from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.phantom import make_pair
 from ..datasets.reader import label_image
 from ..datasets.split import parts_by_seed, read_split
-from ..image import Image
+from ..image import Image, read_image
 from ..registry import DATASETS, PHANTOMS, resolve
 from .case import Case
 from .published import prepare
@@ -152,7 +151,7 @@ def _read(pair: PairFiles, config: EvaluateConfig, fault: str) -> list[Case]:
     """The case of a pair of files, or its slices. Raises ValueError or OSError."""
     if fault or pair.fixed is None or pair.moving is None:
         raise ValueError(fault or f"{pair.case} has no files: a pair of image files is accepted.")
-    fixed, moving = read_voxels(pair.fixed), read_voxels(pair.moving)
+    fixed, moving = read_image(pair.fixed), read_image(pair.moving)
     fixed_label = _labels(pair.fixed_label, pair, fixed, "fixed")
     moving_label = _labels(pair.moving_label, pair, moving, "moving")
     labels = ((pair.fixed_label, fixed_label), (pair.moving_label, moving_label))

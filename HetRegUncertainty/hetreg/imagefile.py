@@ -1,0 +1,150 @@
+"""Image files: their endings, SimpleITK's reader of one, and whether all voxels are there."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
+_META = (".mha", ".mhd")
+_ZIPPED = (".nii.gz", ".img.gz")
+
+
+def ending(path: Path) -> str:
+    """The image ending of a file name in lower case, "" if it is none."""
+    return next((e for e in ENDINGS if path.name.lower().endswith(e)), "")
+
+
+def stem(path: Path) -> str:
+    """The file's name without its image ending."""
+    return path.name[: len(path.name) - len(ending(path))]
+
+
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Without ITK's own warnings on standard error: for each file of ACDC, that its sform has no scales."""
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+def opened(path: Path, *, all_of_it: bool = False) -> sitk.ImageFileReader:
+    """SimpleITK's reader of a file, with the header read. all_of_it: of a compressed file that is whole, the
+    checksum is compared too, which takes as long as reading it.
+
+    Raises ValueError, in one sentence, if it cannot be read or lacks voxels that its header promises.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    if ending(path) in _META:
+        reader.SetImageIO("MetaImageIO")  # it does not know its own endings in upper case
+    try:
+        with no_warnings():
+            reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _unread(path, error) from error
+    _check_complete(path, all_of_it)
+    return reader
+
+
+def read_file(path: Path) -> sitk.Image:
+    """The whole image. Raises ValueError, in one sentence, if it cannot be read, is damaged or cut off."""
+    reader = opened(path, all_of_it=True)
+    try:
+        with no_warnings():
+            return reader.Execute()
+    except RuntimeError as error:
+        raise _unread(path, error) from error
+
+
+def _unread(path: Path, error: RuntimeError) -> ValueError:
+    return ValueError(f"{path.name} could not be read as an image ({_why(path, error)}).")
+
+
+def _why(path: Path, error: RuntimeError) -> str:
+    """What is wrong with a file that ITK refuses, without ITK's own words."""
+    if not os.access(path, os.R_OK):
+        return "there is no permission to read it"
+    if path.stat().st_size == 0:
+        return "the file is empty"
+    if "determine ImageIO" in str(error):
+        return "its format is unknown: NRRD, NIfTI and MetaImage, among others, are accepted"
+    if "orthonormal" in str(error):
+        return "its axes are not at right angles"
+    return "damaged, cut off or not of the format of its ending"
+
+
+def _check_complete(path: Path, all_of_it: bool) -> None:
+    """Raise ValueError if voxels are missing or wrong, of which ITK says nothing or less."""
+    name = path.name.lower()
+    if name.endswith(".mhd"):
+        _check_companion(path)
+    elif name.endswith(".nii"):
+        with path.open("rb") as stream:
+            needed = _nifti_bytes(stream.read(352))
+        if path.stat().st_size < needed:
+            raise _cut_off(path)
+    elif name.endswith(_ZIPPED):
+        _check_compressed(path, all_of_it)
+
+
+def _cut_off(path: Path) -> ValueError:
+    return ValueError(f"{path.name} is cut off: it is shorter than its header says.")
+
+
+def _nifti_bytes(head: bytes) -> int:
+    """Length of the uncompressed NIfTI-1 file with that header; 0 if it is another version."""
+    for order in "<>":
+        if len(head) == 352 and struct.unpack(order + "i", head[:4])[0] == 348:
+            dim = struct.unpack(order + "8h", head[40:56])
+            bits = struct.unpack(order + "h", head[72:74])[0]
+            offset = struct.unpack(order + "f", head[108:112])[0]
+            voxels = int(np.prod([max(1, n) for n in dim[1 : 1 + min(max(dim[0], 0), 7)]], dtype=np.int64))
+            return int(offset) + voxels * bits // 8 if math.isfinite(offset) else sys.maxsize
+    return 0
+
+
+def _check_compressed(path: Path, all_of_it: bool) -> None:
+    """The length at the end of a gzip file against the header's; where they differ, all is read too."""
+    try:
+        with path.open("rb") as stream:
+            plain = stream.read(2) != b"\x1f\x8b"
+            stream.seek(-4, 2)
+            written = struct.unpack("<I", stream.read(4))[0]
+        if plain:
+            raise ValueError(f"{path.name} is not compressed, although it is named so: .nii is accepted.")
+        with gzip.open(path) as stream:
+            needed = _nifti_bytes(stream.read(352))
+            if not all_of_it and needed and written == needed % 2**32:
+                return
+            length = 352
+            while part := stream.read(2**22):
+                length += len(part)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path.name} is damaged or cut off.") from error
+    if length < needed:
+        raise _cut_off(path)
+
+
+def _check_companion(path: Path) -> None:
+    """The file of voxels that an .mhd header names has to be there."""
+    for line in path.read_text(encoding="latin-1").splitlines():
+        key, _, value = (part.strip() for part in line.partition("="))
+        if key != "ElementDataFile" or value in ("LOCAL", "LIST") or "%" in value:
+            continue
+        data = path.parent / value
+        if not data.is_file() or data.stat().st_size == 0:
+            raise ValueError(f"{path.name} names the voxel file {data.name}, which is missing or empty.")

@@ -1,0 +1,126 @@
+"""Image files as registration, training and evaluation read them: any ending, whole or refused."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from builders import assert_sentence, sampled
+from hetreg import cli
+from hetreg.datasets.headers import read_header
+from hetreg.image import Image, read_image, write_image
+
+ENDINGS = ["nii", "nii.gz", "nrrd", "mha"]
+
+
+def written(folder: Path, ending: str) -> tuple[Image, Path]:
+    """An image that does not compress well, and its file."""
+    image = Image(np.random.default_rng(0).random((6, 32, 32)), np.eye(4))
+    return image, write_image(image, folder / f"heart.{ending}")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_ending_in_upper_case_is_read(tmp_path, ending):
+    image, path = written(tmp_path, ending)
+    path = path.rename(tmp_path / path.name.upper())
+    np.testing.assert_array_equal(read_image(path).array, image.array)
+    assert read_header(path).size == image.size_ijk
+
+
+@pytest.mark.parametrize("ending", [*ENDINGS, *(e.upper() for e in ENDINGS)])
+@pytest.mark.parametrize("share", [0.03, 0.5, 0.999])
+def test_a_truncated_image_is_refused_and_not_filled_with_zeros(tmp_path, ending, share):
+    _, path = written(tmp_path, ending.lower())
+    content = path.read_bytes()
+    cut = tmp_path / f"cut.{ending}"
+    cut.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(ValueError, match="cut") as caught:
+        read_image(cut)
+    assert_sentence(caught.value, cut.name)
+
+
+def test_a_cut_off_image_is_not_registered(tmp_path, capsys):
+    _, path = written(tmp_path, "nii")
+    cut = tmp_path / "cut.nii"
+    cut.write_bytes(path.read_bytes()[:-2000])
+    for fixed, moving in ((path, cut), (cut, path)):
+        command = [
+            "register",
+            "--fixed",
+            str(fixed),
+            "--moving",
+            str(moving),
+            "--output",
+            str(tmp_path / "o"),
+        ]
+        assert cli.main(command) == 2
+        assert_sentence(capsys.readouterr().err, "cut.nii is cut off")
+    assert not (tmp_path / "o").exists()
+
+
+def test_what_was_cut_off_before_it_was_compressed_is_refused(tmp_path):
+    _, path = written(tmp_path, "nii")
+    cut = tmp_path / "cut.nii.gz"
+    cut.write_bytes(gzip.compress(path.read_bytes()[:-2000]))
+    with pytest.raises(ValueError, match="shorter than its header says"):
+        read_image(cut)
+
+
+@pytest.mark.parametrize("level", [0, 6])
+def test_one_wrong_bit_in_a_compressed_file_is_found(tmp_path, level):
+    """ITK does not compare the checksum."""
+    noise = np.random.default_rng(0).integers(0, 255, (4, 256, 256)).astype(np.uint8)
+    path = write_image(Image(noise, np.eye(4)), tmp_path / "heart.nii")
+    content = bytearray(gzip.compress(path.read_bytes(), level))
+    content[len(content) // 2] ^= 4
+    (tmp_path / "bad.nii.gz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"bad\.nii\.gz") as caught:
+        read_image(tmp_path / "bad.nii.gz")
+    assert_sentence(caught.value, "damaged")
+
+
+def test_a_file_that_is_compressed_by_name_alone_is_refused(tmp_path):
+    _, path = written(tmp_path, "nii")
+    with pytest.raises(ValueError, match="not compressed") as caught:
+        read_image(path.rename(tmp_path / "plain.nii.gz"))
+    assert_sentence(caught.value, "plain.nii.gz", ".nii is accepted")
+
+
+@pytest.mark.parametrize("offset", [np.nan, np.inf, -np.inf])
+def test_a_header_with_a_number_that_is_none_is_a_sentence(tmp_path, offset):
+    _, path = written(tmp_path, "nii")
+    content = bytearray(path.read_bytes())
+    content[108:112] = np.float32(offset).tobytes()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"heart\.nii") as caught:
+        read_image(path)
+    assert_sentence(caught.value)
+
+
+def test_a_compressed_file_of_another_kind_still_reads(tmp_path):
+    image = sampled((4, 3, 5))
+    plain = write_image(image, tmp_path / "a.nii").read_bytes()
+    (tmp_path / "b.nii.gz").write_bytes(gzip.compress(plain))
+    np.testing.assert_array_equal(read_image(tmp_path / "b.nii.gz").array, image.array)
+
+
+def test_the_sentence_says_what_is_wrong_with_the_file(tmp_path):
+    cases = {"text.nrrd": (b"hello", "format is unknown"), "empty.nrrd": (b"", "empty")}
+    for name, (content, words) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=words):
+            read_image(tmp_path / name)
+
+
+def test_skewed_axes_are_named(tmp_path):
+    path = write_image(sampled((4, 3, 5)), tmp_path / "skewed.nii")
+    content = bytearray(path.read_bytes())
+    content[252:256] = np.array([0, 1], "<i2").tobytes()  # no qform, an sform
+    content[280:328] = np.array([[1, 0.5, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], "<f4").tobytes()
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="right angles") as caught:
+        read_image(path)
+    assert_sentence(caught.value)
