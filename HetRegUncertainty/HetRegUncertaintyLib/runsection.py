@@ -61,6 +61,7 @@ class RunSection:
         """Lock the inputs and show the progress bar for the duration of a run."""
         self._job = Job()
         self._show(True)
+        self.status = _("Starting...")  # the first run loads PyTorch, and what stood here was of a former one
         try:
             yield
         finally:

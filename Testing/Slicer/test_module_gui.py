@@ -127,18 +127,20 @@ def test_secondClickWhileRunningDoesNothing(panel, smallPair):
 
 
 def test_inputsAreLockedWhileRunning(panel, smallPair, monkeypatch):
+    """And what is said is of this run from the beginning on."""
     import hetreg.register
 
     seen = []
     original = hetreg.register.register_pair
 
     def register_pair(*arguments, **keywords):
-        seen.append(panel.ui.inputsCollapsibleButton.enabled)
+        seen.append((panel.ui.inputsCollapsibleButton.enabled, panel.ui.statusLabel.text))
         return original(*arguments, **keywords)
 
     monkeypatch.setattr(hetreg.register, "register_pair", register_pair)
-    panel.ui.registerButton.click()
-    assert seen == [False]
+    for _run in range(2):
+        panel.ui.registerButton.click()
+    assert seen == [(False, "Starting...")] * 2
     assert panel.ui.inputsCollapsibleButton.enabled
 
 
