@@ -17,11 +17,11 @@ OTHERS = {  # numbers of an evaluation that are no metrics: their label, and wha
     ),
     "displacement_coverage68": (
         "Displacement, coverage 68 %",
-        "Share of the true errors of the displacement that its 68 % interval holds, in the myocardium.",
+        "Percentage of the true displacement errors that the 68 % interval holds, in the myocardium.",
     ),
     "displacement_coverage95": (
         "Displacement, coverage 95 %",
-        "Share of the true errors of the displacement that its 95 % interval holds, in the myocardium.",
+        "Percentage of the true displacement errors that the 95 % interval holds, in the myocardium.",
     ),
     "displacement_spearman": (
         "Displacement, Spearman of SD and error",

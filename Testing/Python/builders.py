@@ -23,8 +23,10 @@ from hetreg.image import Image, geometry
 from hetreg.model import LOG_VARIANCE_Z_RANGE, RegistrationModel
 from hetreg.networks.variance import before_clamp
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.training.objective import Objective
 
 TINY: dict[str, Any] = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
+PLAIN = Objective({"mse": 1.0}, weight="")  # the loss of a validation
 FULL_RANGE = GridConfig(low_percentile=0.0, high_percentile=100.0)
 OBLIQUE = np.linalg.qr(np.array([[0.72, -0.35, 0.6], [0.1, 0.9, 0.42], [-0.68, -0.24, 0.69]]))[0]
 FLIPPED = np.diag([-1.0, 1.0, -1.0])

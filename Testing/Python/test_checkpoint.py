@@ -35,9 +35,11 @@ def equal(a, b) -> bool:
     return torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
 
 
-def test_weights_moments_and_pending_gradients_come_back(tmp_path):
+@pytest.mark.parametrize("gradients", [True, False])
+def test_weights_moments_and_gradients_that_are_wanted_come_back(tmp_path, gradients):
     model, optimisers = trained(1)
-    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 7, "best": 0.5})
+    state = {"step": 7, "best": 0.5}
+    save_checkpoint(tmp_path / "last.ckpt", model, optimisers, state, gradients=gradients)
     other, others = trained(2)
     for p in other.parameters():
         p.grad = None
@@ -46,7 +48,7 @@ def test_weights_moments_and_pending_gradients_come_back(tmp_path):
     for name, optimiser in optimisers.items():
         assert equal(optimiser.state_dict(), others[name].state_dict())
     for a, b in zip(model.parameters(), other.parameters(), strict=True):
-        assert torch.equal(a.grad, b.grad)
+        assert torch.equal(a.grad, b.grad) if gradients else b.grad is None
 
 
 def test_a_first_score_of_minus_infinity_comes_back(tmp_path):

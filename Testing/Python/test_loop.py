@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
+from builders import PLAIN, TINY, assert_sentence, tiny_model, tiny_training, train_samples
 from hetreg.config import NetworkConfig, TrainConfig
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
@@ -188,7 +188,7 @@ def test_the_variance_network_waits_for_the_warm_up_and_starts_at_the_residual(t
 @pytest.mark.parametrize("training", [False, True])
 def test_validation_by_hand_and_the_train_mode_restored(training):
     model, samples = tiny_model().train(training), train_samples(2, size=16)
-    scores = validate(model, samples, 16, CPU)
+    scores = validate(model, samples, 16, CPU, PLAIN)
     assert model.training == training
     expected = np.mean([np.square(s.fixed - s.moving).mean() for s in samples])
     assert scores["mse"] == pytest.approx(expected, rel=1e-5)

@@ -12,7 +12,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 
-from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
+from builders import PLAIN, TINY, assert_sentence, tiny_model, tiny_training, train_samples
 from hetreg import cli
 from hetreg.config import NetworkConfig
 from hetreg.progress import Control
@@ -273,14 +273,14 @@ def test_dice_is_of_the_heart_or_of_whatever_labels_there_are():
     torch.manual_seed(0)
     samples = train_samples(1)
     model, cpu = tiny_model(), torch.device("cpu")
-    heart = validate(model, samples, 16, cpu)["dice"]
+    heart = validate(model, samples, 16, cpu, PLAIN)["dice"]
     for other in (1, 7):
         renamed = train_samples(1)
         for label in (renamed[0].fixed_label, renamed[0].moving_label):
             label[label == 2] = other
-        assert validate(model, renamed, 16, cpu)["dice"] == heart
+        assert validate(model, renamed, 16, cpu, PLAIN)["dice"] == heart
     renamed[0].fixed_label[10, 10] = 2  # now the heart counts, but one frame lacks it
-    assert "dice" not in validate(model, renamed, 16, cpu)
+    assert "dice" not in validate(model, renamed, 16, cpu, PLAIN)
     renamed[0].moving_label[3, 3] = 2  # and here it is not met
-    assert validate(model, renamed, 16, cpu)["dice"] == pytest.approx(0.0)
+    assert validate(model, renamed, 16, cpu, PLAIN)["dice"] == pytest.approx(0.0)
     assert math.isfinite(heart)

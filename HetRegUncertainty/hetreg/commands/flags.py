@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from argparse import SUPPRESS
-from collections.abc import Sequence
 from dataclasses import MISSING, fields, replace
 from typing import Any, NoReturn
 
@@ -18,10 +17,10 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{found}{choose}{names}.")
 
 
-def add_flags(parser: argparse.ArgumentParser, config: type, *, skip: Sequence[str] = ()) -> None:
+def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
     """One flag for each field of a configuration: `weight_mode` gives --weight-mode."""
     for f in fields(config):
-        if f.name in skip or f.default is MISSING:
+        if f.default is MISSING:
             continue
         flag = "--" + f.name.replace("_", "-")
         text = f"{f.metadata['help']} (default: {f.default})".replace("%", "%%")

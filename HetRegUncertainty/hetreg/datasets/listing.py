@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,11 +86,3 @@ class Listing:
 
     def __add__(self, other: Listing) -> Listing:
         return Listing(self.pairs + other.pairs, self.rejected + other.rejected)
-
-    def summary(self) -> str:
-        """One sentence: how many pairs of how many patients, with labels, and how many files are refused."""
-        labels = Counter(p.labels for p in self.pairs)
-        return (
-            f"{len(self.pairs)} pairs of {len({p.patient for p in self.pairs})} patients, "
-            f"{labels['both']} with both labels, {len(self.rejected)} files rejected."
-        )

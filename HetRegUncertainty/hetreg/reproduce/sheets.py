@@ -26,14 +26,6 @@ from .scores import Measure, Score, Series
 from .variants import VARIANTS
 from .verdicts import bounds, claims, controls, every_comparison, paired_tests, where
 
-TABLE_FIVE = {  # (sigma_z^2, sigma_I^2) is estimated
-    "mse": ("no", "no"),
-    "voxelmorph_diff": ("yes", "no"),
-    "sigma_z": ("yes", "no"),
-    "ours": ("no", "yes"),
-    "ours_sigma_z": ("yes", "yes"),
-}
-
 
 def tables(book: Book, comparisons: Sequence[Comparison]) -> dict[str, Table]:
     """{file name: table} of everything that was run; a table without rows is left out."""

@@ -16,16 +16,19 @@ def save_checkpoint(
     model: RegistrationModel,
     optimisers: dict[str, torch.optim.Optimizer],
     state: dict[str, float],
+    *,
+    gradients: bool = False,
 ) -> None:
     """Write beside the target and rename: a full disk or a kill leaves the last good one. Raises OSError.
 
-    state: numbers of the loop, such as the step and the best score.
+    state: numbers of the loop, such as the step and the best score. gradients: also those that
+    `collaborative_grad` carries to the next step.
     """
     content = {
         **state,
         "state": model.state_dict(),
         "optimisers": {name: o.state_dict() for name, o in optimisers.items()},
-        "gradients": {name: p.grad for name, p in model.named_parameters() if p.grad is not None},
+        "gradients": {n: p.grad for n, p in model.named_parameters() if gradients and p.grad is not None},
     }
     with whole_file(path) as partial:
         torch.save(content, partial)
@@ -42,7 +45,7 @@ def load_checkpoint(
         model.load_state_dict(content["state"])
         for name, optimiser in optimisers.items():
             optimiser.load_state_dict(content["optimisers"][name])
-        for name, parameter in model.named_parameters():  # `collaborative_grad` carries them to the next step
+        for name, parameter in model.named_parameters():
             gradient = content["gradients"].get(name)
             parameter.grad = None if gradient is None else gradient.to(parameter.device)
         numbers = {name: value for name, value in content.items() if isinstance(value, int | float)}

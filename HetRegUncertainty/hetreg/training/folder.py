@@ -70,7 +70,9 @@ def _version(package: str) -> str:
 
 class RunFolder:
     """config.json, run.json, split.json, log.jsonl, log.csv, last.ckpt, best.pt, model_card.md, preview/;
-    left_out.json if pairs had to be left out."""
+    left_out.json if pairs had to be left out, tensorboard/ where that is installed, .lock while it is open.
+    Others write cache/ (`load_run`) and curves.svg (`commands.train`).
+    """
 
     def __init__(self, path: Path, config: TrainConfig) -> None:
         self.path, self.config = path, config

@@ -56,7 +56,8 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
         state = {"step": self.step, "best": self.best, "seconds": self.seconds, "checked": self.checked}
-        save_checkpoint(path, self.model, self.optimisers, state)
+        leak = self.config.collaborative_grad
+        save_checkpoint(path, self.model, self.optimisers, state, gradients=leak)
 
     def load(self, path: Path) -> None:
         """Go on where a checkpoint was written."""

@@ -30,9 +30,9 @@ def validate(
     samples: Sequence[PairSample],
     crop: int,
     device: torch.device,
-    objective: Objective | None = None,
+    objective: Objective,
 ) -> dict[str, float]:
-    """Mean over the pairs, without their padding: mse, folding (%), loss (with an objective), Dice of LV
+    """Mean over the pairs, without their padding: mse, folding (%), loss, Dice of LV
     cavity and myocardium where both frames have them (of all labels in data that have neither), and epe,
     the end-point error in the heart (voxels), where the displacement is known."""
     was_training = model.training
@@ -61,7 +61,7 @@ def _scores(
     sample: PairSample,
     crop: int,
     device: torch.device,
-    objective: Objective | None,
+    objective: Objective,
     labels: Sequence[int],
 ) -> dict[str, float]:
     batch, truth, label = single(sample, crop)
@@ -70,9 +70,8 @@ def _scores(
     row = {
         "mse": float(mean_squared_error(batch.fixed, motion.moved, batch.mask)),
         "folding": 100.0 * float(masked_mean((jacobian_determinant(motion.disp) <= 0).float(), batch.mask)),
+        "loss": float(displacement_loss(model, batch, objective)[0]),
     }
-    if objective is not None:
-        row["loss"] = float(displacement_loss(model, batch, objective)[0])
     if batch.true_disp is not None and truth is not None:
         heart = torch.from_numpy(truth).to(device) > 0
         off = (motion.disp - batch.true_disp).square().sum(1, keepdim=True).sqrt()[heart]
