@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,22 @@ MOST_LABELS = 32
 _NO_WEIGHT = 1e-5  # a mask that does not move must not grow by rounding
 _BEFORE = ("hd95_mm", "asd_mm")
 
-Masks = tuple[np.ndarray, np.ndarray, np.ndarray]  # truth (boolean), weights when warped, weights before
+
+class Masks(NamedTuple):
+    """One label on the fixed grid, (K, J, I). truth: where the fixed image has it; moved, before: weights of
+    the moving label, 0 to 1, warped and as it was."""
+
+    truth: np.ndarray
+    moved: np.ndarray
+    before: np.ndarray
+
+    def in_both(self) -> bool:
+        """True if both frames have the label, the moving one before or after it is warped."""
+        return bool(self.truth.any() and (self.moved.any() or self.before.any()))
+
+    def cut(self, k: int, axis: int) -> Masks:
+        """One slice, of thickness one."""
+        return Masks(*(m.take([k], axis) for m in self))
 
 
 def label_numbers(
@@ -47,10 +62,10 @@ def label_numbers(
     whole: dict[str, float] = {}
     rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]
     for label in labels or there:
-        masks = (truth == label, *_weights(case, case.moving_label, result, label))
+        masks = Masks(truth == label, *_weights(case, case.moving_label, result, label))
         if len(rows) > 1:
             whole |= _of_stack(masks, spacing, int(axis or 0), label, rows)
-        elif _in_both(masks):
+        elif masks.in_both():
             numbers = _keyed(_numbers(masks, spacing) | _published(masks), label)
             rows[0] |= numbers
             whole |= numbers
@@ -66,25 +81,20 @@ def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> t
     return np.where(moved < _NO_WEIGHT, 0.0, moved), resample_like(mask, case.fixed)
 
 
-def _in_both(masks: Masks) -> bool:
-    """True if both frames have the label, the moving one before or after it is warped."""
-    return bool(masks[0].any() and any(m.any() for m in masks[1:]))
-
-
 def _of_stack(
     masks: Masks, spacing: Sequence[float], axis: int, label: int, rows: list[dict[str, Any]]
 ) -> dict[str, float]:
     """The numbers of a stack's volume; those of its slices are added to their rows."""
     made, left_out = [], 0
     for k, row in enumerate(rows):
-        cut: Masks = tuple(m.take([k], axis) for m in masks)  # type: ignore[assignment]
-        both = cut[0].any() and (cut[2] > 0).any()
+        cut = masks.cut(k, axis)
+        both = cut.truth.any() and (cut.before > 0).any()
         left_out += not both and any((m > 0).any() for m in cut)
         if both:
             numbers = _numbers(cut, spacing) | _published(cut)
             made.append({n: v for n, v in numbers.items() if n.endswith("_px") or n == "dice_published"})
             row |= _keyed(numbers, label)
-    numbers = _numbers(masks, spacing) if _in_both(masks) else {}
+    numbers = _numbers(masks, spacing) if masks.in_both() else {}
     volume = {n: v for n, v in numbers.items() if "_px" not in n}
     means = {n: float(nanmean([m[n] for m in made])) for n in made[0]} if made else {}
     lost = sum(bool(np.isnan(m["hd_published_px"])) for m in made)
@@ -94,22 +104,20 @@ def _of_stack(
 
 def _numbers(masks: Masks, spacing: Sequence[float]) -> dict[str, float]:
     """By the corrected policy; distances before only those that a report shows."""
-    truth, moved, before = masks
-    distances = surface_distances(truth, moved, spacing)
-    was = surface_distances(truth, before, spacing)
+    distances = surface_distances(masks.truth, masks.moved, spacing)
+    was = surface_distances(masks.truth, masks.before, spacing)
     return {
-        "dice": dice(truth, binarise(moved)),
-        "dice_before": dice(truth, binarise(before)),
+        "dice": dice(masks.truth, binarise(masks.moved)),
+        "dice_before": dice(masks.truth, binarise(masks.before)),
         **distances,
         **{f"{n}_before": was[n] for n in _BEFORE},
     }
 
 
 def _published(masks: Masks) -> dict[str, float]:
-    truth, moved, _ = masks
-    distances = surface_distances(truth, moved, (1.0,) * truth.ndim, "as_published")
+    distances = surface_distances(masks.truth, masks.moved, (1.0,) * masks.truth.ndim, "as_published")
     return {
-        "dice_published": dice(truth, binarise(moved, "as_published")),
+        "dice_published": dice(masks.truth, binarise(masks.moved, "as_published")),
         "hd_published_px": distances["hd_px"],
         "asd_published_px": distances["asd_px"],
     }
