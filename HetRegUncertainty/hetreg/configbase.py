@@ -81,7 +81,7 @@ class Config:
             raise FileNotFoundError(f"There is no configuration file {path}.")
         try:
             values = json.loads(path.read_text(encoding="utf-8-sig"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path.name} is not a JSON file ({error}).") from error
         if not isinstance(values, dict):
             raise ValueError(f"{path.name} holds a {type(values).__name__}: a JSON object is accepted.")

@@ -75,7 +75,7 @@ def locate(name_or_path: str | Path) -> Path:
         path = Path(name_or_path)
         if path.is_file():
             return path
-        if path.suffix or path.exists():
+        if name_or_path and (path.suffix or path.exists()):
             raise FileNotFoundError(f"There is no weight file {path}.")
         raise ValueError(
             f"There is no model '{name_or_path}': accepted are {', '.join(cards)}, or a weight file."

@@ -83,6 +83,8 @@ def test_bad_input_of_evaluate(tmp_path, capsys):
         (["--phantoms", "0"], ("No case",)),
         (["--phantom-size", "3"], ("None of the 2 cases", "16")),
         (["--model", "no-such"], ("no-such", "cine-mri-2d")),
+        (["--model", ""], ("no model", "cine-mri-2d")),
+        (["--model", "/"], ("no weight file /",)),
         (["--dataset", "acdc"], ("No data folder",)),
         (["--dataset", "acdc", "--root", str(tmp_path / "absent")], ("absent",)),
         (["--split-file", "absent.json"], ("absent.json",)),

@@ -83,6 +83,7 @@ def test_frozen():
         (TrainConfig, {"method": "l1"}, ("method is 'l1'", "mse")),
         (TrainConfig, {"learning_rate": 0.0}, ("learning_rate is 0.0",)),
         (TrainConfig, {"seed": -3}, ("seed is -3",)),
+        (TrainConfig, {"seed": 20261129123456}, ("seed is 20261129123456", "0 to 2147483647")),
     ],
 )
 def test_a_bad_value_is_refused_by_name_with_what_is_accepted(kind, values, words):
@@ -116,7 +117,7 @@ def test_an_unknown_name_is_refused_with_the_known():
     assert_sentence(caught.value, "refine")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"steps"', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"steps"', "\x00", "[" * 100_000])
 def test_a_file_that_is_no_configuration(tmp_path, text):
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(ValueError, match=r"c\.json") as caught:

@@ -121,7 +121,7 @@ def read_split(path: Path) -> dict[str, list[str]]:
         raise FileNotFoundError(f"There is no split file {path}.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not a JSON file ({error}).") from error
     lists = isinstance(content, dict) and all(
         isinstance(v, list) and all(isinstance(p, str) for p in v) for v in content.values()

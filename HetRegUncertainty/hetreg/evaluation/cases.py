@@ -94,8 +94,10 @@ def _split_file(config: EvaluateConfig, sources: Sequence[Source]) -> Path | Non
     """The file that names the parts: the given one, or that of the model's run, if its patients are these."""
     if config.split_file:
         return Path(config.split_file)
+    if config.split == "all" or not Path(config.model).is_file():
+        return None
     own = Path(config.model).with_name("split.json")
-    if config.split == "all" or not (Path(config.model).is_file() and own.is_file()):
+    if not own.is_file():
         return None
     named = {name for members in read_split(own).values() for name in members}
     return own if named & {source.patient for source in sources} else None
