@@ -71,7 +71,8 @@ def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
 
 def sha256(path: str | Path) -> str:
     """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:

@@ -139,11 +139,6 @@ class RegistrationModel(nn.Module):
             return None
         return 2 * resize_disp((0.5 * motion.log_variance_z).exp(), motion.disp.shape[2:]).log()
 
-    def noise(self, moving: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Standard normal numbers of z's shape, for `move(..., sample=...)`; the generator is on the CPU."""
-        shape = (moving.shape[0], self.ndim, *self.velocity_size(moving.shape[2:]))
-        return torch.randn(shape, generator=generator).to(moving)
-
     def move(
         self,
         moving: Tensor,
@@ -155,9 +150,9 @@ class RegistrationModel(nn.Module):
     ) -> Motion:
         """Register: network (unless a velocity is given), integration, warp.
 
-        Images (B, 1, *spatial) in [0, 1]. sample: standard normal numbers (`noise`); the displacement is then
-        made from z = velocity + sigma_z * sample, with gradients to both. Raises ValueError if the model has
-        no sigma_z to draw from.
+        Images (B, 1, *spatial) in [0, 1]. sample: standard normal numbers of the velocity's shape; the
+        displacement is then made from z = velocity + sigma_z * sample, with gradients to both. Raises
+        ValueError if the model has no sigma_z to draw from.
         """
         log_variance = drawn = None
         if velocity is None:

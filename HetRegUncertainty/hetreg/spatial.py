@@ -252,17 +252,17 @@ def jacobian_determinant(disp: Tensor) -> Tensor:
     return _determinant(rows)[:, None]
 
 
-def edge_window(size: Sequence[int], width: int, *, device: torch.device | None = None) -> Tensor:
+def edge_window(size: Sequence[int], width: int) -> Tensor:
     """(1, 1, *size) window: 1 inside, falling smoothly to exactly 0 at the border voxels over `width` voxels.
 
     An axis too short for the ramp gets a shorter one, an axis of size 1 none.
     """
-    window = torch.ones((1, 1, *size), device=device, dtype=torch.float32)
+    window = torch.ones((1, 1, *size), dtype=torch.float32)
     for d, n in enumerate(size):
         ramp = min(width, (n - 1) // 4)
         if ramp < 1:
             continue
-        forth = torch.arange(n, device=device, dtype=torch.float32)
+        forth = torch.arange(n, dtype=torch.float32)
         distance = torch.minimum(forth, forth.flip(0))
         profile = torch.sin((distance / ramp).clamp(max=1.0) * (torch.pi / 2)) ** 2
         shape = [1] * (len(size) + 2)

@@ -47,7 +47,7 @@ def test_published_bins_take_whole_voxels():
     assert curve.fraction[:3].tolist() == [0.0, 0.02, 0.04]
     assert curve.oracle[:2].tolist() == [np.arange(100).mean(), np.arange(98).mean()]
     assert curve.oracle[-1] == 0.5  # voxels 0 and 1 are left
-    assert ause(ERROR, -ERROR, bins=2) == pytest.approx((0 + 2) / 2)
+    assert sparsification(ERROR, -ERROR).sampled(2).area() == pytest.approx((0 + 2) / 2)
 
 
 def test_an_empty_background_lowers_only_what_is_of_the_whole_image():

@@ -34,22 +34,11 @@ def end_point_error(
     return mean_length(disp.astype(np.float64) - true_disp, mask, spacing_mm)
 
 
-def inverse_consistency(
-    disp: np.ndarray,
-    inverse: np.ndarray,
-    mask: np.ndarray | None = None,
-    spacing_mm: ArrayLike | None = None,
-) -> float:
-    """Mean length of inverse(x) + disp(x + inverse(x)), 0 for an exact inverse; units as in
-    `end_point_error`.
+def inverse_error(disp: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    """inverse(x) + disp(x + inverse(x)), 0 for an exact inverse: (ndim, *spatial), voxels, float64.
 
     disp, inverse: (ndim, *spatial), voxels. disp is read linearly, outside the grid at its border.
     """
-    return mean_length(inverse_error(disp, inverse), mask, spacing_mm)
-
-
-def inverse_error(disp: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """inverse(x) + disp(x + inverse(x)): (ndim, *spatial), voxels, float64; see `inverse_consistency`."""
     where = np.indices(disp.shape[1:], dtype=np.float64) + inverse
     there = [map_coordinates(c.astype(np.float64), where, order=1, mode="nearest") for c in disp]
     return inverse + np.stack(there)

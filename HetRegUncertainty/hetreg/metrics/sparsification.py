@@ -84,12 +84,10 @@ def ause(
     uncertainty: np.ndarray,
     mask: np.ndarray | None = None,
     *,
-    bins: int | None = None,
     normalised: bool = False,
 ) -> float:
-    """Area under the sparsification error, see `Curve.area`. bins: None is exact."""
-    curve = sparsification(squared_error, uncertainty, mask)
-    return (curve if bins is None else curve.sampled(bins)).area(normalised=normalised)
+    """Area under the sparsification error, see `Curve.area`."""
+    return sparsification(squared_error, uncertainty, mask).area(normalised=normalised)
 
 
 def ause_numbers(

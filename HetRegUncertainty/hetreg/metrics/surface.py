@@ -63,12 +63,8 @@ def directed_distances(
     return to_found[edges[0]], to_truth[edges[1]]
 
 
-def surface(mask: np.ndarray) -> np.ndarray:
-    """The voxels of a boolean mask that touch the background with a face; same shape."""
-    return _edge(np.atleast_1d(mask.squeeze())).reshape(mask.shape)
-
-
 def _edge(mask: np.ndarray) -> np.ndarray:
+    """The voxels that touch the background with a face."""
     return mask & ~binary_erosion(mask)  # beyond the array is background
 
 

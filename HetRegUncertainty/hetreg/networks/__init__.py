@@ -1,1 +1,1 @@
-"""Networks: U-Net and TransMorph, which give the displacement, and the variance estimator."""
+"""Networks: U-Net, TransMorph and Pyramid, which give the displacement, and the variance estimator."""

@@ -51,10 +51,9 @@ class UNet(PairNetwork):
 
     encoder: channels per level, each followed by max-pooling by 2. decoder: channels per level, each
     followed by nearest upsampling by 2 and the skip. tail: convolutions at the output's resolution.
-    output_stride: 1 or
-    2; with 2 the last upsampling is left out and the output has half the size. forward: two (B, 1, *spatial)
-    -> (B, out_channels, *spatial / output_stride). The head starts at N(0, 1e-5) weights and zero bias, so
-    that the first displacement is nearly the identity.
+    output_stride: 1, or 2 to leave out the last upsampling; the output then has half the size. more_channels:
+    of further images. forward: two (B, 1, *spatial) -> (B, out_channels, *spatial / output_stride). The head
+    starts at N(0, 1e-5) weights and zero bias, so that the first displacement is nearly the identity.
     """
 
     def __init__(
