@@ -185,6 +185,7 @@ def _text(cell: Cell, column: Column, digits: int) -> str:
 
 
 def is_text(table: Table, column: int) -> bool:
+    """True if the column has a text in it."""
     return any(isinstance(row[column], str) for row in table.rows)
 
 

@@ -13,10 +13,10 @@ from ..imagefile import stem
 from .listing import Listing
 from .naming import names_of, patient_of, role_of
 from .pairing import Found, add_pair
+from .split import PARTS
 
 NEEDED = ("fixed", "moving")
 OPTIONAL = ("fixed_label", "moving_label", "patient", "split", "case")
-SPLITS = ("training", "validation", "test")
 _NAMES = ("pairs.csv", "manifest.csv")
 
 
@@ -50,8 +50,8 @@ def read_manifest(path: Path) -> Listing:
         patient = row.get("patient") or patient
         case = named if named not in used else f"{named}, line {line}"
         used.add(case)
-        if row.get("split", "") not in ("", *SPLITS):
-            reason = f"{where} has split '{row['split']}': accepted are {', '.join(SPLITS)} or nothing."
+        if row.get("split", "") not in ("", *PARTS):
+            reason = f"{where} has split '{row['split']}': accepted are {', '.join(PARTS)} or nothing."
             listing.reject(path, reason, case, patient)
             continue
         files = {k: path.parent / row[k] if row.get(k) else None for k in (*NEEDED, *OPTIONAL[:2])}

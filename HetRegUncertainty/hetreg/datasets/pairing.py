@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checks import MIN_SIZE
 from .headers import Header, overlap, read_header
 from .listing import Listing, PairFiles
 
@@ -99,9 +100,10 @@ def _mismatch(fixed: Header, moving: Header) -> str:
             f"{moving.path.name} does not overlap {fixed.path.name} in space: images of the same region are "
             "accepted."
         )
-    short = [h for h in (fixed, moving) if sorted(h.size)[-2] < 4]
+    short = [h for h in (fixed, moving) if sorted(h.size)[-2] < MIN_SIZE]
     if short:
-        return f"{short[0].path.name} has size {_size(short[0])}: at least 4 x 4 voxels are accepted."
+        name, least = short[0].path.name, f"{MIN_SIZE} x {MIN_SIZE}"
+        return f"{name} has size {_size(short[0])}: at least {least} voxels are accepted."
     return ""
 
 

@@ -87,7 +87,6 @@ def readme(
     how: Sequence[str],
 ) -> str:
     """README.md: how it was made, what holds, the tables, the figures."""
-    config = book.config
     lines = ["# Reproduction of Zhang et al., MICCAI 2024", "", *how, ""]
     lines += ["## Does the paper's ordering hold?", ""]
     lines += [
@@ -98,15 +97,8 @@ def readme(
         *(verdict_lines(book, compared) or ["Nothing could be compared."]),
         "",
     ]
-    failed, cases = [s for s in book.scores if s.error], _failed_cases(book)
-    if failed or notes or left_out(config) or cases:
-        lines += ["## What failed or was left out", ""]
-        lines += [
-            f"- {s.network or 'baseline'} {s.variant}, seed {s.seed}, {s.source}: {s.error}" for s in failed
-        ]
-        lines += [f"- {variant}: {reason}." for variant, reason in left_out(config).items()]
-        lines += cases
-        lines += [*(f"- {note}" for note in notes), ""]
+    if wrong := [*_failed_runs(book), *_failed_cases(book), *(f"- {note}" for note in notes)]:
+        lines += ["## What failed or was left out", "", *wrong, ""]
     lines += [
         "## Tables",
         "",
@@ -118,6 +110,15 @@ def readme(
     for path, caption in drawn.items():
         lines += [f"![{caption}](figures/{path.name})", "", f"*{caption}*", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _failed_runs(book: Book) -> list[str]:
+    """A line for each run that could not be made or measured, and for each variant that was left out."""
+    failed = [s for s in book.scores if s.error]
+    return [
+        *(f"- {s.network or 'baseline'} {s.variant}, seed {s.seed}, {s.source}: {s.error}" for s in failed),
+        *(f"- {variant}: {reason}." for variant, reason in left_out(book.config).items()),
+    ]
 
 
 def _failed_cases(book: Book) -> list[str]:

@@ -168,6 +168,7 @@ def _anywhere(book: Book, source: str, measure: str) -> bool:
 
 
 def names_of(network: str, variant: str) -> tuple[str, str]:
+    """Network, "" for a baseline, and variant as people read them."""
     return (NETWORKS[network].label if network else "", VARIANTS[variant].label)
 
 
