@@ -19,6 +19,7 @@ from .process import HetRegProcess, event
 from .trainingplot import Curves, isValidated
 
 CHECKPOINT, MODEL, LOG, CONFIG, SPLIT = "last.ckpt", "best.pt", "log.jsonl", "config.json", "split.json"
+BAD_INPUT = 2  # exit code: its sentence is enough
 NO_MEASURE = ("step", "time")  # of what a validation reports
 
 
@@ -48,7 +49,8 @@ class TrainingRun:
 
     def _forget(self):
         self.last, self.pairs, self.previewFolder, self.previews, self.checks = {}, {}, "", 0, 0
-        self.model, self.outcome, self.note, self.failed, self.finished = "", "", "", False, False
+        self.model, self.note, self.failed, self.finished = "", "", False, False
+        self._ending, self._goesOn = "", ""  # how it ended, and that Continue goes on
         self._asked, self._said, self._isHeard = "", "", False  # the last word to it, and of it; any event
 
     @property
@@ -66,6 +68,12 @@ class TrainingRun:
     def running(self):
         """True from Start to the end of the process."""
         return self._process.running
+
+    @property
+    def outcome(self):
+        """How it ended, "" before; with how to go on while there is something to go on with."""
+        mayGoOn = self._goesOn and canContinue(self.folder)
+        return f"{self._ending.rstrip('.')}. {self._goesOn}" if mayGoOn else self._ending
 
     def start(self, configFile, folder):
         """Train with a configuration file into a run folder; a run that is there goes on."""
@@ -140,9 +148,9 @@ class TrainingRun:
         elif kind == "preview":
             self.previewFolder, self.previews = str(content.get("folder", "")), self.previews + 1
         elif kind == "stopped":
-            self.outcome = _("Stopped after step {step}.").format(step=content.get("step", "?"))
+            self._ending = _("Stopped after step {step}.").format(step=content.get("step", "?"))
         elif kind == "done":
-            self.outcome, self.finished = _("Finished."), True
+            self._ending, self.finished = _("Finished."), True
             self.model = str(content.get("model", ""))
         elif kind == "progress":
             self.note = str(content.get("message", ""))
@@ -169,24 +177,17 @@ class TrainingRun:
 
     def _onEnd(self, code, problem):
         self._forgetControl()
-        self.failed = bool(problem) and not self._process.killed
-        if problem:
-            self.outcome = self._explained(code, problem) if self.failed else _("Ended at once.")
-        elif not self.outcome:
-            self.outcome = _("The training ended without saying why.")
-            self.failed = True
+        self.failed = bool(problem or not self._ending) and not self._process.killed
+        if self.failed:
+            self._ending = problem or _("The training ended without saying why.")
+            kept = _("The checkpoint in the output folder was kept: Continue goes on from there.")
+            self._goesOn = "" if code == BAD_INPUT else kept
+        elif not self.finished:
+            self._ending = _("Ended at once.") if problem else self._ending
+            self._goesOn = _("Continue goes on from there.")
         if not self.model and os.path.isfile(os.path.join(self.folder, MODEL)):
             self.model = os.path.join(self.folder, MODEL)
-        if not (self.failed or self.finished) and canContinue(self.folder):
-            self.outcome += " " + _("Continue goes on from there.")
         self._onChange()
-
-    def _explained(self, code, problem):
-        """Bad input needs no more than its sentence; after a crash, what is left and how to go on."""
-        if code == 2:
-            return problem
-        kept = _("The checkpoint in the output folder was kept: Continue goes on from there.")
-        return f"{problem.rstrip('.')}. {kept}" if canContinue(self.folder) else problem
 
 
 def canContinue(folder):

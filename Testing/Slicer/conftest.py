@@ -88,7 +88,7 @@ def training(panel, tmp_path):
     yield widget
     widget.section.run.stopAndWait(0.0)
     widget.section.wanted = False
-    widget.section.run.outcome = ""
+    widget.section.run._forget()
     slicer.util.selectModule("HetRegUncertainty")
     qt.QSettings().remove(modelmenu.USER_MODELS_KEY)
 

@@ -1,6 +1,7 @@
 """What the panel of HetRegTraining says: true of what is there now, and in the words of its own rows."""
 
 import re
+import shutil
 
 import pytest
 import qt
@@ -72,6 +73,21 @@ def test_aFailureIsSaidWhileItsSettingsAreThere(training, fake):
     assert ui.statusLabel.text == ""
     p.device = Device.CUDA
     assert "not available" in ui.statusLabel.text
+
+
+def test_withoutItsFolderARunCannotGoOn(training, fake):
+    ui, p = training.ui, training.logic.getParameterNode()
+    fake("long")
+    ui.startButton.click()
+    wait(lambda: training.section.run.curves.steps)
+    ui.stopButton.click()
+    wait(lambda: not training.section.running)
+    assert "Continue goes on" in ui.statusLabel.text
+    shutil.rmtree(p.outputFolder)
+    p.batch += 1
+    assert ui.startButton.text == "Start"
+    assert ui.statusLabel.text.startswith("Stopped after step")
+    assert "Continue" not in ui.statusLabel.text
 
 
 def test_aProgramThatCannotBeStartedIsSaidAtOnce(training, monkeypatch):
