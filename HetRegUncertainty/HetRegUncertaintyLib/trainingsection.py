@@ -227,11 +227,12 @@ def numbers(run):
     """The latest numbers as a small HTML table."""
     curves = run.curves
     dice = [value for value in curves.dice if value is not None]
+    afterWarmup = _("after the warm-up") if curves.steps else ""  # its chart is empty until then
     counts = [run.pairs.get(name) for name in ("training", "validation", "test")]
     rows = [
         (_("Samples (training, validation, test)"), ", ".join(str(c) for c in counts if c is not None)),
         (_("Displacement loss"), _number(curves.loss)),
-        (_("Variance loss"), _number(curves.variance_loss)),
+        (_("Variance loss"), _number(curves.variance_loss) or afterWarmup),
         (_("Validation Dice, last (best)"), f"{dice[-1]:.3f} ({max(dice):.3f})" if dice else ""),
         (_("Validation loss, last"), _number(curves.validation_loss)),
         (_("Validation"), _("no pair for it") if run.pairs.get("validation") == 0 else ""),

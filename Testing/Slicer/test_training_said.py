@@ -7,8 +7,9 @@ import pytest
 import qt
 import slicer
 
-from HetRegUncertaintyLib import traininglayout, trainingplot, trainingwords
+from HetRegUncertaintyLib import traininglayout, trainingplot, trainingsection, trainingwords
 from HetRegUncertaintyLib.trainingparameters import Dataset, Device
+from HetRegUncertaintyLib.trainingrun import TrainingRun
 from runtime import wait
 from runtime.played_process import FakeProcess
 
@@ -73,6 +74,16 @@ def test_aFailureIsSaidWhileItsSettingsAreThere(training, fake):
     assert ui.statusLabel.text == ""
     p.device = Device.CUDA
     assert "not available" in ui.statusLabel.text
+
+
+def test_inTheWarmUpThereIsNoVarianceLossYet():
+    run = TrainingRun(lambda: None, lambda _text: None, FakeProcess())
+    assert trainingsection.numbers(run) == "No training yet."
+    run.curves.add({"event": "step", "step": 1, "loss": 0.5, "variance_loss": None})
+    rows = re.findall(r"<td>(.*?)</td><td align='right'><b>(.*?)</b>", trainingsection.numbers(run))
+    assert rows == [("Displacement loss", "0.5"), ("Variance loss", "after the warm-up")]
+    run.curves.add({"event": "step", "step": 2, "loss": 0.5, "variance_loss": -2.0})
+    assert "after the warm-up" not in trainingsection.numbers(run)
 
 
 def test_withoutItsFolderARunCannotGoOn(training, fake):
