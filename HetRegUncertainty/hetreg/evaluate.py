@@ -12,6 +12,7 @@ import numpy as np
 from .config import EvaluateConfig
 from .datasets.listing import Rejected
 from .device import peak_memory_mb, reset_peak_memory
+from .errors import sentence
 from .evaluation.case import Case, main_label
 from .evaluation.cases import Source, list_cases
 from .evaluation.results import Evaluation, Picture
@@ -52,9 +53,7 @@ def evaluate(
     """
     progress = progress or Progress()
     if register is None:
-        model = model or (None if config.model == "auto" else RegistrationModel.load(locate(config.model)))
-        config = _as_trained(config, model)
-        register = _registration(config, model, progress)
+        config, register = _by_model(config, model, progress)
     sources, refused = _cases(config, sources)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     for n, source in enumerate(sources):
@@ -83,22 +82,23 @@ def _cases(
     return sources, []
 
 
-def _as_trained(config: EvaluateConfig, model: RegistrationModel | None) -> EvaluateConfig:
-    """The same evaluation, on phantoms of the size that the model was trained with, unless one is given."""
-    size = config.phantom_size or (model.card.get("phantom_size", 0) if model else 0)
-    return replace(config, phantom_size=size)
-
-
-def _registration(config: EvaluateConfig, model: RegistrationModel | None, progress: Progress) -> Register:
-    """`register_pair` with the model; it can be cancelled and reports nothing."""
+def _by_model(
+    config: EvaluateConfig, model: RegistrationModel | None, progress: Progress
+) -> tuple[EvaluateConfig, Register]:
+    """The configuration, whose phantoms have the size of the model's training unless one is given, and
+    `register_pair` with the model, which is loaded once; it can be cancelled and reports nothing."""
     how, quiet = config.registration, Progress(cancelled=progress.cancelled)
+    if model is None and config.model != "auto":
+        model = RegistrationModel.load(locate(config.model))
+    if model is not None and not config.phantom_size:
+        config = replace(config, phantom_size=model.card.get("phantom_size", 0))
 
     def register(case: Case) -> RegisterResult:
         solid = model is None and case.volume and how.dimension == "auto"
         own = replace(how, dimension="3d") if solid else how
         return register_pair(case.fixed, case.moving, model, own, quiet)
 
-    return register
+    return config, register
 
 
 class _Run:
@@ -180,14 +180,6 @@ def _about(of: Case | Source) -> Row:
 
 def _failed(of: Case | Source, error: Exception) -> Row:
     return _about(of) | {"error": sentence(error)}
-
-
-def sentence(error: Exception) -> str:
-    """An error in one line; with its type where it is none of ours."""
-    text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "memory" in text.lower()):
-        return "The memory is not enough for this case."
-    return text if text and isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 
 
 def _label(config: EvaluateConfig, rows: Sequence[Row]) -> int:
