@@ -1,4 +1,4 @@
-"""What is said of an error that is none of ours."""
+"""What an error says in one line, and whether it is a lack of memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def sentence(error: BaseException) -> str:
     """An error in one line; with its type where it is none of ours."""
-    text = " ".join(str(error).split())
     if isinstance(error, ModuleNotFoundError):
         return f"The Python package '{error.name}' is missing."
     if is_out_of_memory(error):
-        return f"The memory is not enough: {text}" if text else "The memory is not enough."
-    name = type(error).__name__
+        return "The memory is not enough."
+    text, name = " ".join(str(error).split()), type(error).__name__
     if not text:
         return f"{name}."
     return text if isinstance(error, ValueError | OSError) else f"{name}: {text}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import sentence
 from ..metrics.means import nanmean
 from ..registry import NETWORKS
 from . import figures
@@ -17,7 +18,7 @@ from .config import source_label
 from .paper import paper_set, printed
 from .pictures import draw, middling, read_case, worst
 from .plan import OURS, Job
-from .runs import FAILURES, done, log_rows, run_folder, sentence
+from .runs import FAILURES, done, log_rows, run_folder
 from .scoring import Scorer
 from .variants import VARIANTS
 

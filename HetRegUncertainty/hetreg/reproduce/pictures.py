@@ -11,6 +11,7 @@ from ..assemble import add_segmentation
 from ..evaluation.case import Case
 from ..evaluation.cases import list_cases
 from ..metrics.means import nanmean
+from ..metrics.overlap import dice
 from ..resample import resample_like
 from ..result import RegisterResult
 from .book import Book
@@ -97,5 +98,5 @@ def _spread(result: RegisterResult, at: int) -> np.ndarray | None:
 
 
 def _dice(truth: np.ndarray, found: np.ndarray) -> str:
-    total = int(truth.sum()) + int(found.sum())
-    return f"DSC {200 * int((truth & found).sum()) / total:.1f} %" if total else ""
+    value = dice(truth, found)
+    return "" if math.isnan(value) else f"DSC {100 * value:.1f} %"

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..config import TrainConfig
 from ..device import resolve_device
+from ..errors import sentence
 from ..lock import FolderLock, when_free
 from ..progress import Progress, silent
 from ..training import accelerate
@@ -76,7 +77,7 @@ class Work:
             made = self.samples.of(job, progress)
             error = runs.train_job(job, self.folder, *made, progress)
         except ValueError as unusable:
-            error = runs.sentence(unusable)
+            error = sentence(unusable)
         if error:
             self.failed[job.name] = error
         elif found := runs.done(self.folder, job):
@@ -261,6 +262,6 @@ def _estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list
                 pace[key] = pace.get(key) or runs.measure_pace(job, *samples.of(job, Progress()))
                 row["seconds"] = round(pace[key] * training.total_steps, 1)
             except runs.FAILURES as error:
-                row |= {"seconds": None, "state": runs.sentence(error)}
+                row |= {"seconds": None, "state": sentence(error)}
         rows.append(row)
     return rows

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import GridConfig, TrainConfig, network_config
 from ..datasets.base import PairSample
+from ..errors import sentence
 from ..files import json_lines, write_whole
 from ..lock import FolderLock
 from ..progress import Progress
@@ -62,13 +63,6 @@ def check_folder(folder: Path, jobs: Sequence[Job]) -> None:
                     f"{folder.name} holds the run {job.name} with {f.name} {old!r}, not {new!r}: the same "
                     "settings or another output folder is accepted."
                 )
-
-
-def sentence(error: BaseException) -> str:
-    """An error in one line."""
-    if isinstance(error, ModuleNotFoundError):
-        return f"The Python package '{error.name}' is missing."
-    return " ".join(str(error).split()) or f"{type(error).__name__}."
 
 
 def train_job(
