@@ -79,6 +79,8 @@ def test_frozen():
         (RegisterConfig, {"gamma": float("inf")}, ("gamma is inf",)),
         (RegisterConfig, {"gamma": "a"}, ("gamma is 'a'",)),
         (TrainConfig, {"steps": 0}, ("steps is 0",)),
+        (TrainConfig, {"kind": "mri2d+ct"}, ("kind is 'ct'", "echo3d")),
+        (TrainConfig, {"dataset": "phantom+mitea"}, ("dataset is 'mitea'", "pairs")),
         (TrainConfig, {"batch": 0}, ("batch is 0",)),
         (TrainConfig, {"method": "l1"}, ("method is 'l1'", "mse")),
         (TrainConfig, {"learning_rate": 0.0}, ("learning_rate is 0.0",)),
