@@ -237,7 +237,8 @@ def as_image(given: Image | str | Path, role: str) -> Image:
 def read_image(path: str | Path) -> Image:
     """Read any scalar image file that SimpleITK reads.
 
-    Raises FileNotFoundError if there is none, ValueError if it cannot be read, is cut off or is not scalar.
+    Raises FileNotFoundError if there is none, ValueError if it cannot be read or is not scalar, or if a file
+    of NIfTI (in one file), NRRD or MetaImage is cut off; of other formats ITK may fill up what is missing.
     """
     path = Path(path)
     if not path.exists():
