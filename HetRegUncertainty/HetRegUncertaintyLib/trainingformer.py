@@ -19,6 +19,7 @@ from .trainingparameters import (
     LengthUnit,
     formValues,
     parameterOf,
+    plain,
     trainConfig,
 )
 from .trainingrun import CONFIG, canContinue
@@ -98,7 +99,7 @@ class FormerRun:
         kept = _set(parameters, values)
         shown = {n: getattr(parameters, n) for n in values if n not in kept}
         absent = {n: values[n] for n in kept}
-        absent |= {n: v for n, v in _joined(config).items() if v != _plain(shown.get(n, v))}
+        absent |= {n: v for n, v in _joined(config).items() if v != plain(shown.get(n, v))}
         if absent:
             text = ", ".join(f"{rowName(self._ui, n)} {_text(v)}" for n, v in absent.items())
             note = _("The run goes on with what this form cannot show: {text}.").format(text=text)
@@ -173,10 +174,6 @@ def _set(parameters, values):
             except ValueError:  # out of the row's range
                 kept.append(name)
     return kept
-
-
-def _plain(value):
-    return value.value if isinstance(value, Enum) else value
 
 
 def _text(value):

@@ -186,7 +186,7 @@ def formValues(parameters):
     """{field of TrainConfig: value} of what the form shows."""
     p, unused = parameters, unusedFields(parameters)
     names = [f.name for f in fields(TrainConfig) if f.name not in unused]
-    values = {name: _plain(getattr(p, parameterOf(name))) for name in names}
+    values = {name: plain(getattr(p, parameterOf(name))) for name in names}
     if isMixed(p):
         values["dataset"] += f"+{PHANTOM}"
     return values
@@ -197,5 +197,6 @@ def trainConfig(parameters):
     return TrainConfig(**formValues(parameters))
 
 
-def _plain(value):
+def plain(value):
+    """What stands in a TrainConfig for a value of the form."""
     return value.value if isinstance(value, Enum) else value
