@@ -4,6 +4,7 @@
     PYTHONPATH=HetRegUncertainty python Testing/calibrate_models.py echo-2d [...]
 
 The weights stay as they are, but for those of the last convolution that give the displacement's log-variance.
+The grid is that of the recipe.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import displacement_lps, make_pair
 from hetreg.model import RegistrationModel
 from hetreg.register import register_pair
+from recipes import RECIPES
 
 CORE = Path(__file__).resolve().parent.parent / "HetRegUncertainty" / "hetreg"
 REFINE = 30
@@ -78,6 +80,7 @@ def again(name: str) -> None:
     entries = json.loads((CORE / "models.json").read_text(encoding="utf-8"))
     card = next(entry for entry in entries if entry["name"] == name)
     model = RegistrationModel.load(zoo.locate(name))
+    model.grid = RECIPES[name].grid
     stages = model.card["stages"]
     calibrate(model, next(iter(stages.values()))["kind"].split("+"))
     text, old = (zoo.WEIGHTS / f"{name}.md"), card["sha256"]

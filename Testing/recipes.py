@@ -82,7 +82,7 @@ RECIPES = {
         "Short-axis cine MRI, slice by slice, in-plane pixels of about 0.9 to 2.2 mm.",
         "Sunnybrook Cardiac Data, ED and ES with LV contours (CC0), and simulated short-axis MRI",
         FLAT,
-        GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2),
+        GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2, bright_limit=3.0, margin_vox=16),
         (
             ("phantom", replace(MRI, steps=3600, phantoms=2000)),
             ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
@@ -91,6 +91,7 @@ RECIPES = {
                 replace(NOISE, kind="mri2d", **REAL | {"real_share": 0.1, "phantoms": 1000}),
             ),
         ),
+        "the limit of the brightest and the margin of its grid came after the training.",
         anchor=3.0,
     ),
     "echo-2d": Recipe(

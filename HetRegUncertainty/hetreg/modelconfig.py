@@ -67,12 +67,16 @@ class GridConfig(Config):
     max_size: int = option(512, "longest side in voxels; longer images are resampled to it")
     low_percentile: float = option(0.5, "percentile of both images together that becomes 0")
     high_percentile: float = option(99.5, "percentile of both images together that becomes 1")
+    bright_limit: float = option(
+        0.0, "at most so many times the 90th percentile becomes 1, black borders not counted (0: no limit)"
+    )
     taper_vox: int = option(8, "width of the border over which the field falls to zero")
+    margin_vox: int = option(0, "width by which the network sees the outermost voxels repeated beyond them")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_min(min_spacing_mm=0.0, max_spacing_mm=0.0, max_size=16, taper_vox=0)
-        self._check_min(low_percentile=0.0, high_percentile=0.0)
+        self._check_min(min_spacing_mm=0.0, max_spacing_mm=0.0, max_size=16, taper_vox=0, margin_vox=0)
+        self._check_min(low_percentile=0.0, high_percentile=0.0, bright_limit=0.0)
         if 0 < self.max_spacing_mm < self.min_spacing_mm:
             raise ValueError(
                 f"min_spacing_mm is {self.min_spacing_mm:g} and max_spacing_mm {self.max_spacing_mm:g}: the "

@@ -20,6 +20,11 @@ from .resample import reached
 from .spatial import edge_window, resize, resize_disp, thinning
 
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
+_FEW = {
+    16: 2,
+    32: 4,
+}  # under so many voxels along an axis are slices where another one is so many times as long
+_BRIGHT = 90.0  # percentile that `bright_limit` is of
 _MAX_SAMPLES = 250_000
 
 
@@ -50,7 +55,7 @@ def choose_dimension(image: Image) -> tuple[int, int | None]:
     """(ndim, slice axis) by size and spacing: (3, None) for a resolved volume, else (2, axis of the slices).
 
     Slices: an axis of one voxel, one more than twice as coarse as the finest, or one of under 16 voxels when
-    another is at least twice as long.
+    another is at least twice as long, of under 32 when it is four times as long.
     """
     shape, spacing = np.array(image.array.shape), image.spacing_mm[::-1]
     short, coarse = int(np.argmin(shape)), int(np.argmax(spacing))
@@ -58,7 +63,7 @@ def choose_dimension(image: Image) -> tuple[int, int | None]:
         return 2, short
     if spacing[coarse] > _THICK * spacing.min():
         return 2, coarse
-    if shape[short] < 16 and shape.max() >= 2 * shape[short]:
+    if any(shape[short] < few and shape.max() >= times * shape[short] for few, times in _FEW.items()):
         return 2, short
     return 3, None
 
@@ -86,19 +91,23 @@ def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
     new = np.array(size) * spacing / target
     new *= min(1.0, grid.max_size / new.max())
     network = tuple(max(MIN_SIZE, round(float(n))) for n in new)
-    return Plan(ndim, axis, size, network, tuple(-(-n // multiple) * multiple for n in network))
+    padded = tuple(-(-(n + 2 * grid.margin_vox) // multiple) * multiple for n in network)
+    return Plan(ndim, axis, size, network, padded)
 
 
 def intensity_range(
     fixed: np.ndarray, moving: np.ndarray, grid: GridConfig, inside: np.ndarray | None = None
 ) -> tuple[float, float]:
-    """(low, high) percentiles of both images together; the full range where the percentiles coincide.
+    """(low, high) percentiles of both images together, the high one no more than `bright_limit` allows; the
+    full range where the percentiles coincide.
 
     inside: mask of the moving image's own voxels on this grid, None: all of them; the others do not count.
     """
     own = moving if inside is None or not inside.any() else moving[inside]
     both = np.concatenate([a.ravel()[:: thinning(a.size, _MAX_SAMPLES)] for a in (fixed, own)])
     low, high = np.percentile(both, (grid.low_percentile, grid.high_percentile))
+    if grid.bright_limit and (seen := both[both > both.min()]).size:
+        high = min(high, low + grid.bright_limit * (np.percentile(seen, _BRIGHT) - low))
     if not high > low:
         low, high = both.min(), both.max()
     return float(low), float(high) if high > low else float(low) + 1.0
@@ -175,11 +184,11 @@ def _to_samples(array: np.ndarray, layout: Plan) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(moved, dtype=np.float32))[:, None]
 
 
-def _pad(tensor: Tensor, layout: Plan) -> Tensor:
+def _pad(tensor: Tensor, layout: Plan, mode: str = "constant") -> Tensor:
     widths: list[int] = []
     for n, p, part in list(zip(layout.network_size, layout.padded_size, layout.crop, strict=True))[::-1]:
         widths += [part.start, p - n - part.start]
-    return F.pad(tensor, widths)
+    return F.pad(tensor, widths, mode=mode)
 
 
 def to_network_grid(
@@ -200,9 +209,11 @@ def to_network_grid(
     fixed_array = fixed.array.astype(np.float32)
     low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)
     scale = high - low
+    beyond = "replicate" if grid.margin_vox else "constant"
+    samples = (_to_samples(a, layout) for a in (fixed_array, seen.filled(low)))
     tensors = [
-        _pad(resize(((_to_samples(a, layout) - low) / scale).clamp_(0.0, 1.0), layout.network_size), layout)
-        for a in (fixed_array, seen.filled(low))
+        _pad(resize(((s - low) / scale).clamp_(0.0, 1.0), layout.network_size), layout, beyond)
+        for s in samples
     ]
     mask = _pad(torch.ones((1, 1, *layout.network_size), dtype=torch.float32), layout)
     window = _pad(edge_window(layout.network_size, grid.taper_vox), layout)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .losses.base import LossInputs, has_gradients, image_mean
+from .losses.base import LossInputs, has_gradients
 from .losses.smoothness import mean_squared_gradient
 from .losses.snr_weighted import SNRWeightedMSE, data_weight
 from .model import Motion, RegistrationModel
@@ -22,6 +22,7 @@ ANCHOR = 1.0  # prior and data count alike at every voxel
 LEARNING_RATE = 0.1
 KERNEL_SIGMA_VOX = 1.5
 REWEIGHT_EVERY = 10
+NOISE_SIGMA_VOX = 8.0
 
 
 @dataclass(frozen=True)
@@ -180,12 +181,14 @@ def _decay(done: float) -> float:
 def _weight(
     model: RegistrationModel, motion: Motion, fixed: Tensor, options: RefineOptions, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """The data term's weight, and the size of the data term in each image, which makes data and prior alike:
-    the mean noise variance. Of the forms, precision alone changes that size."""
+    """The data term's weight, and the size of the data term around each voxel, which makes data and prior
+    alike: the noise variance, smoothed. The mean of the image would be that of dark background where there is
+    much of it. Of the forms, precision alone changes that size."""
     with torch.no_grad():
         log_variance = model.log_variance(motion.moved, fixed)
-        mask = None if mask is None else mask.expand_as(fixed)
-        weight = data_weight(fixed, log_variance, mode=options.weight_mode, gamma=options.gamma, mask=mask)
+        inside = torch.ones_like(fixed) if mask is None else mask.expand_as(fixed)
+        weight = data_weight(fixed, log_variance, mode=options.weight_mode, gamma=options.gamma, mask=inside)
         weight = weight.nan_to_num(1.0)  # mode "released" has no value for gamma 0 or a constant ratio
-        variance = log_variance.exp()
-        return weight, image_mean(weight * variance if options.weight_mode == "precision" else variance, mask)
+        size = log_variance.exp() * (weight if options.weight_mode == "precision" else 1.0)
+        near = gaussian_smooth(inside, NOISE_SIGMA_VOX).clamp(min=1e-6)
+        return weight, gaussian_smooth(inside * size, NOISE_SIGMA_VOX) / near

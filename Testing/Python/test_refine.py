@@ -16,7 +16,7 @@ from hetreg.losses.snr_weighted import REFERENCE_SD, data_weight
 from hetreg.model import Motion, RegistrationModel
 from hetreg.preprocess import to_network_grid
 from hetreg.progress import Cancelled, Progress
-from hetreg.refine import AdamStep, RefineOptions, _weight, gaussian_smooth, optimise
+from hetreg.refine import NOISE_SIGMA_VOX, AdamStep, RefineOptions, _weight, gaussian_smooth, optimise
 from hetreg.spatial import edge_window
 
 
@@ -97,16 +97,19 @@ def test_all_kernels_have_the_network_s_displacement_as_their_prior():
     assert (end.disp - start.disp).abs().max() < 0.15  # four times that with each one's own end as its prior
 
 
-def test_the_prior_is_scaled_by_the_size_of_the_data_term():
+def test_the_prior_is_scaled_by_the_size_of_the_data_term_around_each_voxel():
     """With gamma 1 the precision makes that the square of the reference everywhere, whatever the noise."""
     model, (moving, fixed) = tiny_model(), tensors()
     with torch.no_grad():
         motion = model.move(moving, fixed)
         variance = model.log_variance(motion.moved, fixed).exp()
-    _, size = _weight(model, motion, fixed, RefineOptions(1, "precision", gamma=1.0), None)
-    assert size.item() == pytest.approx(REFERENCE_SD**2)
+    mask = torch.ones_like(fixed)
+    mask[..., 20:] = 0.0
+    for inside in (None, mask):
+        _, size = _weight(model, motion, fixed, RefineOptions(1, "precision", gamma=1.0), inside)
+        torch.testing.assert_close(size[..., :20], torch.full_like(size[..., :20], REFERENCE_SD**2))
     _, size = _weight(model, motion, fixed, RefineOptions(1, "robust"), None)
-    assert size.item() == pytest.approx(variance.mean().item())
+    torch.testing.assert_close(size, gaussian_smooth(variance, NOISE_SIGMA_VOX))
 
 
 def test_the_known_shift_is_found():

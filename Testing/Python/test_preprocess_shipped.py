@@ -1,0 +1,39 @@
+"""What the shipped MRI model asks of its grid: a limit of the brightest, and a margin beyond the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from hetreg.config import GridConfig
+from hetreg.image import Image
+from hetreg.preprocess import intensity_range, to_network_grid
+
+
+def test_bright_fat_does_not_darken_the_rest_where_the_model_has_a_limit():
+    tissue = np.linspace(0.0, 100.0, 1001)
+    tissue[-30:] = 2000.0
+    grid = GridConfig(low_percentile=0, bright_limit=3.0)
+    assert intensity_range(tissue, tissue, GridConfig(low_percentile=0))[1] == 2000
+    assert intensity_range(tissue, tissue, grid)[1] == pytest.approx(3 * 90, rel=0.01)
+    bordered = np.concatenate([np.zeros(1000), tissue])  # black borders say nothing of the tissue
+    assert intensity_range(bordered, bordered, grid)[1] == pytest.approx(3 * 90, rel=0.01)
+    tissue[-30:] = 98.0
+    assert intensity_range(tissue, tissue, grid)[1] == pytest.approx(98.0)
+
+
+@pytest.mark.parametrize("shape", [(2, 20, 33), (14, 20, 22)])
+def test_a_margin_repeats_the_outermost_voxels_and_is_cut_off_again(shape):
+    ndim = 2 if shape[0] == 2 else 3
+    fixed, moving = (Image(np.random.default_rng(n).random(shape, np.float32), np.eye(4)) for n in range(2))
+    grid = GridConfig(low_percentile=0, high_percentile=100, margin_vox=7)
+    pair = to_network_grid(fixed, moving, grid, ndim=ndim, multiple=8)
+    assert all(n % 8 == 0 and n >= s + 14 for n, s in zip(pair.plan.padded_size, shape[-ndim:], strict=True))
+    inside = pair.crop(pair.fixed)
+    start = [part.start for part in pair.plan.crop]
+    assert min(start) >= 7
+    assert torch.equal(pair.fixed[0, 0][(0,) * ndim], inside[0, 0][(0,) * ndim])
+    assert pair.mask.sum() == inside[0].numel()
+    assert (pair.window * (1 - pair.mask)).max() == 0
+    np.testing.assert_allclose(pair.map_to_image(pair.fixed) * pair.scale + pair.low, fixed.array, atol=1e-6)
