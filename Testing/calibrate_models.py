@@ -58,8 +58,11 @@ def interval_ratio(scaled: Iterable[np.ndarray], level: float = LEVEL) -> float:
     return float(np.sqrt(np.quantile(np.concatenate(found), level, weights=weights, method="inverted_cdf")))
 
 
-def calibrate(model: RegistrationModel, kinds: list[str]) -> None:
-    """Fit the network's log-variance of the displacement, and note the factor of refined pairs."""
+def calibrate(model: RegistrationModel) -> None:
+    """Fit the network's log-variance of the displacement to the kinds of phantom that the model was trained
+    on, and note the factor of refined pairs."""
+    stages = model.card["stages"].values()
+    kinds = list(dict.fromkeys(kind for stage in stages for kind in stage["kind"].split("+")))
 
     def ratio(refine: int) -> float:
         return interval_ratio(q for kind in kinds for q in scaled_errors(model, kind, refine))
@@ -81,8 +84,7 @@ def again(name: str) -> None:
     card = next(entry for entry in entries if entry["name"] == name)
     model = RegistrationModel.load(zoo.locate(name))
     model.grid = RECIPES[name].grid
-    stages = model.card["stages"]
-    calibrate(model, next(iter(stages.values()))["kind"].split("+"))
+    calibrate(model)
     text, old = (zoo.WEIGHTS / f"{name}.md"), card["sha256"]
     card["sha256"] = model.save(zoo.WEIGHTS / card["file"], half=True)
     card["bytes"] = (zoo.WEIGHTS / card["file"]).stat().st_size

@@ -65,6 +65,7 @@ MOTION = TrainConfig(
 NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, phantoms=1000)
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
+BOTH = replace(ECHO, kind=f"{ECHO.kind}+echo2d_scatterers+echo2d_sax_scatterers", amp=True)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
 LIGHT = replace(SOLID, amp=True, label_overlap=0.0)
 SOLID_NOISE = replace(SOLID, warmup=0, variance_warmup=10**6)
@@ -97,7 +98,7 @@ RECIPES = {
     "echo-2d": Recipe(
         "Echocardiography, 2D",
         "2D echocardiograms, apical or short axis; larger images are resampled to 160 pixels.",
-        "Simulated apical and short-axis echocardiograms; no real echo",
+        "Simulated apical and short-axis echocardiograms, by two simulators; no real echo",
         FLAT,
         GridConfig(max_size=160),
         (
@@ -106,6 +107,8 @@ RECIPES = {
             ("noise", replace(NOISE, kind=ECHO.kind)),
             ("wide", replace(ECHO, steps=2400, phantoms=2400, learning_rate=7e-4, seed=3)),
             ("noise-wide", replace(NOISE, kind=ECHO.kind, steps=1200, seed=3)),
+            ("scatterers", replace(BOTH, steps=2400, phantoms=2400, learning_rate=7e-4, seed=5)),
+            ("noise-scatterers", replace(NOISE, kind=ECHO.kind, steps=1200, seed=6, amp=True)),
         ),
         SHORTENED,
         anchor=4.0,

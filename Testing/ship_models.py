@@ -62,7 +62,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
     use = {n: getattr(recipe, n) for n in ("anchor", "rate", "kernels_vox", "views")}
     model.card = {**card, "commit": commit, "stages": stages, **use}
     if recipe.network.spread == "displacement":
-        calibrate(model, recipe.stages[0][1].kind.split("+"))
+        calibrate(model)
     zoo.WEIGHTS.mkdir(exist_ok=True)
     path = zoo.WEIGHTS / card["file"]
     card["sha256"] = model.save(path, half=True)

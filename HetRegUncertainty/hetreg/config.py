@@ -38,7 +38,7 @@ class DataConfig(Config):
 
     dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
     root: str = option("", "folder of the data, or a CSV list of pairs")
-    kind: str = option("mri2d", "phantom kind: mri2d, echo2d, echo2d_sax or echo3d, joined by +")
+    kind: str = option("mri2d", f"phantom kind, or several joined by +: {', '.join(PHANTOMS)}")
 
     def __post_init__(self) -> None:
         super().__post_init__()

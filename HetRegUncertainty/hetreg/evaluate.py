@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from .config import EvaluateConfig
-from .datasets.listing import Rejected
 from .device import peak_memory_mb, reset_peak_memory
 from .errors import sentence
 from .evaluation.case import Case, main_label
@@ -36,7 +35,6 @@ def evaluate(
     *,
     model: RegistrationModel | None = None,
     register: Register | None = None,
-    sources: Sequence[Source] | None = None,
     emit: Emit | None = None,
     pictures: bool = True,
 ) -> Evaluation:
@@ -44,9 +42,8 @@ def evaluate(
 
     model: a loaded model in place of `config.model`. register: any other tool in place of `register_pair`; it
     is given a `Case` and gives a `RegisterResult` (`assemble.result_from_field` makes one of a field), with
-    summary["seconds"] if the time of the call is not that of the tool. sources: the cases, in place of those
-    that `config` names. emit: called as emit("case", **row) after each case. pictures: register the best, the
-    median and the worst case once more and keep the images.
+    summary["seconds"] if the time of the call is not that of the tool. emit: called as emit("case", **row)
+    after each case. pictures: register the best, the median and the worst case once more and keep the images.
 
     A case that cannot be read, or whose registration or measurement raises, is a row with its "error". Raises
     ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
@@ -54,7 +51,7 @@ def evaluate(
     progress = progress or Progress()
     if register is None:
         config, register = _by_model(config, model, progress)
-    sources, refused = _cases(config, sources)
+    sources, refused = list_cases(config)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     for n, source in enumerate(sources):
         progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
@@ -69,17 +66,6 @@ def evaluate(
     summary = _summary(config, run, patients, [r.row() for r in refused], label)
     progress.step(1.0, "Done")
     return Evaluation(config, run.rows, run.slices, patients, summary, curves, shown, label, ranked_by)
-
-
-def _cases(
-    config: EvaluateConfig, sources: Sequence[Source] | None
-) -> tuple[Sequence[Source], list[Rejected]]:
-    """The cases, and the files that are refused."""
-    if sources is None:
-        return list_cases(config)
-    if not sources:
-        raise ValueError("The sources are empty: at least one case is accepted.")
-    return sources, []
 
 
 def _by_model(

@@ -173,6 +173,8 @@ PHANTOMS: dict[str, str] = {
     "echo2d": "Apical echocardiogram, 2D",
     "echo2d_sax": "Short-axis echocardiogram, 2D",
     "echo3d": "Echocardiogram, 3D",
+    "echo2d_scatterers": "Apical echocardiogram of point scatterers, 2D",
+    "echo2d_sax_scatterers": "Short-axis echocardiogram of point scatterers, 2D",
 }
 
 WEIGHT_MODES: dict[str, str] = {

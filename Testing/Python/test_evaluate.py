@@ -59,12 +59,6 @@ def test_every_case_goes_through_register_pair_with_the_configuration(monkeypatc
     assert all(row["seconds"] > 0 and row["peak_memory_mb"] > 10 for row in rows)
 
 
-def test_nothing_to_evaluate_is_said():
-    with pytest.raises(ValueError, match="at least one case") as caught:
-        evaluate(PHANTOM, register=undeformed, sources=[])
-    assert_sentence(caught.value)
-
-
 def test_a_case_that_fails_is_a_row_with_its_reason(tmp_path):
     folder = write_squares(tmp_path / "data", *"abcdefg")
     cut_off(folder / "b_ES.nrrd")  # unreadable voxels

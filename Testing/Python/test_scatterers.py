@@ -10,64 +10,64 @@ import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
 
-from bench import methods, scatterers, summary
-from bench.scatterers import Scanner, beams, draw_plane, scatterer_case, scatterer_sources
-from hetreg.config import EvaluateConfig
-from hetreg.datasets.phantom import make_pair
+from bench import methods, summary
+from hetreg.config import GridConfig
+from hetreg.datasets import phantom_scatterers as scatterers
+from hetreg.datasets.phantom import PhantomPair, make_pair, pixel_size_mm, save_pair
+from hetreg.datasets.phantom_scatterers import Scanner, beams, draw_plane
+from hetreg.datasets.simulated import PhantomDataset
 from hetreg.evaluate import evaluate
-from hetreg.evaluation.case import Case
 
 SCANNER = Scanner(0.6, 0.4, 0.015, -30.0, 1, 60.0, 0.0, 1.0, 0.0, -60.0, 0.0, 0.5, ())
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _few() -> Iterator[None]:
-    """Fewer scatterers on an image of few pixels: that takes a moment."""
+    """Fewer scatterers: that takes a moment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scatterers, "PER_MM2", 4.0)
-        patch.setattr(scatterer_case, "__defaults__", (128,))
         yield
 
 
 @pytest.fixture(scope="module")
-def case(_few: None) -> Case:
+def pair(_few: None) -> PhantomPair:
     """An apical heart."""
-    return scatterer_case("echo2d", 4)
+    return make_pair("echo2d_scatterers", 4)
 
 
-def test_the_heart_is_the_phantoms_and_the_images_are_not(case: Case) -> None:
-    pair = make_pair("echo2d", 4, size=128, with_truth=False)
-    seen = case.truth.body.array > 0
-    np.testing.assert_array_equal(case.fixed_label.array[seen], pair.fixed_label.array[seen])
-    assert not case.fixed_label.array[~seen].any()
-    assert not case.fixed.array[~seen].any()
-    np.testing.assert_array_equal(case.truth.disp_vox, pair.disp_vox)
-    assert case.fixed.array.dtype == np.uint8
-    inside = pair.fixed_label.array > 0
-    assert abs(np.corrcoef(case.fixed.array[inside], pair.fixed.array[inside])[0, 1]) < 0.9
-    again = scatterer_case("echo2d", 4)
-    np.testing.assert_array_equal(again.moving.array, case.moving.array)
-    assert (scatterer_case("echo2d", 8).fixed.array != case.fixed.array).any()
+def test_the_heart_is_the_phantoms_and_the_images_are_not(pair: PhantomPair) -> None:
+    heart = make_pair("echo2d", 4, with_truth=False)
+    seen = pair.body.array > 0
+    np.testing.assert_array_equal(pair.fixed_label.array[seen], heart.fixed_label.array[seen])
+    assert not pair.fixed_label.array[~seen].any()
+    assert not pair.fixed.array[~seen].any()
+    np.testing.assert_array_equal(pair.disp_vox, heart.disp_vox)
+    np.testing.assert_array_equal(pair.fixed.ijk_to_lps, heart.fixed.ijk_to_lps)
+    assert pair.fixed.spacing_mm[0] == pytest.approx(pixel_size_mm("echo2d_scatterers", 4))
+    inside = heart.fixed_label.array > 0
+    assert abs(np.corrcoef(pair.fixed.array[inside], heart.fixed.array[inside])[0, 1]) < 0.9
+    again = make_pair("echo2d_scatterers", 4)
+    np.testing.assert_array_equal(again.moving.array, pair.moving.array)
+    assert (make_pair("echo2d_scatterers", 8).fixed.array != pair.fixed.array).any()
 
 
-def test_blood_is_darker_than_muscle_in_both_frames(case: Case) -> None:
-    for image, label in ((case.fixed, case.fixed_label), (case.moving, case.moving_label)):
+def test_blood_is_darker_than_muscle_in_both_frames(pair: PhantomPair) -> None:
+    for image, label in ((pair.fixed, pair.fixed_label), (pair.moving, pair.moving_label)):
         wall, cavity = (image.array[(label.array == n) & (image.array > 0)].mean() for n in (2, 3))
         assert wall > cavity + 15
 
 
-def test_the_true_displacement_brings_the_frames_together(case: Case) -> None:
-    fixed, moving = case.fixed.array[0].astype(float), case.moving.array[0].astype(float)
-    where = np.indices(fixed.shape) + case.truth.disp_vox[1:, 0]
+def test_the_true_displacement_brings_the_frames_together(pair: PhantomPair) -> None:
+    fixed, moving = pair.fixed.array[0].astype(float), pair.moving.array[0].astype(float)
+    where = np.indices(fixed.shape) + pair.disp_vox[1:, 0]
     moved = map_coordinates(moving, where, order=1)
-    heart = case.fixed_label.array[0] > 0
+    heart = pair.fixed_label.array[0] > 0
     before, after = (np.mean((fixed - m)[heart] ** 2) for m in (moving, moved))
     assert after < 0.7 * before
 
 
 def test_a_point_echoes_at_its_range_and_angle() -> None:
-    pair = make_pair("echo2d", 4, size=64, with_truth=False)
-    plane = draw_plane(np.random.default_rng(0), pair)
+    plane = draw_plane(np.random.default_rng(0), make_pair("echo2d", 4, size=64, with_truth=False))
     place = np.array([[plane.probe[0] + 60.0], [plane.probe[1] + 15.0]])
     signal = np.abs(beams((place, np.ones(1)), plane, SCANNER, 0.6))
     row, column = np.unravel_index(signal.argmax(), signal.shape)
@@ -77,21 +77,30 @@ def test_a_point_echoes_at_its_range_and_angle() -> None:
     assert angle == pytest.approx(theta[0], abs=scatterers.STEP_RAD)
 
 
-def test_they_are_scored_as_phantoms_are(tmp_path: Path) -> None:
-    asked = accuracy.parser().parse_args(["--scatterers", "echo2d_sax:2", "--output", str(tmp_path)])
-    ((name, config, label, sources),) = accuracy.groups(asked)
-    assert (name, label, [s.patient[-5:] for s in sources]) == (
-        "echo2d_sax, scatterers",
-        2,
-        ["60000", "60001"],
-    )
-    found = evaluate(config, register=methods.true_field, sources=sources, pictures=False)
+def test_they_are_scored_as_phantoms_are_but_for_the_noise(tmp_path: Path) -> None:
+    asked = accuracy.parser().parse_args(["--phantoms", "echo2d_sax_scatterers:2", "--output", str(tmp_path)])
+    ((name, config, label),) = accuracy.groups(asked)
+    assert (name, label) == ("echo2d_sax_scatterers", 2)
+    found = evaluate(config, register=methods.true_field, pictures=False)
     assert [row["error"] for row in found.rows] == ["", ""]
     assert max(row["epe_vox_myocardium"] for row in found.rows) == 0
     assert summary.calibration("true field", found) is None
 
 
-def test_another_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'mri2d': echo2d and echo2d_sax"):
-        scatterer_sources("mri2d", 1)
-    assert EvaluateConfig().first_seed != scatterers.FIRST_SEED
+def test_they_are_trained_on_beside_others_of_which_the_noise_is_known() -> None:
+    kinds = "echo2d_sax_scatterers+echo2d"
+    made = PhantomDataset(kinds, 2, size=64, truth=True).samples(GridConfig())
+    assert [s.true_variance is None for s in made] == [True, False]
+    assert [s.true_disp.shape for s in made] == [(2, 64, 64)] * 2
+
+
+def test_they_are_saved_without_the_variance(pair: PhantomPair, tmp_path: Path) -> None:
+    assert "true_displacement" in save_pair(pair, tmp_path)
+    assert not list(tmp_path.glob("*variance*"))
+
+
+def test_what_they_do_not_have_is_refused() -> None:
+    with pytest.raises(ValueError, match="noise_seed is given for 'echo2d_scatterers'"):
+        make_pair("echo2d_scatterers", 1, noise_seed=1)
+    with pytest.raises(ValueError, match="Unknown phantom kind 'mri2d_scatterers'"):
+        make_pair("mri2d_scatterers", 1)

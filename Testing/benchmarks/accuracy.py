@@ -6,11 +6,10 @@ code (`hetreg.evaluate`).
     PYTHONPATH=HetRegUncertainty python Testing/benchmarks/accuracy.py --phantoms mri2d:40 echo2d:40 \\
         --pairs FOLDER --peers all --model cine-mri-2d echo-2d --refine 0 30 --output DIR
 
---phantoms: held-out seeds, from 50000 on, which no training draws. --scatterers: hearts from 60000 on as
-another simulator shows them (`bench.scatterers`). --pairs: a folder of <case>_ED / <case>_ES pairs with
-labels; --split-file and --part choose its patients. --model: names or weight files, each a row for every
-number of --refine; joined by +, run folders of a cross-validation, of which each patient is registered by the
-one that held it out. The peers' fields are kept in --cache, so that models can be run again without
+--phantoms: held-out seeds, from 50000 on, which no training draws. --pairs: a folder of <case>_ED / <case>_ES
+pairs with labels; --split-file and --part choose its patients. --model: names or weight files, each a row for
+every number of --refine; joined by +, run folders of a cross-validation, of which each patient is registered
+by the one that held it out. The peers' fields are kept in --cache, so that models can be run again without
 them; their seconds are those of the day on which they ran. Each tool has 2 threads.
 DIR: table.md, rows.csv, slices.csv, complete after every line of a table.
 """
@@ -32,10 +31,8 @@ from bench.methods import HetReg, Method, peer, true_field, undeformed
 from bench.peers import THREADS, TOOLS
 from bench.peers.install import install
 from bench.peers.process import Peer
-from bench.scatterers import scatterer_sources
 from hetreg.config import EvaluateConfig
 from hetreg.evaluate import evaluate
-from hetreg.evaluation.cases import Source
 from hetreg.registry import phantom_ndim
 from hetreg.tables import Cell, markdown
 
@@ -47,7 +44,6 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--install", action="store_true", help="make the peers' environments and stop")
     made.add_argument("--phantoms", nargs="*", default=[], metavar="KIND:COUNT")
-    made.add_argument("--scatterers", nargs="*", default=[], metavar="KIND:COUNT")
     made.add_argument("--pairs", default="", metavar="FOLDER")
     made.add_argument("--label", type=int, default=CAVITY, help="label to score in --pairs")
     made.add_argument("--split-file", default="", help="JSON file of the patients in each part")
@@ -67,21 +63,16 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-Group = tuple[str, EvaluateConfig, int, list[Source] | None]
-
-
-def groups(arguments: argparse.Namespace) -> Iterator[Group]:
-    """(name, configuration, label, cases in place of the configuration's) of each table."""
+def groups(arguments: argparse.Namespace) -> Iterator[tuple[str, EvaluateConfig, int]]:
+    """(name, configuration, label) of each table."""
     if arguments.pairs:
         yield Path(arguments.pairs).name, EvaluateConfig(
             dataset="pairs", root=arguments.pairs, split=arguments.part, split_file=arguments.split_file,
             labels=str(arguments.label),
-        ), arguments.label, None  # fmt: skip
-    for asked, drawn in [(a, False) for a in arguments.phantoms] + [(a, True) for a in arguments.scatterers]:
+        ), arguments.label  # fmt: skip
+    for asked in arguments.phantoms:
         kind, _, count = asked.partition(":")
-        config = EvaluateConfig(kind=kind, phantoms=int(count or 20), labels=str(MYOCARDIUM))
-        cases = scatterer_sources(kind, config.phantoms) if drawn else None
-        yield f"{kind}, scatterers" if drawn else kind, config, MYOCARDIUM, cases
+        yield kind, EvaluateConfig(kind=kind, phantoms=int(count or 20), labels=str(MYOCARDIUM)), MYOCARDIUM
 
 
 def methods(
@@ -109,13 +100,13 @@ def run(arguments: argparse.Namespace) -> str:
     arguments.output.mkdir(parents=True, exist_ok=True)
     tables: dict[str, str] = {}
     rows: dict[str, list[dict[str, Any]]] = {"rows": [], "slices": []}
-    for group, config, label, sources in groups(arguments):
+    for group, config, label in groups(arguments):
         lines: list[tuple[Cell, ...]] = []
         trust: list[tuple[Cell, ...]] = []
         used: dict[str, str] = {}  # packages of the peers
         with contextlib.ExitStack() as stack:
             for name, method in methods(arguments, config, stack):
-                found = evaluate(config, register=method, sources=sources, pictures=False)
+                found = evaluate(config, register=method, pictures=False)
                 about = {"group": group, "tool": name}
                 rows["rows"] += [about | row for row in found.rows]
                 rows["slices"] += [about | row for row in found.slices]
@@ -154,8 +145,8 @@ def main() -> int:
     if arguments.install:
         install()
         return 0
-    if not (arguments.pairs or arguments.phantoms or arguments.scatterers):
-        asking.error("name --pairs, --phantoms or --scatterers")
+    if not (arguments.pairs or arguments.phantoms):
+        asking.error("name --pairs or --phantoms")
     torch.set_num_threads(THREADS)
     try:
         print(run(arguments))

@@ -3,13 +3,13 @@
 `make_pair(kind, seed)` draws a random heart, its surroundings, its motion and its images. The end-diastolic
 anatomy is one continuous function of position; the end-systolic frame is the same function evaluated at x +
 disp(x), so the displacement and the labels are exact. The noise differs from place to place and its variance
-is computed from the noise model, not estimated.
+is computed from the noise model, not estimated; that of images made of point scatterers is not known.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,11 @@ from ..files import write_whole
 from ..image import Image, geometry, vector_to_sitk, write_image, write_sitk
 from ..registry import PHANTOMS, phantom_ndim
 from .phantom_mri import draw_spacing, make_mri
+from .phantom_scatterers import seen_by_scatterers
 from .phantom_views import draw_side, make_echo
 
 KINDS = tuple(PHANTOMS)  # their order is part of the seed
+_SCATTERERS = "_scatterers"  # the other simulator, with the hearts of the kind before it
 SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
 MIN_SIZE, MAX_SIZE, MAX_SIZE_3D = 16, 1024, 256  # voxels per side
 
@@ -34,7 +36,7 @@ class PhantomPair:
         (apical echo).
     disp_vox: (3, K, J, I) float32, array order (k, j, i), voxels, pull-back on the fixed grid.
     noise_variance: variance of the noise in `fixed`, squared units of `fixed`; None if made with
-        `with_truth=False`.
+        `with_truth=False`, and of point scatterers.
     residual_variance: E[(fixed - moving(x + disp))^2], linear interpolation, given the anatomy; likewise.
     body: uint8, 1 where there is image content (inside the body or the ultrasound sector).
     """
@@ -68,11 +70,16 @@ def make_pair(
         size: pixels per side, default 128 (2D) or 64 (3D); the field of view does not depend on it.
         slices: mri2d only: a short-axis stack from base to apex, 8 mm apart.
         with_truth: False skips both variance maps (None), for training on the fly.
-        noise_seed: another draw of the noise on the same anatomy.
+        noise_seed: another draw of the noise on the same anatomy; not of point scatterers.
 
     Raises ValueError for an unknown kind or a size or number of slices that cannot be made.
     """
     _check(kind, size, slices)
+    if kind.endswith(_SCATTERERS):
+        if noise_seed is not None:
+            raise ValueError(f"noise_seed is given for '{kind}': it is accepted for the other kinds.")
+        heart = make_pair(kind.removesuffix(_SCATTERERS), seed, size=size, with_truth=False)
+        return replace(seen_by_scatterers(heart), kind=kind)
     anatomy = _anatomy(kind, seed)
     noise = np.random.default_rng([seed, KINDS.index(kind), 1 if noise_seed is None else 2 + noise_seed])
     size = size or side_vox(kind)
@@ -95,6 +102,7 @@ def side_vox(kind: str) -> int:
 def pixel_size_mm(kind: str, seed: int, *, size: int | None = None) -> float:
     """Side of a pixel of the pair that `make_pair` makes of these arguments. Raises ValueError like that."""
     _check(kind, size, 1)
+    kind = kind.removesuffix(_SCATTERERS)
     anatomy = _anatomy(kind, seed)
     side = 128 * draw_spacing(anatomy) if kind == "mri2d" else draw_side(anatomy, kind)
     return side / (size or side_vox(kind))

@@ -25,6 +25,8 @@ _SETS = {
     "echo2d": "camus",
     "echo2d_sax": "camus",
     "echo3d": "echo3d",
+    "echo2d_scatterers": "camus",
+    "echo2d_sax_scatterers": "camus",
 }
 SET_LABELS = {"acdc": "ACDC", "camus": "CAMUS", "echo3d": "private 3D echo"}
 

@@ -1,35 +1,33 @@
-"""Echo made of point scatterers: another simulator than the phantom's, which no model was trained with.
+"""Echo made of point scatterers: the phantom's hearts as another simulator than that of `phantom_echo` shows
+them.
 
-Hearts, motion and labels are those of `hetreg.datasets.phantom`; nothing of the images is. Some 200,000
-scatterers lie at random in the tissue and move with it; each echoes a pulse of a given wavelength with the
-phase of its distance. The sum, filtered by the pulse along the beam and by the beam's width across, is the
-signal; its envelope is compressed, windowed and resampled from beams to pixels, and stored as 8 bit. Muscle
-along the beam echoes less than muscle across it. Blood, a share of the tissue (motion through the plane) and
-the noise are drawn anew for each frame, clutter near the probe stands still.
+Hearts, motion and labels are those of `phantom`; nothing of the images is. Some 200,000 scatterers lie at
+random in the tissue and move with it; each echoes a pulse of a given wavelength with the phase of its
+distance. The sum, filtered by the pulse along the beam and by the beam's width across, is the signal; its
+envelope is compressed, windowed and resampled from beams to pixels, and rounded to 8 bit. Muscle along the
+beam echoes less than muscle across it. Blood, a share of the tissue (motion through the plane) and the noise
+are drawn anew for each frame, clutter near the probe stands still.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, map_coordinates
 
-from hetreg.datasets.phantom import PhantomPair, make_pair
-from hetreg.datasets.phantom_echo import amplitude
-from hetreg.evaluation.case import MYOCARDIUM, Case
-from hetreg.evaluation.cases import Source
-from hetreg.image import Image
+from .phantom_echo import amplitude
 
-RV, CAVITY, ATRIUM = 1, 3, 4  # labels of the phantom
+if TYPE_CHECKING:
+    from .phantom import PhantomPair
+
+RV, MYOCARDIUM, CAVITY, ATRIUM = 1, 2, 3, 4  # labels of the phantom
 BLOOD = (RV, CAVITY, ATRIUM)
 STEP_MM, STEP_RAD = 0.12, math.radians(0.35)  # of the grid of beams
 MARGIN_RAD, MARGIN_MM = 0.1, 5.0
 PER_MM2 = 9.0  # scatterers; a resolution cell has about ten
-KINDS, FIRST_SEED = ("echo2d", "echo2d_sax"), 60_000
-SIZE = 200  # pixels per side, of about 0.7 mm
 Points = tuple[np.ndarray, np.ndarray]  # places (2, n) in mm from the centre, amplitudes (n,)
 
 
@@ -250,36 +248,22 @@ def images(rng: np.random.Generator, pair: PhantomPair, plane: Plane) -> tuple[n
     return shown[0], shown[1]
 
 
-def scatterer_sources(kind: str, count: int) -> list[Source]:
-    """Cases of the seeds from FIRST_SEED on, made when read. Raises ValueError for another kind."""
-    if kind not in KINDS:
-        raise ValueError(f"Scatterers of '{kind}': {' and '.join(KINDS)} are accepted.")
-    seeds = range(FIRST_SEED, FIRST_SEED + count)
-    return [
-        Source(_name(kind, s), _name(kind, s), partial(_read, kind, s), "test", simulated=True) for s in seeds
-    ]
+def seen_by_scatterers(pair: PhantomPair) -> PhantomPair:
+    """The heart of an echo phantom in 2D as this simulator shows it; the same pair gives the same images.
 
-
-def _name(kind: str, seed: int) -> str:
-    return f"{kind}-scatterers-{seed}"
-
-
-def _read(kind: str, seed: int) -> list[Case]:
-    return [scatterer_case(kind, seed)]
-
-
-def scatterer_case(kind: str, seed: int, size: int = SIZE) -> Case:
-    """The heart of the phantom of this kind (echo2d, echo2d_sax) and seed, seen by this simulator.
-
-    Labels, which end with the sector, and displacement are known, the variance of the noise is not. The same
-    arguments give the same images.
+    Labels end with the sector. Displacement and labels are exact, the variance of the noise is not known.
     """
-    pair = make_pair(kind, seed, size=size, with_truth=False)
-    rng = np.random.default_rng([seed, size])
+    rng = np.random.default_rng([pair.seed, pair.fixed.array.shape[-1]])
     plane = draw_plane(rng, pair)
-    fixed, moving = (Image(a[None], pair.fixed.ijk_to_lps, "scatterers") for a in images(rng, pair, plane))
     shown = plane.sector[None].astype(np.uint8)
-    labels = [image.like(image.array * shown, image.name) for image in (pair.fixed_label, pair.moving_label)]
-    truth = replace(pair, fixed_label=labels[0], moving_label=labels[1], body=pair.body.like(shown, "sector"))
-    name = _name(kind, seed)
-    return Case(name, name, fixed, moving, *labels, truth=truth, split="test")
+    fixed, moving = (a[None].astype(np.float32) for a in images(rng, pair, plane))
+    return replace(
+        pair,
+        fixed=pair.fixed.like(fixed, "fixed"),
+        moving=pair.moving.like(moving, "moving"),
+        fixed_label=pair.fixed_label.like(pair.fixed_label.array * shown, "fixed_label"),
+        moving_label=pair.moving_label.like(pair.moving_label.array * shown, "moving_label"),
+        noise_variance=None,
+        residual_variance=None,
+        body=pair.body.like(shown, "body"),
+    )
