@@ -73,8 +73,9 @@ def calibrate(model: RegistrationModel) -> None:
     plain = ratio(0)
     with torch.no_grad():
         model.displacement_net.head.bias[model.ndim :] += 2 * math.log(plain)
+    model.card = {**model.card, "refined_sd": 1.0}  # not a former one on top
     refined = ratio(REFINE)
-    model.card = model.card | {"refined_sd": round(refined, 4)}
+    model.card["refined_sd"] = round(refined, 4)
     print(f"SD of the displacement: x {plain:.3f}, refined x {refined:.3f} of that")
 
 

@@ -25,6 +25,7 @@ _FEW = {
     32: 4,
 }  # under so many voxels along an axis are slices where another one is so many times as long
 _BRIGHT = 90.0  # percentile that `bright_limit` is of
+_BLACK = 0.01  # of the range; what is not above it is border
 _MAX_SAMPLES = 250_000
 
 
@@ -106,7 +107,7 @@ def intensity_range(
     own = moving if inside is None or not inside.any() else moving[inside]
     both = np.concatenate([a.ravel()[:: thinning(a.size, _MAX_SAMPLES)] for a in (fixed, own)])
     low, high = np.percentile(both, (grid.low_percentile, grid.high_percentile))
-    if grid.bright_limit and (seen := both[both > both.min()]).size:
+    if grid.bright_limit and (seen := both[both > low + _BLACK * (high - low)]).size:
         high = min(high, low + grid.bright_limit * (np.percentile(seen, _BRIGHT) - low))
     if not high > low:
         low, high = both.min(), both.max()

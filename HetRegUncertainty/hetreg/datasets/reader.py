@@ -101,7 +101,7 @@ def read_samples(pair: PairFiles, grid: GridConfig) -> list[PairSample]:
     fixed, moving = read_image(pair.fixed), read_image(pair.moving)
     laid = to_network_grid(fixed, moving, grid, ndim=choose_dimension(fixed)[0], multiple=1)
     labels = [read_label(p, fixed, laid, pair) for p in (pair.fixed_label, pair.moving_label)]
-    arrays = [t[:, 0].numpy() for t in (laid.fixed, laid.moving)]
+    arrays = [laid.crop(t)[:, 0].numpy() for t in (laid.fixed, laid.moving)]
     made = []
     for k in range(arrays[0].shape[0]):
         images = [np.ascontiguousarray(a[k]) for a in arrays]
