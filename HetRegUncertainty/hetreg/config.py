@@ -91,7 +91,7 @@ class TrainConfig(DataConfig):
     augment: bool = option(True, "flips, small affine, intensity changes")
     extra_noise: float = option(0.0, "largest SD of added noise, images in [0, 1]; in patches twice that")
     real_share: float = option(0.0, "share of real pairs in a batch beside phantoms (0: by their number)")
-    start: str = option("", "weight file to start from (empty: random weights)")
+    start: str = option("", "model or weight file to start from (empty: random weights)")
     phantoms: int = option(400, "phantom pairs made for the run")
     validate_every: int = option(250, "steps between validations")
     seed: int = option(0, "seed of everything random")

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,19 @@ def test_a_run_goes_on_from_any_folder_and_without_the_weights_that_it_started_f
     assert cli.main(["train", "--resume", "../second", "--steps", "2"]) == 0
     (tmp_path / "first" / "best.pt").unlink()
     assert cli.main(["train", "--resume", "../second", "--steps", "3"]) == 0
+
+
+def test_what_a_run_started_from_is_not_compared_when_it_goes_on_and_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(train_arguments(Path("first"), steps=1)) == 0
+    assert cli.main(train_arguments(Path("second"), steps=1, start="first/best.pt")) == 0
+    former = replace(TrainConfig.load("second/config.json"), start="first/best.pt")
+    former.save("second/config.json")  # as it was written before
+    assert cli.main(["train", "--resume", "second", "--steps", "2"]) == 0
+    assert cli.main(train_arguments(Path("second"), steps=3, start="first/../first/best.pt")) == 0
+    assert TrainConfig.load("second/config.json").start == "first/best.pt"
+
+
+def test_a_model_can_be_started_from_by_name(tmp_path, capsys):
+    found = train_arguments(tmp_path, start="cine-mri-2d")
+    error_of(capsys, found, "cine-mri-2d holds another network than this run's")

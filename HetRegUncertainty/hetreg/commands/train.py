@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     source = arguments.config or (arguments.resume and arguments.resume / "config.json")
     config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
     config = _of_one_length(config, arguments)
-    config = replace(config, root=_absolute(config.root), start=_absolute(config.start))
+    config = replace(config, root=_absolute(config.root), start=_weights(config.start))
     if arguments.dry_run:
         _dry_run(config, arguments)
         return
@@ -64,6 +64,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _absolute(path: str) -> str:
     """A path as it is from any folder, so that the run goes on there too; none stays none."""
     return str(Path(path).expanduser().absolute()) if path else ""
+
+
+def _weights(start: str) -> str:
+    """A weight file as it is from any folder; the name of a model as it is."""
+    return _absolute(start) if Path(start).expanduser().is_file() else start
 
 
 def _drawn_at_the_end(emit: Callable[..., None], folder: Path) -> Callable[..., None]:

@@ -8,7 +8,7 @@ import io
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -120,19 +120,21 @@ class RunFolder:
         return {"earlier": [*before.pop("earlier", []), before]}
 
     def check_same(self) -> None:
-        """Raises ValueError if a run of other settings lives here."""
+        """Raises ValueError if a run of other settings lives here. What it started from is not compared, and
+        stays: its checkpoint no longer needs it."""
         path = self.path / "config.json"
         if not (self.last.exists() and path.exists()):
             return
         before = TrainConfig.load(path)
         for name in (f.name for f in fields(TrainConfig)):
             old, new = getattr(before, name), getattr(self.config, name)
-            if name in FREE or old == new or (name == "split" and self._same_patients(new)):
+            if name in (*FREE, "start") or old == new or (name == "split" and self._same_patients(new)):
                 continue
             raise ValueError(
                 f"The run in {self.path.name} was started with {name} = {old!r}, not {new!r}: the same "
                 "or an empty folder is accepted."
             )
+        self.config = replace(self.config, start=before.start)
 
     def _same_patients(self, file: str) -> bool:
         """True if a split file, of another name than before, has each patient in the same part."""

@@ -151,13 +151,12 @@ def train(
         given = None if samples is None else Loaded(list(samples), grid or GridConfig())
         loaded = given or load_run(config, grid, progress.part(0.0, 0.05), cache)
         network = fitting_network(config, dimension_of(loaded.samples), network)
-        run, training = _prepare(config, content, loaded, network, ranks, emit or silent)
+        run, training = _prepare(content, loaded, network, ranks, emit or silent)
         _work(run, training, progress, control or Control())
         return run.trainer.model.eval()
 
 
 def _prepare(
-    config: TrainConfig,
     folder: RunFolder,
     loaded: Loaded,
     network: NetworkConfig,
@@ -165,10 +164,11 @@ def _prepare(
     emit: Emit,
 ) -> tuple[Run, list[PairSample]]:
     """The run, gone on with if there was one, and its training pairs."""
+    folder.check_same()
+    config = folder.config
     trainer = Trainer(config, network, loaded.grid, ranks)
     begun = folder.split if folder.last.exists() and folder.split.exists() else None
     parts = divide(config, loaded, begun, validation=_VALIDATION, test=_TEST)
-    folder.check_same()
     if folder.last.exists():
         trainer.load(folder.last)
     else:
