@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# PyTorch has a type for it on NVIDIA's GPUs alone; the first words are those of all GPUs, the rest the CPU's.
-_NO_MEMORY = ("out of memory", "not enough memory", "DefaultCPUAllocator")
+# PyTorch has a type for it on NVIDIA's GPUs alone; the first words are those of all GPUs, the last
+# SimpleITK's, the rest the CPU's.
+_NO_MEMORY = ("out of memory", "not enough memory", "DefaultCPUAllocator", "Failed to allocate memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

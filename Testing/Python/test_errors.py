@@ -13,6 +13,9 @@ NO_MEMORY = [
     RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you"),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4000 bytes."),
+    RuntimeError(
+        "Exception thrown in SimpleITK Image_Image:\nITK ERROR: Failed to allocate memory for image."
+    ),
 ]
 
 
