@@ -127,10 +127,11 @@ def _check_compressed(path: Path, all_of_it: bool) -> None:
         if plain:
             raise ValueError(f"{path.name} is not compressed, although it is named so: .nii is accepted.")
         with gzip.open(path) as stream:
-            needed = _nifti_bytes(stream.read(352))
+            head = stream.read(352)
+            needed = _nifti_bytes(head) if ending(path) else 0  # the header of an .img.gz is another file
             if not all_of_it and needed and written == needed % 2**32:
                 return
-            length = 352
+            length = len(head)
             while part := stream.read(2**22):
                 length += len(part)
     except (EOFError, OSError, zlib.error) as error:
@@ -140,10 +141,10 @@ def _check_compressed(path: Path, all_of_it: bool) -> None:
 
 
 def _check_companion(path: Path) -> None:
-    """The file of voxels that an .mhd header names has to be there."""
+    """The file of voxels that an .mhd header names has to be there; LOCAL, LIST and a pattern name none."""
     for line in path.read_text(encoding="latin-1").splitlines():
         key, _, value = (part.strip() for part in line.partition("="))
-        if key != "ElementDataFile" or value in ("LOCAL", "LIST") or "%" in value:
+        if key != "ElementDataFile" or value.upper().split()[:1] in (["LOCAL"], ["LIST"]) or "%" in value:
             continue
         data = path.parent / value
         if not data.is_file() or data.stat().st_size == 0:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from builders import assert_sentence, sampled
 from hetreg import cli
@@ -124,3 +125,25 @@ def test_skewed_axes_are_named(tmp_path):
     with pytest.raises(ValueError, match="right angles") as caught:
         read_image(path)
     assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize("name", ["LOCAL", "Local", "LIST", "LIST 2D"])
+def test_the_voxels_of_an_mhd_may_follow_its_header_or_lie_in_a_file_per_slice(tmp_path, name):
+    image = sampled((4, 3, 5))
+    sitk.WriteImage(image.to_sitk(), str(tmp_path / "a.mhd"))
+    header = (tmp_path / "a.mhd").read_text().replace("a.raw", name)
+    voxels = (tmp_path / "a.raw").read_bytes()
+    if name.startswith("LIST"):
+        slices = np.split(np.frombuffer(voxels, np.uint8), len(image.array))
+        names = [f"{n}.raw" for n in range(len(slices))]
+        for file, part in zip(names, slices, strict=True):
+            (tmp_path / file).write_bytes(part.tobytes())
+        voxels = "\n".join(names).encode()
+    (tmp_path / "b.mhd").write_bytes(header.encode() + voxels)
+    np.testing.assert_array_equal(read_image(tmp_path / "b.mhd").array, image.array)
+
+
+def test_the_voxels_of_a_compressed_pair_are_not_taken_for_a_header(tmp_path):
+    image = Image(np.full((8, 8, 8), 348, np.int32), np.eye(4))
+    sitk.WriteImage(image.to_sitk(), str(tmp_path / "a.img.gz"))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.img.gz").array, image.array)
