@@ -112,7 +112,24 @@ def test_a_cell_with_a_stray_quote_takes_no_other_line_along(tmp_path, cell):
     (tmp_path / "list.csv").write_text("\n".join(["fixed,moving,patient", *rows]))
     with pytest.raises(ValueError, match="Line 4 of list") as caught:
         PairsDataset(tmp_path / "list.csv").scan()
-    assert_sentence(caught.value, "quotes")
+    assert_sentence(caught.value, "cells")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_blank_after_a_closing_quote_is_no_part_of_a_cell(tmp_path, delimiter):
+    layouts.plain_pair(tmp_path, "a", 0)
+    cells = ['"a_ES.nii.gz" ', '"a_ED.nii.gz"  ', '"a ""b"" c" ']
+    lines = [delimiter.join(["fixed", "moving", "case"]), delimiter.join(cells)]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    (pair,) = PairsDataset(tmp_path / "list.csv").scan().pairs
+    assert pair.case == 'a "b" c'
+
+
+def test_a_cell_with_a_line_break_has_a_sentence_of_its_own(tmp_path):
+    (tmp_path / "list.csv").write_text('fixed,moving,case\na_ES.nii.gz,a_ED.nii.gz,"a\n1"\n')
+    with pytest.raises(ValueError, match=r"Line 2 of list\.csv opens a quote") as caught:
+        PairsDataset(tmp_path / "list.csv").scan()
+    assert_sentence(caught.value, "cells of one line are accepted")
 
 
 def test_a_file_that_is_no_manifest(tmp_path):

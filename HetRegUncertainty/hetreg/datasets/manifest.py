@@ -7,6 +7,7 @@ a folder of pairs, where the columns lack.
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 from ..imagefile import stem
@@ -95,9 +96,14 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _cells(line: str, delimiter: str, where: str) -> list[str]:
     """The texts of a line, which ends where its last one does: a stray quote must not take others along."""
+    closed = re.sub(rf'" +(?={delimiter}|$)', '"', line)  # a blank after a closing quote is none of the cell
     try:
-        return [c.strip() for c in next(csv.reader([line], delimiter=delimiter, strict=True), [])]
+        return [c.strip() for c in next(csv.reader([closed], delimiter=delimiter, strict=True), [])]
     except csv.Error as error:
+        if line.count('"') % 2:
+            raise ValueError(
+                f"{where} opens a quote that it does not close: cells of one line are accepted."
+            ) from error
         raise ValueError(
             f"{where} cannot be read ({error}): cells without quotes, or between two of them, are accepted."
         ) from error
