@@ -230,7 +230,7 @@ class EvaluateConfig(DataConfig, RegisterConfig):
     phantoms: int = option(20, "phantom pairs that are made, unless the split file names some")
     first_seed: int = option(50_000, "seed of the first phantom; training draws its own from 100000 on")
     phantom_size: int = option(
-        0, "voxels per side of a phantom (0: as the model was trained, else 128, 64 in 3D)"
+        0, "voxels per side of a phantom (0: 128; in 3D as the model was trained, else 64)"
     )
     split: str = option(
         "test", "patients that are evaluated; phantoms count as test patients", choices.SPLITS

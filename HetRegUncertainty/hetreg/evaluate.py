@@ -49,9 +49,10 @@ def evaluate(
     ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
     """
     progress = progress or Progress()
+    solid_size = 0
     if register is None:
-        config, register = _by_model(config, model, progress)
-    sources, refused = list_cases(config)
+        register, solid_size = _by_model(config, model, progress)
+    sources, refused = list_cases(config, solid_size)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     for n, source in enumerate(sources):
         progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
@@ -70,21 +71,20 @@ def evaluate(
 
 def _by_model(
     config: EvaluateConfig, model: RegistrationModel | None, progress: Progress
-) -> tuple[EvaluateConfig, Register]:
-    """The configuration, whose phantoms have the size of the model's training unless one is given, and
-    `register_pair` with the model, which is loaded once; it can be cancelled and reports nothing."""
+) -> tuple[Register, int]:
+    """`register_pair` with the model, which is loaded once; it can be cancelled and reports nothing. And the
+    voxels per side of the 3D phantoms that the model was trained on, 0 if on none."""
     how, quiet = config.registration, Progress(cancelled=progress.cancelled)
     if model is None and config.model != "auto":
         model = RegistrationModel.load(locate(config.model))
-    if model is not None and not config.phantom_size:
-        config = replace(config, phantom_size=model.card.get("phantom_size", 0))
 
     def register(case: Case) -> RegisterResult:
         solid = model is None and case.volume and how.dimension == "auto"
         own = replace(how, dimension="3d") if solid else how
         return register_pair(case.fixed, case.moving, model, own, quiet)
 
-    return config, register
+    trained = {} if model is None or model.ndim == 2 else model.card.get("config", {})
+    return register, trained["crop"] if "phantom" in trained.get("dataset", "").split("+") else 0
 
 
 class _Run:

@@ -16,7 +16,7 @@ from ..datasets.phantom import make_pair
 from ..datasets.reader import label_image
 from ..datasets.split import parts_by_seed, read_split
 from ..image import Image, read_image
-from ..registry import DATASETS, PHANTOMS, resolve
+from ..registry import DATASETS, PHANTOMS, phantom_ndim, resolve
 from .case import Case
 from .published import prepare
 
@@ -37,8 +37,9 @@ class Source:
     files: tuple[Path, ...] = ()
 
 
-def list_cases(config: EvaluateConfig) -> tuple[list[Source], list[Rejected]]:
-    """The cases of the chosen part, and all files that are refused, those that cost no case too.
+def list_cases(config: EvaluateConfig, solid_size: int = 0) -> tuple[list[Source], list[Rejected]]:
+    """The cases of the chosen part, and all files that are refused, those that cost no case too. solid_size:
+    voxels per side of 3D phantoms where the configuration has none; 0, that of their kind.
 
     A pair that the headers show to be unusable, or to have a wrong label, is listed too; its `read` raises
     why. Raises ValueError or OSError if the data or the split file cannot be used, or if no case is in the
@@ -56,7 +57,7 @@ def list_cases(config: EvaluateConfig) -> tuple[list[Source], list[Rejected]]:
         pairs = [pair for listing in found for pair in listing.pairs]
         sources = _part(sources, pairs, config, named)
     if "phantom" in names:
-        sources += _phantoms(config, named)
+        sources += _phantoms(config, named, solid_size)
     if not sources:
         raise ValueError(_nothing(config, refused))
     return sources, refused
@@ -127,7 +128,7 @@ def _part(
     return [s for s in sources if s.patient in patients]
 
 
-def _phantoms(config: EvaluateConfig, named: dict[str, list[str]] | None) -> list[Source]:
+def _phantoms(config: EvaluateConfig, named: dict[str, list[str]] | None, solid_size: int) -> list[Source]:
     """The phantoms that the split file names; otherwise new ones, which are all for testing."""
     parts = [SPLITS[config.split]] if SPLITS[config.split] else list(named or {})
     wanted = [m for part in parts for p in (named or {}).get(part, []) if (m := _PHANTOM.match(p))]
@@ -135,7 +136,8 @@ def _phantoms(config: EvaluateConfig, named: dict[str, list[str]] | None) -> lis
     if not drawn and config.split in ("test", "all"):
         kinds = config.kind.split("+")
         drawn = [(kinds[n % len(kinds)], config.first_seed + n) for n in range(config.phantoms)]
-    return [_phantom(kind, seed, config.phantom_size or None) for kind, seed in drawn]
+    own = {kind: solid_size if phantom_ndim(kind) == 3 else 0 for kind, _ in drawn}
+    return [_phantom(kind, seed, config.phantom_size or own[kind] or None) for kind, seed in drawn]
 
 
 def _phantom(kind: str, seed: int, size: int | None) -> Source:

@@ -110,7 +110,6 @@ class Run:
             "steps": trainer.step,
             "scores": found,
             "config": trainer.config.to_dict() | {"root": "", "split": "", "start": ""},
-            "phantom_size": trainer.config.phantom_size,
         }
         trainer.model.save(self.folder.best)
         self.folder.write_card(trainer.model.card | {"ndim": trainer.model.ndim}, self.counts)
