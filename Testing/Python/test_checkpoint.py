@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from builders import assert_sentence, tiny_model
+from hetreg.registry import NETWORKS
 from hetreg.training.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -85,6 +86,19 @@ def test_another_network_is_refused(tmp_path):
     with pytest.raises(ValueError, match="another run") as caught:
         load_checkpoint(tmp_path / "last.ckpt", tiny_model(encoder=(4, 4)), {})
     assert_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "ndim", "now"), [("voxelmorph", 2, 3), *((name, 3, 2) for name in NETWORKS)]
+)
+def test_a_network_of_another_dimension_is_named(tmp_path, architecture, ndim, now):
+    if architecture == "transmorph":
+        pytest.importorskip("monai")
+    model, other = (tiny_model(architecture=architecture, ndim=n) for n in (ndim, now))
+    save_checkpoint(tmp_path / "last.ckpt", model, {}, {"step": 7, "best": 0.5})
+    with pytest.raises(ValueError, match=f"of a run on {ndim}D pairs") as caught:
+        load_checkpoint(tmp_path / "last.ckpt", other, {})
+    assert_sentence(caught.value, f"taken as {now}D now", "empty folder")
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,22 +43,35 @@ def load_checkpoint(
     try:
         check_parts(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(content["state"])
-        for name, optimiser in optimisers.items():
-            optimiser.load_state_dict(content["optimisers"][name])
-        for name, parameter in model.named_parameters():
-            gradient = content["gradients"].get(name)
-            parameter.grad = None if gradient is None else gradient.to(parameter.device)
-        numbers = {name: value for name, value in content.items() if isinstance(value, int | float)}
-        return {**numbers, "step": int(content["step"]), "best": float(content["best"])}
+        ndim = max(value.ndim for value in content["state"].values()) - 2  # of the convolutions
+        if ndim == model.ndim:
+            return _restore(content, model, optimisers)
     except (RuntimeError, LookupError, EOFError, OSError, TypeError, ValueError, AttributeError) as error:
         reason = _first_line(error)
     except pickle.UnpicklingError:
         reason = "not a plain file of tensors"
+    else:
+        raise ValueError(
+            f"{path.name} is of a run on {ndim}D pairs, and these pairs are taken as {model.ndim}D now: "
+            f"pairs in {ndim}D or an empty folder are accepted."
+        )
     raise ValueError(
         f"{path.name} is damaged or belongs to another run ({reason}): a whole checkpoint is accepted, or an "
         "empty folder and best.pt as the weights to start from."
     )
+
+
+def _restore(
+    content: dict[str, Any], model: RegistrationModel, optimisers: dict[str, torch.optim.Optimizer]
+) -> dict[str, float]:
+    model.load_state_dict(content["state"])
+    for name, optimiser in optimisers.items():
+        optimiser.load_state_dict(content["optimisers"][name])
+    for name, parameter in model.named_parameters():
+        gradient = content["gradients"].get(name)
+        parameter.grad = None if gradient is None else gradient.to(parameter.device)
+    numbers = {name: value for name, value in content.items() if isinstance(value, int | float)}
+    return {**numbers, "step": int(content["step"]), "best": float(content["best"])}
 
 
 def _first_line(error: Exception) -> str:
