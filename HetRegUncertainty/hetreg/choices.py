@@ -19,7 +19,6 @@ INTEGRATE = {
     "no": "output is the displacement",
 }
 DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
-MOST_SEED = 2**31 - 1  # multiplied with step and batch it still has 64 bits
 MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen
 DIMENSIONS = ("auto", "2d", "3d")
 SPREADS = ("velocity", "displacement")

@@ -34,6 +34,15 @@ def test_a_batch_depends_on_seed_and_step_alone():
     assert drawn[0].fixed.max() <= 1
 
 
+@pytest.mark.parametrize("seed", [3_000_000_000, 10**30])
+def test_any_seed_is_accepted(tmp_path, seed):
+    config = tiny_training(seed=seed, method="ours_sigma_z", size="tiny", steps=1, phantoms=2)
+    train(config, tmp_path)
+    train(replace(config, steps=2), tmp_path)
+    first, other = (draw_batch(train_samples(), replace(config, seed=n), 0) for n in (seed, seed + 1))
+    assert not torch.equal(first.fixed, other.fixed)
+
+
 def test_samples_come_from_phantom_and_folder(tmp_path):
     config = tiny_training(dataset="phantom", phantoms=2, kind="mri2d", crop=32)
     loaded = load_run(config, GridConfig(), Progress())
@@ -43,7 +52,7 @@ def test_samples_come_from_phantom_and_folder(tmp_path):
     assert made[0].fixed.shape == (128, 128)
     with pytest.raises(ValueError, match="'elsewhere'") as caught:
         load_run(tiny_training(dataset="elsewhere"), GridConfig(), Progress())
-    assert_sentence(caught.value, "phantom+pairs")
+    assert_sentence(caught.value, "joined by +")
 
 
 @pytest.mark.parametrize(

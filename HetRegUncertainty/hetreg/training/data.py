@@ -23,7 +23,7 @@ from ..datasets.reader import fitting_grid
 from ..datasets.split import patients, read_split, split
 from ..progress import Progress
 from ..registry import DATASETS, METHODS, resolve
-from .objective import Batch
+from .objective import SEEDS, Batch
 
 _KNOWN = {"fixed_label": 0.0, "moving_label": 0.0, "true_disp": np.nan, "true_variance": np.nan}
 MOST_WORKERS = 8
@@ -142,7 +142,7 @@ def divide(
 
 def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) -> Batch:
     """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
-    generator = torch.Generator().manual_seed(config.seed * _BATCH + step)
+    generator = torch.Generator().manual_seed((config.seed * _BATCH + step) % SEEDS)
     picked = _choose(samples, config, generator)
     reach, ndim = config.crop // 8, picked[0].ndim
     offsets = torch.randint(-reach, reach + 1, (config.batch, ndim), generator=generator).tolist()
@@ -158,7 +158,7 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     if config.augment:
         pairs = augment(pairs, generator, extra_noise=config.extra_noise)
     first = (config.seed * _BATCH + step) * _AUGMENTATION * config.batch
-    seeds = tuple(first + n for n in range(config.batch))
+    seeds = tuple((first + n) % SEEDS for n in range(config.batch))
     fields = {n: v.contiguous().float() for n, v in vars(pairs).items() if v is not None}
     return Batch(**fields, seeds=seeds)
 

@@ -13,6 +13,7 @@ from ..losses.base import Loss
 from ..losses.displacement_prior import KL_WEIGHT
 from ..registry import LOSSES, METHODS, resolve
 
+SEEDS = 2**63  # a seed is taken modulo this, the most that a generator takes
 _FIXED_COEFFICIENTS = {"voxelmorph_kl": KL_WEIGHT}
 
 

@@ -18,7 +18,7 @@ from .accelerate import accelerate
 from .blind import draw_spots
 from .checkpoint import load_checkpoint, save_checkpoint
 from .distributed import Ranks
-from .objective import Batch, Objective
+from .objective import SEEDS, Batch, Objective
 from .recording import Recorder
 from .steps import displacement_step, joint_step, sample_of, variance_step
 from .update import Row, Update, numbers
@@ -30,7 +30,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, network: NetworkConfig, grid: GridConfig, ranks: Ranks) -> None:
         self.config, self.ranks, self.step, self.best, self.seconds = config, ranks, 0, -math.inf, 0.0
         self.checked = 0  # step of the last validation
-        torch.manual_seed(config.seed)
+        torch.manual_seed(config.seed % SEEDS)
         self.model = accelerate(RegistrationModel(network, grid).to(ranks.device), config)
         self.recorder = Recorder() if config.graphs and ranks.device.type == "cuda" else None
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -82,7 +82,8 @@ class Trainer:
     def one_step(self, batch: Batch) -> dict[str, float]:
         """Train on one batch of all processes. Raises ValueError if the loss is not a number."""
         config, step = self.config, self.step
-        torch.manual_seed((config.seed * 1_000_003 + step) * self.ranks.world + self.ranks.rank)
+        drawn = (config.seed * 1_000_003 + step) * self.ranks.world + self.ranks.rank
+        torch.manual_seed(drawn % SEEDS)
         self._set_rate(schedule.learning_rate(config, step))
         batch = batch.part(self.ranks.rank, self.ranks.world).to(self.ranks.device)
         if step == config.warmup and not config.start:
