@@ -25,7 +25,7 @@ _FEW = {
     32: 4,
 }  # under so many voxels along an axis are slices where another one is so many times as long
 _BRIGHT = 90.0  # percentile that `bright_limit` is of
-_BLACK = 0.01  # of the range; what is not above it is border
+_BLACK = 0.002  # of the range; what is not above it is border
 _MAX_SAMPLES = 250_000
 
 
