@@ -110,7 +110,7 @@ RECIPES = {
             ("scatterers", replace(BOTH, steps=2400, phantoms=2400, learning_rate=7e-4, seed=5)),
             ("noise-scatterers", replace(NOISE, kind=ECHO.kind, steps=1200, seed=6, amp=True)),
         ),
-        SHORTENED,
+        f"{SHORTENED} Stage scatterers began with the 16-bit weights of the model as it was shipped before.",
         anchor=4.0,
         views=8,
     ),

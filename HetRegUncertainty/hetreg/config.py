@@ -10,7 +10,17 @@ from . import choices
 from .configbase import Config, option
 from .modelconfig import GridConfig as GridConfig
 from .modelconfig import NetworkConfig as NetworkConfig
-from .registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES, method_options, phantom_ndim
+from .registry import (
+    DATASETS,
+    METHODS,
+    NETWORKS,
+    PHANTOMS,
+    SCATTERERS,
+    SIZES,
+    WEIGHT_MODES,
+    method_options,
+    phantom_ndim,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,11 @@ class DataConfig(Config):
     def solid(self) -> bool:
         """True if all phantoms are 3D."""
         return all(phantom_ndim(kind) == 3 for kind in self.kind.split("+"))
+
+    @property
+    def noise_known(self) -> bool:
+        """True if the variance of the noise of all pairs is known."""
+        return self.dataset == "phantom" and not any(k.endswith(SCATTERERS) for k in self.kind.split("+"))
 
 
 @dataclass(frozen=True)
@@ -143,6 +158,11 @@ class TrainConfig(DataConfig):
             raise ValueError(
                 "bidirectional needs an integrated velocity and a method that learns from images alone: "
                 "integrate yes and another method than supervised are accepted."
+            )
+        if METHODS[self.method].weight == "oracle" and not self.noise_known:
+            raise ValueError(
+                "method oracle_weight needs the true variance of the noise: dataset phantom, without a kind "
+                "of point scatterers, is accepted."
             )
         if METHODS[self.method].weight == "oracle" and self.augment:
             raise ValueError(

@@ -49,7 +49,8 @@ def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """A folder to write files to; at the end they take the place of all of these names in `folder`, which is
     made if it is missing.
 
-    Raises OSError in one sentence where that cannot be written; what was there before then stays.
+    Raises OSError in one sentence where that cannot be written; what was there before then stays, but for
+    files that were replaced before another could not be.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,10 +59,11 @@ def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
         raise unwritten(folder) from error
     try:
         yield partial
-        for name in names:
+        made = {path.name: path for path in partial.iterdir()}
+        for name, path in made.items():
+            path.replace(folder / name)
+        for name in set(names) - set(made):
             (folder / name).unlink(missing_ok=True)
-        for path in partial.iterdir():
-            path.replace(folder / path.name)
     except OSError as error:
         said = OSError(str(error).replace(str(partial), str(folder)))
         raise (unwritten(folder) if error.errno else said) from error

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import (
-    binary_fill_holes,
-    binary_opening,
-    label,
-    maximum_filter,
-    minimum_filter,
-    uniform_filter,
-)
+from scipy.ndimage import binary_opening, label, maximum_filter, minimum_filter, uniform_filter
 
 from .image import Image
 
@@ -20,9 +13,8 @@ MOST_PLANES, MOST_PIXELS = 8, 192  # that are looked at, per image and per side
 # What is dark, of the range up to this percentile, and how much of the outline is then content. It is black
 # beside a real sector, parts of which are hardly brighter; noise beside it asks for a higher limit.
 _SPAN = 99.5
-_DARK = {0.06: 0.85, 0.03: 0.85, 0.015: 0.8, 0.008: 0.8, 0.004: 0.8}
+_DARK = {0.06: 0.85, 0.03: 0.85, 0.008: 0.8, 0.004: 0.8}
 _FLAT = 0.04
-_MARK = 5  # pixels; thinner content is lines and letters
 _SPECK = 3  # pixels; thinner background is dark noise of the sector
 _LEAST_BACKGROUND, _EMPTY = 0.1, 0.98  # of a plane
 _DEPTHS, _FAR = (0.12, 0.5), 0.85  # of the sector's height: where its sides are straight; near its far end
@@ -59,7 +51,7 @@ def shows_sector(plane: np.ndarray) -> bool:
     """True if the content of a 2D image is a fan that opens along one of its axes."""
     step = -(-max(plane.shape) // MOST_PIXELS)
     smooth = _smooth(plane[::step, ::step])
-    return any(_is_fan(background(*smooth, dark), filled) for dark, filled in _DARK.items())
+    return any(_is_fan(_background(*smooth, dark), filled) for dark, filled in _DARK.items())
 
 
 def _smooth(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,9 +62,11 @@ def _smooth(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return scaled, maximum_filter(scaled, 3) - minimum_filter(scaled, 3)
 
 
-def background(scaled: np.ndarray, local_range: np.ndarray, dark: float) -> np.ndarray:
+def _background(scaled: np.ndarray, local_range: np.ndarray, dark: float) -> np.ndarray:
     """Boolean: pixels of little noise below `dark` that hang together with the border."""
-    regions, _ = label(_opened((local_range < min(_FLAT, dark)) & (scaled < dark), _SPECK))
+    dim = np.pad((local_range < min(_FLAT, dark)) & (scaled < dark), _SPECK, mode="edge")
+    solid = binary_opening(dim, np.ones((_SPECK, _SPECK)))[_SPECK:-_SPECK, _SPECK:-_SPECK]
+    regions, _ = label(solid)
     border = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     return np.isin(regions, border[border > 0])
 
@@ -80,17 +74,9 @@ def background(scaled: np.ndarray, local_range: np.ndarray, dark: float) -> np.n
 def _is_fan(behind: np.ndarray, filled: float) -> bool:
     if not _LEAST_BACKGROUND <= behind.mean() < _EMPTY:
         return False
-    regions, count = label(_opened(~behind, _MARK))
-    if not count:
-        return False
-    largest = binary_fill_holes(regions == 1 + np.argmax(np.bincount(regions.ravel())[1:]))
+    regions, _ = label(~behind)
+    largest = regions == 1 + np.argmax(np.bincount(regions.ravel())[1:])
     return any(_opens_downwards(np.rot90(largest, turns), filled) for turns in range(4))
-
-
-def _opened(mask: np.ndarray, side: int) -> np.ndarray:
-    """Without what is thinner than `side` pixels; what the border cuts off goes on beyond it."""
-    wide = np.pad(mask, side, mode="edge")
-    return binary_opening(wide, np.ones((side, side)))[side:-side, side:-side]
 
 
 def _has_content(plane: np.ndarray) -> bool:

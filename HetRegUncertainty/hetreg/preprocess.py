@@ -20,10 +20,7 @@ from .resample import reached
 from .spatial import edge_window, resize, resize_disp, thinning
 
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
-_FEW = {
-    16: 2,
-    32: 4,
-}  # under so many voxels along an axis are slices where another one is so many times as long
+_FEW = {16: 2, 32: 4}  # under so many voxels are slices where another axis is so many times as long
 _BRIGHT = 90.0  # percentile that `bright_limit` is of
 _BLACK = 0.002  # of the range; what is not above it is border
 _MAX_SAMPLES = 250_000

@@ -176,6 +176,7 @@ PHANTOMS: dict[str, str] = {
     "echo2d_scatterers": "Apical echocardiogram of point scatterers, 2D",
     "echo2d_sax_scatterers": "Short-axis echocardiogram of point scatterers, 2D",
 }
+SCATTERERS = "_scatterers"  # the hearts of the kind before it by another simulator; its noise is not known
 
 WEIGHT_MODES: dict[str, str] = {
     "robust": "Per image, standardised by median and interquartile range (default)",

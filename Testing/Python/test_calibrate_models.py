@@ -117,3 +117,16 @@ def test_calibrated_errors_are_in_units_of_the_interval(monkeypatch):
             model.displacement_net.head.bias[2:] += 2 * math.log(ratios[-1])
     assert abs(ratios[0] - 1) > 0.2
     assert ratios[-1] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_former_factor_of_refined_pairs_is_not_put_on_top_of_the_new_one(monkeypatch):
+    for table in (calibrate_models.MEASURED, calibrate_models.FITTED):
+        monkeypatch.setitem(table, 2, 1)
+    monkeypatch.setattr(calibrate_models, "REFINE", 2)
+    found = []
+    for former in ({}, {"refined_sd": 3.0}):
+        model = pyramid()
+        model.card = {"stages": {"phantom": {"kind": "mri2d"}}, **former}
+        calibrate_models.calibrate(model)
+        found.append(model.card["refined_sd"])
+    assert found[0] == found[1]

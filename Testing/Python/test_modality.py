@@ -81,11 +81,11 @@ def test_a_screen_with_letters_and_lines_around_the_sector():
     assert shows_sector(screen)
 
 
-@pytest.mark.parametrize("top", [0, 8, 14])
-def test_a_disc_that_the_border_cuts_is_no_sector(top):
-    y, x = np.mgrid[:100, :110] - np.array([50 - top, 55])[:, None, None]
+@pytest.mark.parametrize(("cut", "radius"), [(0, 54), (30, 60), (45, 60)])
+def test_a_disc_that_the_border_cuts_is_no_sector(cut, radius):
+    y, x = np.mgrid[:100, :110] - np.array([50 - cut, 55])[:, None, None]
     tissue = 0.3 + 0.1 * np.random.default_rng(3).random(x.shape)
-    assert not shows_sector((np.hypot(x, y) < 54) * tissue)
+    assert not shows_sector((np.hypot(x, y) < radius) * tissue)
 
 
 def test_a_mark_beside_the_content_does_not_matter():

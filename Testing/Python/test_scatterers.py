@@ -11,12 +11,14 @@ import pytest
 from scipy.ndimage import map_coordinates
 
 from bench import methods, summary
-from hetreg.config import GridConfig
+from hetreg.config import GridConfig, TrainConfig
 from hetreg.datasets import phantom_scatterers as scatterers
 from hetreg.datasets.phantom import PhantomPair, make_pair, pixel_size_mm, save_pair
 from hetreg.datasets.phantom_scatterers import Scanner, beams, draw_plane
 from hetreg.datasets.simulated import PhantomDataset
 from hetreg.evaluate import evaluate
+from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.plan import left_out
 
 SCANNER = Scanner(0.6, 0.4, 0.015, -30.0, 1, 60.0, 0.0, 1.0, 0.0, -60.0, 0.0, 0.5, ())
 
@@ -104,3 +106,7 @@ def test_what_they_do_not_have_is_refused() -> None:
         make_pair("echo2d_scatterers", 1, noise_seed=1)
     with pytest.raises(ValueError, match="Unknown phantom kind 'mri2d_scatterers'"):
         make_pair("mri2d_scatterers", 1)
+    for kind in ("echo2d_scatterers", "echo2d+echo2d_sax_scatterers"):
+        with pytest.raises(ValueError, match="without a kind of point scatterers"):
+            TrainConfig(kind=kind, method="oracle_weight", augment=False)
+        assert "oracle_weight" in left_out(ReproduceConfig(kind=kind))

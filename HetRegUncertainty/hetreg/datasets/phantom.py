@@ -16,13 +16,12 @@ import numpy as np
 
 from ..files import write_whole
 from ..image import Image, geometry, vector_to_sitk, write_image, write_sitk
-from ..registry import PHANTOMS, phantom_ndim
+from ..registry import PHANTOMS, SCATTERERS, phantom_ndim
 from .phantom_mri import draw_spacing, make_mri
 from .phantom_scatterers import seen_by_scatterers
 from .phantom_views import draw_side, make_echo
 
 KINDS = tuple(PHANTOMS)  # their order is part of the seed
-_SCATTERERS = "_scatterers"  # the other simulator, with the hearts of the kind before it
 SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
 MIN_SIZE, MAX_SIZE, MAX_SIZE_3D = 16, 1024, 256  # voxels per side
 
@@ -75,10 +74,10 @@ def make_pair(
     Raises ValueError for an unknown kind or a size or number of slices that cannot be made.
     """
     _check(kind, size, slices)
-    if kind.endswith(_SCATTERERS):
+    if kind.endswith(SCATTERERS):
         if noise_seed is not None:
             raise ValueError(f"noise_seed is given for '{kind}': it is accepted for the other kinds.")
-        heart = make_pair(kind.removesuffix(_SCATTERERS), seed, size=size, with_truth=False)
+        heart = make_pair(kind.removesuffix(SCATTERERS), seed, size=size, with_truth=False)
         return replace(seen_by_scatterers(heart), kind=kind)
     anatomy = _anatomy(kind, seed)
     noise = np.random.default_rng([seed, KINDS.index(kind), 1 if noise_seed is None else 2 + noise_seed])
@@ -102,7 +101,7 @@ def side_vox(kind: str) -> int:
 def pixel_size_mm(kind: str, seed: int, *, size: int | None = None) -> float:
     """Side of a pixel of the pair that `make_pair` makes of these arguments. Raises ValueError like that."""
     _check(kind, size, 1)
-    kind = kind.removesuffix(_SCATTERERS)
+    kind = kind.removesuffix(SCATTERERS)
     anatomy = _anatomy(kind, seed)
     side = 128 * draw_spacing(anatomy) if kind == "mri2d" else draw_side(anatomy, kind)
     return side / (size or side_vox(kind))

@@ -52,9 +52,9 @@ def chosen(config: ReproduceConfig, network: str) -> dict[str, str]:
             continue
         oracle = bool(variant.method) and METHODS[variant.method].weight == "oracle"
         found[name] = ""
-        if oracle and config.dataset != "phantom":
-            found[name] = "the true noise variance is known for the phantom alone"
-        if name == "unaugmented" and not named and config.dataset != "phantom":
+        if oracle and not config.noise_known:
+            found[name] = "the true noise variance is known for the phantom alone, without point scatterers"
+        if name == "unaugmented" and not named and not config.noise_known:
             del found[name]  # it is there to be compared with the oracle
     return found
 
