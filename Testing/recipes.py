@@ -74,6 +74,7 @@ WIDE = FINE | {"seed": 3}
 LONG = FINE | {"phantoms": 1000, "seed": 4}
 LONGER = FINE | {"phantoms": 800, "seed": 5}
 REAL = {"dataset": "phantom+pairs", "real_share": 0.5, "phantoms": 600}
+SCANNERS = replace(MOTION, kind="mri2d", amp=True, wide_augment=True, **REAL | {"phantoms": 2400})
 
 SHORTENED = "the first 1500 steps of stage phantom ran with the learning rates of 4000 (echo: 5000) steps."
 
@@ -91,8 +92,14 @@ RECIPES = {
                 "noise",
                 replace(NOISE, kind="mri2d", **REAL | {"real_share": 0.1, "phantoms": 1000}),
             ),
+            ("scanners", replace(SCANNERS, steps=4800, learning_rate=7e-4, seed=5, extra_noise=0.08)),
+            (
+                "noise-scanners",
+                replace(SCANNERS, warmup=0, variance_warmup=10**6, steps=1200, seed=6, real_share=0.1),
+            ),
         ),
-        "the limit of the brightest and the margin of its grid came after the training.",
+        "Stage scanners began with the 16-bit weights of the model as it was shipped before; the limit of "
+        "the brightest and the margin of its grid came before that stage.",
         anchor=3.0,
     ),
     "echo-2d": Recipe(

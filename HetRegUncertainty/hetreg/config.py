@@ -104,6 +104,9 @@ class TrainConfig(DataConfig):
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
     decay: str = option("cosine", "fall of the learning rate", choices.DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
+    wide_augment: bool = option(
+        False, "augment as for other scanners: gamma, size, bias field, gain of one image"
+    )
     extra_noise: float = option(0.0, "largest SD of added noise, images in [0, 1]; in patches twice that")
     real_share: float = option(0.0, "share of real pairs in a batch beside phantoms (0: by their number)")
     start: str = option("", "model or weight file to start from (empty: random weights)")

@@ -12,6 +12,21 @@ from torch import Tensor
 from ..spatial import ALIGN_CORNERS, invert
 
 SWAP, STRETCH, JITTER = 0.3, 0.2, 0.05
+BIAS_NODES, DARKER_SHARE = 3, 0.4  # of the bias field, per side; of the pairs with one darker image
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a pair is changed, as natural logarithms: gamma of both images, size, a smooth bias field over
+    both, the gain of one of them alone."""
+
+    gamma: float = 0.4
+    zoom: float = 0.25
+    bias: float = 0.0
+    darker: float = 0.0
+
+
+USUAL, WIDE = Reach(), Reach(gamma=0.8, zoom=0.4, bias=0.8, darker=0.5)
 PATCHES, PATCHED = 4, 0.5  # regions per side of noise that differs from place to place; how often it is added
 
 
@@ -31,10 +46,15 @@ class Pairs:
 
 
 def augment(
-    pairs: Pairs, generator: torch.Generator, *, swap: float = SWAP, extra_noise: float = 0.0
+    pairs: Pairs,
+    generator: torch.Generator,
+    *,
+    swap: float = SWAP,
+    extra_noise: float = 0.0,
+    reach: Reach = USUAL,
 ) -> Pairs:
-    """The same random flip, rotation, scaling, stretch, shift and gamma on both images, a little gain on
-    each, extra noise of up to that SD; sometimes the two change places.
+    """The same random flip, rotation, scaling, stretch, shift, gamma and bias field on both images, a little
+    gain on each, extra noise of up to that SD; sometimes the two change places.
 
     Half of the pairs with a known variance are only flipped and turned by right angles, which keeps it true;
     of the others it is no longer known. Half of the former get extra noise that differs from place to place
@@ -43,12 +63,15 @@ def augment(
     batch, ndim = len(pairs.fixed), pairs.fixed.dim() - 2
     exact = _exact(batch, pairs.true_variance, generator)
     theta = torch.stack(
-        [_right_angles(ndim, generator) if e else _random_affine(ndim, generator) for e in exact.tolist()]
+        [
+            _right_angles(ndim, generator) if e else _random_affine(ndim, generator, reach.zoom)
+            for e in exact.tolist()
+        ]
     )
     grid = F.affine_grid(theta, [batch, 1, *pairs.fixed.shape[2:]], align_corners=ALIGN_CORNERS)
     turned = _turn(pairs, theta, grid)
     free = ~exact.view(-1, *[1] * (ndim + 1))
-    images = _intensities(turned.fixed, turned.moving, free, generator, extra_noise)
+    images = _intensities(turned.fixed, turned.moving, free, generator, extra_noise, reach)
     exchange = (torch.rand(batch, generator=generator) < swap) & ~exact
     turned = replace(turned, fixed=images[0], moving=images[1])
     if turned.true_variance is not None:
@@ -92,23 +115,43 @@ def _turn_field(disp: Tensor, theta: Tensor, grid: Tensor) -> Tensor:
 
 
 def _intensities(
-    fixed: Tensor, moving: Tensor, free: Tensor, generator: torch.Generator, extra_noise: float
+    fixed: Tensor, moving: Tensor, free: Tensor, generator: torch.Generator, extra_noise: float, reach: Reach
 ) -> list[Tensor]:
-    """Gamma of both, gain of each, noise of each, where `free`."""
+    """Gamma and bias field of both, gain of each, noise of each, where `free`."""
     shape = (len(fixed), *[1] * (fixed.dim() - 1))
 
-    def uniform(reach: float) -> Tensor:
-        return torch.empty(shape).uniform_(-reach, reach, generator=generator)
+    def uniform(most: float) -> Tensor:
+        return torch.empty(shape).uniform_(-most, most, generator=generator)
 
-    gamma, changed = uniform(0.4), []
+    gamma, changed = uniform(reach.gamma), []
     level = extra_noise * torch.rand(shape, generator=generator)
-    for image in (fixed, moving):
+    bias = _bias(fixed, generator, reach.bias) if reach.bias else torch.zeros(())
+    darker = _darker(shape, generator, reach.darker) if reach.darker else (torch.zeros(()),) * 2
+    for image, dark in zip((fixed, moving), darker, strict=True):
         image = image.clamp(0.0, 1.0)
-        new = image ** (gamma + uniform(JITTER)).exp() * uniform(JITTER).exp()
+        new = image ** (gamma + uniform(JITTER)).exp() * (uniform(JITTER) + bias - dark).exp()
         if extra_noise:
             new = new + level * torch.randn(image.shape, generator=generator)
         changed.append(torch.where(free, new.clamp(0.0, 1.0), image))
     return changed
+
+
+def _bias(image: Tensor, generator: torch.Generator, most: float) -> Tensor:
+    """Logarithm of a bias field (B, 1, *spatial) that varies over the whole image, up to a random share of
+    `most`."""
+    batch, size = len(image), image.shape[2:]
+    nodes = torch.rand((batch, 1, *[BIAS_NODES] * len(size)), generator=generator) * 2 - 1
+    mode = "bilinear" if len(size) == 2 else "trilinear"
+    share = torch.rand((batch, *[1] * (image.dim() - 1)), generator=generator)
+    return most * share * F.interpolate(nodes, size=size, mode=mode, align_corners=True)
+
+
+def _darker(shape: tuple[int, ...], generator: torch.Generator, most: float) -> tuple[Tensor, Tensor]:
+    """How much darker the fixed and the moving images are, as logarithms of `shape`: in some pairs one of
+    them."""
+    some, share, which = (torch.rand(shape, generator=generator) for _ in range(3))
+    dark = most * share * (some < DARKER_SHARE)
+    return dark * (which < 0.5), dark * (which >= 0.5)
 
 
 def _patched_noise(
@@ -156,9 +199,9 @@ def _right_angles(ndim: int, generator: torch.Generator) -> Tensor:
     return matrix
 
 
-def _random_affine(ndim: int, generator: torch.Generator) -> Tensor:
-    """(ndim, ndim + 1) matrix for `affine_grid`: rotation in the last two axes, flips, scaling, stretch,
-    shift."""
+def _random_affine(ndim: int, generator: torch.Generator, zoom: float) -> Tensor:
+    """(ndim, ndim + 1) matrix for `affine_grid`: rotation in the last two axes, flips, scaling by up to zoom
+    (a logarithm), stretch, shift."""
     draw = torch.rand(8 + ndim, generator=generator)
     angle = (draw[0] * 2 - 1) * torch.pi
     rotation = torch.eye(ndim)
@@ -166,6 +209,6 @@ def _random_affine(ndim: int, generator: torch.Generator) -> Tensor:
     rotation[0, 1], rotation[1, 0] = -torch.sin(angle), torch.sin(angle)
     flips = torch.where(draw[1 : 1 + ndim] < 0.5, -1.0, 1.0)
     stretch = torch.exp((draw[8:] * 2 - 1) * STRETCH)
-    scale = torch.exp((draw[4] * 2 - 1) * 0.25) * stretch
+    scale = torch.exp((draw[4] * 2 - 1) * zoom) * stretch
     shift = (draw[5 : 5 + ndim] * 2 - 1) * 0.1
     return torch.cat((rotation * flips * scale[:, None], shift[:, None]), dim=1)

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ..config import GridConfig, TrainConfig
-from ..datasets.augment import Pairs, augment
+from ..datasets.augment import USUAL, WIDE, Pairs, augment
 from ..datasets.base import PairSample, stack, stack_arrays, stack_known, stack_masks
 from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing, PairFiles, Rejected
@@ -156,7 +156,8 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     known["mask"] = stack_masks(picked, config.crop, offsets)
     pairs = Pairs(*images, **known)
     if config.augment:
-        pairs = augment(pairs, generator, extra_noise=config.extra_noise)
+        reach = WIDE if config.wide_augment else USUAL
+        pairs = augment(pairs, generator, extra_noise=config.extra_noise, reach=reach)
     first = (config.seed * _BATCH + step) * _AUGMENTATION * config.batch
     seeds = tuple((first + n) % SEEDS for n in range(config.batch))
     fields = {n: v.contiguous().float() for n, v in vars(pairs).items() if v is not None}
