@@ -122,6 +122,7 @@ class HetRegTrainingParameterNode:
     clip: Annotated[float, WithinRange(0.0, 1000000.0)] = DEFAULTS.clip
     accumulate: Annotated[int, WithinRange(1, 1024)] = DEFAULTS.accumulate
     augment: bool = DEFAULTS.augment
+    wideAugment: bool = DEFAULTS.wide_augment
     cache: bool = DEFAULTS.cache
     amp: bool = DEFAULTS.amp
     compile: bool = DEFAULTS.compile
@@ -171,7 +172,7 @@ def unusedFields(parameters):
     unused |= set() if usesPhantoms(p) else {"kind", "phantoms"}
     unused |= {"root"} if p.dataset.value == PHANTOM else set()
     unused |= set() if isMixed(p) else {"real_share"}
-    unused |= set() if p.augment else {"extra_noise"}
+    unused |= set() if p.augment else {"extra_noise", "wide_augment"}
     return unused | {name for name, reason in HARDWARE.items() if reason(p.device.value)}
 
 

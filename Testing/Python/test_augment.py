@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hetreg.datasets.augment import Pairs, _turn_field, augment
+from hetreg.datasets.augment import DARKER_SHARE, USUAL, WIDE, Pairs, _turn_field, augment
 from hetreg.spatial import ALIGN_CORNERS, warp
 
 
@@ -140,3 +140,21 @@ def test_unknown_places_stay_unknown():
     )
     assert made.true_disp[0].isnan().all()
     assert made.true_disp[1].isfinite().all()
+
+
+def test_wide_changes_reach_further_than_the_usual_ones():
+    grey = torch.full((400, 1, 16, 16), 0.5)
+    darkest, ratio, slope = {}, {}, {}
+    for reach in (USUAL, WIDE):
+        made = augment(Pairs(grey, grey), torch.Generator().manual_seed(0), swap=0.0, reach=reach)
+        fixed, moving = (image[..., 6:10, 6:10] for image in (made.fixed, made.moving))
+        darkest[reach] = float(fixed.amin())
+        ratio[reach] = (fixed.mean((1, 2, 3)) / moving.mean((1, 2, 3))).log().abs()
+        slope[reach] = (fixed.amax((1, 2, 3)) / fixed.amin((1, 2, 3))).log()
+    # a gamma of e^0.4, and what either image has for itself: e^0.05 more, and a gain of e^-0.05
+    assert darkest[USUAL] > 0.5 ** math.exp(0.45) * math.exp(-0.05) - 1e-3 > darkest[WIDE]
+    apart = {reach: math.log(2) * math.exp(reach.gamma) * 0.1 + 0.1 + reach.darker for reach in ratio}
+    assert ratio[USUAL].max() < apart[USUAL] < ratio[WIDE].max() < apart[WIDE]
+    assert 0.1 < (ratio[WIDE] > apart[USUAL]).float().mean() < DARKER_SHARE
+    assert slope[USUAL].max() < 1e-3  # no bias field
+    assert slope[WIDE].median() > 0.05

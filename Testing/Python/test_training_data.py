@@ -100,6 +100,18 @@ def test_prepared_pairs_are_kept_in_the_run_folder_if_asked(tmp_path):
 
 
 @pytest.mark.skipif(not can_fork(), reason="processes are copied on Linux only")
+def test_a_batch_is_augmented_as_far_as_the_configuration_says():
+    samples = PhantomDataset("mri2d", 3, size=32).samples(GridConfig())
+    config = TrainConfig(batch=2, crop=32)
+    plain, usual, wide = (
+        draw_batch(samples, replace(config, augment=augment, wide_augment=reach), 0).fixed
+        for augment, reach in ((False, True), (True, False), (True, True))
+    )
+    assert torch.equal(plain, draw_batch(samples, replace(config, augment=False), 0).fixed)
+    assert not torch.equal(usual, plain)
+    assert not torch.equal(usual, wide)
+
+
 def test_processes_draw_the_batches_that_a_thread_draws():
     samples = PhantomDataset("mri2d", 3, size=32).samples(GridConfig())
     config = TrainConfig(batch=2, crop=32, steps=5)

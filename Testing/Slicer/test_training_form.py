@@ -150,13 +150,15 @@ def test_folderAndPhantomInOneRun(training):
     assert trainConfig(p) == TrainConfig(epochs=20, phantoms=50)
 
 
-def test_addedNoiseBelongsToTheAugmentation(training):
+def test_addedNoiseAndWideChangesBelongToTheAugmentation(training):
     ui, p = training.ui, training.logic.getParameterNode()
     ui.extraNoiseSpinBox.value = 0.05
-    assert trainConfig(p).extra_noise == 0.05
+    ui.wideAugmentCheckBox.checked = True
+    assert (trainConfig(p).extra_noise, trainConfig(p).wide_augment) == (0.05, True)
     ui.augmentCheckBox.checked = False
     assert not ui.extraNoiseSpinBox.visible
-    assert trainConfig(p).extra_noise == 0.0
+    assert not ui.wideAugmentCheckBox.visible
+    assert (trainConfig(p).extra_noise, trainConfig(p).wide_augment) == (0.0, False)
 
 
 def test_theVarianceNetworkMaySeeTheResidual(training):
