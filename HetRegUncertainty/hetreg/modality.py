@@ -21,6 +21,7 @@ _DEPTHS, _FAR = (0.12, 0.5), 0.85  # of the sector's height: where its sides are
 _LEAST_OPENING, _MOST_OFF = 1.0, 0.005  # width gained per depth; distance from the lines in widths
 _FARTHEST_APEX = 0.2  # above the content, in its heights; the sides of a disc meet farther away
 _LEAST_WIDTH = 0.6  # of the largest width, at the far end; a square on its corner is narrow there
+_CUT = 0.4  # of the rows
 _LEAST_ROWS, _LEAST_SIDES = 8, 0.2  # of straight sides, in rows and in heights
 
 
@@ -92,7 +93,8 @@ def _opens_downwards(content: np.ndarray, filled: float) -> bool:
     left = _outline(rows, content[rows].argmax(axis=1))
     right = width - 1 - _outline(rows, content[rows, ::-1].argmax(axis=1))
     depth = (rows - rows[0]) / height
-    near = (depth >= _DEPTHS[0]) & (depth <= _DEPTHS[1]) & (left > 1) & (right < width - 2)
+    near = (depth >= _DEPTHS[0]) & (depth <= _DEPTHS[1])
+    near &= ~_cut_off(left) & ~_cut_off(width - 1 - right)
     across = right - left + 1
     if near.sum() < max(_LEAST_ROWS, _LEAST_SIDES * height) or content.sum() < filled * across.sum():
         return False
@@ -108,6 +110,13 @@ def _opens_downwards(content: np.ndarray, filled: float) -> bool:
         and gap < _FARTHEST_APEX * gain
         and max(np.sqrt(np.mean(o**2)) for o in off) < _MOST_OFF * width
     )
+
+
+def _cut_off(side: np.ndarray) -> np.ndarray:
+    """The rows in which the border of the image, or of a picture that has margins, cuts the sector off: many
+    rows end at the same column."""
+    outermost = side <= side.min() + 1
+    return (side <= 1) | (outermost & (outermost.mean() > _CUT))
 
 
 def _outline(rows: np.ndarray, side: np.ndarray) -> np.ndarray:

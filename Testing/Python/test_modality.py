@@ -81,6 +81,13 @@ def test_a_screen_with_letters_and_lines_around_the_sector():
     assert shows_sector(screen)
 
 
+@pytest.mark.parametrize("margin", [0, 40])
+def test_a_sector_that_its_picture_cuts_off_may_have_margins(margin):
+    wide = fan(opening=2.4)
+    assert (wide[50:70, [0, -1]] > 0).all()  # cut off
+    assert shows_sector(np.pad(wide, ((0, 0), (margin, margin))))
+
+
 @pytest.mark.parametrize(("cut", "radius"), [(0, 54), (30, 60), (45, 60)])
 def test_a_disc_that_the_border_cuts_is_no_sector(cut, radius):
     y, x = np.mgrid[:100, :110] - np.array([50 - cut, 55])[:, None, None]
