@@ -98,6 +98,21 @@ def test_a_lost_case_is_in_the_part_that_the_data_set_says(tmp_path):
     assert names(config(tmp_path, split="all")) == ["patient001", "patient002", "patient003"]
 
 
+def test_a_lost_case_is_in_that_part_by_the_split_file_of_a_training_too(tmp_path):
+    for n, part in ((1, "training"), (2, "testing"), (3, "testing")):
+        acdc_patient(tmp_path / "data" / part, n)
+    (tmp_path / "data" / "testing" / "patient003" / "Info.cfg").unlink()
+    file = tmp_path / "split.json"
+    for parts, tested in (
+        ({"test": ["patient002"]}, ["patient002", "patient003"]),
+        ({"test": ["patient002"], "validation": ["patient003"]}, ["patient002"]),
+        ({"test": ["patient001"]}, ["patient001"]),  # another split than the data set's
+    ):
+        file.write_text(json.dumps({"training": []} | parts))
+        chosen = config(tmp_path / "data", split="test", split_file=str(file))
+        assert names(chosen) == tested
+
+
 def test_a_manifest_names_the_lost_case(tmp_path):
     plain_pair(tmp_path, "a", 1)
     rows = [

@@ -125,7 +125,24 @@ def _part(
             f"The split names {len(missing)} {part} patients that the data do not have "
             f"({', '.join(missing[:5])}): the split of these data is accepted."
         )
+    patients |= _lost(sources, pairs, part, patients, named)
     return [s for s in sources if s.patient in patients]
+
+
+def _lost(
+    sources: Sequence[Source],
+    pairs: Sequence[PairFiles],
+    part: str,
+    patients: set[str],
+    named: dict[str, list[str]],
+) -> set[str]:
+    """Patients that no split file of a training names, as they have no pair that can be read, but that the
+    data set puts into the part. None if the file has other patients in the part than the data set."""
+    readable = {pair.patient for pair in pairs}
+    if {pair.patient for pair in pairs if pair.split == part} != patients & readable:
+        return set()
+    known = readable.union(*named.values())
+    return {s.patient for s in sources if s.split == part} - known
 
 
 def _phantoms(config: EvaluateConfig, named: dict[str, list[str]] | None, solid_size: int) -> list[Source]:
