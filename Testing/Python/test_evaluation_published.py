@@ -70,6 +70,18 @@ def test_a_published_crop_keeps_each_voxel_in_its_place():
         assert np.allclose(case.fixed.array, (values - low) / (high - low), atol=1e-4)
 
 
+@pytest.mark.parametrize("frame", ["fixed_label", "moving_label"])
+def test_a_crop_is_around_the_label_that_one_frame_alone_has(frame):
+    image = sampled((200, 200, 2), (1.5, 1.5, 9.0))
+    label = np.zeros(image.array.shape, np.uint8)
+    label[:, 66:77, 121:132] = 2
+    labels = image.like(label, "l")
+    for case in prepare(Case("a", "p", image, image.like(image.array + 1, "m"), **{frame: labels})):
+        assert case.note == ""
+        where = np.argwhere(getattr(case, frame).array).mean(axis=0)
+        assert where[1:] == pytest.approx([64, 64], abs=1)
+
+
 def test_published_planes_and_volumes_are_resized_over_the_same_extent(camus, tmp_path):
     (case,) = list_cases(config(camus, "camus", protocol="published"))[0][0].read()
     (native,) = list_cases(config(camus, "camus"))[0][0].read()
@@ -109,11 +121,10 @@ def test_every_slice_is_a_published_case_and_one_with_the_label_in_one_frame_is_
     label = np.zeros(image.array.shape, np.uint8)
     label[:2, 5:9, 5:9] = 2
     case = Case("a", "p", image, image.like(image.array + 1, "m"), image.like(label, "l"), note="so")
-    unlabelled = prepare(case)  # one frame has no labels at all: every slice, around the middle
-    assert {c.note for c in unlabelled} == {
-        "so; cut around the middle of the image, as the two frames have no labels"
-    }
-    assert len(unlabelled) == 3
+    unlabelled = prepare(replace(case, fixed_label=None))  # no labels at all: every slice, around the middle
+    assert [c.note for c in unlabelled] == [
+        "so; cut around the middle of the image, as no frame has labels"
+    ] * 3
     first = label.copy()
     first[1] = 0
     cases = prepare(replace(case, moving_label=image.like(first, "l")))

@@ -49,8 +49,6 @@ def main_label(found: Sequence[int]) -> int:
 
 
 def labels_of(case: Case) -> list[int]:
-    """The labels, without 0, in either of the case's label images; [] unless it has both."""
-    if case.fixed_label is None or case.moving_label is None:
-        return []
-    found = {int(v) for label in (case.fixed_label, case.moving_label) for v in np.unique(label.array)}
-    return sorted(found - {0})
+    """The labels, without 0, in the label images that the case has."""
+    images = [label for label in (case.fixed_label, case.moving_label) if label is not None]
+    return sorted({int(v) for label in images for v in np.unique(label.array)} - {0})

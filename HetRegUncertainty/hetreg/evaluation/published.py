@@ -1,7 +1,7 @@
 """The preparation of the paper (Zhang et al., MICCAI 2024, supplementary material): small images, min-max.
 
 A stack of slices (ACDC) gives one case for each slice: 128 x 128 pixels of the image's own size around the
-main label's centroid, in the slice or, where neither frame has it there, in the stack. A single plane
+main label's centroid, in the slice or, where no frame has it there, in the stack. A single plane
 (CAMUS) is resized to 128 x 128, a volume to 64 x 64 x 64; the pixels' size in mm follows. Each frame is
 scaled to [0, 1] by its own extremes.
 """
@@ -65,15 +65,16 @@ def _change(case: Case, change: Callable[[Image, bool], Image]) -> Case:
 
 
 def _slices(case: Case, axis: int, labels: Sequence[int]) -> list[Case]:
-    """One case for each slice, cut around the main label; around the middle, with a note, where there are no
-    labels. Of chosen labels the first that the case has is the main one."""
+    """One case for each slice, cut around the main label of the frames that have labels; around the middle,
+    with a note, where none has. Of chosen labels the first that the case has is the main one."""
     there = labels_of(case)
     mask = None
     if there:
         wanted = next((label for label in labels if label in there), main_label(there))
-        mask = np.logical_or(*(getattr(case, n).array == wanted for n in _LABELS))
+        found = [label for name in _LABELS if (label := getattr(case, name)) is not None]
+        mask = np.logical_or.reduce([label.array == wanted for label in found])
     else:
-        how = "cut around the middle of the image, as the two frames have no labels"
+        how = "cut around the middle of the image, as no frame has labels"
         case = replace(case, note="; ".join(n for n in (case.note, how) if n))
     made = []
     for k in range(case.fixed.array.shape[axis]):
