@@ -38,9 +38,11 @@ def test_the_official_split_of_camus_is_used_where_its_lists_are(copy):
     lists.mkdir()
     for part, patient in (("training", 1), ("validation", 2), ("testing", 3)):
         (lists / f"subgroup_{part}.txt").write_text(f"patient{patient:04d}\n")
-    for start in (root, root / "database_nifti", root.parent):  # in the patients' folder and beside it
-        parts = {p.patient[-1]: p.split for p in CAMUSDataset(start).scan().pairs}
-        assert parts == {"1": "training", "2": "validation", "3": "test"}
+    for name in ("database_nifti", "testing"):  # whatever their folder is called
+        folder = (root / "database_nifti").rename(root / name)
+        for start in (root, folder, root.parent):  # in the patients' folder and beside it
+            parts = {p.patient[-1]: p.split for p in CAMUSDataset(start).scan().pairs}
+            assert parts == {"1": "training", "2": "validation", "3": "test"}
 
 
 def test_dirt_in_acdc(copy):

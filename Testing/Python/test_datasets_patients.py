@@ -33,9 +33,9 @@ def test_people_of_one_name_in_training_and_testing_of_the_old_camus_are_differe
         path.unlink()
     listing = CAMUSDataset(tmp_path).scan()
     assert refused(listing) == {}
-    found = {p.case: (p.patient, p.fixed.parent.parent.name, p.labels) for p in listing.pairs}
+    found = {p.case: (p.patient, p.fixed.parent.parent.name, p.split, p.labels) for p in listing.pairs}
     assert found == {
-        f"{name}_{view}": (name, folder, "none" if folder == "testing" else "both")
+        f"{name}_{view}": (name, folder, *(("test", "none") if folder == "testing" else ("", "both")))
         for name, folder in (
             ("patient0001", "training"),
             ("patient0002", "training"),

@@ -10,11 +10,10 @@ from ..imagefile import ending, stem
 from .headers import is_hidden
 from .listing import Listing
 from .pairing import Found, add_pair, place
-from .patients import patient_folders
+from .patients import held_out, patient_folders
 from .reader import FolderDataset, stray_reason
 
 _FRAME = re.compile(r"frame0*(\d+)(_gt)?$", re.IGNORECASE)
-_SPLITS = {"testing": "test", "test": "test"}
 _KEYS = {"fixed": "ES", "moving": "ED"}
 
 
@@ -75,7 +74,7 @@ def _scan_patient(folder: Path, name: str, listing: Listing) -> None:
             frames.setdefault((int(match[1]), bool(match[2])), []).append(path)
         elif not (ending(path) and stem(path).lower().endswith("_4d")):
             listing.reject(path, stray_reason(path, "Info.cfg, ..._frameFF and ..._frameFF_gt images"))
-    of = (name, name, _SPLITS.get(folder.parent.name.lower(), ""))
+    of = (name, name, held_out(folder))
     info = next((p for p in folder.iterdir() if p.name.lower() == "info.cfg"), folder / "Info.cfg")
     try:
         numbers = phases(info)

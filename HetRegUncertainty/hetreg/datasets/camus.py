@@ -1,6 +1,6 @@
 """CAMUS in its official layout: patientNNNN/patientNNNN_{2CH,4CH}_{ED,ES}.nii.gz, ..._gt.nii.gz and
 Info_{2CH,4CH}.cfg; older copies are .mhd with .raw. The official split is used where database_split/ lies
-beside the patients."""
+beside the patients; without it those in testing/ are the test part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .acdc import read_info
 from .headers import COMPANIONS, is_hidden
 from .listing import Listing
 from .pairing import Found, add_pair, place
-from .patients import patient_folders
+from .patients import held_out, patient_folders
 from .reader import FolderDataset, stray_reason
 
 _IMAGE = re.compile(r"_([24]CH)_(ED|ES)(_gt)?$", re.IGNORECASE)
@@ -31,7 +31,9 @@ class CAMUSDataset(FolderDataset):
         found = patient_folders(self.root, listing, _IMAGE)
         official = {above: official_split(self.root, above) for above in {f.parent for f, _ in found}}
         for folder, name in found:
-            _scan_patient(folder, name, listing, official[folder.parent].get(folder.name, ""))
+            parts = official[folder.parent]
+            split = parts.get(folder.name, "") if parts else held_out(folder)
+            _scan_patient(folder, name, listing, split)
         return listing
 
 

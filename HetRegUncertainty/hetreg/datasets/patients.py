@@ -37,6 +37,11 @@ def patient_folders(root: Path, listing: Listing, image: re.Pattern[str]) -> lis
     return patients
 
 
+def held_out(folder: Path) -> str:
+    """Part of a patient by the folder above its own: "test" for testing/, else ""."""
+    return "test" if folder.parent.name.lower() in _HELD_OUT else ""
+
+
 def _found(root: Path, listing: Listing) -> list[Path]:
     """Folders patientNNN below the root; image files beside them are refused."""
     found: list[Path] = []
@@ -58,7 +63,7 @@ def _people(folders: Sequence[Path], root: Path, listing: Listing, image: re.Pat
         return list(folders)
 
     def order(folder: Path) -> tuple[bool, bool, int, Path]:
-        return not _images(folder, image), folder.parent.name.lower() in _HELD_OUT, len(folder.parts), folder
+        return not _images(folder, image), bool(held_out(folder)), len(folder.parts), folder
 
     people: list[Path] = []
     for folder in sorted(folders, key=order):
