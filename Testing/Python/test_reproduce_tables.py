@@ -25,6 +25,7 @@ from hetreg.reproduce.comparisons import (
     verdict,
 )
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.documents import readme
 from hetreg.reproduce.paper import PUBLISHED
 from hetreg.reproduce.scores import Score, series
 from hetreg.reproduce.sheets import lambda_table, tables
@@ -238,6 +239,24 @@ def test_tables_have_every_run_and_what_failed():
     for table in found.values():
         assert "nan" not in markdown(table)
     assert "compare orders" in markdown(found["table1-phantom-mri2d"])
+
+
+def test_pairs_without_labels_of_the_structure_are_counted_and_named():
+    rows = [
+        {"case": "a_slice00", "patient": "a", "error": "", "dice_published_2": 0.8},
+        {"case": "a_slice01", "patient": "a", "error": ""},  # a slice that has nothing of it
+        {"case": "b_slice00", "patient": "b", "error": ""},
+        {"case": "b_slice01", "patient": "b", "error": ""},
+        {"case": "c_slice00", "patient": "c", "error": "", "slices_left_out_2": 1},
+        {"case": "d", "patient": "d", "error": "It is damaged."},
+    ]
+    runs = [Score("voxelmorph", "ours", seed, "phantom:mri2d", rows) for seed in (0, 1)]
+    lines = readme(book(*runs), [], {}, {}, [], []).splitlines()
+    assert [line for line in lines if "labels" in line] == [
+        "- test pairs of phantom:mri2d without DSC, HD and ASD, as the two images do not both have labels of "
+        "the structure: 1 of 3 (b)."
+    ]
+    assert "labels" not in readme(book(replace(runs[0], rows=rows[:2])), [], {}, {}, [], [])
 
 
 def test_the_table_of_lambda_shows_all_values_and_the_one_taken():

@@ -97,7 +97,8 @@ def readme(
         *(verdict_lines(book, compared) or ["Nothing could be compared."]),
         "",
     ]
-    if wrong := [*_failed_runs(book), *_failed_cases(book), *(f"- {note}" for note in notes)]:
+    wrong = [*_failed_runs(book), *_failed_cases(book), *_unlabelled(book), *(f"- {note}" for note in notes)]
+    if wrong:
         lines += ["## What failed or was left out", "", *wrong, ""]
     lines += [
         "## Tables",
@@ -131,6 +132,24 @@ def _failed_cases(book: Book) -> list[str]:
                 found[key] = found.get(key, 0) + 1
     of = {source: sum(s.source == source for s in book.scores) for source in book.config.sources}
     return [f"- test case {c} of {s}, {n} of {of[s]} times: {why}" for (s, c, why), n in found.items()]
+
+
+def _unlabelled(book: Book) -> list[str]:
+    """A line for each source with test pairs that have no row in the tables of the contours, as one image or
+    both have no labels, or neither has the structure."""
+    lines = []
+    for source in book.config.sources:
+        keys = {f"{name}_{book.label(source)}" for name in ("dice_published", "slices_left_out")}
+        found: dict[str, bool] = {}  # pairs with no failure: whether they are measured
+        for row in (row for s in book.scores if s.source == source for row in s.rows if not row.get("error")):
+            pair = row["case"].split("_slice")[0]
+            found[pair] = found.get(pair, False) or not keys.isdisjoint(row)
+        if lost := [pair for pair, measured in found.items() if not measured]:
+            lines.append(
+                f"- test pairs of {source} without DSC, HD and ASD, as the two images do not both have "
+                f"labels of the structure: {len(lost)} of {len(found)} ({', '.join(lost)})."
+            )
+    return lines
 
 
 def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
