@@ -251,12 +251,16 @@ def test_pairs_without_labels_of_the_structure_are_counted_and_named():
         {"case": "d", "patient": "d", "error": "It is damaged."},
     ]
     runs = [Score("voxelmorph", "ours", seed, "phantom:mri2d", rows) for seed in (0, 1)]
-    lines = readme(book(*runs), [], {}, {}, [], []).splitlines()
-    assert [line for line in lines if "labels" in line] == [
-        "- test pairs of phantom:mri2d without DSC, HD and ASD, as the two images do not both have labels of "
-        "the structure: 1 of 3 (b)."
-    ]
-    assert "labels" not in readme(book(replace(runs[0], rows=rows[:2])), [], {}, {}, [], [])
+    expected = {"published": "1 of 3 (b)", "native": "3 of 5 (a_slice01, b_slice00, b_slice01)"}
+    for protocol, found in expected.items():
+        made = book(*runs)
+        made = replace(made, config=replace(made.config, protocol=protocol))
+        lines = readme(made, [], {}, {}, [], []).splitlines()
+        assert [line for line in lines if "labels" in line] == [
+            "- test pairs of phantom:mri2d without DSC, HD and ASD, as the two images do not both have "
+            f"labels of the structure: {found}."
+        ]
+    assert "labels" not in readme(book(replace(runs[0], rows=rows[:1])), [], {}, {}, [], [])
 
 
 def test_the_table_of_lambda_shows_all_values_and_the_one_taken():

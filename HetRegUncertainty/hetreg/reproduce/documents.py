@@ -142,7 +142,8 @@ def _unlabelled(book: Book) -> list[str]:
         keys = {f"{name}_{book.label(source)}" for name in ("dice_published", "slices_left_out")}
         found: dict[str, bool] = {}  # pairs with no failure: whether they are measured
         for row in (row for s in book.scores if s.source == source for row in s.rows if not row.get("error")):
-            pair = row["case"].split("_slice")[0]
+            sliced = book.config.protocol == "published"  # each slice of a stack is then a case
+            pair = row["case"].rsplit("_slice", 1)[0] if sliced else row["case"]
             found[pair] = found.get(pair, False) or not keys.isdisjoint(row)
         if lost := [pair for pair, measured in found.items() if not measured]:
             lines.append(
