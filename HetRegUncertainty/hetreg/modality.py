@@ -21,6 +21,7 @@ _DEPTHS, _FAR = (0.12, 0.5), 0.85  # of the sector's height: where its sides are
 _LEAST_OPENING, _MOST_OFF = 1.0, 0.005  # width gained per depth; distance from the lines in widths
 _FARTHEST_APEX = 0.2  # above the content, in its heights; the sides of a disc meet farther away
 _LEAST_WIDTH = 0.6  # of the largest width, at the far end; a square on its corner is narrow there
+_UNIFORM, _GREY = 0.3, 0.03  # of the border; above the darkest, of the range
 _CUT = 0.4  # of the rows
 _LEAST_ROWS, _LEAST_SIDES = 8, 0.2  # of straight sides, in rows and in heights
 
@@ -56,11 +57,21 @@ def shows_sector(plane: np.ndarray) -> bool:
 
 
 def _smooth(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The plane scaled to [0, 1] and averaged over 3 x 3 pixels, and the range of that around each pixel."""
+    """The distance from the background's value, scaled by the range and averaged over 3 x 3 pixels, and the
+    range of that around each pixel."""
     plane = plane.astype(np.float32)
     low, high = float(plane.min()), float(np.percentile(plane, _SPAN))
-    scaled = uniform_filter((plane - low) / max(high - low, 1e-9), 3)
+    base = _base(plane, low, low + _GREY * (high - low))
+    scaled = uniform_filter(np.abs(plane - base) / max(high - low, 1e-9), 3)
     return scaled, maximum_filter(scaled, 3) - minimum_filter(scaled, 3)
+
+
+def _base(plane: np.ndarray, darkest: float, grey: float) -> float:
+    """The value of the background: of much of the border, where brighter than `grey`, else `darkest`."""
+    border = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+    values, counts = np.unique(border, return_counts=True)
+    common = float(values[counts.argmax()])
+    return common if counts.max() > _UNIFORM * len(border) and common > grey else darkest
 
 
 def _background(scaled: np.ndarray, local_range: np.ndarray, dark: float) -> np.ndarray:

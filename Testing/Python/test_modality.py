@@ -81,6 +81,13 @@ def test_a_screen_with_letters_and_lines_around_the_sector():
     assert shows_sector(screen)
 
 
+def test_the_background_may_be_brighter_than_the_darkest_of_the_sector():
+    speckle = np.random.default_rng(4).rayleigh(40.0, (128, 128))
+    screen = np.where(fan(128) > 0, np.clip(np.round(speckle), 0, 255), 20)
+    assert (screen < 20).mean() > 0.02
+    assert shows_sector(screen)
+
+
 @pytest.mark.parametrize("margin", [0, 40])
 def test_a_sector_that_its_picture_cuts_off_may_have_margins(margin):
     wide = fan(opening=2.4)
