@@ -93,7 +93,8 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
         lines.append(
             f"- Stage {stage}: {steps} of {config.total_steps} steps of {pairs} ({config.dataset}), method "
             f"{config.method} ({config.weight_mode}, gamma {config.gamma:g}), lambda {config.smoothness:g}, "
-            f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}."
+            f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}"
+            f"{', `--wide-augment`' if config.wide_augment else ''}."
         )
     scores = ", ".join(f"{k} {v:g}" for k, v in card["scores"].items())
     kernels = ", ".join(f"{v:g}" for v in recipe.kernels_vox)

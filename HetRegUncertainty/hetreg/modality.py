@@ -21,8 +21,8 @@ _DEPTHS, _FAR = (0.12, 0.5), 0.85  # of the sector's height: where its sides are
 _LEAST_OPENING, _MOST_OFF = 1.0, 0.005  # width gained per depth; distance from the lines in widths
 _FARTHEST_APEX = 0.2  # above the content, in its heights; the sides of a disc meet farther away
 _LEAST_WIDTH = 0.6  # of the largest width, at the far end; a square on its corner is narrow there
-_UNIFORM, _GREY = 0.3, 0.03  # of the border; above the darkest, of the range
-_CUT = 0.4  # of the rows
+_UNIFORM, _GREY = 0.3, 0.03  # of the border, one value; of the range, above the darkest
+_CUT = 0.4  # of the rows end at one column where the picture ends
 _LEAST_ROWS, _LEAST_SIDES = 8, 0.2  # of straight sides, in rows and in heights
 
 

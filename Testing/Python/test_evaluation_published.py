@@ -14,7 +14,7 @@ from hetreg.config import EvaluateConfig
 from hetreg.evaluate import score
 from hetreg.evaluation.case import Case
 from hetreg.evaluation.cases import list_cases
-from hetreg.evaluation.published import SIDE, SIDE_3D, prepare
+from hetreg.evaluation.published import SIDE, SIDE_3D, pair_of, prepare
 from hetreg.image import Image, read_image, write_image
 from hetreg.reproduce.data import _sample
 
@@ -151,3 +151,9 @@ def test_label_files_without_a_label_are_noted(tmp_path):
             for frame in ("01", "09"):
                 assert f"patient001_frame{frame}_gt.nii.gz has no label in it" in case.note
             assert ("around the middle" in case.note) == (protocol == "published")
+
+
+def test_the_pair_of_a_slice_and_of_a_pair_whose_own_name_ends_like_one():
+    assert pair_of("patient001_slice07", published=True) == "patient001"
+    assert pair_of("p_slice2_slice07", published=True) == "p_slice2"
+    assert pair_of("p_slice2", published=False) == "p_slice2"

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..spatial import ALIGN_CORNERS, invert
 
 SWAP, STRETCH, JITTER = 0.3, 0.2, 0.05
+PATCHES, PATCHED = 4, 0.5  # regions per side of noise that differs from place to place; how often it is added
 BIAS_NODES, DARKER_SHARE = 3, 0.4  # of the bias field, per side; of the pairs with one darker image
 
 
@@ -27,7 +28,6 @@ class Reach:
 
 
 USUAL, WIDE = Reach(), Reach(gamma=0.8, zoom=0.4, bias=0.8, darker=0.5)
-PATCHES, PATCHED = 4, 0.5  # regions per side of noise that differs from place to place; how often it is added
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,13 +137,17 @@ def _intensities(
 
 
 def _bias(image: Tensor, generator: torch.Generator, most: float) -> Tensor:
-    """Logarithm of a bias field (B, 1, *spatial) that varies over the whole image, up to a random share of
-    `most`."""
-    batch, size = len(image), image.shape[2:]
-    nodes = torch.rand((batch, 1, *[BIAS_NODES] * len(size)), generator=generator) * 2 - 1
+    """Logarithm of a bias field (B, 1, *spatial), up to a random share of `most`."""
+    field = _smooth(image, BIAS_NODES, generator) * 2 - 1
+    return most * torch.rand((len(image), *[1] * (image.dim() - 1)), generator=generator) * field
+
+
+def _smooth(image: Tensor, nodes: int, generator: torch.Generator) -> Tensor:
+    """Random values from 0 to 1 that vary smoothly over an image (B, 1, *spatial), from so many per side."""
+    size = image.shape[2:]
+    coarse = torch.rand((len(image), 1, *[nodes] * len(size)), generator=generator)
     mode = "bilinear" if len(size) == 2 else "trilinear"
-    share = torch.rand((batch, *[1] * (image.dim() - 1)), generator=generator)
-    return most * share * F.interpolate(nodes, size=size, mode=mode, align_corners=True)
+    return F.interpolate(coarse, size=size, mode=mode, align_corners=ALIGN_CORNERS)
 
 
 def _darker(shape: tuple[int, ...], generator: torch.Generator, most: float) -> tuple[Tensor, Tensor]:
@@ -159,13 +163,10 @@ def _patched_noise(
 ) -> tuple[Tensor, Tensor]:
     """Noise of a smoothly varying SD in some of the images, and its variance added to the true one; where
     that is not known nothing changes."""
-    batch, size = len(fixed), fixed.shape[2:]
-    coarse = torch.rand((batch, 1, *[PATCHES] * len(size)), generator=generator)
-    mode = "bilinear" if len(size) == 2 else "trilinear"
-    pattern = F.interpolate(coarse, size=size, mode=mode, align_corners=ALIGN_CORNERS).square()
+    batch, pattern = len(fixed), _smooth(fixed, PATCHES, generator).square()
     level = torch.rand(batch, generator=generator) * (torch.rand(batch, generator=generator) < PATCHED)
     known = true_variance.isfinite().flatten(1).any(1)
-    sd = pattern * (largest_sd * level * known).view(-1, *[1] * (len(size) + 1))
+    sd = pattern * (largest_sd * level * known).view(-1, *[1] * (fixed.dim() - 1))
     sd = torch.minimum(sd, 0.5 * torch.minimum(fixed, 1 - fixed).clamp(min=0.0))  # nothing to clip at 0 or 1
     return fixed + sd * torch.randn(fixed.shape, generator=generator), true_variance + sd.square()
 

@@ -136,8 +136,8 @@ def _lost(
     patients: set[str],
     named: dict[str, list[str]],
 ) -> set[str]:
-    """Patients that no split file of a training names, as they have no pair that can be read, but that the
-    data set puts into the part. None if the file has other patients in the part than the data set."""
+    """Patients without a pair that can be read, whom the split file of a training does not name therefore, in
+    the part by the data set itself. None if the file has other patients in the part than the data set."""
     readable = {pair.patient for pair in pairs}
     if {pair.patient for pair in pairs if pair.split == part} != patients & readable:
         return set()

@@ -8,6 +8,7 @@ scaled to [0, 1] by its own extremes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -82,6 +83,11 @@ def _slices(case: Case, axis: int, labels: Sequence[int]) -> list[Case]:
         cut = _change(case, partial(_window, axis, k, at))
         made.append(replace(cut, name=f"{case.name}_slice{k:02d}"))
     return made
+
+
+def pair_of(case: str, published: bool) -> str:
+    """Name of the pair that a case is of, by the name of the case: a slice of it, where it is `published`."""
+    return re.sub(r"_slice\d+$", "", case) if published else case
 
 
 def _centre(mask: np.ndarray, axis: int, k: int) -> list[int]:

@@ -15,6 +15,7 @@ from ..datasets.listing import Rejected
 from ..datasets.split import patients, read_split, split
 from ..evaluation.case import Case
 from ..evaluation.cases import Source, list_cases
+from ..evaluation.published import pair_of
 from ..files import write_whole
 from ..progress import Progress
 from ..registry import METHODS
@@ -116,22 +117,25 @@ class Samples:
         key = (job.seed, method.weight == "oracle" or bool(method.extra))  # the phantoms' truth takes time
         if key != self._key:
             self._key, self._made = None, ([], GridConfig())  # not two sets at once in memory
-            published = self._config.protocol == "published" and _real(self._config)
+            published = self._config.protocol == "published" and bool(_real(self._config))
             load = _load_published if published else load_run
             loaded = load(job.config, None, progress)
-            samples, late = _of_the_split(Path(job.config.split), loaded.samples)
+            samples, late = _of_the_split(Path(job.config.split), loaded.samples, published)
             self._made = samples, loaded.grid
-            _note_left_out(Path(job.config.split).parent, samples, (*loaded.failed, *loaded.rejected, *late))
+            there = {pair_of(sample.case, published) for sample in samples}
+            _note_left_out(Path(job.config.split).parent, there, (*loaded.failed, *loaded.rejected, *late))
             self._key = key
         _only_known(Path(job.config.split), self._made[0])  # each time: another process may have begun anew
         return self._made
 
 
-def _of_the_split(path: Path, samples: Sequence[PairSample]) -> tuple[list[PairSample], list[Rejected]]:
+def _of_the_split(
+    path: Path, samples: Sequence[PairSample], published: bool
+) -> tuple[list[PairSample], list[Rejected]]:
     """The samples of the patients that the reproduction began with, and the pairs of those who came later."""
     files = [path] + ([real] if (real := split_file(path.parent)).is_file() else [])
     named = {p for file in files for members in read_split(file).values() for p in members}
-    late = {s.case.split("_slice")[0]: s.patient for s in samples if s.patient not in named}
+    late = {pair_of(s.case, published): s.patient for s in samples if s.patient not in named}
     why = "It was not there when the reproduction began."
     return (
         [sample for sample in samples if sample.patient in named],
@@ -146,12 +150,11 @@ def _only_known(path: Path, samples: list[PairSample]) -> None:
     _write(path, {name: [p for p in members if p in known] for name, members in parts.items()})
 
 
-def _note_left_out(folder: Path, samples: Sequence[PairSample], refused: Sequence[Rejected]) -> None:
-    """left_out.json: the pairs that no run could be given, and why, without those that are there by now.
+def _note_left_out(folder: Path, there: set[str], refused: Sequence[Rejected]) -> None:
+    """left_out.json: the pairs that no run could be given, and why, without those that are `there` by now.
     Those of the test are rows with their error already."""
     path, before = split_file(folder), left_out_pairs(folder)
     tested = read_split(path).get("test", []) if path.is_file() else []
-    there = {sample.case.split("_slice")[0] for sample in samples}
     lost = [item for item in refused if item.case and item.patient not in tested]
     found = {item.case: item.reason for item in lost}
     found = {case: why for case, why in (before | found).items() if case not in there}

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..device import describe_device, physical_memory_gb, resolve_device
+from ..evaluation.published import pair_of
 from ..evaluation.summary import versions
 from ..files import write_whole
 from ..tables import Table, markdown, write_table
@@ -137,13 +138,12 @@ def _failed_cases(book: Book) -> list[str]:
 def _unlabelled(book: Book) -> list[str]:
     """A line for each source with test pairs that have no row in the tables of the contours, as one image or
     both have no labels, or neither has the structure."""
-    lines = []
+    lines, published = [], book.config.protocol == "published"
     for source in book.config.sources:
         keys = {f"{name}_{book.label(source)}" for name in ("dice_published", "slices_left_out")}
         found: dict[str, bool] = {}  # pairs with no failure: whether they are measured
         for row in (row for s in book.scores if s.source == source for row in s.rows if not row.get("error")):
-            sliced = book.config.protocol == "published"  # each slice of a stack is then a case
-            pair = row["case"].rsplit("_slice", 1)[0] if sliced else row["case"]
+            pair = pair_of(row["case"], published)
             found[pair] = found.get(pair, False) or not keys.isdisjoint(row)
         if lost := [pair for pair, measured in found.items() if not measured]:
             lines.append(
