@@ -8,8 +8,8 @@
 
 A model is trained in stages, each from the best weights of the one before; they lie in runs/NAME/STAGE and go
 on where they stopped. --pack-only packs the best weights of the last stage so far. --fold N of 3: the stages
-that use real pairs without a third of the patients, into runs/NAME/STAGE-foldN, and nothing is packed:
-cross-validation (`Testing/benchmarks/accuracy.py`).
+that use real pairs without a third of the patients and without those of the variance alone, into
+runs/NAME/STAGE-foldN, and nothing is packed: cross-validation (`Testing/benchmarks/accuracy.py`).
 """
 
 from __future__ import annotations
@@ -59,8 +59,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
     if seen := trained_on(runs):
         card["trained_on"] = seen
     stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
-    use = {n: getattr(recipe, n) for n in ("anchor", "rate", "kernels_vox", "views")}
-    model.card = {**card, "commit": commit, "stages": stages, **use}
+    model.card = {**card, "commit": commit, "stages": stages, **use_of(recipe)}
     if recipe.network.spread == "displacement":
         calibrate(model)
     zoo.WEIGHTS.mkdir(exist_ok=True)
@@ -73,6 +72,18 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
     ordered = [entries[n] for n in RECIPES if n in entries]
     (CORE / "models.json").write_text(json.dumps(ordered, indent=2) + "\n", encoding="utf-8")
     print(f"{path.name}: {card['bytes'] / 1e6:.2f} MB, {card['scores']}")
+
+
+def use_of(recipe: Recipe) -> dict:
+    """What a model's card says of its use."""
+    return {name: getattr(recipe, name) for name in ("anchor", "rate", "kernels_vox", "views")}
+
+
+def finish_fold(recipe: Recipe, run: Path) -> None:
+    """Let the model of a fold be used as the shipped one is."""
+    model = RegistrationModel.load(run / "best.pt")
+    model.card = {**model.card, **use_of(recipe)}
+    model.save(run / "best.pt")
 
 
 def held_out(run: Path) -> str:
@@ -146,7 +157,7 @@ def train_stages(name: str, recipe: Recipe, pairs: Path | None, fold: int | None
     for stage, config in recipe.stages:
         real = "pairs" in config.dataset
         if fold is not None and real and config.warmup == 0:
-            break  # a fold is for the displacement; the stage of the variance alone does not change it
+            continue  # a fold is for the displacement; a stage of the variance alone does not change it
         run = ROOT / "runs" / name / (f"{stage}-fold{fold}" if fold is not None and real else stage)
         if real:
             write_split(pairs, run.with_name(f"{run.name}-split.json"), fold)
@@ -184,6 +195,8 @@ def main() -> int:
         runs = train_stages(arguments.name, recipe, arguments.pairs, arguments.fold)
     if arguments.fold is None:
         pack(arguments.name, recipe, runs, command, arguments.commit)
+    else:
+        finish_fold(recipe, runs[-1])
     return 0
 
 
