@@ -65,6 +65,7 @@ class TrainingForm:
         self._row(p.lengthUnit is LengthUnit.EPOCHS, "stepsPerEpoch", "SpinBox")
         self._row(p.augment, "extraNoise", "SpinBox")
         self._row(p.augment, "wideAugment", "CheckBox")
+        self._row(p.augment, "stretch", "SpinBox")
         self._row(isMixed(p), "realShare", "SpinBox")
         for name, reasonWithout in HARDWARE.items():
             box, reason = getattr(self.ui, f"{name}CheckBox"), reasonWithout(p.device.value)

@@ -129,6 +129,7 @@ class HetRegTrainingParameterNode:
     splitFile: str = ""
     startFile: str = ""
     smoothnessOn: SmoothnessOn = SmoothnessOn(DEFAULTS.smoothness_on)
+    stretch: Annotated[float, WithinRange(0.0, 1.0)] = DEFAULTS.stretch
     extraNoise: Annotated[float, WithinRange(0.0, 1.0)] = DEFAULTS.extra_noise
     varianceResidual: bool = DEFAULTS.variance_residual
     blindSpots: Annotated[float, WithinRange(0.0, MOST_BLIND)] = DEFAULTS.blind_spots
@@ -172,7 +173,7 @@ def unusedFields(parameters):
     unused |= set() if usesPhantoms(p) else {"kind", "phantoms"}
     unused |= {"root"} if p.dataset.value == PHANTOM else set()
     unused |= set() if isMixed(p) else {"real_share"}
-    unused |= set() if p.augment else {"extra_noise", "wide_augment"}
+    unused |= set() if p.augment else {"extra_noise", "wide_augment", "stretch"}
     return unused | {name for name, reason in HARDWARE.items() if reason(p.device.value)}
 
 

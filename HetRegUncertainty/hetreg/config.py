@@ -107,6 +107,9 @@ class TrainConfig(DataConfig):
     wide_augment: bool = option(
         False, "augment as for other scanners: gamma, size, bias field, gain of one image"
     )
+    stretch: float = option(
+        0.2, "largest stretch of either axis by the augmentation, a logarithm; 0.5: also pixels not square"
+    )
     extra_noise: float = option(0.0, "largest SD of added noise, images in [0, 1]; in patches twice that")
     real_share: float = option(0.0, "share of real pairs in a batch beside phantoms (0: by their number)")
     start: str = option("", "model or weight file to start from (empty: random weights)")
@@ -132,7 +135,7 @@ class TrainConfig(DataConfig):
         self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
         self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)
-        self._check_min(extra_noise=0.0, real_share=0.0, blind_spots=0.0, workers=-1)
+        self._check_min(stretch=0.0, extra_noise=0.0, real_share=0.0, blind_spots=0.0, workers=-1)
         if self.real_share > 1:
             raise ValueError(f"real_share is {self.real_share!r}: a number from 0 to 1 is accepted.")
         if self.blind_spots > choices.MOST_BLIND:

@@ -18,7 +18,9 @@ _FLAT = 0.04
 _SPECK = 3  # pixels; thinner background is dark noise of the sector
 _LEAST_BACKGROUND, _EMPTY = 0.1, 0.98  # of a plane
 _DEPTHS, _FAR = (0.12, 0.5), 0.85  # of the sector's height: where its sides are straight; near its far end
-_LEAST_OPENING, _MOST_OFF = 1.0, 0.005  # width gained per depth; distance from the lines in widths
+# Width gained per depth (a sector of 75 degrees: 1.5; half of that where pixels are twice as wide as high);
+# distance from the lines in widths.
+_LEAST_OPENING, _MOST_OFF = 0.5, 0.005
 _FARTHEST_APEX = 0.2  # above the content, in its heights; the sides of a disc meet farther away
 _LEAST_WIDTH = 0.6  # of the largest width, at the far end; a square on its corner is narrow there
 _UNIFORM, _GREY = 0.3, 0.03  # of the border, one value; of the range, above the darkest

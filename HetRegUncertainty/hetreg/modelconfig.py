@@ -64,6 +64,7 @@ class GridConfig(Config):
 
     min_spacing_mm: float = option(0.0, "finer images are resampled to this voxel size (0: no limit)")
     max_spacing_mm: float = option(0.0, "coarser images are resampled to this voxel size (0: no limit)")
+    isotropic: bool = option(False, "resample an image whose voxels are not square (cubic) to such as are")
     max_size: int = option(512, "longest side in voxels; longer images are resampled to it")
     low_percentile: float = option(0.5, "percentile of both images together that becomes 0")
     high_percentile: float = option(99.5, "percentile of both images together that becomes 1")

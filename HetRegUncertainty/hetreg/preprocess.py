@@ -76,8 +76,8 @@ def slice_axis_of(image: Image) -> int:
 
 
 def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
-    """Lay the fixed image on the network's grid: resampled into the spacing range and size limit, then
-    padded."""
+    """Lay the fixed image on the network's grid: resampled into the spacing range (`isotropic`: to the finest
+    of its spacings on every axis) and the size limit, then padded."""
     axis = slice_axis_of(image) if ndim == 2 else None
     keep = [d for d in range(3) if d != axis]
     size = tuple(image.array.shape[d] for d in keep)
@@ -86,6 +86,8 @@ def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
     target = np.maximum(spacing, grid.min_spacing_mm)
     if grid.max_spacing_mm:
         target = np.minimum(target, grid.max_spacing_mm)
+    if grid.isotropic:
+        target[:] = target.min()
     new = np.array(size) * spacing / target
     new *= min(1.0, grid.max_size / new.max())
     network = tuple(max(MIN_SIZE, round(float(n))) for n in new)

@@ -8,7 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hetreg.datasets.augment import DARKER_SHARE, USUAL, WIDE, Pairs, _turn_field, augment
+from hetreg.datasets.augment import (
+    DARKER_SHARE,
+    USUAL,
+    WIDE,
+    Pairs,
+    Reach,
+    _random_affine,
+    _turn_field,
+    augment,
+)
 from hetreg.spatial import ALIGN_CORNERS, warp
 
 
@@ -102,6 +111,18 @@ def test_noise_in_patches_leaves_the_range_alone_and_what_is_not_known(monkeypat
     outside = (made[1.0].fixed < 0) | (made[1.0].fixed > 1)
     assert outside.float().mean() < 0.02
     assert noise[made[0.0].fixed[~unknown] == 0].abs().sum() == 0
+
+
+def test_axes_are_stretched_as_far_as_the_reach_says():
+    def ratios(most):
+        generator = torch.Generator().manual_seed(0)
+        drawn = [_random_affine(2, generator, Reach(stretch=most))[:, :2] for _ in range(200)]
+        lengths = torch.stack([matrix.norm(dim=1) for matrix in drawn])  # of the rows: a rotation, scaled
+        return (lengths[:, 0] / lengths[:, 1]).log().abs()
+
+    assert ratios(0.0).max() < 1e-5
+    assert 0.3 < ratios(0.2).max() < 0.4 + 1e-5
+    assert 0.7 < ratios(0.5).max() < 1.0 + 1e-5
 
 
 def test_labels_follow_their_images_and_stay_whole():

@@ -36,6 +36,11 @@ def test_a_fan_is_a_sector_whatever_its_direction(turns):
     assert shows_sector(np.rot90(fan(), turns))
 
 
+@pytest.mark.parametrize("opening", [2.8, 0.7])
+def test_a_sector_whose_pixels_are_not_square_is_found(opening):
+    assert shows_sector(fan(opening=opening))
+
+
 def test_what_has_no_straight_parting_sides_is_none():
     assert not shows_sector(disc())
     assert not shows_sector(np.zeros((64, 64)))

@@ -75,8 +75,9 @@ def test_everySettingIsTakenOver(training, stopped, fake):
         variance_residual=True, integrate="yes", method="ours", weight_mode="paper", gamma=0.75, beta=0.25,
         smoothness=0.0123, smoothness_on="velocity", blind_spots=0.1, bidirectional=True, epochs=7,
         steps_per_epoch=30, warmup=3, variance_warmup=5, batch=6, accumulate=3, clip=1.5, crop=96,
-        learning_rate=0.00012345678, decay="poly", extra_noise=0.05, wide_augment=True, real_share=0.25,
-        start="/a.pt", phantoms=50, validate_every=9, seed=11, device="cpu", split="/split.json", cache=True,
+        learning_rate=0.00012345678, decay="poly", extra_noise=0.05, stretch=0.5, wide_augment=True,
+        real_share=0.25, start="/a.pt", phantoms=50, validate_every=9, seed=11, device="cpu",
+        split="/split.json", cache=True,
     )  # fmt: skip
     training.ui.outputFolderEdit.currentPath = stopped(**values.to_dict())
     assert training.ui.startButton.enabled, training.ui.startButton.toolTip

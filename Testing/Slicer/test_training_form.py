@@ -150,15 +150,20 @@ def test_folderAndPhantomInOneRun(training):
     assert trainConfig(p) == TrainConfig(epochs=20, phantoms=50)
 
 
-def test_addedNoiseAndWideChangesBelongToTheAugmentation(training):
+def test_addedNoiseStretchAndWideChangesBelongToTheAugmentation(training):
     ui, p = training.ui, training.logic.getParameterNode()
     ui.extraNoiseSpinBox.value = 0.05
     ui.wideAugmentCheckBox.checked = True
-    assert (trainConfig(p).extra_noise, trainConfig(p).wide_augment) == (0.05, True)
+    assert ui.stretchSpinBox.value == TrainConfig().stretch
+    ui.stretchSpinBox.value = 0.5
+    config = trainConfig(p)
+    assert (config.extra_noise, config.wide_augment, config.stretch) == (0.05, True, 0.5)
     ui.augmentCheckBox.checked = False
     assert not ui.extraNoiseSpinBox.visible
     assert not ui.wideAugmentCheckBox.visible
-    assert (trainConfig(p).extra_noise, trainConfig(p).wide_augment) == (0.0, False)
+    assert not ui.stretchSpinBox.visible
+    config = trainConfig(p)
+    assert (config.extra_noise, config.wide_augment, config.stretch) == (0.0, False, TrainConfig().stretch)
 
 
 def test_theVarianceNetworkMaySeeTheResidual(training):

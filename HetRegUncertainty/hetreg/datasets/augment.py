@@ -11,18 +11,19 @@ from torch import Tensor
 
 from ..spatial import ALIGN_CORNERS, invert
 
-SWAP, STRETCH, JITTER = 0.3, 0.2, 0.05
+SWAP, JITTER = 0.3, 0.05
 PATCHES, PATCHED = 4, 0.5  # regions per side of noise that differs from place to place; how often it is added
 BIAS_NODES, DARKER_SHARE = 3, 0.4  # of the bias field, per side; of the pairs with one darker image
 
 
 @dataclass(frozen=True)
 class Reach:
-    """How far a pair is changed, as natural logarithms: gamma of both images, size, a smooth bias field over
-    both, the gain of one of them alone."""
+    """How far a pair is changed, as natural logarithms: gamma of both images, size, size along each axis, a
+    smooth bias field over both, the gain of one of them alone."""
 
     gamma: float = 0.4
     zoom: float = 0.25
+    stretch: float = 0.2
     bias: float = 0.0
     darker: float = 0.0
 
@@ -64,7 +65,7 @@ def augment(
     exact = _exact(batch, pairs.true_variance, generator)
     theta = torch.stack(
         [
-            _right_angles(ndim, generator) if e else _random_affine(ndim, generator, reach.zoom)
+            _right_angles(ndim, generator) if e else _random_affine(ndim, generator, reach)
             for e in exact.tolist()
         ]
     )
@@ -200,16 +201,16 @@ def _right_angles(ndim: int, generator: torch.Generator) -> Tensor:
     return matrix
 
 
-def _random_affine(ndim: int, generator: torch.Generator, zoom: float) -> Tensor:
-    """(ndim, ndim + 1) matrix for `affine_grid`: rotation in the last two axes, flips, scaling by up to zoom
-    (a logarithm), stretch, shift."""
+def _random_affine(ndim: int, generator: torch.Generator, reach: Reach) -> Tensor:
+    """(ndim, ndim + 1) matrix for `affine_grid`: rotation in the last two axes, flips, scaling by up to the
+    reach's zoom, stretch, shift."""
     draw = torch.rand(8 + ndim, generator=generator)
     angle = (draw[0] * 2 - 1) * torch.pi
     rotation = torch.eye(ndim)
     rotation[0, 0] = rotation[1, 1] = torch.cos(angle)
     rotation[0, 1], rotation[1, 0] = -torch.sin(angle), torch.sin(angle)
     flips = torch.where(draw[1 : 1 + ndim] < 0.5, -1.0, 1.0)
-    stretch = torch.exp((draw[8:] * 2 - 1) * STRETCH)
-    scale = torch.exp((draw[4] * 2 - 1) * zoom) * stretch
+    stretch = torch.exp((draw[8:] * 2 - 1) * reach.stretch)
+    scale = torch.exp((draw[4] * 2 - 1) * reach.zoom) * stretch
     shift = (draw[5 : 5 + ndim] * 2 - 1) * 0.1
     return torch.cat((rotation * flips * scale[:, None], shift[:, None]), dim=1)

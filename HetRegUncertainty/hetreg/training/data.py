@@ -156,7 +156,7 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     known["mask"] = stack_masks(picked, config.crop, offsets)
     pairs = Pairs(*images, **known)
     if config.augment:
-        reach = WIDE if config.wide_augment else USUAL
+        reach = replace(WIDE if config.wide_augment else USUAL, stretch=config.stretch)
         pairs = augment(pairs, generator, extra_noise=config.extra_noise, reach=reach)
     first = (config.seed * _BATCH + step) * _AUGMENTATION * config.batch
     seeds = tuple((first + n) % SEEDS for n in range(config.batch))
