@@ -1,4 +1,5 @@
-"""What the shipped MRI model asks of its grid: a limit of the brightest, and a margin beyond the image."""
+"""What shipped models ask of their grid: a limit of the brightest, a margin beyond the image, and voxels
+that are square."""
 
 from __future__ import annotations
 
@@ -7,10 +8,13 @@ import pytest
 import torch
 from squares import square_case
 
-from hetreg.config import GridConfig
+import hetreg
+from hetreg.config import GridConfig, RegisterConfig
 from hetreg.datasets.pairs import PairsDataset
+from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image, write_image
 from hetreg.preprocess import intensity_range, to_network_grid
+from hetreg.spatial import disp_to_vox
 
 
 def test_bright_fat_does_not_darken_the_rest_where_the_model_has_a_limit():
@@ -51,3 +55,28 @@ def test_training_pairs_have_no_margin(tmp_path):
     with_margin, plain = (PairsDataset(tmp_path).samples(GridConfig(margin_vox=width))[0] for width in (7, 0))
     np.testing.assert_array_equal(with_margin.fixed, plain.fixed)
     np.testing.assert_array_equal(with_margin.fixed_label, plain.fixed_label)
+
+
+def every_other(image: Image) -> Image:
+    """The image with the mean of every two columns: pixels twice as wide as high."""
+    matrix = image.ijk_to_lps.copy()
+    matrix[:, 3] += matrix[:, 0] / 2
+    matrix[:, 0] *= 2
+    return Image((image.array[..., ::2] + image.array[..., 1::2]) / 2, matrix, image.name)
+
+
+@pytest.mark.parametrize(("kind", "model"), [("mri2d", "cine-mri-2d"), ("echo2d", "echo-2d")])
+def test_pixels_need_not_be_square(kind, model):
+    pair = make_pair(kind, 7000, with_truth=False)
+    wall = pair.fixed_label.array == 2
+
+    def error(fixed: Image, moving: Image, width: int) -> float:
+        result = hetreg.register_pair(fixed, moving, model, RegisterConfig(inverse=False))
+        found = (
+            disp_to_vox(result.disp_lps_mm, fixed.ijk_to_lps) * np.array([1, 1, width])[:, None, None, None]
+        )
+        off = (found - pair.disp_vox[..., ::width])[:, wall[..., ::width]]
+        return float(np.sqrt((off**2).sum(0)).mean())
+
+    wide = error(every_other(pair.fixed), every_other(pair.moving), 2)
+    assert wide < 1.35 * error(pair.fixed, pair.moving, 1)
