@@ -35,7 +35,7 @@ class ReproduceConfig(DataConfig):
     networks: tuple[str, ...] = option(("voxelmorph",), "network architectures", NETWORKS)
     methods: tuple[str, ...] = option((ALL,), "methods, variants and baselines", (ALL, *VARIANTS))
     seeds: int = option(3, "runs of each method, with seeds 0, 1, 2, ...")
-    budget: int = option(2000, "training steps of each run (paper: 30000)")
+    budget: int = option(2000, "training steps of each run (paper: 300 epochs, 30000 by its code)")
     size: str = option("paper", "size of the networks", SIZES)
     integrate: str = option("auto", "integrate the networks' output, so that nothing folds", INTEGRATE)
     batch: int = option(8, "pairs per step")
