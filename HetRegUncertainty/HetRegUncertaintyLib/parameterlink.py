@@ -32,6 +32,7 @@ class ParameterLink(VTKObservationMixin):
             return
         if parameters is not self._connected:
             self._disconnect()
+            parameters.Modified()  # the wrapper reads again: nodes of a loaded scene resolve without an event
             self._connected, self._tag = parameters, parameters.connectParametersToGui(self._widgets)
         self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._onModified)
 

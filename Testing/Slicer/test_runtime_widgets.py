@@ -177,10 +177,12 @@ def test_values_are_kept_until_the_node_has_changed():
     @parameterNodeWrapper
     class Parameters:
         kind: Kind = Kind.TWO
+        node: Optional[slicer.vtkMRMLScalarVolumeNode]  # noqa: UP045 (Slicer refuses X | None)
 
-    raw = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
+    raw, node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode"), volume()
     parameters = Parameters(raw)
     with slicer.util.NodeModify(raw):
         raw.SetParameter("kind", "ONE")
-        assert parameters.kind is Kind.TWO
-    assert parameters.kind is Kind.ONE
+        raw.SetNodeReferenceID("node", node.GetID())
+        assert (parameters.kind, parameters.node) == (Kind.TWO, None)
+    assert (parameters.kind, parameters.node) == (Kind.ONE, node)

@@ -68,7 +68,7 @@ class OptionalStore:
 class NodeStore:
     """A node reference, beside an empty parameter that says it has been set."""
 
-    isKept = False
+    isKept = True  # in Slicer too: a reference that resolves without an event is not seen
 
     def __init__(self, classes):
         self.classes = tuple(classes)
