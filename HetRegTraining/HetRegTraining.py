@@ -70,7 +70,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = self.section = self.dataCheck = self.evaluation = self.link = self._parameterNode = None
-        self._entered = self._waiting = False  # waiting: for the end of a change of the scene
+        self._waiting = False  # for the end of a change of the scene
         self._source = None  # the data that the tables show
 
     def setup(self):
@@ -115,12 +115,10 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         """The module was selected."""
-        self._entered = True
         self.initializeParameterNode()
 
     def exit(self):
         """Another module was selected. A training goes on; the views go back to what they were."""
-        self._entered = False
         if self._parameterNode:
             traininglayout.restore(self._parameterNode.formerLayout)
         self.setParameterNode(None)
@@ -148,7 +146,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Now nodes and views are whole."""
         if self._waiting and not layout.isSceneChanging():
             self._waiting = False
-            if self._entered:
+            if self.parent.isEntered:
                 self.initializeParameterNode()
 
     def initializeParameterNode(self):
@@ -182,7 +180,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._source = None
             self.dataCheck.outdate()
         self._showResult(p)
-        if self._entered:
+        if self.parent.isEntered:
             traininglayout.follow(self._wantedLayout(), p)
             self.section.showInViews()
             self.evaluation.showInViews()

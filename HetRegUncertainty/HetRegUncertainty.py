@@ -72,7 +72,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = self.inspector = self.run = self.link = self._parameterNode = None
-        self._entered = self._unseen = False  # unseen: a run ended while another module was selected
+        self._unseen = False  # a run ended while another module was selected
         self._newScene = self._changed = False  # to be looked at when the batch of changes is over
         self._judged = None  # what the status line was last set for: a reason, and the choices
 
@@ -109,7 +109,6 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def enter(self):
         """The module was selected."""
-        self._entered = True
         self.modelMenu.refresh()
         self.setParameterNode(self.logic.getParameterNode(), quiet=True)
         if self._unseen:
@@ -118,7 +117,6 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 
     def exit(self):
         """Another module was selected. A run goes on."""
-        self._entered = False
         if not self.run.running:
             self.setParameterNode(None)
 
@@ -143,7 +141,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         newScene, changed = self._newScene, self._changed
         self._newScene = self._changed = False
         self.inspector.restoreLayout()
-        if newScene and self._entered:
+        if newScene and self.parent.isEntered:
             self.initializeParameterNode()
         elif changed:
             self._onParameters()
@@ -206,7 +204,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
                     nodes = self._register(self._parameterNode)
                 status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
                 self._unseen = True
-                if self._entered:
+                if self.parent.isEntered:
                     self._showNewResult()
             except Cancelled:  # maybe because the scene was closed
                 status = missing(self._parameterNode) or _("Cancelled. The scene is as it was.")
@@ -216,7 +214,7 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
             finally:
                 self._checkCanApply()
                 self.run.status = status
-                if not self._entered:
+                if not self.parent.isEntered:
                     self.setParameterNode(None)
 
     def _showNewResult(self):

@@ -3,7 +3,6 @@
 from enum import Enum
 
 import pytest
-import qt
 import slicer
 
 MODULES = ("HetRegUncertainty", "HetRegTraining")
@@ -63,10 +62,7 @@ def test_firstOpeningLeavesTheDefaults(widget):
 
 def another(widget):
     """A second panel of the same module."""
-    parent = slicer.qMRMLWidget()
-    parent.setLayout(qt.QVBoxLayout())
-    parent.setMRMLScene(slicer.mrmlScene)
-    second = type(widget)(parent)
+    second = type(widget)(slicer.qSlicerScriptedLoadableModuleWidget(widget.moduleName, None))
     second.setup()
     return second
 
