@@ -187,7 +187,7 @@ def _setRange(widget, lowest, highest, values):
     widget.blockSignals(True)
     size = highest - lowest
     widget.decimals = min(8, max(0, 2 - math.floor(math.log10(size))))
-    widget.singleStep = size / 200.0
     widget.setRange(lowest, highest)
+    widget.singleStep = size / 200.0  # after the range: a step beyond it is refused
     widget.setValues(*values)
     widget.blockSignals(False)

@@ -1,11 +1,12 @@
 """What is seen after Register: nodes and pixels of the views."""
 
+import ctk
 import numpy as np
 import pytest
 import slicer
 
 import runtime
-from HetRegUncertaintyLib import colors, deformation, layout, overlays, results
+from HetRegUncertaintyLib import colors, deformation, inspector, layout, overlays, results
 from HetRegUncertaintyLib.parameters import Deformation, Overlay
 
 
@@ -143,6 +144,15 @@ def test_thresholdHides(panel, shown):
 def test_colourRangeSetsTheWindow(panel, shown):
     panel.ui.windowRangeWidget.setValues(0.0, 0.05)
     assert overlays.windowOf(shown.noiseSd) == pytest.approx((0.0, 0.05), abs=1e-3)
+
+
+def test_slidersFollowFromASmallRangeToALargeOne():
+    """In one step: CTK refuses a step that is wider than the range that it has."""
+    widget = ctk.ctkRangeWidget()
+    for size in (0.01, 100.0, 0.01):
+        inspector._setRange(widget, 0.0, size, (0.2 * size, 0.8 * size))
+        assert widget.singleStep == pytest.approx(size / 200.0)
+        assert (widget.minimumValue, widget.maximumValue) == pytest.approx((0.2 * size, 0.8 * size))
 
 
 def test_windowIsRobust():

@@ -67,8 +67,6 @@ def test_label_maps_are_child_types():
 
 
 def test_range_widget_keeps_its_order():
-    import ctk
-
     widget, heard = ctk.ctkRangeWidget(), []
     widget.connect("valuesChanged(double,double)", lambda low, high: heard.append((low, high)))
     widget.minimum, widget.maximum = 0.0, 10.0
@@ -76,6 +74,19 @@ def test_range_widget_keeps_its_order():
     assert heard[-1] == (2, 5)
     widget.minimumValue = 7
     assert (widget.minimumValue, widget.maximumValue) == (5, 5)
+    widget.setValues(7, 9)  # the lower one first, and it is still bounded by the former upper one
+    assert (widget.minimumValue, widget.maximumValue) == (5, 9)
+
+
+def test_range_widget_refuses_a_step_beyond_its_range():
+    widget = ctk.ctkRangeWidget()
+    widget.setRange(0.0, 0.1)
+    widget.singleStep = 0.05
+    widget.singleStep = 0.5
+    assert widget.singleStep == 0.05
+    widget.setRange(0.0, 100.0)
+    widget.singleStep = 0.5
+    assert widget.singleStep == 0.5
 
 
 def test_collapsed_section_hides_what_is_in_it(dummy):

@@ -1,5 +1,7 @@
 """Stand-ins for the CTK sliders and spin boxes."""
 
+import sys
+
 from PySide6 import QtCore, QtGui, QtWidgets
 
 from .standin import computed, signals, stored
@@ -212,23 +214,23 @@ class ctkRangeWidget(_NumberRow):
         self._lowBox.valueChanged.connect(self._onLow)
         self._highBox.valueChanged.connect(self._onHigh)
         self._track.moved.connect(self._onMoved)
-        self._limit()
+        self._place()
 
-    def _limit(self):
-        """Each box is bounded by the range and by the other box, as in CTK."""
-        low, high = self._values.get("minimum", 0.0), self._values.get("maximum", 99.0)
-        self._lowBox.setRange(low, self._highBox.value)
-        self._highBox.setRange(self._lowBox.value, high)
-        span = (high - low) or 1.0
-        self._track.place((self._lowBox.value - low) / span, (self._highBox.value - low) / span)
+    def _place(self):
+        span = (self.maximum - self.minimum) or 1.0
+        low, high = self._lowBox.value, self._highBox.value
+        self._track.place((low - self.minimum) / span, (high - self.minimum) / span)
 
     def _onLow(self, value):
-        self._limit()
+        """Each box is bounded by the range, and since its last change by the other box, as in CTK."""
+        self._highBox.setMinimum(value)
+        self._place()
         self.minimumValueChanged.emit(value)
         self.valuesChanged.emit(value, self._highBox.value)
 
     def _onHigh(self, value):
-        self._limit()
+        self._lowBox.setMaximum(value)
+        self._place()
         self.maximumValueChanged.emit(value)
         self.valuesChanged.emit(self._lowBox.value, value)
 
@@ -237,21 +239,29 @@ class ctkRangeWidget(_NumberRow):
         self.setValues(self.minimum + low * span, self.minimum + high * span)
 
     def _onRange(self, _value):
-        low, high = self._values.get("minimum", 0.0), self._values.get("maximum", 99.0)
-        self._lowBox.setMinimum(low)
-        self._highBox.setMaximum(high)
-        self._lowBox.setMaximum(high)
-        self._highBox.setMinimum(low)
-        self._limit()
-        self.rangeChanged.emit(low, high)
+        before = self._lowBox.value, self._highBox.value
+        for box in (self._lowBox, self._highBox):
+            box.blockSignals(True)
+            box.setRange(self.minimum, self.maximum)
+            box.blockSignals(False)
+        self._place()
+        if before != (self._lowBox.value, self._highBox.value):
+            self.valuesChanged.emit(self._lowBox.value, self._highBox.value)
+        self.rangeChanged.emit(self.minimum, self.maximum)
 
     def _onDecimals(self, value):
         self._lowBox.setDecimals(value)
         self._highBox.setDecimals(value)
 
-    def _onStep(self, value):
+    def _setStep(self, value):
+        """As in CTK: the boxes take every step, the slider none that is wider than the range."""
         self._lowBox.setSingleStep(value)
         self._highBox.setSingleStep(value)
+        width = self.maximum - self.minimum
+        if width and not sys.float_info.epsilon <= value <= width:
+            QtCore.qWarning(f"ctkDoubleRangeSlider::setSingleStep({value}) is outside of valid bounds.")
+            return
+        self._values["singleStep"] = float(value)
 
     def _onSuffix(self, value):
         self._lowBox.setSuffix(value)
@@ -260,7 +270,7 @@ class ctkRangeWidget(_NumberRow):
     minimum = stored("minimum", float, 0.0, _onRange)
     maximum = stored("maximum", float, 99.0, _onRange)
     decimals = stored("decimals", int, 2, _onDecimals)
-    singleStep = stored("singleStep", float, 1.0, _onStep)
+    singleStep = computed(float, lambda self: self._values.get("singleStep", 1.0), _setStep)
     suffix = stored("suffix", str, "", _onSuffix)
     tracking = stored("tracking", bool, True)
     symmetricMoves = stored("symmetricMoves", bool, False)
@@ -278,8 +288,6 @@ class ctkRangeWidget(_NumberRow):
         self._highBox.setValue(value)
 
     def setValues(self, low, high):
-        self._lowBox.setMaximum(self.maximum)
-        self._highBox.setMinimum(self.minimum)
         self._lowBox.setValue(low)
         self._highBox.setValue(high)
 
