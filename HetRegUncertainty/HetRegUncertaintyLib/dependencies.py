@@ -35,10 +35,11 @@ class DependencyCard:
         self.ui.dependencyLabel.text = text
 
     def resume(self):
-        """After the restart that the extension needed: go on with PyTorch itself."""
-        if install.resumeWanted() and install.extensionInstalled():
+        """After the restart that the extension needed: go on with PyTorch, if the extension is there."""
+        if install.resumeWanted():
             install.setResume(False)
-            self.onInstall()
+            if install.extensionInstalled():
+                self.onInstall()
 
     def onInstall(self, _checked=False):
         """Install what is missing: the extension (asks, then restarts Slicer), then PyTorch (asks itself)."""

@@ -13,19 +13,30 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-TORCH_REQUIREMENT = ">=2.2"
 EXTENSION = "PyTorch"
 RESUME_KEY = "HetRegUncertainty/ResumeInstall"
 
 
 def torchVersion():
-    """Version of the installed PyTorch, "" if there is none. Reads metadata only."""
+    """Version of the installed PyTorch, "" if there is none. Reads metadata only.
+
+    An installation that broke off leaves the folder without metadata: for the PyTorch extension, too, that is
+    none.
+    """
     if importlib.util.find_spec("torch") is None:
         return ""
     try:
         return importlib.metadata.version("torch")
     except importlib.metadata.PackageNotFoundError:
-        return _("unknown version")
+        return ""
+
+
+def torchRequirement():
+    """The versions that may be installed; one that is there already is taken as it is.
+
+    On Windows 2.13 cannot be installed into Slicer: https://github.com/Slicer/light-the-torch/issues/176
+    """
+    return ">=2.2,<2.13" if os.name == "nt" else ">=2.2"
 
 
 def extensionInstalled():
@@ -68,7 +79,7 @@ def installTorch():
     import PyTorchUtils
 
     torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
-        askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT
+        askConfirmation=True, torchVersionRequirement=torchRequirement()
     )
     importlib.invalidate_caches()
     if torch is None:
@@ -86,6 +97,7 @@ def installExtension():
     interactive, manager.interactive = manager.interactive, False
     try:
         installed = manager.installExtensionFromServer(EXTENSION, False)
+        installed = installed and manager.isExtensionInstalled(EXTENSION)  # True also if the download failed
     finally:
         manager.interactive = interactive
     if not installed:

@@ -1,5 +1,6 @@
 """The Dependencies section without torch: the panel works, says what is missing, installs with consent."""
 
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def test_declinedExtensionInstallsNothing(panel, noTorch, monkeypatch):
 
 
 class ExtensionsManager:
-    """Asks and restarts as Slicer's does; what happens is appended to `events`."""
+    """Asks, restarts and answers as Slicer's does; what happens is appended to `events`."""
 
     def __init__(self, events, succeeds=True):
         self.events, self.succeeds, self.interactive = events, succeeds, True
@@ -98,7 +99,10 @@ class ExtensionsManager:
         self.events += ["asked"] * self.interactive + [name]
         if self.succeeds and restart:
             self.events += ["asked"] * self.interactive + ["restart"]
-        return self.succeeds
+        return True  # also if the download failed, which is only logged
+
+    def isExtensionInstalled(self, name):
+        return self.succeeds and name in self.events
 
 
 def test_extensionIsInstalledThenSlicerRestarts(panel, noTorch, monkeypatch):
@@ -126,19 +130,51 @@ def test_noNetwork(panel, noTorch, monkeypatch):
 
 def test_resumeAfterTheRestart(panel, pyTorchExtension):
     install.setResume(True)
-    panel.exit()
-    panel.enter()
+    panel.parent.exit()
+    panel.parent.enter()
     assert len(pyTorchExtension.calls) == 1
     assert pyTorchExtension.calls[0]["askConfirmation"] is True
     assert not install.resumeWanted()
     assert "not installed" in panel.ui.dependencyLabel.text
 
 
+def test_markerIsClearedWithoutTheExtension(panel, noTorch):
+    """Slicer would open this module at every start."""
+    install.setResume(True)
+    panel.parent.exit()
+    panel.parent.enter()
+    assert not install.resumeWanted()
+
+
+def test_leftoversOfABrokenInstallationAreNoTorch(panel, monkeypatch):
+    """Only the folder is there: the panel offers to install."""
+
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert importlib.util.find_spec("torch") is not None
+    panel.ui.dependencyCollapsibleButton.collapsed = False
+    panel.dependencyCard.update()
+    assert "PyTorch is missing" in panel.ui.dependencyLabel.text
+    assert panel.ui.installButton.visible
+    assert "not installed" in install.reasonMissing()
+    panel.ui.dependencyCollapsibleButton.collapsed = True
+
+
+@pytest.mark.parametrize(("system", "wanted"), [("nt", ">=2.2,<2.13"), ("posix", ">=2.2")])
+def test_torchThatCanBeInstalled(system, wanted, monkeypatch):
+    monkeypatch.setattr(install, "os", types.SimpleNamespace(name=system))
+    assert install.torchRequirement() == wanted
+    monkeypatch.setattr(importlib.metadata, "version", lambda _name: "2.13.0")
+    assert install.reasonMissing() == ""
+
+
 def test_torchIsInstalledByTheExtension(panel, pyTorchExtension, monkeypatch):
     pyTorchExtension.PyTorchUtilsLogic.result = types.ModuleType("torch")
     assert install.installTorch() == ""
     assert pyTorchExtension.calls == [
-        {"askConfirmation": True, "torchVersionRequirement": install.TORCH_REQUIREMENT}
+        {"askConfirmation": True, "torchVersionRequirement": install.torchRequirement()}
     ]
 
 
