@@ -271,7 +271,7 @@ class HetRegTrainingLogic(OneWrapper, ScriptedLoadableModuleLogic):
         slicer.util.getModuleLogic(REGISTER_MODULE).getParameterNode().model = os.path.abspath(path)
 
 
-class HetRegTrainingTest(ScriptedLoadableModuleTest, SelfTest):
+class HetRegTrainingTest(SelfTest, ScriptedLoadableModuleTest):
     """The module's own test, for Reload and Test in Slicer. The checks are in trainingtest.py."""
 
     def setUp(self):

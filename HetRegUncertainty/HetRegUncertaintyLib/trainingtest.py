@@ -23,6 +23,14 @@ SECTIONS = ("data", "model", "training", "advanced")
 class SelfTest:
     """Mixed into the module's test class; every method starts from an empty scene and leans on no other."""
 
+    _former = ()  # sections that were opened, and whether they were collapsed
+
+    def tearDown(self):
+        """Leave the sections as they were. Not by addCleanup: Reload and Test only calls this."""
+        for button, collapsed in self._former:
+            button.collapsed = collapsed
+        self._former = ()
+
     def test_panel(self):
         """The panel opens, and Start is enabled by PyTorch: the phantom needs nothing else."""
         panel = self._panel()
@@ -82,9 +90,9 @@ class SelfTest:
         """The panel with open sections: in a closed one no row is ever visible."""
         slicer.util.selectModule("HetRegTraining")
         panel = slicer.modules.HetRegTrainingWidget
-        for name in SECTIONS:
-            button = getattr(panel.ui, f"{name}CollapsibleButton")
-            self.addCleanup(setattr, button, "collapsed", button.collapsed)
+        buttons = [getattr(panel.ui, f"{name}CollapsibleButton") for name in SECTIONS]
+        self._former = [(button, button.collapsed) for button in buttons]
+        for button in buttons:
             button.collapsed = False
         return panel
 

@@ -134,7 +134,7 @@ def test_modelIsHandedOver(training, panel, tmp_path):
     model = tmp_path / "run-1" / "best.pt"
     model.parent.mkdir()
     model.write_bytes(b"weights")
-    training.enter()
+    training.parent.enter()
     assert training.ui.modelFileLabel.text == str(model)
     training.ui.useButton.click()
     assert slicer.util.moduleSelector().selectedModule == "HetRegUncertainty"
@@ -146,8 +146,8 @@ def test_modelIsHandedOver(training, panel, tmp_path):
     panel.ui.modelComboBox.setCurrentIndex(texts.index("Trained: run-1"))
     assert panel.logic.getParameterNode().model == str(model)
     model.unlink()
-    panel.exit()
-    panel.enter()
+    panel.parent.exit()
+    panel.parent.enter()
     assert "Trained: run-1" not in [
         panel.ui.modelComboBox.itemText(i) for i in range(panel.ui.modelComboBox.count)
     ]
@@ -200,3 +200,17 @@ def test_brokenDataFolder(training, tmp_path, content):
     assert "Traceback" not in training.ui.statusLabel.text
     assert not traininglayout.isShown()
     assert training.ui.startButton.enabled
+
+
+def test_selfTestLeavesTheSectionsAsTheyWere(training):
+    """Reload and Test calls setUp, the test and tearDown by itself, and no doCleanups."""
+    import HetRegTraining
+
+    case, section = HetRegTraining.HetRegTrainingTest(), training.ui.dataCollapsibleButton
+    section.collapsed = True
+    case.setUp()
+    case.test_panel()
+    assert not section.collapsed
+    case.tearDown()
+    assert section.collapsed
+    section.collapsed = False
