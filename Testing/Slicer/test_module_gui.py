@@ -225,10 +225,10 @@ def test_inputDeletedWhileRunning(panel, smallPair, raisesInSlot):
 def test_otherModuleSelectedWhileRunning(panel, smallPair):
     panel.logic.getParameterNode().refine = True
     panel.logic.getParameterNode().refineIterations = 20
-    _timer = later(50, panel.exit)
+    _timer = later(50, panel.parent.exit)
     panel.ui.registerButton.click()
     layoutMeanwhile = slicer.app.layoutManager().layout
-    panel.enter()
+    panel.parent.enter()
     assert len(outputs()) == len(results.OUTPUTS) - 1
     assert layout.isShown()
     assert layoutMeanwhile == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
@@ -237,9 +237,9 @@ def test_otherModuleSelectedWhileRunning(panel, smallPair):
 
 def test_returningToTheModuleLeavesTheViewsAlone(panel, smallPair):
     panel.ui.registerButton.click()
-    panel.exit()
+    panel.parent.exit()
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-    panel.enter()
+    panel.parent.enter()
     assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
     assert "Correlation" in panel.ui.numbersLabel.text
 

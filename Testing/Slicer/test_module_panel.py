@@ -66,8 +66,8 @@ def test_theStatusIsOfTheChoicesShown(panel, smallPair, raisesInSlot):
     panel.ui.registerButton.click()
     assert panel.ui.statusLabel.text.startswith("Done in")
     panel.ui.opacitySlider.value = 0.9
-    panel.exit()
-    panel.enter()
+    panel.parent.exit()
+    panel.parent.enter()
     assert panel.ui.statusLabel.text.startswith("Done in")
     panel.ui.fixedSelector.setCurrentNode(smallPair[1])
     panel.ui.movingSelector.setCurrentNode(smallPair[0])

@@ -160,8 +160,8 @@ def test_contoursShownByHandStay(panel):
     first["moved_segmentation"].SetDisplayVisibility(True)
     panel.ui.opacitySlider.value = 0.9
     panel.ui.linkedLayoutCheckBox.checked = False
-    panel.exit()
-    panel.enter()
+    panel.parent.exit()
+    panel.parent.enter()
     assert first["moved_segmentation"].GetDisplayVisibility()
 
 
@@ -177,10 +177,10 @@ def test_noRunLeavesNothingInTheViews(panel, smallPair, how):
     elif how == "deleted":
         slicer.mrmlScene.RemoveNode(transform)
     else:
-        panel.exit()
+        panel.parent.exit()
         slicer.mrmlScene.RemoveNode(transform)
         assert len(legends()) == 1
-        panel.enter()
+        panel.parent.enter()
     assert legends() == []
     assert foregrounds() == set()
     assert not panel.ui.overlayComboBox.enabled
@@ -214,7 +214,7 @@ def test_theUsersOwnForegroundStays(panel, smallPair):
 
 def test_leavingTheModuleLeavesTheResultInTheViews(panel, smallPair):
     register(panel)
-    for step in (panel.exit, panel.enter):
+    for step in (panel.parent.exit, panel.parent.enter):
         step()
         assert foregrounds() == {"ED moved", "ES noise SD"}
         assert len(legends()) == 1

@@ -84,8 +84,8 @@ def test_sceneInANewSession(saved, how):
 
 def test_sectionsClosedByHandStayClosed(panel, saved):
     panel.ui.inspectCollapsibleButton.collapsed = True
-    panel.exit()
-    panel.enter()
+    panel.parent.exit()
+    panel.parent.enter()
     assert panel.ui.inspectCollapsibleButton.collapsed
     load(saved, True)
     assert not panel.ui.inspectCollapsibleButton.collapsed

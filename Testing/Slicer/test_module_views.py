@@ -74,6 +74,6 @@ def test_theResultSaysWhichPairItIsOf(panel, smallPair):
     assert "Other ED to Other ES: " in panel.ui.numbersLabel.text
     panel.ui.transformSelector.setCurrentNode(first)
     smallPair[1].SetName("<first>")
-    panel.exit()
-    panel.enter()
+    panel.parent.exit()
+    panel.parent.enter()
     assert "&lt;first&gt; to ES: " in panel.ui.numbersLabel.text

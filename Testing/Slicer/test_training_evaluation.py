@@ -88,9 +88,9 @@ def test_plotAndTableAreInTheViews(trained, fake):
     assert slicer.app.layoutManager().layout == former
     trained.ui.evaluationLayoutCheckBox.click()
     assert traininglayout.isShown(traininglayout.EVALUATION_ID)
-    trained.exit()
+    trained.parent.exit()
     assert slicer.app.layoutManager().layout == former
-    trained.enter()
+    trained.parent.enter()
     assert traininglayout.isShown(traininglayout.EVALUATION_ID)
 
 

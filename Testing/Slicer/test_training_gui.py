@@ -103,9 +103,9 @@ def test_curvesAndPreview(training, fake):
     assert slicer.app.layoutManager().layout == former
     training.ui.trainingLayoutCheckBox.checked = True
     assert traininglayout.isShown()
-    training.exit()
+    training.parent.exit()
     assert slicer.app.layoutManager().layout == former
-    training.enter()
+    training.parent.enter()
 
 
 def test_whatIsSaidOfAValidation(training, fake):

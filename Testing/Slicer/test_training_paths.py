@@ -72,7 +72,7 @@ def test_aSliderAsksForNoFile(panel, monkeypatch):
     """Models trained here may lie on a drive that is gone: each look at one would take seconds."""
     looked = []
     monkeypatch.setattr(modelmenu, "userModels", lambda: looked.append(1) or [])
-    panel.enter()
+    panel.parent.enter()
     assert looked
     looked.clear()
     panel.logic.getParameterNode().refineIterations += 1
