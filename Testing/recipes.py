@@ -66,6 +66,8 @@ NOISE = replace(MOTION, warmup=0, variance_warmup=10**6, steps=2000, phantoms=10
 MRI = replace(MOTION, kind="mri2d", extra_noise=0.04)
 ECHO = replace(MOTION, kind="echo2d+echo2d_sax", extra_noise=0.05)
 BOTH = replace(ECHO, kind=f"{ECHO.kind}+echo2d_scatterers+echo2d_sax_scatterers", amp=True)
+WIDER = {"amp": True, "wide_augment": True, "stretch": 0.5}
+SHAPES = replace(BOTH, phantoms=2400, extra_noise=0.08, **WIDER)
 SOLID = replace(MOTION, kind="echo3d", extra_noise=0.05, batch=1, crop=48, phantoms=120, validate_every=100)
 LIGHT = replace(SOLID, amp=True, label_overlap=0.0)
 SOLID_NOISE = replace(SOLID, warmup=0, variance_warmup=10**6)
@@ -117,8 +119,10 @@ RECIPES = {
             ("noise-wide", replace(NOISE, kind=ECHO.kind, steps=1200, seed=3)),
             ("scatterers", replace(BOTH, steps=2400, phantoms=2400, learning_rate=7e-4, seed=5)),
             ("noise-scatterers", replace(NOISE, kind=ECHO.kind, steps=1200, seed=6, amp=True)),
+            ("shapes", replace(SHAPES, steps=3600, learning_rate=7e-4, seed=5, validate_every=300)),
+            ("noise-shapes", replace(NOISE, kind=ECHO.kind, steps=1200, seed=6, **WIDER)),
         ),
-        f"{SHORTENED} Stage scatterers began with the 16-bit weights of the model as it was shipped before.",
+        f"{SHORTENED} Stages scatterers and shapes began with the 16-bit weights of the model before them.",
         anchor=4.0,
         views=8,
     ),

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from calibrate_models import CORE, calibrate
 from hetreg import zoo
+from hetreg.config import TrainConfig
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.device import resolve_device
 from hetreg.model import RegistrationModel
@@ -105,7 +106,8 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
             f"- Stage {stage}: {steps} of {config.total_steps} steps of {pairs} ({config.dataset}), method "
             f"{config.method} ({config.weight_mode}, gamma {config.gamma:g}), lambda {config.smoothness:g}, "
             f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}"
-            f"{', `--wide-augment`' if config.wide_augment else ''}."
+            f"{', `--wide-augment`' if config.wide_augment else ''}"
+            f"{f', `--stretch {config.stretch:g}`' if config.stretch != TrainConfig.stretch else ''}."
         )
     scores = ", ".join(f"{k} {v:g}" for k, v in card["scores"].items())
     kernels = ", ".join(f"{v:g}" for v in recipe.kernels_vox)
