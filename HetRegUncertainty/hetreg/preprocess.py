@@ -59,7 +59,7 @@ def choose_dimension(image: Image) -> tuple[int, int | None]:
     short, coarse = int(np.argmin(shape)), int(np.argmax(spacing))
     if shape[short] == 1:
         return 2, short
-    if spacing[coarse] > _THICK * spacing.min():
+    if spacing[coarse] > 1.001 * _THICK * spacing.min():  # headers round
         return 2, coarse
     if any(shape[short] < few and shape.max() >= times * shape[short] for few, times in _FEW.items()):
         return 2, short
