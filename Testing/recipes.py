@@ -86,7 +86,14 @@ RECIPES = {
         "Short-axis cine MRI, slice by slice, in-plane pixels of about 0.9 to 2.2 mm.",
         "Sunnybrook Cardiac Data, ED and ES with LV contours (CC0), and simulated short-axis MRI",
         FLAT,
-        GridConfig(min_spacing_mm=0.9, max_spacing_mm=2.2, isotropic=True, bright_limit=3.0, margin_vox=16),
+        GridConfig(
+            min_spacing_mm=0.9,
+            max_spacing_mm=2.2,
+            isotropic=True,
+            bright_limit=3.0,
+            margin_vox=16,
+            changed_only=True,
+        ),
         (
             ("phantom", replace(MRI, steps=3600, phantoms=2000)),
             ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
@@ -107,10 +114,10 @@ RECIPES = {
     ),
     "echo-2d": Recipe(
         "Echocardiography, 2D",
-        "2D echocardiograms, apical or short axis; larger images are resampled to 160 pixels.",
+        "2D echocardiograms, apical or short axis; images are resampled to 128 to 160 pixels.",
         "Simulated apical and short-axis echocardiograms, by two simulators; no real echo",
         FLAT,
-        GridConfig(isotropic=True, max_size=160),
+        GridConfig(isotropic=True, min_size=128, max_size=160, changed_only=True),
         (
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
             ("motion-2", replace(ECHO, steps=1500, phantoms=800, learning_rate=5e-4, seed=2)),
@@ -128,10 +135,10 @@ RECIPES = {
     ),
     "echo-3d": Recipe(
         "Echocardiography, 3D",
-        "3D echocardiograms; larger volumes are resampled to 64 voxels. Simulated data only.",
+        "3D echocardiograms; volumes are resampled to 64 voxels. Simulated data only.",
         "Simulated 3D echocardiograms; no real echo",
         DEEP,
-        GridConfig(isotropic=True, max_size=64, taper_vox=4),
+        GridConfig(isotropic=True, min_size=64, max_size=64, depth_axis=1, taper_vox=4, changed_only=True),
         (
             ("phantom", replace(SOLID, steps=1500)),
             ("noise", replace(SOLID_NOISE, steps=600)),

@@ -151,7 +151,7 @@ def displacement_sd_mm(disp_sd: np.ndarray, fixed: Image) -> np.ndarray:
 def _add_inverse(result: RegisterResult, maps: Maps, fixed: Image, layout: Plan) -> RegisterResult:
     if maps.inverse is None:
         return result
-    voxel_mm = fixed.spacing_mm[::-1][[d for d in range(3) if d != layout.slice_axis]].max()
+    voxel_mm = fixed.spacing_mm[::-1][list(layout.axes)].max()
     summary = result.summary | {"inverse_error_mm": float(maps.inverse_error_vox * voxel_mm)}
     inverse_mm = disp_to_lps_mm(maps.inverse, fixed.ijk_to_lps)
     return replace(result, inverse_disp_lps_mm=inverse_mm, summary=summary)

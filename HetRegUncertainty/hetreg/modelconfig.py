@@ -66,6 +66,9 @@ class GridConfig(Config):
     max_spacing_mm: float = option(0.0, "coarser images are resampled to this voxel size (0: no limit)")
     isotropic: bool = option(False, "resample an image whose voxels are not square (cubic) to such as are")
     max_size: int = option(512, "longest side in voxels; longer images are resampled to it")
+    min_size: int = option(1, "least of the longest side in voxels; smaller images are enlarged to it")
+    depth_axis: int = option(-1, "array axis that the depth of a 3D sector is turned to (-1: as it comes)")
+    changed_only: bool = option(False, "voxels that are the same in both images count in no percentile")
     low_percentile: float = option(0.5, "percentile of both images together that becomes 0")
     high_percentile: float = option(99.5, "percentile of both images together that becomes 1")
     bright_limit: float = option(
@@ -77,6 +80,13 @@ class GridConfig(Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_min(min_spacing_mm=0.0, max_spacing_mm=0.0, max_size=16, taper_vox=0, margin_vox=0)
+        self._check_min(min_size=1, depth_axis=-1)
+        if self.max_size < self.min_size:
+            raise ValueError(
+                f"min_size is {self.min_size} and max_size {self.max_size}: the first must not be larger."
+            )
+        if self.depth_axis > 2:
+            raise ValueError(f"depth_axis is {self.depth_axis}: accepted are -1, 0, 1 and 2.")
         self._check_min(low_percentile=0.0, high_percentile=0.0, bright_limit=0.0)
         if 0 < self.max_spacing_mm < self.min_spacing_mm:
             raise ValueError(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .checks import MIN_SIZE, check_pair, check_size
 from .config import GridConfig
+from .depth import depth_axis
 from .image import Image
 from .resample import reached
 from .spatial import edge_window, resize, resize_disp, thinning
@@ -23,6 +24,7 @@ _THICK = 2.0  # a slice thicker than this many pixels is not resolved through th
 _FEW = {16: 2, 32: 4}  # under so many voxels are slices where another axis is so many times as long
 _BRIGHT = 90.0  # percentile that `bright_limit` is of
 _BLACK = 0.002  # of the range; what is not above it is border
+_LEAST_CHANGED = 0.02  # of the voxels, for `changed_only`
 _MAX_SAMPLES = 250_000
 
 
@@ -30,15 +32,21 @@ _MAX_SAMPLES = 250_000
 class Plan:
     """How a pair is laid on the network's grid.
 
-    ndim: 2 (slice by slice) or 3. slice_axis: array axis (0, 1, 2 = K, J, I) of the slices, None in 3D.
-    image_size, network_size, padded_size: spatial sizes of one sample: as in the image, resampled, padded.
+    ndim: 2 (slice by slice) or 3. axes: array axes (0, 1, 2 = K, J, I) of the image that a sample has, in its
+    order. image_size, network_size, padded_size: spatial sizes of one sample: as in the image, resampled,
+    padded.
     """
 
     ndim: int
-    slice_axis: int | None
+    axes: tuple[int, ...]
     image_size: tuple[int, ...]
     network_size: tuple[int, ...]
     padded_size: tuple[int, ...]
+
+    @property
+    def slice_axis(self) -> int | None:
+        """Array axis of the slices, None in 3D."""
+        return None if self.ndim == 3 else ({0, 1, 2} - set(self.axes)).pop()
 
     @property
     def crop(self) -> tuple[slice, ...]:
@@ -78,10 +86,9 @@ def slice_axis_of(image: Image) -> int:
 def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
     """Lay the fixed image on the network's grid: resampled into the spacing range (`isotropic`: to the finest
     of its spacings on every axis) and the size limit, then padded."""
-    axis = slice_axis_of(image) if ndim == 2 else None
-    keep = [d for d in range(3) if d != axis]
-    size = tuple(image.array.shape[d] for d in keep)
-    spacing = np.array([image.spacing_mm[::-1][d] for d in keep])
+    axes = _sample_axes(image, grid, ndim)
+    size = tuple(image.array.shape[d] for d in axes)
+    spacing = np.array([image.spacing_mm[::-1][d] for d in axes])
     check_size(size)
     target = np.maximum(spacing, grid.min_spacing_mm)
     if grid.max_spacing_mm:
@@ -89,10 +96,20 @@ def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
     if grid.isotropic:
         target[:] = target.min()
     new = np.array(size) * spacing / target
-    new *= min(1.0, grid.max_size / new.max())
+    new *= min(1.0, grid.max_size / new.max()) * max(1.0, grid.min_size / new.max())
     network = tuple(max(MIN_SIZE, round(float(n))) for n in new)
     padded = tuple(-(-(n + 2 * grid.margin_vox) // multiple) * multiple for n in network)
-    return Plan(ndim, axis, size, network, padded)
+    return Plan(ndim, axes, size, network, padded)
+
+
+def _sample_axes(image: Image, grid: GridConfig, ndim: int) -> tuple[int, ...]:
+    if ndim == 2:
+        return tuple(d for d in range(3) if d != slice_axis_of(image))
+    axes = [0, 1, 2]
+    if grid.depth_axis >= 0 and (depth := depth_axis(image)) is not None:
+        axes.remove(depth)
+        axes.insert(grid.depth_axis, depth)
+    return tuple(axes)
 
 
 def intensity_range(
@@ -102,7 +119,12 @@ def intensity_range(
     full range where the percentiles coincide.
 
     inside: mask of the moving image's own voxels on this grid, None: all of them; the others do not count.
+    Nor do, with `changed_only`, borders, letters and marks that both images have in one place.
     """
+    if grid.changed_only:
+        changed = (fixed != moving) & (True if inside is None else inside)
+        if changed.mean() > _LEAST_CHANGED:
+            fixed, moving, inside = fixed[changed], moving[changed], None
     own = moving if inside is None or not inside.any() else moving[inside]
     both = np.concatenate([a.ravel()[:: thinning(a.size, _MAX_SAMPLES)] for a in (fixed, own)])
     low, high = np.percentile(both, (grid.low_percentile, grid.high_percentile))
@@ -146,8 +168,7 @@ class NetworkPair:
     def image_window(self) -> np.ndarray:
         """(K, J, I) factor that makes a field exactly zero at the border voxels of the registered plane or
         volume."""
-        window = edge_window(self.plan.image_size, 2)[0, 0].numpy()
-        return window if self.plan.slice_axis is None else np.expand_dims(window, self.plan.slice_axis)
+        return self._to_volume(edge_window(self.plan.image_size, 2)[:, 0].numpy())
 
     def map_samples(self, array: np.ndarray) -> Tensor:
         """(K, J, I) -> (B, 1, *image_size)."""
@@ -155,18 +176,13 @@ class NetworkPair:
 
     def field_samples(self, field: np.ndarray) -> Tensor:
         """(3, K, J, I) voxels of the fixed image -> (B, ndim, *image_size)."""
-        axis = self.plan.slice_axis
-        if axis is None:
-            return torch.from_numpy(np.ascontiguousarray(field))[None]
-        planes = np.moveaxis(np.delete(field, axis, axis=0), axis + 1, 0)
-        return torch.from_numpy(np.ascontiguousarray(planes))
+        return torch.cat([_to_samples(field[d], self.plan) for d in self.plan.axes], dim=1)
 
     def samples_to_field(self, disp: Tensor) -> np.ndarray:
         """The inverse of `field_samples`: (B, ndim, *image_size) -> (3, K, J, I) float32."""
-        volume = [self._to_volume(disp[:, c].numpy()) for c in range(self.plan.ndim)]
-        if self.plan.slice_axis is not None:
-            volume.insert(self.plan.slice_axis, np.zeros_like(volume[0]))
-        return np.stack(volume).astype(np.float32, copy=False)
+        along = {d: self._to_volume(disp[:, c].numpy()) for c, d in enumerate(self.plan.axes)}
+        none = np.zeros_like(along[self.plan.axes[0]])
+        return np.stack([along.get(d, none) for d in range(3)]).astype(np.float32, copy=False)
 
     def samples_to_map(self, samples: Tensor) -> np.ndarray:
         """(B, 1, *image_size) -> (K, J, I)."""
@@ -174,13 +190,14 @@ class NetworkPair:
 
     def _to_volume(self, samples: np.ndarray) -> np.ndarray:
         if self.plan.slice_axis is None:
-            return samples[0]
+            return np.ascontiguousarray(samples[0].transpose(np.argsort(self.plan.axes)))
         return np.ascontiguousarray(np.moveaxis(samples, 0, self.plan.slice_axis))
 
 
 def _to_samples(array: np.ndarray, layout: Plan) -> Tensor:
     """(K, J, I) -> (B, 1, *image_size)."""
-    moved = array[None] if layout.slice_axis is None else np.moveaxis(array, layout.slice_axis, 0)
+    axis = layout.slice_axis
+    moved = array.transpose(layout.axes)[None] if axis is None else np.moveaxis(array, axis, 0)
     return torch.from_numpy(np.ascontiguousarray(moved, dtype=np.float32))[:, None]
 
 

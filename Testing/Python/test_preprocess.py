@@ -139,6 +139,8 @@ def test_a_resampled_field_counts_in_voxels_of_the_image():
         ((1, 64, 32), (0.5, 2.0, 1), GridConfig(min_spacing_mm=1.0), (64, 16)),
         ((1, 64, 32), (0.5, 2.0, 1), GridConfig(min_spacing_mm=1.0, isotropic=True), (128, 16)),
         ((1, 778, 549), (0.308, 0.154, 1), GridConfig(max_size=160, isotropic=True), (113, 160)),
+        ((1, 60, 40), (1.0, 1.0, 1), GridConfig(min_size=120), (120, 80)),
+        ((1, 160, 40), (1.0, 1.0, 1), GridConfig(min_size=120), (160, 40)),
         ((1, 1024, 512), (1.0, 1.0, 1), GridConfig(max_size=256), (256, 128)),
         ((1, 1000, 4), (1.0, 1.0, 1), GridConfig(max_size=100), (100, 4)),
     ],

@@ -31,6 +31,23 @@ def test_bright_fat_does_not_darken_the_rest_where_the_model_has_a_limit():
     assert intensity_range(tissue, tissue, grid)[1] == pytest.approx(98.0)
 
 
+def test_what_both_images_have_in_one_place_does_not_change_the_range():
+    fixed, moving = np.random.default_rng(0).random((2, 40, 50))
+    plain = intensity_range(fixed, moving, GridConfig())
+    for image in (fixed, moving):
+        image[:3], image[5:8, 20:30] = -7.0, 30.0
+    assert intensity_range(fixed, moving, GridConfig())[0] == -7.0
+    marked = intensity_range(fixed, moving, GridConfig(changed_only=True))
+    np.testing.assert_allclose(marked, plain, atol=0.01)
+    inside = np.ones(fixed.shape, bool)
+    inside[:, :10], moving[:, :10] = False, 99.0
+    np.testing.assert_allclose(
+        intensity_range(fixed, moving, GridConfig(changed_only=True), inside), plain, atol=0.01
+    )
+    same = intensity_range(fixed, fixed, GridConfig(changed_only=True))  # nothing else is left
+    assert same == intensity_range(fixed, fixed, GridConfig())
+
+
 @pytest.mark.parametrize("shape", [(2, 20, 33), (14, 20, 22)])
 def test_a_margin_repeats_the_outermost_voxels_and_is_cut_off_again(shape):
     ndim = 2 if shape[0] == 2 else 3

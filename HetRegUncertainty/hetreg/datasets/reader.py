@@ -132,7 +132,7 @@ def _sample(
 def _spacing(fixed: Image, laid: NetworkPair) -> tuple[float, ...]:
     """Voxel size on the network's grid, in array order."""
     layout = laid.plan
-    native = [s for d, s in enumerate(fixed.spacing_mm[::-1]) if d != layout.slice_axis]
+    native = fixed.spacing_mm[::-1][list(layout.axes)]
     sizes = zip(native, layout.image_size, layout.network_size, strict=True)
     return tuple(float(s * old / new) for s, old, new in sizes)
 
