@@ -117,7 +117,7 @@ RECIPES = {
         "2D echocardiograms, apical or short axis; images are resampled to 128 to 160 pixels.",
         "Simulated apical and short-axis echocardiograms, by two simulators; no real echo",
         FLAT,
-        GridConfig(isotropic=True, min_size=128, max_size=160, changed_only=True),
+        GridConfig(isotropic=True, min_size=128, max_size=160, spare_margins=True, changed_only=True),
         (
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
             ("motion-2", replace(ECHO, steps=1500, phantoms=800, learning_rate=5e-4, seed=2)),
@@ -138,7 +138,15 @@ RECIPES = {
         "3D echocardiograms; volumes are resampled to 64 voxels. Simulated data only.",
         "Simulated 3D echocardiograms; no real echo",
         DEEP,
-        GridConfig(isotropic=True, min_size=64, max_size=64, depth_axis=1, taper_vox=4, changed_only=True),
+        GridConfig(
+            isotropic=True,
+            min_size=64,
+            max_size=64,
+            spare_margins=True,
+            depth_axis=1,
+            taper_vox=4,
+            changed_only=True,
+        ),
         (
             ("phantom", replace(SOLID, steps=1500)),
             ("noise", replace(SOLID_NOISE, steps=600)),

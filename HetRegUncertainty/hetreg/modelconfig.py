@@ -66,6 +66,9 @@ class GridConfig(Config):
     max_spacing_mm: float = option(0.0, "coarser images are resampled to this voxel size (0: no limit)")
     isotropic: bool = option(False, "resample an image whose voxels are not square (cubic) to such as are")
     max_size: int = option(512, "longest side in voxels; longer images are resampled to it")
+    spare_margins: bool = option(
+        False, "max_size is that of the image without dark margins; with them up to four times as many voxels"
+    )
     min_size: int = option(1, "least of the longest side in voxels; smaller images are enlarged to it")
     depth_axis: int = option(-1, "array axis that the depth of a 3D sector is turned to (-1: as it comes)")
     changed_only: bool = option(False, "voxels that are the same in both images count in no percentile")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ _THICK = 2.0  # a slice thicker than this many pixels is not resolved through th
 _FEW = {16: 2, 32: 4}  # under so many voxels are slices where another axis is so many times as long
 _BRIGHT = 90.0  # percentile that `bright_limit` is of
 _BLACK = 0.002  # of the range; what is not above it is border
+_DARK, _MOST_SPARED = 0.05, 4.0  # margin, of the range; voxels with margins, in those of a full grid
 _LEAST_CHANGED = 0.02  # of the voxels, for `changed_only`
 _MAX_SAMPLES = 250_000
 
@@ -83,9 +85,14 @@ def slice_axis_of(image: Image) -> int:
     return int(np.argmax(spacing)) if spacing.max() > 1.01 * spacing.min() else int(np.argmin(shape))
 
 
-def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
+def plan(
+    image: Image, grid: GridConfig, *, ndim: int, multiple: int, content: Sequence[float] = (1.0, 1.0, 1.0)
+) -> Plan:
     """Lay the fixed image on the network's grid: resampled into the spacing range (`isotropic`: to the finest
-    of its spacings on every axis) and the size limit, then padded."""
+    of its spacings on every axis) and the size limits, then padded.
+
+    content: share of each array axis that is not dark margin, for `spare_margins`.
+    """
     axes = _sample_axes(image, grid, ndim)
     size = tuple(image.array.shape[d] for d in axes)
     spacing = np.array([image.spacing_mm[::-1][d] for d in axes])
@@ -96,7 +103,11 @@ def plan(image: Image, grid: GridConfig, *, ndim: int, multiple: int) -> Plan:
     if grid.isotropic:
         target[:] = target.min()
     new = np.array(size) * spacing / target
-    new *= min(1.0, grid.max_size / new.max()) * max(1.0, grid.min_size / new.max())
+    largest = new.max()
+    if grid.spare_margins:
+        largest = (new * [content[d] for d in axes]).max()
+        largest = max(largest, (np.prod(new) / _MOST_SPARED) ** (1 / ndim))
+    new *= min(1.0, grid.max_size / largest) * max(1.0, grid.min_size / new.max())
     network = tuple(max(MIN_SIZE, round(float(n))) for n in new)
     padded = tuple(-(-(n + 2 * grid.margin_vox) // multiple) * multiple for n in network)
     return Plan(ndim, axes, size, network, padded)
@@ -201,6 +212,12 @@ def _to_samples(array: np.ndarray, layout: Plan) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(moved, dtype=np.float32))[:, None]
 
 
+def _content(bright: np.ndarray) -> list[float]:
+    """Share of each axis between the first and the last that is bright; 1 where nothing is."""
+    found = [np.flatnonzero(bright.any(tuple({0, 1, 2} - {d}))) for d in range(3)]
+    return [(f[-1] + 1 - f[0]) / n if len(f) else 1.0 for f, n in zip(found, bright.shape, strict=True)]
+
+
 def _pad(tensor: Tensor, layout: Plan, mode: str = "constant") -> Tensor:
     widths: list[int] = []
     for n, p, part in list(zip(layout.network_size, layout.padded_size, layout.crop, strict=True))[::-1]:
@@ -216,7 +233,6 @@ def to_network_grid(
     Raises ValueError if an image is unusable, if they do not overlap, or if they are too small.
     """
     check_pair(fixed, moving)
-    layout = plan(fixed, grid, ndim=ndim, multiple=multiple)
     seen = reached(moving, fixed)
     if not seen.inside.any():
         raise ValueError(
@@ -226,8 +242,11 @@ def to_network_grid(
     fixed_array = fixed.array.astype(np.float32)
     low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)
     scale = high - low
+    filled = seen.filled(low)
+    content = _content(np.maximum(fixed_array, filled) > low + _DARK * scale)
+    layout = plan(fixed, grid, ndim=ndim, multiple=multiple, content=content)
     beyond = "replicate" if grid.margin_vox else "constant"
-    samples = (_to_samples(a, layout) for a in (fixed_array, seen.filled(low)))
+    samples = (_to_samples(a, layout) for a in (fixed_array, filled))
     tensors = [
         _pad(resize(((s - low) / scale).clamp_(0.0, 1.0), layout.network_size), layout, beyond)
         for s in samples

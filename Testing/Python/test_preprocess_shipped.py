@@ -64,6 +64,23 @@ def test_a_margin_repeats_the_outermost_voxels_and_is_cut_off_again(shape):
     np.testing.assert_allclose(pair.map_to_image(pair.fixed) * pair.scale + pair.low, fixed.array, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("shape", "lies", "expected"),
+    [
+        ((1, 200, 100), (slice(50, 150), slice(None)), (200, 100)),  # half of it is margin
+        ((1, 200, 100), (slice(None), slice(20, 40)), (100, 50)),
+        ((1, 900, 900), (slice(400, 500), slice(400, 500)), (200, 200)),  # four times the voxels, no more
+    ],
+)
+def test_dark_margins_do_not_make_the_network_see_less(shape, lies, expected):
+    array = np.zeros(shape, np.float32)
+    array[0][lies] = np.random.default_rng(0).random(array[0][lies].shape)
+    fixed, moving = Image(array, np.eye(4)), Image(0.9 * array, np.eye(4))
+    for spare, size in ((True, expected), (False, (100, 100 * shape[2] // shape[1]))):
+        grid = GridConfig(max_size=100, spare_margins=spare, low_percentile=0, high_percentile=100)
+        assert to_network_grid(fixed, moving, grid, ndim=2, multiple=1).plan.network_size == size
+
+
 def test_training_pairs_have_no_margin(tmp_path):
     case = square_case()
     images = {"ES": case.fixed, "ED": case.moving, "ES_seg": case.fixed_label, "ED_seg": case.moving_label}
