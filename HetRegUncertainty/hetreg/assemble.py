@@ -198,14 +198,23 @@ def add_segmentation(
     return replace(result, moved_seg=moved, summary=summary)
 
 
-def result_notes(summary: dict[str, Any]) -> list[str]:
-    """Where the registration has made the images less alike."""
-    before, after = summary["ncc_before"], summary["ncc_after"]
-    if not 1 - after > max(_LESS_ALIKE * (1 - before), 1 - before + _LEAST_DROP):
+def less_alike(numbers: dict[str, Any]) -> bool:
+    """True if "ncc_after" lies clearly below "ncc_before"."""
+    before, after = numbers["ncc_before"], numbers["ncc_after"]
+    return bool(1 - after > max(_LESS_ALIKE * (1 - before), 1 - before + _LEAST_DROP))
+
+
+def result_notes(result: RegisterResult, fixed: Image, moving: Image, pair: NetworkPair) -> list[str]:
+    """Where the registration has made the images less alike, also in the range of intensities that the
+    networks see: a few voxels that outshine all others do not count."""
+    if not less_alike(result.summary):
+        return []
+    images = fixed.array, reached(moving, fixed).filled(pair.low), fixed.array - result.residual.array
+    if not less_alike(_similarity(*(np.clip(a, pair.low, pair.low + pair.scale) for a in images))):
         return []
     return [
-        f"The images are less alike after the registration than before (correlation {after:.3f}, before "
-        f"{before:.3f}): do not trust it."
+        f"The images are less alike after the registration than before (correlation "
+        f"{result.summary['ncc_after']:.3f}, before {result.summary['ncc_before']:.3f}): do not trust it."
     ]
 
 
