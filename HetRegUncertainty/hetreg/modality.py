@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_opening, label, maximum_filter, minimum_filter, uniform_filter
+from scipy.ndimage import (
+    binary_opening,
+    grey_opening,
+    label,
+    maximum_filter,
+    minimum_filter,
+    uniform_filter,
+    zoom,
+)
 
 from .image import Image
 
 MRI, ECHO = "mri", "echo"
 FINEST_MRI_MM = 0.4  # pixels; those of cine MRI are larger, also when interpolated
 MOST_PLANES, MOST_PIXELS = 8, 192  # that are looked at, per image and per side
-# What is dark, of the range up to this percentile, and how much of the outline is then content. It is black
-# beside a real sector, parts of which are hardly brighter; noise beside it asks for a higher limit.
-_SPAN = 99.5
+_OBLONG = 2.0  # pixels longer than so many times their width are made square
+# What is dark, of the range between these percentiles, and how much of the outline is then content. It is
+# black beside a real sector, parts of which are hardly brighter; noise beside it asks for a higher limit.
+_SPAN = (0.5, 99.5)
 _DARK = {0.06: 0.85, 0.03: 0.85, 0.008: 0.8, 0.004: 0.8}
+_STROKE = 5  # pixels; thinner bright things, as letters and scales, are taken away for the lowest limit
 _FLAT = 0.04
 _SPECK = 3  # pixels; thinner background is dark noise of the sector
 _LEAST_BACKGROUND, _EMPTY = 0.1, 0.98  # of a plane
@@ -39,12 +49,12 @@ def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
     if max(image.spacing_mm[::-1][axes]) < FINEST_MRI_MM:
         return ECHO, "has finer pixels than cine MRI"
     if slice_axis is None:
-        planes = [image.array.take(n // 2, d) for d, n in enumerate(image.array.shape)]
+        planes = [_plane(image, n // 2, d) for d, n in enumerate(image.array.shape)]
         enough = 1
     else:
         count = image.array.shape[slice_axis]
         chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_PLANES)).astype(int))
-        planes = [p for p in (image.array.take(k, slice_axis) for k in chosen) if _has_content(p)]
+        planes = [p for p in (_plane(image, k, slice_axis) for k in chosen) if _has_content(p)]
         enough = len(planes) // 2 + 1
     if sum(shows_sector(plane) for plane in planes) >= enough:
         return ECHO, "shows the sector of an echocardiogram"
@@ -54,15 +64,30 @@ def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
 def shows_sector(plane: np.ndarray) -> bool:
     """True if the content of a 2D image is a fan that opens along one of its axes."""
     step = -(-max(plane.shape) // MOST_PIXELS)
-    smooth = _smooth(plane[::step, ::step])
-    return any(_is_fan(_background(*smooth, dark), filled) for dark, filled in _DARK.items())
+    plane = plane[::step, ::step].astype(np.float32)
+    smooth, bare = _smooth(plane), _smooth(grey_opening(plane, (_STROKE, _STROKE)))
+    looks = [(smooth, dark) for dark in _DARK] + [(bare, min(_DARK))]
+    return any(_is_fan(_background(*look, dark), _DARK[dark]) for look, dark in looks)
+
+
+def _plane(image: Image, index: int, axis: int) -> np.ndarray:
+    """The plane across this axis; oblong pixels are made square, and then no more than MOST_PIXELS a side."""
+    plane, spacing = image.array.take(index, axis), np.delete(image.spacing_mm[::-1], axis)
+    oblong = spacing / spacing.min()
+    if oblong.max() <= _OBLONG:
+        return plane
+    shape = np.array(plane.shape)
+    factors = oblong * min(1.0, MOST_PIXELS / (shape * oblong).max())
+    return zoom(
+        plane.astype(np.float32), np.maximum(factors, 1 / shape), order=1, grid_mode=True, mode="nearest"
+    )
 
 
 def _smooth(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distance from the background's value, scaled by the range and averaged over 3 x 3 pixels, and the
     range of that around each pixel."""
-    plane = plane.astype(np.float32)
-    low, high = float(plane.min()), float(np.percentile(plane, _SPAN))
+    low, high = (float(p) for p in np.percentile(plane, _SPAN))
+    plane = np.maximum(plane, low)
     base = _base(plane, low, low + _GREY * (high - low))
     scaled = uniform_filter(np.abs(plane - base) / max(high - low, 1e-9), 3)
     return scaled, maximum_filter(scaled, 3) - minimum_filter(scaled, 3)

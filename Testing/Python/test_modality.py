@@ -41,6 +41,23 @@ def test_a_sector_whose_pixels_are_not_square_is_found(opening):
     assert shows_sector(fan(opening=opening))
 
 
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("step", [3, 4])
+def test_oblong_pixels_are_made_square(step, axis):
+    stack = np.repeat(fan(128)[None], 3, axis=0)
+    thinned = stack[:, ::step] if axis == 1 else stack[:, :, ::step]
+    sides = [step if d == axis else 1 for d in (2, 1)]
+    image = Image(thinned.astype(np.float32), np.diag([*sides, 8.0, 1.0]))
+    assert modality(image, 0)[0] == ECHO
+    disc_too = replace(image, array=np.repeat(disc()[None], 3, axis=0).astype(np.float32))
+    assert modality(disc_too, 0)[0] == MRI
+
+
+def test_absurdly_oblong_pixels_are_not_an_error():
+    image = Image(fan()[None].astype(np.float32), np.diag([1e6, 1.0, 8.0, 1.0]))
+    assert modality(image, 0)[0] == MRI
+
+
 def test_what_has_no_straight_parting_sides_is_none():
     assert not shows_sector(disc())
     assert not shows_sector(np.zeros((64, 64)))
@@ -84,6 +101,30 @@ def test_a_screen_with_letters_and_lines_around_the_sector():
     screen[18:23, 170:175] = 255  # the mark beside the transducer
     screen[225:235, 20:300] = 60  # a bar
     assert shows_sector(screen)
+
+
+def draw_marks(image: np.ndarray) -> None:
+    image[::12, -4:] = image[:, -1] = 1.0
+
+
+def draw_bar(image: np.ndarray) -> None:
+    image[16:64, 2:5] = np.linspace(1, 0, 48)[:, None]
+
+
+def draw_letters(image: np.ndarray) -> None:
+    image[2:11, 2:44][np.random.default_rng(5).random((9, 42)) < 0.5] = 1.0
+
+
+def draw_outlier(image: np.ndarray) -> None:
+    image[2, 3] = -100.0
+
+
+@pytest.mark.parametrize("draw", [draw_marks, draw_bar, draw_letters, draw_outlier])
+def test_a_scale_letters_or_a_pixel_far_below_the_others_do_not_hide_the_sector(draw):
+    plane = make_pair("echo2d", 7004, with_truth=False).fixed.array[0]
+    drawn = plane / plane.max()
+    draw(drawn)
+    assert shows_sector(drawn)
 
 
 def test_the_background_may_be_brighter_than_the_darkest_of_the_sector():
