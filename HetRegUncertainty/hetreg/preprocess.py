@@ -114,10 +114,10 @@ def plan(
 
 
 def _sample_axes(image: Image, grid: GridConfig, ndim: int) -> tuple[int, ...]:
-    if ndim == 2:
-        return tuple(d for d in range(3) if d != slice_axis_of(image))
     axes = [0, 1, 2]
-    if grid.depth_axis >= 0 and (depth := depth_axis(image)) is not None:
+    if ndim == 2:
+        axes.remove(slice_axis_of(image))
+    elif grid.depth_axis >= 0 and (depth := depth_axis(image)) is not None:
         axes.remove(depth)
         axes.insert(grid.depth_axis, depth)
     return tuple(axes)
