@@ -51,6 +51,7 @@ DEEP = replace(
     variance_decoder=(32, 24, 16, 8),
     variance_tail=(8,),
 )
+SQUARE = GridConfig(isotropic=True, changed_only=True)
 # Displacement alone, from what the phantom knows; then the real pairs; then the variance alone.
 MOTION = TrainConfig(
     method="supervised",
@@ -86,14 +87,7 @@ RECIPES = {
         "Short-axis cine MRI, slice by slice, in-plane pixels of about 0.9 to 2.2 mm.",
         "Sunnybrook Cardiac Data, ED and ES with LV contours (CC0), and simulated short-axis MRI",
         FLAT,
-        GridConfig(
-            min_spacing_mm=0.9,
-            max_spacing_mm=2.2,
-            isotropic=True,
-            bright_limit=3.0,
-            margin_vox=16,
-            changed_only=True,
-        ),
+        replace(SQUARE, min_spacing_mm=0.9, max_spacing_mm=2.2, bright_limit=3.0, margin_vox=16),
         (
             ("phantom", replace(MRI, steps=3600, phantoms=2000)),
             ("real", replace(MRI, steps=600, learning_rate=5e-4, validate_every=100, **REAL)),
@@ -117,7 +111,7 @@ RECIPES = {
         "2D echocardiograms, apical or short axis; images are resampled to 128 to 160 pixels.",
         "Simulated apical and short-axis echocardiograms, by two simulators; no real echo",
         FLAT,
-        GridConfig(isotropic=True, min_size=128, max_size=160, spare_margins=True, changed_only=True),
+        replace(SQUARE, min_size=128, max_size=160, spare_margins=True),
         (
             ("phantom", replace(ECHO, steps=3200, phantoms=1600)),
             ("motion-2", replace(ECHO, steps=1500, phantoms=800, learning_rate=5e-4, seed=2)),
@@ -138,15 +132,7 @@ RECIPES = {
         "3D echocardiograms; volumes are resampled to 64 voxels. Simulated data only.",
         "Simulated 3D echocardiograms; no real echo",
         DEEP,
-        GridConfig(
-            isotropic=True,
-            min_size=64,
-            max_size=64,
-            spare_margins=True,
-            depth_axis=1,
-            taper_vox=4,
-            changed_only=True,
-        ),
+        replace(SQUARE, min_size=64, max_size=64, spare_margins=True, depth_axis=1, taper_vox=4),
         (
             ("phantom", replace(SOLID, steps=1500)),
             ("noise", replace(SOLID_NOISE, steps=600)),

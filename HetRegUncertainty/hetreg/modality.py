@@ -1,4 +1,5 @@
-"""What kind of image it is, seen from the image alone: an echocardiogram or, otherwise, MRI."""
+"""What kind of image it is, seen from the image alone: an echocardiogram or, otherwise, MRI; and along which
+axis the sector of an echocardiogram opens."""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
     if max(image.spacing_mm[::-1][axes]) < FINEST_MRI_MM:
         return ECHO, "has finer pixels than cine MRI"
     if slice_axis is None:
-        planes = [_plane(image, n // 2, d) for d, n in enumerate(image.array.shape)]
+        planes = _middle_planes(image)
         enough = 1
     else:
         count = image.array.shape[slice_axis]
@@ -61,6 +62,13 @@ def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
     return MRI, "shows no sector of an echocardiogram"
 
 
+def depth_axis(image: Image) -> int | None:
+    """Array axis of the depth of a volume: its middle planes along that axis show a fan, the one across it
+    does not. None where that is not so."""
+    fans = [shows_sector(plane) for plane in _middle_planes(image)]
+    return fans.index(False) if sum(fans) == 2 else None
+
+
 def shows_sector(plane: np.ndarray) -> bool:
     """True if the content of a 2D image is a fan that opens along one of its axes."""
     step = -(-max(plane.shape) // MOST_PIXELS)
@@ -68,6 +76,10 @@ def shows_sector(plane: np.ndarray) -> bool:
     smooth, bare = _smooth(plane), _smooth(grey_opening(plane, (_STROKE, _STROKE)))
     looks = [(smooth, dark) for dark in _DARK] + [(bare, min(_DARK))]
     return any(_is_fan(_background(*look, dark), _DARK[dark]) for look, dark in looks)
+
+
+def _middle_planes(image: Image) -> list[np.ndarray]:
+    return [_plane(image, n // 2, d) for d, n in enumerate(image.array.shape)]
 
 
 def _plane(image: Image, index: int, axis: int) -> np.ndarray:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from .checks import MIN_SIZE, check_pair, check_size
 from .config import GridConfig
-from .depth import depth_axis
 from .image import Image
+from .modality import depth_axis
 from .resample import reached
 from .spatial import edge_window, resize, resize_disp, thinning
 
@@ -91,7 +91,7 @@ def plan(
     """Lay the fixed image on the network's grid: resampled into the spacing range (`isotropic`: to the finest
     of its spacings on every axis) and the size limits, then padded.
 
-    content: share of each array axis that is not dark margin, for `spare_margins`.
+    content: share of each array axis that `max_size` is of; the rest comes on top, to four times the voxels.
     """
     axes = _sample_axes(image, grid, ndim)
     size = tuple(image.array.shape[d] for d in axes)
@@ -103,10 +103,8 @@ def plan(
     if grid.isotropic:
         target[:] = target.min()
     new = np.array(size) * spacing / target
-    largest = new.max()
-    if grid.spare_margins:
-        largest = (new * [content[d] for d in axes]).max()
-        largest = max(largest, (np.prod(new) / _MOST_SPARED) ** (1 / ndim))
+    shown = (new * [content[d] for d in axes]).max()
+    largest = max(shown, (np.prod(new) / _MOST_SPARED) ** (1 / ndim))
     new *= min(1.0, grid.max_size / largest) * max(1.0, grid.min_size / new.max())
     network = tuple(max(MIN_SIZE, round(float(n))) for n in new)
     padded = tuple(-(-(n + 2 * grid.margin_vox) // multiple) * multiple for n in network)
@@ -212,10 +210,10 @@ def _to_samples(array: np.ndarray, layout: Plan) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(moved, dtype=np.float32))[:, None]
 
 
-def _content(bright: np.ndarray) -> list[float]:
+def _content(bright: np.ndarray) -> tuple[float, ...]:
     """Share of each axis between the first and the last that is bright; 1 where nothing is."""
     found = [np.flatnonzero(bright.any(tuple({0, 1, 2} - {d}))) for d in range(3)]
-    return [(f[-1] + 1 - f[0]) / n if len(f) else 1.0 for f, n in zip(found, bright.shape, strict=True)]
+    return tuple((f[-1] + 1 - f[0]) / n if len(f) else 1.0 for f, n in zip(found, bright.shape, strict=True))
 
 
 def _pad(tensor: Tensor, layout: Plan, mode: str = "constant") -> Tensor:
@@ -243,7 +241,9 @@ def to_network_grid(
     low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)
     scale = high - low
     filled = seen.filled(low)
-    content = _content(np.maximum(fixed_array, filled) > low + _DARK * scale)
+    content = (1.0, 1.0, 1.0)
+    if grid.spare_margins:
+        content = _content(np.maximum(fixed_array, filled) > low + _DARK * scale)
     layout = plan(fixed, grid, ndim=ndim, multiple=multiple, content=content)
     beyond = "replicate" if grid.margin_vox else "constant"
     samples = (_to_samples(a, layout) for a in (fixed_array, filled))

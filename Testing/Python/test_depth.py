@@ -12,8 +12,8 @@ import hetreg
 from builders import tiny_model
 from hetreg.config import GridConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
-from hetreg.depth import depth_axis
 from hetreg.image import Image
+from hetreg.modality import depth_axis
 from hetreg.preprocess import plan, to_network_grid
 
 ORDERS = list(permutations(range(3)))

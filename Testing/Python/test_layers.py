@@ -36,7 +36,7 @@ LAYERS = {
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: [
         *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.checks", "hetreg.preprocess"),
-        *("hetreg.imagefile", "hetreg.modality", "hetreg.depth", "hetreg.device", "hetreg.result"),
+        *("hetreg.imagefile", "hetreg.modality", "hetreg.device", "hetreg.result"),
     ],
     0: [
         "hetreg",

@@ -13,12 +13,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from bench import machine
-from hetreg import zoo
 from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import PhantomPair, make_pair
 from hetreg.image import Image
@@ -119,8 +117,7 @@ def error(pair: PhantomPair, change: Change, model: RegistrationModel, refine: i
 
 def measure(kind: str, count: int, name: str, refine: int) -> list[tuple[object, ...]]:
     """Rows of the table; pairs without myocardium do not count."""
-    path = Path(name) if Path(name).is_file() else zoo.locate(name)
-    model, plain = RegistrationModel.load(path), RegistrationModel.load(path)
+    model, plain = RegistrationModel.load(name), RegistrationModel.load(name)
     plain.grid = replace(model.grid, **PLAIN)
     pairs = [make_pair(kind, FIRST_SEED + n, with_truth=False) for n in range(count)]
     pairs = [pair for pair in pairs if (pair.fixed_label.array == MYOCARDIUM).any()]

@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
 from bench import machine
-from hetreg import zoo
 from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.metrics.calibration import gaussian_divergence, spearman
@@ -72,8 +70,7 @@ def main() -> int:
     arguments = parser.parse_args()
     rows = []
     for name in arguments.models:
-        path = Path(name) if Path(name).is_file() else zoo.locate(name)
-        model = RegistrationModel.load(path)
+        model = RegistrationModel.load(name)
         found = [measure(model, arguments.kind, FIRST_SEED + n) for n in range(arguments.pairs)]
         rows.append((name, *np.mean(found, axis=0).tolist()))
     caption = f"{arguments.pairs} {arguments.kind} phantoms, means"
