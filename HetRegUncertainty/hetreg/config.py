@@ -105,7 +105,7 @@ class TrainConfig(DataConfig):
     decay: str = option("cosine", "fall of the learning rate", choices.DECAYS)
     augment: bool = option(True, "flips, small affine, intensity changes")
     wide_augment: bool = option(
-        False, "augment as for other scanners: gamma, size, bias field, gain of one image"
+        False, "augment as for other scanners: gamma, size, bias, gain of one image, 3D: about any axis"
     )
     stretch: float = option(
         0.2, "largest stretch of either axis by the augmentation, a logarithm; 0.5: also pixels not square"

@@ -15,6 +15,7 @@ from hetreg.datasets.augment import (
     Pairs,
     Reach,
     _random_affine,
+    _right_angles,
     _turn_field,
     augment,
 )
@@ -40,12 +41,13 @@ def inside(image: torch.Tensor) -> torch.Tensor:
     return image[(..., *[slice(8, 16)] * (image.dim() - 2))]
 
 
-@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize(("ndim", "any_axis"), [(2, False), (3, False), (3, True)])
 @pytest.mark.parametrize("swap", [0.0, 1.0])
-def test_the_known_field_still_moves_the_one_onto_the_other(ndim, swap, monkeypatch):
+def test_the_known_field_still_moves_the_one_onto_the_other(ndim, any_axis, swap, monkeypatch):
     monkeypatch.setattr("hetreg.datasets.augment.JITTER", 0.0)
+    reach = Reach(any_axis=any_axis)
     for seed in range(6):
-        made = augment(pairs(ndim), torch.Generator().manual_seed(seed), swap=swap)
+        made = augment(pairs(ndim), torch.Generator().manual_seed(seed), swap=swap, reach=reach)
         moved = warp(made.moving, made.true_disp, padding="border")
         before = inside(made.fixed - made.moving).abs().mean()
         assert inside(made.fixed - moved).abs().mean() < 0.35 * before  # two interpolations when exchanged
@@ -111,6 +113,17 @@ def test_noise_in_patches_leaves_the_range_alone_and_what_is_not_known(monkeypat
     outside = (made[1.0].fixed < 0) | (made[1.0].fixed > 1)
     assert outside.float().mean() < 0.02
     assert noise[made[0.0].fixed[~unknown] == 0].abs().sum() == 0
+
+
+@pytest.mark.parametrize("draw", [_random_affine, _right_angles])
+def test_a_volume_is_turned_out_of_its_slices_only_where_the_reach_says_so(draw):
+    def mixed(any_axis):
+        generator = torch.Generator().manual_seed(0)
+        drawn = [draw(3, generator, Reach(any_axis=any_axis))[:, :3] for _ in range(40)]
+        return torch.stack([m[2, :2].abs().max() > 0.1 for m in drawn]).float().mean()  # z takes from x or y
+
+    assert mixed(False) == 0
+    assert 0.5 < mixed(True) < 0.9
 
 
 def test_axes_are_stretched_as_far_as_the_reach_says():

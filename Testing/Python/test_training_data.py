@@ -114,6 +114,19 @@ def test_a_batch_is_augmented_as_far_as_the_configuration_says():
     assert not torch.equal(usual, stretched)
 
 
+def test_wide_augmentation_turns_a_volume_out_of_its_slices_where_voxels_are_cubic():
+    image = np.random.default_rng(0).random((16, 16, 16), np.float32)
+
+    def drawn(spacing_mm, **changes):
+        config = TrainConfig(batch=4, crop=16, **changes)
+        return draw_batch([PairSample(image, image, spacing_mm=spacing_mm)], config, 0).fixed
+
+    slices = drawn((3.0, 1.0, 1.0), wide_augment=True)
+    assert not torch.equal(drawn((1.2, 1.0, 1.0), wide_augment=True), slices)
+    assert torch.equal(drawn((), wide_augment=True), slices)
+    assert torch.equal(drawn((1.0, 1.0, 1.0)), drawn((3.0, 1.0, 1.0)))
+
+
 def test_processes_draw_the_batches_that_a_thread_draws():
     samples = PhantomDataset("mri2d", 3, size=32).samples(GridConfig())
     config = TrainConfig(batch=2, crop=32, steps=5)

@@ -19,13 +19,15 @@ BIAS_NODES, DARKER_SHARE = 3, 0.4  # of the bias field, per side; of the pairs w
 @dataclass(frozen=True)
 class Reach:
     """How far a pair is changed, as natural logarithms: gamma of both images, size, size along each axis, a
-    smooth bias field over both, the gain of one of them alone."""
+    smooth bias field over both, the gain of one of them alone. any_axis: a volume is turned about any axis;
+    otherwise, as its slices may be thick, only within them."""
 
     gamma: float = 0.4
     zoom: float = 0.25
     stretch: float = 0.2
     bias: float = 0.0
     darker: float = 0.0
+    any_axis: bool = False
 
 
 USUAL, WIDE = Reach(), Reach(gamma=0.8, zoom=0.4, bias=0.8, darker=0.5)
@@ -65,7 +67,7 @@ def augment(
     exact = _exact(batch, pairs.true_variance, generator)
     theta = torch.stack(
         [
-            _right_angles(ndim, generator) if e else _random_affine(ndim, generator, reach)
+            _right_angles(ndim, generator, reach) if e else _random_affine(ndim, generator, reach)
             for e in exact.tolist()
         ]
     )
@@ -189,11 +191,15 @@ def _exchange(pairs: Pairs, chosen: Tensor) -> Pairs:
     return Pairs(*both, *labels, disp, pairs.true_variance, pairs.mask)
 
 
-def _right_angles(ndim: int, generator: torch.Generator) -> Tensor:
-    """(ndim, ndim + 1) matrix for `affine_grid` that permutes and flips the axes; in 3D the first axis is
-    only flipped."""
-    orders = list(permutations(range(ndim))) if ndim == 2 else [(0, 1, 2), (1, 0, 2)]
-    order = orders[int(torch.randint(len(orders), (1,), generator=generator))]
+def _order(ndim: int, generator: torch.Generator, reach: Reach) -> tuple[int, ...]:
+    """A random order of the axes x, y, z; z stays the last unless the reach says otherwise."""
+    orders = list(permutations(range(ndim))) if ndim == 2 or reach.any_axis else [(0, 1, 2), (1, 0, 2)]
+    return orders[int(torch.randint(len(orders), (1,), generator=generator))]
+
+
+def _right_angles(ndim: int, generator: torch.Generator, reach: Reach = USUAL) -> Tensor:
+    """(ndim, ndim + 1) matrix for `affine_grid` that permutes and flips the axes."""
+    order = _order(ndim, generator, reach)
     signs = torch.where(torch.rand(ndim, generator=generator) < 0.5, -1.0, 1.0)
     matrix = torch.zeros(ndim, ndim + 1)
     for row, column in enumerate(order):
@@ -202,13 +208,16 @@ def _right_angles(ndim: int, generator: torch.Generator) -> Tensor:
 
 
 def _random_affine(ndim: int, generator: torch.Generator, reach: Reach) -> Tensor:
-    """(ndim, ndim + 1) matrix for `affine_grid`: rotation in the last two axes, flips, scaling by up to the
-    reach's zoom, stretch, shift."""
+    """(ndim, ndim + 1) matrix for `affine_grid`: rotation in the last two axes of the array or, where the
+    reach allows it, in any two, flips, scaling by up to the reach's zoom, stretch, shift."""
     draw = torch.rand(8 + ndim, generator=generator)
     angle = (draw[0] * 2 - 1) * torch.pi
     rotation = torch.eye(ndim)
     rotation[0, 0] = rotation[1, 1] = torch.cos(angle)
     rotation[0, 1], rotation[1, 0] = -torch.sin(angle), torch.sin(angle)
+    if reach.any_axis:
+        order = list(_order(ndim, generator, reach))
+        rotation = rotation[order][:, order]
     flips = torch.where(draw[1 : 1 + ndim] < 0.5, -1.0, 1.0)
     stretch = torch.exp((draw[8:] * 2 - 1) * reach.stretch)
     scale = torch.exp((draw[4] * 2 - 1) * reach.zoom) * stretch

@@ -27,6 +27,7 @@ from .objective import SEEDS, Batch
 
 _KNOWN = {"fixed_label": 0.0, "moving_label": 0.0, "true_disp": np.nan, "true_variance": np.nan}
 MOST_WORKERS = 8
+CUBIC = 1.5  # the most that the longest edge of a voxel may measure of the shortest
 _BATCH, _AUGMENTATION = 1_000_003, 7  # factors that keep the random numbers of steps and pairs apart
 
 
@@ -156,12 +157,19 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     known["mask"] = stack_masks(picked, config.crop, offsets)
     pairs = Pairs(*images, **known)
     if config.augment:
-        reach = replace(WIDE if config.wide_augment else USUAL, stretch=config.stretch)
+        wide = replace(WIDE, any_axis=all(_cubic(sample) for sample in picked))
+        reach = replace(wide if config.wide_augment else USUAL, stretch=config.stretch)
         pairs = augment(pairs, generator, extra_noise=config.extra_noise, reach=reach)
     first = (config.seed * _BATCH + step) * _AUGMENTATION * config.batch
     seeds = tuple((first + n) % SEEDS for n in range(config.batch))
     fields = {n: v.contiguous().float() for n, v in vars(pairs).items() if v is not None}
     return Batch(**fields, seeds=seeds)
+
+
+def _cubic(sample: PairSample) -> bool:
+    """True if a volume's voxels are about as long along each axis, so that it may be turned about any."""
+    edges = sample.spacing_mm if sample.ndim == 3 else ()
+    return bool(edges) and max(edges) < CUBIC * min(edges)
 
 
 def _choose(
