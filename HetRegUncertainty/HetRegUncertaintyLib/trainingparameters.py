@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from hetreg.choices import DECAYS, INTEGRATE, MOST_BLIND, SMOOTH
-from hetreg.config import TrainConfig
+from hetreg.config import AUGMENTATION, TrainConfig
 from hetreg.registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES
 
 from . import gpu
@@ -173,7 +173,7 @@ def unusedFields(parameters):
     unused |= set() if usesPhantoms(p) else {"kind", "phantoms"}
     unused |= {"root"} if p.dataset.value == PHANTOM else set()
     unused |= set() if isMixed(p) else {"real_share"}
-    unused |= set() if p.augment else {"extra_noise", "wide_augment", "stretch"}
+    unused |= set() if p.augment else set(AUGMENTATION)
     return unused | {name for name, reason in HARDWARE.items() if reason(p.device.value)}
 
 

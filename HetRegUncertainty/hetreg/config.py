@@ -152,13 +152,22 @@ class TrainConfig(DataConfig):
         self._check_method()
 
     def _check_method(self) -> None:
-        """Refuse an option that was set and that the method does not use. Raises ValueError."""
+        """Refuse an option that was set and that the method, or a run without augmentation, does not use.
+        Raises ValueError."""
         used, special = METHODS[self.method].options, set(method_options())
         for name, default in _defaults(self).items():
-            if name in special and name not in used and getattr(self, name) != default:
+            value = getattr(self, name)
+            if value == default:
+                continue
+            if name in special and name not in used:
                 raise ValueError(
-                    f"{name} is {getattr(self, name)!r}, which method {self.method} does not use: accepted "
-                    f"are {', '.join(used)}."
+                    f"{name} is {value!r}, which method {self.method} does not use: accepted are "
+                    f"{', '.join(used)}."
+                )
+            if name in AUGMENTATION and not self.augment:
+                raise ValueError(
+                    f"{name} is {value!r}, which a run without augmentation does not use: augment True is "
+                    "accepted."
                 )
         if self.bidirectional and (not self.integrated or METHODS[self.method].extra):
             raise ValueError(
@@ -191,6 +200,8 @@ class TrainConfig(DataConfig):
         unknown = set(method_options()) - set(METHODS[method].options)
         unused = {name: default for name, default in _defaults(self).items() if name in unknown}
         augment = self.augment and METHODS[method].weight != "oracle"
+        if not augment:
+            unused |= {name: default for name, default in _defaults(self).items() if name in AUGMENTATION}
         return replace(self, method=method, augment=augment, **unused)
 
     @property
@@ -209,6 +220,7 @@ class TrainConfig(DataConfig):
         return self.epochs * self.steps_per_epoch if self.epochs else self.steps
 
 
+AUGMENTATION = ("wide_augment", "stretch", "extra_noise")  # what a run without it does not use
 _FORMER = {"alpha": 0.001}  # defaults before, in the files of earlier runs
 
 

@@ -152,6 +152,14 @@ def test_a_share_above_one_is_refused():
         TrainConfig(real_share=1.5)
 
 
+@pytest.mark.parametrize("changes", [{"wide_augment": True}, {"stretch": 0.5}, {"extra_noise": 0.05}])
+def test_what_augmentation_alone_uses_is_refused_without_it(changes):
+    with pytest.raises(ValueError, match=r"without augmentation does not use: augment True is accepted\."):
+        TrainConfig(augment=False, **changes)
+    oracle = TrainConfig(**changes).for_method("oracle_weight")
+    assert oracle == TrainConfig(method="oracle_weight", augment=False)
+
+
 def test_what_was_a_default_before_is_taken_as_unset_where_it_is_not_used():
     stored = TrainConfig(method="mse").to_dict() | {"alpha": 0.001}
     assert TrainConfig.from_dict(stored) == TrainConfig(method="mse")

@@ -103,12 +103,10 @@ def test_prepared_pairs_are_kept_in_the_run_folder_if_asked(tmp_path):
 def test_a_batch_is_augmented_as_far_as_the_configuration_says():
     samples = PhantomDataset("mri2d", 3, size=32).samples(GridConfig())
     config = TrainConfig(batch=2, crop=32)
-    none, reach = {"augment": False, "wide_augment": True}, {"wide_augment": True}
     plain, usual, wide, stretched = (
         draw_batch(samples, replace(config, **changes), 0).fixed
-        for changes in (none, {}, reach, {"stretch": 0.5})
+        for changes in ({"augment": False}, {}, {"wide_augment": True}, {"stretch": 0.5})
     )
-    assert torch.equal(plain, draw_batch(samples, replace(config, augment=False), 0).fixed)
     assert not torch.equal(usual, plain)
     assert not torch.equal(usual, wide)
     assert not torch.equal(usual, stretched)
