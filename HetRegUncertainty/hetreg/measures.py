@@ -37,7 +37,7 @@ OTHERS = {  # numbers of an evaluation that are no metrics: their label, and wha
     "seconds": ("Time (s)", "Time of the registration, without reading the files."),
     "peak_memory_mb": ("Memory (MB)", "Most memory of the process, or of the GPU, during the registration."),
 }
-_PHRASES = {"true_variance": "true variance", "truth": "simulated noise"}
+_PHRASES = {"true_variance": "true variance", "truth": "simulated noise", "expected": "all such noise"}
 
 
 def metric_column(name: str, group: str = "") -> Column:

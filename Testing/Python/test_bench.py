@@ -152,6 +152,7 @@ def test_the_calibration_of_a_tool_that_knows_the_noise() -> None:
     assert cells["Spearman"] == pytest.approx(1.0)
     assert 0 < cells["Spearman, noise of fixed"] < 1
     assert cells["over all noise (nats)"] > 0
+    assert cells["all noise in 95 % (%)"] == pytest.approx(99.44, abs=0.01)  # 1.96 sqrt(2) SD
     assert cells["NLL excess (nats)"] == pytest.approx(0.5 * (np.log(2) - 0.5), abs=0.05)
     assert cells["noise in 95 % (%)"] > cells["with the true variance"] > 90
     assert np.isnan(cells["displacement in 95 % (%)"])

@@ -11,6 +11,7 @@ from hetreg.metrics.calibration import (
     coverage,
     coverage_curve,
     ence,
+    expected_coverage,
     gaussian_divergence,
     gaussian_nll,
     reliability,
@@ -33,6 +34,17 @@ def test_the_divergence_by_hand_and_as_the_expected_excess_of_the_likelihood():
     assert excess == pytest.approx(by_hand, rel=0.02)
     assert math.isnan(gaussian_divergence(true, -found))
     assert math.isnan(gaussian_divergence(np.zeros(2), found))
+
+
+def test_the_coverage_of_all_noise_by_hand_and_as_the_mean_over_draws():
+    true, found = np.array([1.0, 4.0]), np.array([1.0, 1.0])
+    by_hand = (95.0 + 67.29) / 2  # 1.96 and 0.98 SD
+    assert expected_coverage(true, found, 0.95) == pytest.approx(by_hand, abs=0.01)
+    noise = np.random.default_rng(0).normal(size=(200_000, 2)) * np.sqrt(true)
+    assert coverage(noise, np.ones_like(noise), 0.95) == pytest.approx(by_hand, abs=0.2)
+    assert expected_coverage(true, found, 0.95, np.array([True, False])) == pytest.approx(95.0)
+    for unusable in ((true, -found), (np.zeros(2), found)):
+        assert math.isnan(expected_coverage(*unusable, 0.95))
 
 
 def test_nll_by_hand():

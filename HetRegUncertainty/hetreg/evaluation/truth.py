@@ -7,7 +7,7 @@ from scipy.stats import chi2
 
 from ..datasets.phantom import PhantomPair
 from ..datasets.phantom_truth import Interpolator
-from ..metrics.calibration import gaussian_divergence, spearman
+from ..metrics.calibration import expected_coverage, gaussian_divergence, spearman
 from ..metrics.deformation import end_point_error
 from ..metrics.sparsification import ause
 from ..result import RegisterResult
@@ -24,7 +24,8 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     nll_truth, coverage95_truth, ause_mask_normalised_truth ..: of the predicted variance on it;
     nll_true_variance ..: of its own. A map that repeats a residual has a lower AUSE than the true variance.
     divergence_truth: their difference in the mean over all noise; that on the noise which the network saw is
-    smaller, as a variance that is estimated from a residual fits that residual. spearman_truth: rank
+    smaller, as a variance that is estimated from a residual fits that residual. coverage95_expected: the
+    share of all noise in the predicted interval, for the same reason smaller too. spearman_truth: rank
     correlation of both variances; spearman_noise: of the predicted one with the variance of the noise in the
     fixed image alone. All in the body without what is too bright for the simulated scanner, where clipping
     leaves no noise. displacement_coverage: with a displacement SD, the errors in the myocardium that lie
@@ -46,6 +47,7 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     for of, variance in (("truth", f.variance), ("true_variance", true)):
         numbers[f"ause_mask_normalised_{of}"] = ause(squares, variance, inside, normalised=True)
     numbers["divergence_truth"] = gaussian_divergence(true, f.variance, inside)
+    numbers["coverage95_expected"] = expected_coverage(true, f.variance, 0.95, inside)
     numbers["spearman_truth"] = spearman(f.variance, true, inside)
     numbers["spearman_noise"] = spearman(f.variance, truth.noise_variance.array, inside)
     return numbers, calibration_curves(noise, f.variance, inside, "_truth")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from scipy.stats import spearmanr
 
 NAN = float("nan")
@@ -63,6 +63,16 @@ def coverage_curve(
     score = np.abs(r) / np.sqrt(v)
     widths = ndtri((1 + np.asarray(levels)) / 2)
     return [100.0 * float(np.mean(score <= width)) if r.size else NAN for width in widths]
+
+
+def expected_coverage(
+    true: np.ndarray, variance: np.ndarray, level: float, mask: np.ndarray | None = None
+) -> float:
+    """Percentage of all Gaussian noise of the true variance inside the central interval of that level of this
+    one: what `coverage` is in the mean over noise that the variance was not estimated from."""
+    t, v = _chosen(true, variance, mask)
+    inside = 2 * ndtr(ndtri((1 + level) / 2) * np.sqrt(v / t)) - 1 if (t > 0).all() else np.empty(0)
+    return 100.0 * float(inside.mean()) if inside.size else NAN
 
 
 def reliability(

@@ -31,6 +31,7 @@ COLUMNS = (
 CALIBRATION = (
     Column("tool"),
     Column("noise in 95 % (%)", 1),
+    Column("all noise in 95 % (%)", 1),
     Column("with the true variance", 1),
     Column("NLL excess (nats)", 3),
     Column("largest", 3),
@@ -77,13 +78,13 @@ def line(tool: str, evaluation: Evaluation, label: int) -> tuple[Cell, ...]:
 def calibration(tool: str, evaluation: Evaluation) -> tuple[Cell, ...] | None:
     """The cells of CALIBRATION, means over the cases; None where nothing of them is known.
 
-    NLL excess: of the true noise under the predicted variance, over that under its own; and the same in the
-    mean over all noise, not only that which the network saw. Spearman: of the
-    predicted variance with that of the true residual, and with the noise of the fixed image alone.
+    NLL excess: of the true noise under the predicted variance, over that under its own. It and the 95 %
+    interval are also given over all noise, not only that which the network saw. Spearman: of the predicted
+    variance with that of the true residual, and with the noise of the fixed image alone.
     """
     rows = evaluation.rows
     excess = column(rows, "nll_truth") - column(rows, "nll_true_variance")
-    names = ("coverage95_truth", "coverage95_true_variance")
+    names = ("coverage95_truth", "coverage95_expected", "coverage95_true_variance")
     rest = (
         "divergence_truth",
         "spearman_truth",
