@@ -25,6 +25,7 @@ _AROUND_VOX = {2: 4.0, 3: 2.0}  # of the image: some hundred voxels
 # changes, let it grow by up to a tenth, and echo-3d on Sunnybrook by more than that on 8 of 11.
 _LESS_ALIKE, _LEAST_DROP = 1.1, 0.002
 _SCALE_SHARE, _SCALE_COLUMNS = 0.5, 64
+_SMALL_MM, _LARGE_MM = 50.0, 1000.0  # longest edge of an image; hearts of people are seen in 100 to 500 mm
 _LEAST_VARIANCE = 1e-6  # of images in [0, 1]: keeps the ratio finite where both images are constant
 
 
@@ -236,10 +237,21 @@ def _scale_note(pair: NetworkPair) -> list[str]:
     ]
 
 
-def pair_notes(pair: NetworkPair) -> list[str]:
-    """How little the images overlap, how their intensities differ, and where the field does not vanish at the
-    border of the fixed grid."""
-    notes = _scale_note(pair)
+def _extent_note(fixed: Image) -> list[str]:
+    """Where the image is too small or too large for a heart, as if its spacing were not in mm."""
+    longest = float(np.max(fixed.size_ijk * fixed.spacing_mm))
+    if _SMALL_MM <= longest <= _LARGE_MM:
+        return []
+    return [
+        f"The longest edge of the fixed image measures {longest:.3g} mm by its spacing: check that the "
+        "spacing is in mm. The models were trained on human hearts."
+    ]
+
+
+def pair_notes(fixed: Image, pair: NetworkPair) -> list[str]:
+    """What is odd about the size of the image, how the images' intensities differ, how little they overlap,
+    and where the field does not vanish at the border of the fixed grid."""
+    notes = _extent_note(fixed) + _scale_note(pair)
     if pair.cover < _LITTLE_COVER:
         notes.append(
             f"The moving image covers {100 * pair.cover:.0f} % of the fixed image: check that they show the "

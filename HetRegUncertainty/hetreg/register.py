@@ -71,7 +71,7 @@ def register_pair(
     if moving_seg is not None:
         result = add_segmentation(result, fixed, moving_seg, fixed_seg)
     summary = result.summary | _what_ran(model, device, time.perf_counter() - started)
-    summary["notes"] = notes + result_notes(result, fixed, moving, pair) + pair_notes(pair)
+    summary["notes"] = notes + result_notes(result, fixed, moving, pair) + pair_notes(fixed, pair)
     progress.step(1.0, "Done")
     return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))
 

@@ -170,13 +170,21 @@ def test_labels_that_32_bits_cannot_tell_apart_stay_apart(grid):
 
 
 def test_notes_say_where_the_field_does_not_vanish():
-    volume = sampled((12, 12, 12))
-    slices = sampled((12, 12, 3), (1, 1, 8))
-    tiny = sampled((4, 4, 1))
+    volume = sampled((12, 12, 12), (5, 5, 5))
+    slices = sampled((12, 12, 3), (5, 5, 8))
+    tiny = sampled((4, 4, 1), (15, 15, 1))
     for fixed, words in ((volume, []), (slices, ["last slice"]), (tiny, ["last slice", "too small"])):
-        notes = pair_notes(laid(fixed, fixed.like(fixed.array + points_of(fixed)[..., 0], "m")))
+        notes = pair_notes(fixed, laid(fixed, fixed.like(fixed.array + points_of(fixed)[..., 0], "m")))
         assert len(notes) == len(words)
         assert all(w in n for w, n in zip(words, notes, strict=True))
+
+
+@pytest.mark.parametrize(("spacing", "told"), [(0.12, "15.4 mm"), (1.2, ""), (1200.0, "1.54e+05 mm")])
+def test_a_note_tells_of_an_image_that_is_no_heart_by_its_size(spacing, told):
+    """Spacings of an echocardiogram in cm, mm and um."""
+    fixed = sampled((125, 128, 1), (spacing, spacing, 1))
+    notes = pair_notes(fixed, laid(fixed, fixed.like(fixed.array[..., ::-1], "m")))
+    assert [told in note for note in notes if "spacing is in mm" in note] == [True] * bool(told)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +194,7 @@ def test_notes_say_where_the_field_does_not_vanish():
 def test_a_note_tells_of_intensities_on_different_scales(factor, offset, told):
     array = np.tile(np.linspace(0, 99, 100, dtype=np.float32), (3, 64, 1))
     fixed = Image(array, np.diag([1, 1, 8, 1.0]), "f")
-    notes = pair_notes(laid(fixed, fixed.like(array[..., ::-1] * factor + offset, "m")))
+    notes = pair_notes(fixed, laid(fixed, fixed.like(array[..., ::-1] * factor + offset, "m")))
     found = [note for note in notes if "scale" in note]
     assert len(found) == told
     for note in found:
