@@ -275,6 +275,7 @@ class EvaluateConfig(DataConfig, RegisterConfig):
         "native", "published: 128 x 128 and min-max intensities, per slice", choices.PROTOCOLS
     )
     labels: str = option("", "labels to measure, the main one first, joined by + (empty: all, 2 first)")
+    both_ways: bool = option(True, "also register each pair the other way round, for the inverse consistency")
 
     def __post_init__(self) -> None:
         super().__post_init__()

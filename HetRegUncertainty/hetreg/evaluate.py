@@ -119,7 +119,7 @@ class _Run:
         started = time.perf_counter()
         result = self.register(case)
         seconds, memory = time.perf_counter() - started, peak_memory_mb()
-        found = score(case, result, self.config.chosen_labels)
+        found = score(case, result, self.config.chosen_labels, self._back(case))
         cost = {"seconds": result.summary.get("seconds", round(seconds, 3)), "peak_memory_mb": memory}
         self.slices += found.slices
         self.scores.append(found)
@@ -128,6 +128,18 @@ class _Run:
         self._note("notes", result.summary.get("notes", []))
         named = {"model": result.summary["model"]} if "model" in result.summary else {}
         return _about(case) | named | found.row | cost
+
+    def _back(self, case: Case) -> RegisterResult | None:
+        """The pair registered the other way round, None if that fails or is not wanted."""
+        if not self.config.both_ways:
+            return None
+        try:
+            return self.register(case.swapped)
+        except Cancelled:
+            raise
+        except Exception as error:  # its other numbers are there
+            self.note(f"{case.name} could not be registered the other way round: {sentence(error)}")
+            return None
 
     def note_missing_labels(self) -> None:
         """A note for each chosen label that no case has."""

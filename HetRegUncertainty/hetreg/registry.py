@@ -142,10 +142,10 @@ METRICS: dict[str, Metric] = {
     "folding_percent": _metric(_MOTION, "Folding (%)", "Voxels with det J <= 0"),
     "sd_log_jacobian": _metric(_MOTION, "SD log J", "Spread of the change of volume"),
     "inverse_consistency_vox": _metric(
-        _MOTION, "Inverse consistency (vox)", "Mean error of there and back again"
+        _MOTION, "Inverse consistency (vox)", "Both ways one after the other, in the mask; 0: they agree"
     ),
     "inverse_consistency_mm": _metric(
-        _MOTION, "Inverse consistency (mm)", "Mean error of there and back again"
+        _MOTION, "Inverse consistency (mm)", "Both ways one after the other, in the mask; 0: they agree"
     ),
     "epe_vox": _metric(_MOTION, "End-point error (vox)", "Mean distance to the true displacement"),
     "epe_mm": _metric(_MOTION, "End-point error (mm)", "Mean distance to the true displacement"),

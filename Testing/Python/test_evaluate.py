@@ -53,7 +53,8 @@ def test_every_case_goes_through_register_pair_with_the_configuration(monkeypatc
     monkeypatch.setattr("hetreg.evaluate.register_pair", spy)
     model = tiny_model(rough=1.0)
     rows = evaluate(replace(PHANTOM, refine=1, inverse=False), model=model, pictures=False).rows
-    assert len(seen) == len(rows) == 2
+    assert len(seen) == 2 * len(rows) == 4  # both ways
+    assert seen[0][:2] == seen[1][1::-1]
     assert {a[2] for a in seen} == {model}
     assert {(a[3].refine, a[3].inverse) for a in seen} == {(1, False)}
     assert all(row["seconds"] > 0 and row["peak_memory_mb"] > 10 for row in rows)
@@ -150,7 +151,7 @@ def test_a_case_that_cannot_be_drawn_is_noted_and_its_numbers_stay(tmp_path):
 
     def register(case):
         seen.append(case.name)
-        if len(seen) > 2:
+        if len(seen) > 4:  # both ways
             raise RuntimeError("no more")
         return undeformed(case)
 
@@ -158,6 +159,28 @@ def test_a_case_that_cannot_be_drawn_is_noted_and_its_numbers_stay(tmp_path):
     assert evaluation.pictures == []
     assert [row["dice_2"] for row in evaluation.rows] == [pytest.approx(0.8)] * 2
     assert any("could not be drawn: RuntimeError: no more" in note for note in evaluation.summary["notes"])
+
+
+def test_each_case_is_registered_both_ways_unless_told_otherwise(tmp_path):
+    folder = write_squares(tmp_path, "a", "b")
+    ways = []
+
+    def register(case):
+        ways.append(float(case.fixed_label.array[0, :, 10].sum()))
+        if len(ways) == 6:
+            raise RuntimeError("no way back")
+        return undeformed(case)
+
+    one = evaluate(folder_config(folder, both_ways=False), register=register, pictures=False)
+    assert len(ways) == 2
+    assert "inverse_consistency_mm" not in one.rows[0]
+    both = evaluate(folder_config(folder), register=register, pictures=False)
+    assert len(ways) == 6
+    assert ways[2] != ways[3]
+    assert both.rows[0]["inverse_consistency_mm"] == 0.0
+    assert "inverse_consistency_mm" not in both.rows[1]
+    assert both.rows[1]["dice_2"] == one.rows[1]["dice_2"]
+    assert any("b could not be registered the other way round" in note for note in both.summary["notes"])
 
 
 def test_a_folder_without_labels_is_ranked_by_correlation(tmp_path):

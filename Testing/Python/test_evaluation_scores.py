@@ -12,6 +12,8 @@ from builders import assert_sentence, tiny_model
 from hetreg.assemble import result_from_field
 from hetreg.evaluate import evaluate, score
 from hetreg.evaluation.noise import frame
+from hetreg.evaluation.scores import inverse_consistency
+from hetreg.image import Image
 from hetreg.register import register_pair
 
 
@@ -141,15 +143,38 @@ def test_numbers_of_the_images_do_not_depend_on_their_unit():
         assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-3)
 
 
-def test_there_and_back_is_measured_with_an_inverse():
-    case, disp = square_case(), np.zeros((3, 1, 32, 32))
-    disp[2] = 1.0
-    row = score(case, result_from_field(case.fixed, case.moving, disp, inverse_vox=-disp)).row
-    assert row["inverse_consistency_vox"] == pytest.approx(0.0, abs=1e-6)
-    row = score(case, result_from_field(case.fixed, case.moving, disp, inverse_vox=0 * disp)).row
-    assert row["inverse_consistency_vox"] == pytest.approx(1.0)
-    assert row["inverse_consistency_mm"] == pytest.approx(2.0)
-    assert "inverse_consistency_vox" not in score(case, undeformed(case)).row
+@pytest.mark.parametrize("spacing", [2.0, 0.5])
+def test_inverse_consistency_is_that_of_both_ways(spacing):
+    """Also where the moving image has another grid: one of that spacing, with its x axis turned round."""
+    case, shift_mm = square_case(), 2.0
+    ijk_to_lps = np.diag([-spacing, spacing, 1.0, 1.0])
+    ijk_to_lps[0, 3] = 62.0
+    size = (1, int(64 / spacing), int(64 / spacing))
+    other = Image(np.random.default_rng(0).random(size, np.float32), ijk_to_lps, "moving")
+    there, back = np.zeros((3, 1, 32, 32)), np.zeros((3, *size))
+    there[2] = shift_mm / 2.0
+    result = result_from_field(case.fixed, other, there)
+    for share, error_mm in ((1.0, 0.0), (0.0, 2.0), (0.5, 1.0)):
+        back[2] = share * shift_mm / spacing  # x points the other way there
+        row = inverse_consistency(
+            result, result_from_field(other, case.fixed, back), np.ones((1, 32, 32), bool)
+        )
+        assert row["inverse_consistency_mm"] == pytest.approx(error_mm, abs=1e-5)
+        assert row["inverse_consistency_vox"] == pytest.approx(error_mm / 2, abs=1e-5)
+
+
+def test_the_way_back_starts_where_the_way_there_ends():
+    case, x = square_case(), np.arange(32.0) - 16
+    there, back = np.zeros((2, 3, 1, 32, 32))
+    there[2], back[2] = 0.25 * x, -0.2 * x  # x -> 1.25 x, x -> x / 1.25
+    middle = np.zeros((1, 32, 32), bool)
+    middle[..., 5:27] = True
+    numbers = [
+        inverse_consistency(result_from_field(case.fixed, case.moving, there), way, middle)
+        for way in (result_from_field(case.moving, case.fixed, v) for v in (back, -there))
+    ]
+    assert numbers[0]["inverse_consistency_vox"] == pytest.approx(0.0, abs=1e-5)
+    assert numbers[1]["inverse_consistency_vox"] > 0.05
 
 
 def test_a_field_that_does_not_fit_is_refused():

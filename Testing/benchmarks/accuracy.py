@@ -68,11 +68,13 @@ def groups(arguments: argparse.Namespace) -> Iterator[tuple[str, EvaluateConfig,
     if arguments.pairs:
         yield Path(arguments.pairs).name, EvaluateConfig(
             dataset="pairs", root=arguments.pairs, split=arguments.part, split_file=arguments.split_file,
-            labels=str(arguments.label),
+            labels=str(arguments.label), both_ways=False,
         ), arguments.label  # fmt: skip
     for asked in arguments.phantoms:
         kind, _, count = asked.partition(":")
-        yield kind, EvaluateConfig(kind=kind, phantoms=int(count or 20), labels=str(MYOCARDIUM)), MYOCARDIUM
+        yield kind, EvaluateConfig(
+            kind=kind, phantoms=int(count or 20), labels=str(MYOCARDIUM), both_ways=False
+        ), MYOCARDIUM  # fmt: skip
 
 
 def methods(

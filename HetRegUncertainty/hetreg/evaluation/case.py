@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -41,6 +41,12 @@ class Case:
     def slice_axis(self) -> int | None:
         """Array axis of the slices, None for a volume."""
         return None if self.volume else choose_dimension(self.fixed)[1]
+
+    @property
+    def swapped(self) -> Case:
+        """The same pair the other way round; what is known of the one way is left out."""
+        labels = {"fixed_label": self.moving_label, "moving_label": self.fixed_label}
+        return replace(self, fixed=self.moving, moving=self.fixed, truth=None, **labels)
 
 
 def main_label(found: Sequence[int]) -> int:

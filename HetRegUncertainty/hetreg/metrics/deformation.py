@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.ndimage import map_coordinates
 
 JACOBIAN_FLOOR = 1e-3  # folded voxels count as the log of this
 
@@ -32,16 +31,6 @@ def end_point_error(
     disp, true_disp: (ndim, *spatial), voxels. mask: boolean (*spatial), default everywhere; NaN if empty.
     """
     return mean_length(disp.astype(np.float64) - true_disp, mask, spacing_mm)
-
-
-def inverse_error(disp: np.ndarray, inverse: np.ndarray) -> np.ndarray:
-    """inverse(x) + disp(x + inverse(x)), 0 for an exact inverse: (ndim, *spatial), voxels, float64.
-
-    disp, inverse: (ndim, *spatial), voxels. disp is read linearly, outside the grid at its border.
-    """
-    where = np.indices(disp.shape[1:], dtype=np.float64) + inverse
-    there = [map_coordinates(c.astype(np.float64), where, order=1, mode="nearest") for c in disp]
-    return inverse + np.stack(there)
 
 
 def mean_length(

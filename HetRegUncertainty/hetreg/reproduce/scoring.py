@@ -51,9 +51,13 @@ def evaluate_config(config: ReproduceConfig, folder: Path, source: str) -> Evalu
         protocol=config.protocol,
         device=config.device,
         inverse=False,
+        both_ways=False,
         root="" if kind else config.root,
         split_file="" if kind else str(split_file(folder)),
     )
+
+
+_NO_MATTER = ("device", "split_file", "root", "both_ways")  # to what is measured
 
 
 class Scorer:
@@ -113,7 +117,7 @@ class Scorer:
     def _key(self, job: Job, source: str) -> dict[str, Any]:
         """What the rows depend on."""
         settings = evaluate_config(self.config, self.folder, source).to_dict()
-        settings = {k: v for k, v in settings.items() if k not in ("device", "split_file", "root")}
+        settings = {k: v for k, v in settings.items() if k not in _NO_MATTER}
         settings["pairs"] = self._stamp(source)
         if ":" not in source:  # phantoms are measured as ever
             settings["measured"] = _MEASURED
