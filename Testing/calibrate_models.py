@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
 
+import argparse
+import bisect
 import json
 import math
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -50,12 +51,18 @@ def scaled_errors(model: RegistrationModel, kind: str, refine: int) -> Iterator[
         yield (off**2).sum(1) / (result.displacement_sd_mm.array[wall] ** 2 / model.ndim) / limit
 
 
-def interval_ratio(scaled: Iterable[np.ndarray], level: float = LEVEL) -> float:
-    """The factor of the SD with which the interval holds that share of the errors, mean over pairs that have
-    any."""
-    found = [np.sort(values) for values in scaled if len(values)]
-    weights = np.concatenate([np.full(len(values), 1 / len(values)) for values in found])
-    return float(np.sqrt(np.quantile(np.concatenate(found), level, weights=weights, method="inverted_cdf")))
+def interval_ratio(kinds: Iterable[Iterable[np.ndarray]], level: float = LEVEL) -> float:
+    """The factor of the SD with which the share of the errors that the interval holds, mean over the pairs of
+    a kind that have any, lies as far above the level in the best kind as it lies below in the worst."""
+    found = [[np.sort(values) for values in scaled if len(values)] for scaled in kinds]
+    steps = np.linspace(math.log(1 / 8), math.log(8), 4001)
+
+    def held(step: float) -> float:
+        limit = math.exp(2 * step)
+        means = [np.mean([np.searchsorted(q, limit, "right") / len(q) for q in kind]) for kind in found]
+        return float(max(means) + min(means)) / 2
+
+    return math.exp(steps[bisect.bisect_left(steps, level, key=held)])
 
 
 def calibrate(model: RegistrationModel) -> None:
@@ -65,7 +72,7 @@ def calibrate(model: RegistrationModel) -> None:
     kinds = list(dict.fromkeys(kind for stage in stages for kind in stage["kind"].split("+")))
 
     def ratio(refine: int) -> float:
-        return interval_ratio(q for kind in kinds for q in scaled_errors(model, kind, refine))
+        return interval_ratio([scaled_errors(model, kind, refine) for kind in kinds])
 
     seen = list(cases(model, kinds, FIT_SEED, FITTED[model.ndim], CROP[model.ndim]))
     losses = fit(model, seen)
@@ -97,5 +104,10 @@ def again(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for asked in sys.argv[1:]:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    spread = [name for name, recipe in RECIPES.items() if recipe.network.spread == "displacement"]
+    parser.add_argument("names", nargs="+", choices=spread, metavar="name", help=", ".join(spread))
+    for asked in parser.parse_args().names:
         again(asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -19,16 +19,19 @@ from hetreg.symmetry import View, mean_motion, views
 from hetreg.training.data import single
 
 LEVEL, MYOCARDIUM, RIDGE, BATCH = 0.95, 2, 1e-3, 16
+PULL, MOST = 0.15, 0.995  # how fast a kind's quantile follows what its intervals lack, and how far
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
     """features: (1, C, *grid), of one view of a pair, before the last convolution. error: (N,), lengths of
-    the displacement error in the myocardium, voxels; places: (N, ndim) there, for `grid_sample`."""
+    the displacement error in the myocardium, voxels; places: (N, ndim) there, for `grid_sample`. kind: of
+    phantom."""
 
     features: Tensor
     error: Tensor
     places: Tensor
+    kind: str = ""
 
 
 def cases(model: RegistrationModel, kinds: list[str], first: int, count: int, crop: int) -> Iterator[Case]:
@@ -40,7 +43,7 @@ def cases(model: RegistrationModel, kinds: list[str], first: int, count: int, cr
             sample = to_sample(make_pair(kind, first + n, with_truth=False), model.grid)
             case = _case(model, sample, crop, shown[n % len(shown)], len(shown))
             if len(case.error):  # a heart that the sector cuts off may have no myocardium
-                yield case
+                yield replace(case, kind=kind)
 
 
 @torch.no_grad()
@@ -73,31 +76,45 @@ def log_variance(model: RegistrationModel, case: Case, change: Tensor) -> Tensor
     return at.square().mean(1).flatten().clamp(min=1e-8).log()
 
 
-def pinball(error: Tensor, log_var: Tensor, ndim: int, level: float = LEVEL) -> Tensor:
-    """Least where the interval of that level holds that share of the errors (Koenker and Bassett, 1978)."""
-    beyond = 2 * error.clamp(min=1e-3).log() - log_var - math.log(chi2.ppf(level, ndim))
-    return torch.maximum(level * beyond, (level - 1) * beyond).mean()
+def beyond(error: Tensor, log_var: Tensor, ndim: int) -> Tensor:
+    """How far the errors lie outside their 95 % region, as logarithms of squares: below 0 inside."""
+    return 2 * error.clamp(min=1e-3).log() - log_var - math.log(chi2.ppf(LEVEL, ndim))
+
+
+def pinball(outside: Tensor, share: float = LEVEL) -> Tensor:
+    """Least where that share of the errors lies inside (Koenker and Bassett, 1978)."""
+    return torch.maximum(share * outside, (share - 1) * outside).mean()
 
 
 def fit(model: RegistrationModel, found: list[Case], rounds: int = 30, rate: float = 0.01) -> list[float]:
     """Change the last convolution's weights of the log-variance, alike for all components. Each case counts
-    the same. Returns the mean loss of each round."""
+    the same; a kind of phantom whose intervals hold too little is asked for more, and the other way round.
+    Returns the mean loss of each round."""
     head, ndim = model.displacement_net.head, model.ndim
     change = torch.zeros(head.weight[0].numel() + 1, requires_grad=True)
     adam = torch.optim.Adam([change], rate)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, rounds)
     generator, losses = torch.Generator().manual_seed(0), []
+    shares = dict.fromkeys((case.kind for case in found), LEVEL)
     for _ in range(rounds):
         order, total = torch.randperm(len(found), generator=generator).tolist(), 0.0
+        held: dict[str, list[float]] = {kind: [] for kind in shares}
         for first in range(0, len(order), BATCH):
             part = [found[n] for n in order[first : first + BATCH]]
-            loss = torch.stack([pinball(c.error, log_variance(model, c, change), ndim) for c in part]).mean()
+            outside = [beyond(c.error, log_variance(model, c, change), ndim) for c in part]
+            for case, values in zip(part, outside, strict=True):
+                held[case.kind].append(float((values < 0).float().mean()))
+            each = [pinball(v, shares[c.kind]) for v, c in zip(outside, part, strict=True)]
+            loss = torch.stack(each).mean()
             adam.zero_grad()
             (loss + RIDGE * change.square().sum()).backward()
             adam.step()
             total += loss.item() * len(part)
         decay.step()
         losses.append(total / len(found))
+        for kind, some in held.items():
+            lacking = LEVEL - sum(some) / len(some)
+            shares[kind] = min(MOST, max(1 - MOST, shares[kind] + PULL * lacking))
     with torch.no_grad():
         head.weight[ndim:] += change[:-1].view(1, *head.weight.shape[1:])
         head.bias[ndim:] += change[-1]
