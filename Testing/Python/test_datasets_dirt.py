@@ -32,19 +32,6 @@ def copy(clean, tmp_path):
     return lambda name: shutil.copytree(clean / name, tmp_path / name)
 
 
-def test_the_official_split_of_camus_is_used_where_its_lists_are(copy):
-    root = copy("camus")
-    lists = root / "database_split"
-    lists.mkdir()
-    for part, patient in (("training", 1), ("validation", 2), ("testing", 3)):
-        (lists / f"subgroup_{part}.txt").write_text(f"patient{patient:04d}\n")
-    for name in ("database_nifti", "testing"):  # whatever their folder is called
-        folder = (root / "database_nifti").rename(root / name)
-        for start in (root, folder, root.parent):  # in the patients' folder and beside it
-            parts = {p.patient[-1]: p.split for p in CAMUSDataset(start).scan().pairs}
-            assert parts == {"1": "training", "2": "validation", "3": "test"}
-
-
 def test_dirt_in_acdc(copy):
     root = copy("acdc")
     first, second = root / "training" / "patient001", root / "training" / "patient002"
@@ -136,6 +123,7 @@ def test_dirt_in_a_plain_folder(tmp_path):
     layouts.plain_pair(tmp_path, "lonely", 3, labels="")
     layouts.plain_pair(tmp_path, "wronglabel", 4)
     layouts.cut_off(tmp_path / "broken_ED.nii.gz")
+    shutil.copy(tmp_path / "good_ED_seg.nii.gz", tmp_path / "orphan_ED_seg.nii.gz")
     (tmp_path / "lonely_ES.nii.gz").unlink()
     (tmp_path / "wronglabel_ED_seg.nii.gz").write_text("no image")
     layouts.write_sequence(layouts.stack(1).fixed, tmp_path / "good_4d.nii.gz", 2)
@@ -158,6 +146,7 @@ def test_dirt_in_a_plain_folder(tmp_path):
         "seq_ES.nii.gz": "4 dimensions",
         "seq_ED.nii.gz": "its pair",
         "empty_ED.nii.gz": "no image of end-systole",
+        "orphan_ED_seg.nii.gz": "labels of orphan, which has no images",
         "readme.txt": "not an image",
         "good_ED.nrrd": "second file",
     }.items():

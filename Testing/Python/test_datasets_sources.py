@@ -53,8 +53,8 @@ def test_a_manifest_by_file_or_by_its_folder(data, delimiter):
 def test_without_a_column_the_patient_is_that_of_a_folder_of_pairs(tmp_path):
     for n in range(3):
         layouts.plain_pair(tmp_path / f"patient {n}", "", n)
-        layouts.plain_pair(tmp_path, f"p{n}_slice{n}", n)
-        layouts.plain_pair(tmp_path, f"p{n}_slice7", n)
+        layouts.plain_pair(tmp_path, f"p{n}_slice{n}", 3 + n)
+        layouts.plain_pair(tmp_path, f"p{n}_slice7", 6 + n)
     found = sorted(tmp_path.rglob("*_ES.nii.gz"))
     rows = [{"fixed": str(p), "moving": str(p).replace("_ES", "_ED")} for p in found]
     listed = PairsDataset(layouts.manifest(tmp_path, rows, name="list.csv")).scan().pairs
@@ -74,7 +74,9 @@ def test_bad_lines_of_a_manifest_are_refused_by_number(data):
         row("x", split=""),
         row("c", split="") | {"moving": ""},
     ]
-    listing = PairsDataset(layouts.manifest(data, [*rows, row("a", split="")])).scan()
+    listing = PairsDataset(
+        layouts.manifest(data, [*rows, row("a", split="") | {"moving": "data/c_ED.nii.gz"}])
+    ).scan()
     assert [p.case for p in listing.pairs] == ["a", "a, line 6"]
     reasons = [r.reason for r in listing.rejected]
     for reason, words in zip(
@@ -146,6 +148,7 @@ def test_a_file_that_is_no_manifest(tmp_path):
     [
         (["x_ED", "x_ES", "x_ED_gt", "x_ES_gt"], [("x", "x", "both")]),
         (["x_ed", "x_es", "x_seg_ed", "x_mask_es"], [("x", "x", "both")]),
+        (["x_ED", "x_ES", "x_ED_seg.seg", "x_ES-segmentation.seg"], [("x", "x", "both")]),
         (["ED_x", "ES_x"], [("x", "x", "none")]),
         (["x_ED_0000", "x_ES_0000", "x_ED_label", "x_ES_label"], [("x", "x", "both")]),
         (["p1/ED", "p1/ES", "p2/ED", "p2/ES"], [("p1", "p1", "none"), ("p2", "p2", "none")]),
@@ -168,18 +171,18 @@ def test_a_file_that_is_no_manifest(tmp_path):
 )
 def test_cases_and_patients_by_name(tmp_path, names, expected):
     image = layouts.phantom("mri2d", 1).fixed
-    for name in names:
+    for n, name in enumerate(names):
         path = tmp_path / f"{name}.nrrd"
         path.parent.mkdir(exist_ok=True)
-        write_image(image, path)
+        write_image(image.like(image.array + n, name), path)
     listing = scan_folder(tmp_path)
     assert listing.rejected == []
     assert [(p.case, p.patient, p.labels) for p in listing.pairs] == expected
 
 
 def test_folders_named_by_part_decide_the_split(tmp_path):
-    for folder, case in (("train", "a"), ("val", "b"), ("test", "c"), ("other", "d")):
-        layouts.plain_pair(tmp_path / folder, case, 1)
+    for n, case in enumerate(("train/a", "val/b", "test/c", "other/d")):
+        layouts.plain_pair(tmp_path / case[:-2], case[-1], n)
     parts = {p.case: p.split for p in PairsDataset(tmp_path).scan().pairs}
     assert parts == {"a": "training", "b": "validation", "c": "test", "d": ""}
 

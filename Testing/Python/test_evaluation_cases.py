@@ -127,7 +127,7 @@ def test_a_manifest_names_the_lost_case(tmp_path):
 
 def test_the_parts_are_those_of_a_training_with_that_seed(tmp_path):
     for n in range(12):
-        plain_pair(tmp_path, f"case{n}", n % 2)
+        plain_pair(tmp_path, f"case{n}", n)
     for seed in (0, 3):
         training = TrainConfig(dataset="pairs", root=str(tmp_path), seed=seed)
         pairs = open_datasets(training)[0].scan().pairs
@@ -138,7 +138,7 @@ def test_the_parts_are_those_of_a_training_with_that_seed(tmp_path):
 
 def test_a_pair_that_cannot_be_read_does_not_change_the_draw(tmp_path):
     for n in range(12):
-        plain_pair(tmp_path, f"case{n}", n % 2)
+        plain_pair(tmp_path, f"case{n}", n)
     (tmp_path / "case3_ES.nii.gz").unlink()
     for seed in range(4):
         pairs = open_datasets(TrainConfig(dataset="pairs", root=str(tmp_path)))[0].scan().pairs
@@ -149,8 +149,8 @@ def test_a_pair_that_cannot_be_read_does_not_change_the_draw(tmp_path):
 
 
 def test_the_parts_are_those_of_the_run_that_the_model_is_from(tmp_path):
-    for name in "abcd":
-        plain_pair(tmp_path / "data", name, 1)
+    for n, name in enumerate("abcd"):
+        plain_pair(tmp_path / "data", name, n)
     run = tmp_path / "run"
     run.mkdir()
     (run / "best.pt").touch()
@@ -171,8 +171,8 @@ def test_the_parts_are_those_of_the_run_that_the_model_is_from(tmp_path):
 
 
 def test_a_split_file_names_the_patients(tmp_path):
-    for name in "abcd":
-        plain_pair(tmp_path / "data", name, 1)
+    for n, name in enumerate("abcd"):
+        plain_pair(tmp_path / "data", name, n)
     file = tmp_path / "split.json"
     parts = {"training": ["a", "mri2d-7"], "validation": ["b"], "test": ["c", "echo2d-5"]}
     file.write_text(json.dumps(parts))

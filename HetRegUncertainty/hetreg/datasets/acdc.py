@@ -19,7 +19,7 @@ _KEYS = {"fixed": "ES", "moving": "ED"}
 
 def read_info(path: Path) -> dict[str, str]:
     """The "key: value" lines of an Info.cfg, keys in upper case."""
-    lines = path.read_text(encoding="latin-1").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     parts = [re.split(r"[:=]", line, maxsplit=1) for line in lines]
     return {p[0].strip().upper(): p[1].strip() for p in parts if len(p) == 2}
 

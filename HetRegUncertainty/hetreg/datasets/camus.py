@@ -5,6 +5,7 @@ beside the patients; without it those in testing/ are the test part."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..imagefile import ending, stem
@@ -29,28 +30,43 @@ class CAMUSDataset(FolderDataset):
     def _scan(self) -> Listing:
         listing = Listing()
         found = patient_folders(self.root, listing, _IMAGE)
-        official = {above: official_split(self.root, above) for above in {f.parent for f, _ in found}}
+        lists = {above: official_lists(self.root, above) for above in {f.parent for f, _ in found}}
         for folder, name in found:
-            parts = official[folder.parent]
+            own = lists[folder.parent].values()
+            parts = {patient: part for part, patients in own for patient in patients}
             split = parts.get(folder.name, "") if parts else held_out(folder)
-            _scan_patient(folder, name, listing, split)
+            note = "in no list of database_split" if parts and not split else ""
+            _scan_patient(folder, name, listing, split, note)
+        there = {folder.name for folder, _ in found}
+        if there != {self.root.name}:  # more than one patient's folder is looked at
+            _tell_absent(listing, there, lists.values())
         return listing
 
 
-def official_split(root: Path, above: Path) -> dict[str, str]:
-    """Part of each patient in the folder `above` by the lists database_split/subgroup_*.txt in or beside it,
-    or in or beside the root; {} where there are none."""
-    parts: dict[str, str] = {}
+def official_lists(root: Path, above: Path) -> dict[Path, tuple[str, list[str]]]:
+    """{list: (part, patients)} of the lists database_split/subgroup_*.txt in or beside the folder `above` the
+    patients, or in or beside the root; {} where there are none."""
+    lists: dict[Path, tuple[str, list[str]]] = {}
     for name, part in _SPLITS.items():
         for folder in (above, above.parent, root, root.parent):
             path = folder / "database_split" / f"subgroup_{name}.txt"
             if path.is_file():
-                parts |= dict.fromkeys(path.read_text(encoding="utf-8").split(), part)
+                lists[path] = part, path.read_text(encoding="utf-8-sig", errors="replace").split()
                 break
-    return parts
+    return lists
 
 
-def _scan_patient(folder: Path, patient: str, listing: Listing, split: str) -> None:
+def _tell_absent(
+    listing: Listing, there: set[str], lists: Iterable[dict[Path, tuple[str, list[str]]]]
+) -> None:
+    """One line for each list that names patients without a folder."""
+    for path, (_, names) in sorted({path: of for each in lists for path, of in each.items()}.items()):
+        if absent := [name for name in names if name not in there]:
+            which = f"{absent[0]}, ..." if len(absent) > 1 else absent[0]
+            listing.reject(path, f"{path.name} names {len(absent)} patients that have no folder ({which}).")
+
+
+def _scan_patient(folder: Path, patient: str, listing: Listing, split: str, note: str) -> None:
     views: dict[str, Found] = {}
     for path in sorted(folder.iterdir()):
         name = stem(path)
@@ -68,8 +84,8 @@ def _scan_patient(folder: Path, patient: str, listing: Listing, split: str) -> N
         reason = f"{folder.name} has no images named ..._2CH_ED or ..._4CH_ED."
         listing.reject(folder, reason, patient, patient, split)
     for view, found in sorted(views.items()):
-        note = _frame_note(folder / f"Info_{view}.cfg")
-        add_pair(listing, found, f"{patient}_{view}", patient, split=split, label_map=_LABELS, note=note)
+        notes = "; ".join(n for n in (note, _frame_note(folder / f"Info_{view}.cfg")) if n)
+        add_pair(listing, found, f"{patient}_{view}", patient, split=split, label_map=_LABELS, note=notes)
 
 
 def _frame_note(info: Path) -> str:

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 from ..imagefile import stem
+from .copies import copies, first_of_each, join
 from .listing import Listing
 from .naming import names_of, patient_of, role_of
 from .pairing import Found, add_pair
@@ -36,28 +37,36 @@ def read_manifest(path: Path) -> Listing:
     listing = Listing()
     used: set[str] = set()
     rows = _rows(path)
-    keys = {line: _key(path.parent / row["fixed"]) for line, row in rows if row["fixed"]}
+    found = {line: _files(path.parent, row) for line, row in rows}
+    ordered = {line: found[line] for line, row in sorted(rows, key=lambda r: r[1].get("split") == "test")}
+    same = first_of_each(file for pair in found.values() for file in (pair.fixed, pair.moving))
+    again = copies(ordered, same)
+    keys = {n: _key(pair.fixed) for n, pair in found.items() if pair.fixed and n not in again}
     names = names_of(sorted(set(keys.values())))
     for line, row in rows:
         where = f"Line {line} of {path.name}"
-        if not (row["fixed"] and row["moving"]):
-            reason = f"{where} names no fixed or no moving image: both are needed."
-            listing.reject(path, reason, row.get("case") or f"line {line}", row.get("patient", ""))
+        if line in again:
+            listing.reject(path, f"{where} names the same images as line {again[line]}, which is used.")
             continue
-        named, patient = names[keys[line]]
+        named, patient = names[keys[line]] if line in keys else (f"line {line}", "")
         if row.get("case"):
             named = row["case"]
             patient = patient_of(named) or named
-        patient = row.get("patient") or patient
-        case = named if named not in used else f"{named}, line {line}"
-        used.add(case)
-        if row.get("split", "") not in ("", *PARTS):
+        of = named if named not in used else f"{named}, line {line}", row.get("patient") or patient
+        used.add(of[0])
+        if not (row["fixed"] and row["moving"]):
+            listing.reject(path, f"{where} names no fixed or no moving image: both are needed.", *of)
+        elif row.get("split", "") not in ("", *PARTS):
             reason = f"{where} has split '{row['split']}': accepted are {', '.join(PARTS)} or nothing."
-            listing.reject(path, reason, case, patient)
-            continue
-        files = {k: path.parent / row[k] if row.get(k) else None for k in (*NEEDED, *OPTIONAL[:2])}
-        add_pair(listing, Found(**files), case, patient, split=row.get("split", ""))
+            listing.reject(path, reason, *of)
+        else:
+            add_pair(listing, found[line], *of, split=row.get("split", ""))
+    join(listing, same)
     return listing
+
+
+def _files(folder: Path, row: dict[str, str]) -> Found:
+    return Found(**{k: folder / row[k] if row.get(k) else None for k in (*NEEDED, *OPTIONAL[:2])})
 
 
 def _key(fixed: Path) -> tuple[Path, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from ..imagefile import stem
@@ -32,7 +32,7 @@ def role_of(path: Path) -> tuple[Path, str, str] | None:
     rest = name[: last.start()] + name[last.end() :]
     in_labels = bool(_LABEL_FOLDER.match(folder.name))
     if in_labels or _LABEL.search(rest):
-        role, rest = f"{role}_label", _LABEL.sub("", rest, count=1)
+        role, rest = f"{role}_label", _LABEL.sub("", rest)
     if in_labels or _IMAGE_FOLDER.match(folder.name):
         folder = folder.parent
     return folder, rest.strip("_-. "), role
@@ -48,15 +48,66 @@ def names_of(keys: list[tuple[Path, str]]) -> dict[tuple[Path, str], tuple[str, 
 
     The patient is the case without what tells repeated scans and views apart. Where a case's name is empty,
     only such a mark, or found in several folders, the folder is the patient (unless it is a view or a split).
+    Patients of one name in different folders are different people if they share a case's name or are in
+    different parts.
     """
     folders: dict[str, set[Path]] = defaultdict(set)
     for folder, case in keys:
         folders[case].add(folder)
-    names = {}
+    lengths: dict[tuple[Path, str], int] = {}
+    people: dict[tuple[Path, str], Path] = {}
     for folder, case in keys:
         bare = patient_of(case)
         shared = len(folders[case]) > 1
-        unique = f"{folder.name}/{case}" if case and shared else case or folder.name
         grouping = folder.name.lower() in FOLDERS or _REPEAT.fullmatch(folder.name)
-        names[folder, case] = unique, folder.name if not bare or (shared and not grouping) else bare
+        own = not bare or (shared and not grouping)
+        lengths[folder, case] = 2 if case and shared else 1
+        people[folder, case] = folder if own else _without_views(folder) / bare
+    cases, patients = _unique(lengths), _patients(people)
+    return {key: (cases[key], patients[people[key]]) for key in keys}
+
+
+def longer(path: Path, used: set[str]) -> str:
+    """The last name of a path behind those of as many folders above as make it new; it is used then."""
+    name = path.name
+    for above in path.parents:
+        if name not in used:
+            break
+        name = f"{above.name}_{name}"
+    used.add(name)
+    return name
+
+
+def _without_views(folder: Path) -> Path:
+    return next((f for f in (folder, *folder.parents) if not _REPEAT.fullmatch(f.name)), folder)
+
+
+def _unique(lengths: dict[tuple[Path, str], int]) -> dict[tuple[Path, str], str]:
+    """A name for each (folder, case): the last names of its path, so many, or more where two are the same."""
+    while True:
+        paths = {(folder, case): (folder / case).parts for folder, case in lengths}
+        names = {key: "/".join(paths[key][-length:]) for key, length in lengths.items()}
+        count = Counter(name for _, name in {(paths[key], name) for key, name in names.items()})
+        same = [k for k, n in names.items() if count[n] > 1 and lengths[k] < len(paths[k])]
+        if not same:
+            return names
+        lengths = lengths | {key: lengths[key] + 1 for key in same}
+
+
+def _patients(people: dict[tuple[Path, str], Path]) -> dict[Path, str]:
+    """A name for each person, whose path is the value: the last of the path, with folders above it where
+    people have to be told apart. One keeps the name: not of the test part, not deep, by name."""
+    named: dict[str, dict[Path, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for (_, case), person in people.items():
+        named[person.name][person].add(case)
+    used, names = set(named), {}
+    for name, found in named.items():
+        first, *others = sorted(found, key=lambda path: (_part(path) == "test", len(path.parts), path))
+        parts = {_part(path) for path in found} - {""}
+        same = sum(map(len, found.values())) == len(set().union(*found.values())) and len(parts) < 2
+        names |= {first: name} | {path: name if same else longer(path, used) for path in others}
     return names
+
+
+def _part(person: Path) -> str:
+    return FOLDERS.get(person.parent.name.lower(), "")

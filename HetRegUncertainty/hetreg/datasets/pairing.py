@@ -83,9 +83,11 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: s
 def _refuse(listing: Listing, found: Found, reason: str, of: tuple[str, ...]) -> None:
     """Refuse all images of a case, or its labels if they are all there is."""
     images = [p for p in (found.fixed, found.moving) if p]
-    labels = [p for p in (found.fixed_label, found.moving_label) if p]
-    for path in images or labels:
+    for path in images:
         listing.reject(path, reason, *of)
+    for path in (found.fixed_label, found.moving_label):
+        if path and not images:
+            listing.reject(path, f"{path.name} has labels of {of[0]}, which has no images by its name.", *of)
 
 
 def _mismatch(fixed: Header, moving: Header) -> str:

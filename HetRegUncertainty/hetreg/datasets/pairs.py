@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..imagefile import ENDINGS, ending
+from .copies import copies, first_of_each, join
 from .headers import COMPANIONS, is_hidden, read_header
 from .listing import Listing
 from .manifest import find_manifest, read_manifest
@@ -41,6 +42,23 @@ def _files(folder: Path, depth: int) -> Iterator[Path]:
 def scan_folder(root: Path) -> Listing:
     """The pairs of a folder by the names of its files, checked by their headers."""
     listing = Listing()
+    cases = _cases(root, listing)
+    same = first_of_each(path for found in cases.values() for path in (found.fixed, found.moving))
+    for key, used in copies(cases, same).items():
+        copy, other = (cases[k].fixed or k[0] for k in (key, used))
+        where, first = (path.relative_to(root).as_posix() for path in (copy, other))
+        listing.reject(copy, f"{where} and its pair are the same images as {first} and its, which are used.")
+        del cases[key]
+    names = names_of(list(cases))
+    for key, found in sorted(cases.items()):
+        case, patient = names[key]
+        add_pair(listing, found, case, patient, split=_part(key))
+    join(listing, same)
+    return listing
+
+
+def _cases(root: Path, listing: Listing) -> dict[tuple[Path, str], Found]:
+    """The files of each (folder, case) by their names: the test part last, then by depth and name."""
     cases: dict[tuple[Path, str], Found] = defaultdict(Found)
     for path in _files(root, _DEPTH):
         if path.suffix.lower() in COMPANIONS:
@@ -51,11 +69,11 @@ def scan_folder(root: Path) -> Listing:
             continue
         folder, case, role = parts
         place(cases[folder, case], role, path, case or folder.name, listing)
-    names = names_of(list(cases))
-    for key, found in sorted(cases.items()):
-        case, patient = names[key]
-        add_pair(listing, found, case, patient, split=FOLDERS.get(key[0].name.lower(), ""))
-    return listing
+    return dict(sorted(cases.items(), key=lambda c: (_part(c[0]) == "test", len(c[0][0].parts), c[0])))
+
+
+def _part(key: tuple[Path, str]) -> str:
+    return FOLDERS.get(key[0].name.lower(), "")
 
 
 def _stray(path: Path) -> str:

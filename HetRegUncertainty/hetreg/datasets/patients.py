@@ -11,6 +11,7 @@ from pathlib import Path
 from ..imagefile import ending, stem
 from .headers import COMPANIONS, is_hidden
 from .listing import Listing
+from .naming import longer
 
 _PATIENT = re.compile(r"patient[_-]?\d+$", re.IGNORECASE)
 _DEPTH = 4  # from above the unpacked ACDC: ACDC/database/training/patient001
@@ -33,7 +34,7 @@ def patient_folders(root: Path, listing: Listing, image: re.Pattern[str]) -> lis
     patients = []
     for name, folders in sorted(named.items()):
         first, *others = _people(folders, root, listing, image)
-        patients += [(first, name), *((folder, _longer(folder, used)) for folder in others)]
+        patients += [(first, name), *((folder, longer(folder, used)) for folder in others)]
     return patients
 
 
@@ -93,14 +94,3 @@ def _same(folder: Path, other: Path) -> bool:
         if twin.is_file() and path.stat().st_size and filecmp.cmp(path, twin, shallow=False):
             return True
     return False
-
-
-def _longer(folder: Path, used: set[str]) -> str:
-    """The folder's name behind those of as many folders above as make it new; it is used then."""
-    name = folder.name
-    for above in folder.parents:
-        if name not in used:
-            break
-        name = f"{above.name}_{name}"
-    used.add(name)
-    return name
