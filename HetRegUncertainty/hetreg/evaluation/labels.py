@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,6 @@ from .case import Case, labels_of
 
 MOST_LABELS = 32
 _NO_WEIGHT = 1e-5  # a mask that does not move must not grow by rounding
-_BEFORE = ("hd95_mm", "asd_mm")
 
 
 class Masks(NamedTuple):
@@ -66,7 +65,7 @@ def label_numbers(
         if len(rows) > 1:
             whole |= _of_stack(masks, spacing, int(axis or 0), label, rows)
         elif masks.in_both():
-            numbers = _keyed(_numbers(masks, spacing) | _published(masks), label)
+            numbers = _keyed(_numbers(masks, spacing) | _both(masks, _published), label)
             rows[0] |= numbers
             whole |= numbers
         elif any(m.any() for m in masks):
@@ -78,7 +77,8 @@ def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> t
     """A moving label's mask on the fixed grid, linearly interpolated: warped, and as it was."""
     mask = labels.like((labels.array == label).astype(np.float32), "mask")
     moved = apply_displacement(mask, case.fixed, result.disp_lps_mm)
-    return np.where(moved < _NO_WEIGHT, 0.0, moved), resample_like(mask, case.fixed)
+    before = resample_like(mask, case.fixed)
+    return np.where(moved < _NO_WEIGHT, 0.0, moved), np.where(before < _NO_WEIGHT, 0.0, before)
 
 
 def _of_stack(
@@ -91,8 +91,8 @@ def _of_stack(
         both = cut.truth.any() and (cut.before > 0).any()
         left_out += not both and any((m > 0).any() for m in cut)
         if both:
-            numbers = _numbers(cut, spacing) | _published(cut)
-            made.append({n: v for n, v in numbers.items() if n.endswith("_px") or n == "dice_published"})
+            numbers = _numbers(cut, spacing) | _both(cut, _published)
+            made.append({n: v for n, v in numbers.items() if "_px" in n or n.startswith("dice_published")})
             row |= _keyed(numbers, label)
     numbers = _numbers(masks, spacing) if masks.in_both() else {}
     volume = {n: v for n, v in numbers.items() if "_px" not in n}
@@ -102,22 +102,25 @@ def _of_stack(
     return _keyed(volume | means | counts, label)
 
 
+def _both(masks: Masks, measure: Callable[[np.ndarray, np.ndarray], dict[str, float]]) -> dict[str, float]:
+    """The numbers of the warped label, and the same "_before" of the label as it was."""
+    was = measure(masks.truth, masks.before)
+    return measure(masks.truth, masks.moved) | {f"{n}_before": v for n, v in was.items()}
+
+
 def _numbers(masks: Masks, spacing: Sequence[float]) -> dict[str, float]:
-    """By the corrected policy; distances before only those that a report shows."""
-    distances = surface_distances(masks.truth, masks.moved, spacing)
-    was = surface_distances(masks.truth, masks.before, spacing)
-    return {
-        "dice": dice(masks.truth, binarise(masks.moved)),
-        "dice_before": dice(masks.truth, binarise(masks.before)),
-        **distances,
-        **{f"{n}_before": was[n] for n in _BEFORE},
-    }
+    """By the corrected policy."""
+
+    def measure(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+        return {"dice": dice(truth, binarise(found)), **surface_distances(truth, found, spacing)}
+
+    return _both(masks, measure)
 
 
-def _published(masks: Masks) -> dict[str, float]:
-    distances = surface_distances(masks.truth, masks.moved, (1.0,) * masks.truth.ndim, "as_published")
+def _published(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    distances = surface_distances(truth, found, (1.0,) * truth.ndim, "as_published")
     return {
-        "dice_published": dice(masks.truth, binarise(masks.moved, "as_published")),
+        "dice_published": dice(truth, binarise(found, "as_published")),
         "hd_published_px": distances["hd_px"],
         "asd_published_px": distances["asd_px"],
     }

@@ -1,0 +1,37 @@
+"""What the labels' numbers were before registration: each of them, of planes and of stacks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from squares import shifted, square_case, undeformed
+
+from hetreg.evaluation.labels import label_numbers
+
+SHIFT = 2.0  # of the square, voxels
+NAMES = ("dice", "hd_px", "hd_mm", "hd95_px", "hd95_mm", "asd_px", "asd_mm")
+NAMES += ("dice_published", "hd_published_px", "asd_published_px")
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+def test_every_number_of_a_label_has_its_value_before(slices):
+    case = square_case(slices)
+    still, _ = label_numbers(case, undeformed(case))
+    home, rows = label_numbers(case, shifted(case, SHIFT))
+    of_label = {name for name in home if not name.startswith("slices")}
+    assert of_label == {f"{name}_2{when}" for name in NAMES for when in ("", "_before")}
+    for name in NAMES:
+        assert home[f"{name}_2_before"] == pytest.approx(still[f"{name}_2"])
+    assert (home["hd_px_2_before"], home["hd_mm_2_before"], home["hd_px_2"]) == (2.0, 4.0, 0.0)
+    assert home["hd_published_px_2_before"] == 2.0
+    assert all(of_label <= row.keys() for row in rows)
+
+
+def test_the_published_mask_of_a_label_that_does_not_move_does_not_grow():
+    case = square_case()
+    turned = case.moving_label.ijk_to_lps.copy()
+    turned[:3, 3] += 1e-6  # an origin that was rounded
+    case.moving_label.ijk_to_lps[:] = turned
+    found, _ = label_numbers(case, undeformed(case))
+    assert found["dice_published_2_before"] == pytest.approx(found["dice_2_before"])
+    assert np.isclose(found["dice_published_2"], found["dice_2"])
