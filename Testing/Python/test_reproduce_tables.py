@@ -236,6 +236,9 @@ def test_tables_have_every_run_and_what_failed():
     assert set(gamma) == {"Ours (SNR-weighted)", "Ours, gamma 1"}
     (p_row,) = found["table2-phantom-mri2d"].rows
     assert p_row[-1] == "0.020"
+    raw = found["comparisons"].rows
+    assert {row[0] for row in raw} == {"1", "4", "controls"}
+    assert sum(row[0] == "controls" for row in raw) == len(found["controls-phantom-mri2d"].rows) > 0
     for table in found.values():
         assert "nan" not in markdown(table)
     assert "compare orders" in markdown(found["table1-phantom-mri2d"])
