@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -54,16 +54,17 @@ def _path(scorer: Scorer, name: str) -> Path:
     return scorer.folder / "figures" / f"{name}.png"
 
 
-def _table_variants(network: str, ready: Ready) -> list[str]:
-    """The methods of Table 1 that have a model, in its order."""
-    return [v for v in printed("1", "acdc", network) if (network, v) in ready]
+def _shown_variants(network: str, ready: Ready) -> list[str]:
+    """The methods of Table 1 that have a model, in its order; if none of them has, those that have."""
+    found = [v for v in printed("1", "acdc", network) if (network, v) in ready]
+    return found or [v for n, v in ready if n == network]
 
 
 def _training(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     panels: dict[str, list[figures.Curve]] = {}
     for network in book.config.networks:
         curves = []
-        for variant in _table_variants(network, ready):
+        for variant in _shown_variants(network, ready):
             rows = log_rows(run_folder(scorer.folder, ready[network, variant]), "validation")
             points = [(row["step"], row["dice"]) for row in rows if row.get("dice") is not None]
             if points:
@@ -79,18 +80,14 @@ def _training(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
 
 def _contours(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     """Figure 2; Figure 5 for 3D echo."""
-    return _methods(book, scorer, ready, {"echo3d": "figure5"}, "figure2", middling, "a middling test case")
+    names = {"echo3d": "figure5"}
+    return _methods(book, scorer, ready, names, "figure2", middling, "a middling test case")
 
 
 def _failure(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     """Figure 7."""
-
-    def choose(book: Book, source: str, network: str) -> str:
-        return worst(book, source, network, _table_variants(network, ready))
-
-    return _methods(
-        book, scorer, ready, {}, "figure7", choose, "the test case on which all methods fail most"
-    )
+    what = "the test case on which all methods fail most"
+    return _methods(book, scorer, ready, {}, "figure7", worst, what)
 
 
 def _methods(
@@ -99,17 +96,18 @@ def _methods(
     ready: Ready,
     names: Mapping[str, str],
     otherwise: str,
-    choose: Callable[[Book, str, str], str],
+    choose: Callable[[Book, str, str, Sequence[str]], str],
     what: str,
 ) -> dict[Path, str]:
-    """One figure per source: a row for each network, a column for each method of Table 1."""
+    """One figure per source: a row for each network, a column for each method that is shown."""
     drawn = {}
     for source in book.config.sources:
         rows: dict[str, list[figures.Picture]] = {}
         for network in book.config.networks:
-            case = _case(book, scorer, source, choose(book, source, network))
+            shown = _shown_variants(network, ready)
+            case = _case(book, scorer, source, choose(book, source, network, shown))
             if case is not None:
-                variants = [("", "undeformed"), *((network, v) for v in _table_variants(network, ready))]
+                variants = [("", "undeformed"), *((network, v) for v in shown)]
                 jobs = [ready[key] for key in variants if key in ready]
                 rows[NETWORKS[network].label] = [draw(case, j, scorer, book.label(source)) for j in jobs]
         if rows:
@@ -124,28 +122,33 @@ def _methods(
 
 
 def _noise(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
-    """Figure 3; Figure 6 for 3D echo."""
+    """Figure 3; Figure 6 for 3D echo: of ours, or of the first method that has a model."""
+    trained = [key for key in ready if key[0]]
+    if not trained:
+        return {}
     parts: dict[str, dict[str, Any]] = {}
+    network, variant = min(trained, key=lambda key: key[1] != OURS)
     for source in book.config.sources:
-        network = next((n for n in book.config.networks if (n, OURS) in ready), "")
-        case = _case(book, scorer, source, middling(book, source, network)) if network else None
+        case = _case(book, scorer, source, middling(book, source, network, (variant,)))
         if case is not None:
             name = "figure6" if paper_set(source, book.config) == "echo3d" else "figure3"
-            picture = draw(case, ready[network, OURS], scorer, book.label(source))
+            picture = draw(case, ready[network, variant], scorer, book.label(source))
             label = source_label(source, book.config).replace(", ", "\n")
-            parts.setdefault(name, {})[label] = (picture, _sparsification(book, source, network))
+            curves = _sparsification(book, source, network, dict.fromkeys((*NOISE, variant)))
+            parts.setdefault(name, {})[label] = (picture, curves)
+    whose = "ours" if variant == OURS else VARIANTS[variant].label
     return {
         figures.noise(rows, _path(scorer, name)): (
-            f"Figure {name[-1]}: noise SD and weight of ours on a middling test case, seed 0, and the mean "
-            "sparsification curves of all test cases and seeds; dashed: the best that is possible."
+            f"Figure {name[-1]}: noise SD and weight of {whose} on a middling test case, seed 0, and the "
+            "mean sparsification curves of all test cases and seeds; dashed: the best that is possible."
         )
         for name, rows in parts.items()
     }
 
 
-def _sparsification(book: Book, source: str, network: str) -> list[figures.Curve]:
+def _sparsification(book: Book, source: str, network: str, variants: Iterable[str]) -> list[figures.Curve]:
     lines = []
-    for variant in NOISE:
+    for variant in variants:
         found = [s.curves["sparsification_published"] for s in book.of(source, network, variant) if s.curves]
         if found:
             x = np.array(found[0]["fraction"])
@@ -161,8 +164,7 @@ def _spread(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     network = book.config.networks[0]
     variants = [v for v in SPREADS if (network, v) in ready]
     for source in book.config.sources if variants else ():
-        name = middling(book, source, network) or worst(book, source, network, variants)
-        case = _case(book, scorer, source, name)
+        case = _case(book, scorer, source, middling(book, source, network, variants))
         if case is not None:
             pictures = [draw(case, ready[network, v], scorer, book.label(source)) for v in variants]
             rows[source_label(source, book.config).replace(", ", "\n")] = pictures

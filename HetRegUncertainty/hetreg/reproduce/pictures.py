@@ -23,9 +23,11 @@ from .scoring import Scorer, evaluate_config
 from .variants import VARIANTS
 
 
-def middling(book: Book, source: str, network: str) -> str:
-    """The case whose DSC by ours lies in the middle; "" if ours was not run."""
-    means = _means(book, source, network, (OURS,))
+def middling(book: Book, source: str, network: str, variants: Sequence[str]) -> str:
+    """The case whose DSC by ours lies in the middle; where ours has none, by the first of the variants that
+    has; "" if none has."""
+    found = (_means(book, source, network, (variant,)) for variant in (OURS, *variants))
+    means = next((m for m in found if m), {})
     ranked = sorted(means, key=means.__getitem__)
     return ranked[len(ranked) // 2] if ranked else ""
 

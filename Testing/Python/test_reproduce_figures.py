@@ -1,0 +1,51 @@
+"""Figures of a reproduction whose methods are not all of the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from builders import TINY_REPRODUCTION
+from hetreg.reproduce import gallery
+from hetreg.reproduce.book import Book
+from hetreg.reproduce.pictures import middling
+from hetreg.reproduce.run import reproduce
+from hetreg.reproduce.scores import Score
+
+SOURCE = "phantom:mri2d"
+
+
+def book(**runs: dict[str, float]) -> Book:
+    """{variant: {case: DSC}}."""
+    scores = []
+    for variant, found in runs.items():
+        slices = [{"case": c, "patient": c, "slice": 0, "dice_published_2": v} for c, v in found.items()]
+        cases = [{"case": c, "patient": c, "error": ""} for c in found]
+        scores.append(Score("voxelmorph", variant, 0, SOURCE, cases, slices))
+    return Book(TINY_REPRODUCTION, scores)
+
+
+def test_the_middling_case_is_that_of_ours_or_of_the_first_method_that_was_measured():
+    mse, nll = {"a": 0.7, "b": 0.8, "c": 0.9}, {"a": 0.9, "b": 0.7, "c": 0.8}
+    ours = {"b": 0.9, "a": 0.8, "c": 0.7}
+    variants = ("adareg", "mse", "nll")
+    assert middling(book(mse=mse, nll=nll, ours=ours), SOURCE, "voxelmorph", variants) == "a"
+    assert middling(book(nll=nll, mse=mse), SOURCE, "voxelmorph", variants) == "b"
+    assert middling(book(nll=nll), SOURCE, "voxelmorph", variants) == "c"
+    assert middling(book(), SOURCE, "voxelmorph", variants) == ""
+
+
+def test_figures_2_3_and_7_are_drawn_of_a_method_that_is_not_in_table_1(tmp_path, monkeypatch):
+    titles = []
+    contours = gallery.figures.contours
+
+    def noted(rows, path):
+        titles.extend(picture.title for row in rows.values() for picture in row)
+        return contours(rows, path)
+
+    monkeypatch.setattr(gallery.figures, "contours", noted)
+    config = replace(TINY_REPRODUCTION, methods=("undeformed", "gamma_1"), budget=1, test_phantoms=1)
+    files = reproduce(config, tmp_path)
+    for name in ("figure2-phantom-mri2d", "figure3", "figure7-phantom-mri2d"):
+        assert files[f"{name}.png"].is_file()
+    assert titles == 2 * ["Undeformed", "Ours, gamma 1"]
+    assert "noise SD and weight of Ours, gamma 1 on" in files["README"].read_text(encoding="utf-8")
