@@ -72,6 +72,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.section = self.dataCheck = self.evaluation = self.link = self._parameterNode = None
         self._waiting = False  # for the end of a change of the scene
         self._source = None  # the data that the tables show
+        self._asked = None  # the layout that the views were asked for last
 
     def setup(self):
         """Build the panel once."""
@@ -82,7 +83,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = HetRegTrainingLogic()
         self.section = TrainingSection(self.ui, self._onParameters)
-        self.evaluation = EvaluationSection(self.ui, self._onParameters, self.section.log)
+        self.evaluation = EvaluationSection(self.ui, self._onEvaluation, self.section.log)
         self.dataCheck = DataCheck(self.ui, self.section.log)
         self.ui.startButton.connect("clicked(bool)", self.onStart)
         self.ui.checkButton.connect("clicked(bool)", self.onCheck)
@@ -119,8 +120,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self):
         """Another module was selected. A training goes on; the views go back to what they were."""
-        if self._parameterNode:
-            traininglayout.restore(self._parameterNode.formerLayout)
+        self._restoreLayout()
         self.setParameterNode(None)
 
     def onReload(self):
@@ -130,8 +130,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartClose(self, caller, event):
         """The scene goes away. A training goes on: it has its own process and writes to its own folder."""
-        if self._parameterNode:
-            traininglayout.restore(self._parameterNode.formerLayout)
+        self._restoreLayout()
         self.setParameterNode(None)
         self.section.forgetScene()
         self.evaluation.forgetScene()
@@ -181,7 +180,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.dataCheck.outdate()
         self._showResult(p)
         if self.parent.isEntered:
-            traininglayout.follow(self._wantedLayout(), p)
+            self._followLayout(p)
             self.section.showInViews()
             self.evaluation.showInViews()
         self.startCheck.show(p, self.evaluation.running)
@@ -210,6 +209,25 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         wanted = self._parameterNode.trainingLayout and self.section.wanted
         return traininglayout.LAYOUT_ID if wanted else None
 
+    def _followLayout(self, p):
+        """Ask for the wanted layout once: the user may have chosen another since."""
+        wanted = self._wantedLayout()
+        if wanted is None or wanted != self._asked:
+            self._asked = wanted
+            traininglayout.follow(wanted, p)
+
+    def _restoreLayout(self):
+        """Take a layout of this panel off the screen, for a while."""
+        if self._parameterNode and layout.current() in traininglayout.OURS:
+            traininglayout.restore(self._parameterNode.formerLayout)
+            self._asked = None
+
+    def _onEvaluation(self):
+        """An evaluation has begun, or ended and is to be seen, or the view is to change."""
+        if self.evaluation.wanted and not self.evaluation.running:
+            self._asked = None
+        self._onParameters()
+
     @staticmethod
     def _dataSource(p):
         """What the check of the data depends on."""
@@ -237,7 +255,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.section.running or config is None:
             return
         with slicer.util.tryWithErrorDisplay(_("The training could not be started."), waitCursor=False):
-            self.evaluation.wanted = False
+            self.evaluation.wanted, self._asked = False, None
             file = self.logic.writeConfig(config, "run")
             self.section.start(file, os.path.abspath(p.outputFolder), config)
 

@@ -94,6 +94,23 @@ def training(panel, tmp_path):
 
 
 @pytest.fixture
+def trained(training):
+    """The panel with a run that has ended in the output folder; afterwards no evaluation runs."""
+    from hetreg.config import TrainConfig
+
+    folder = Path(training._parameterNode.outputFolder)
+    folder.mkdir()
+    TrainConfig(epochs=20).save(folder / "config.json")
+    (folder / "split.json").write_text('{"test": ["a"]}')
+    (folder / "best.pt").write_bytes(b"weights")
+    training._onParameters()
+    yield training
+    training.evaluation._process.kill()
+    runtime.wait(lambda: not training.evaluation.running)
+    training.evaluation.forgetScene()
+
+
+@pytest.fixture
 def fake(tmp_path, monkeypatch):
     """fake(mode): from now on the panel starts the fake trainer."""
     from HetRegUncertaintyLib import process

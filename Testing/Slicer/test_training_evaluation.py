@@ -21,21 +21,6 @@ from HetRegUncertaintyLib import (
 )
 
 
-@pytest.fixture
-def trained(training):
-    """The panel with a run that has ended in the output folder; afterwards no evaluation runs."""
-    folder = Path(training._parameterNode.outputFolder)
-    folder.mkdir()
-    TrainConfig(epochs=20).save(folder / "config.json")
-    (folder / "split.json").write_text('{"test": ["a"]}')
-    (folder / "best.pt").write_bytes(b"weights")
-    training._onParameters()
-    yield training
-    training.evaluation._process.kill()
-    runtime.wait(lambda: not training.evaluation.running)
-    training.evaluation.forgetScene()
-
-
 def evaluate(panel):
     panel.ui.evaluateButton.click()
     runtime.wait(lambda: not panel.evaluation.running)

@@ -1,0 +1,80 @@
+"""The layouts of HetRegTraining are asked for once: one that the user chooses instead stays."""
+
+import pytest
+import slicer
+
+import runtime
+from HetRegUncertaintyLib import evaluationnodes, traininglayout
+
+ONE_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
+
+
+def current():
+    return slicer.app.layoutManager().layout
+
+
+def choose(layoutID):
+    """As the user does in Slicer's menu of layouts."""
+    slicer.app.layoutManager().setLayout(layoutID)
+
+
+@pytest.fixture
+def evaluated(trained, fake):
+    """The panel after an evaluation, which is shown."""
+    trained.ui.evaluateButton.click()
+    runtime.wait(lambda: not trained.evaluation.running)
+    assert current() == traininglayout.EVALUATION_ID
+    return trained
+
+
+def test_layoutChosenWhileTrainingStays(training, fake):
+    fake("long")
+    training.ui.startButton.click()
+    runtime.wait(lambda: training.section.run.previews)
+    assert current() == traininglayout.LAYOUT_ID
+    choose(ONE_UP)
+    checks = training.section.run.checks
+    runtime.wait(lambda: training.section.run.checks > checks)
+    training.ui.stopButton.click()
+    runtime.wait(lambda: not training.section.running)
+    training.ui.seedSpinBox.value += 1
+    training.parent.exit()
+    training.parent.enter()
+    assert current() == ONE_UP
+    training.ui.trainingLayoutCheckBox.checked = False
+    training.ui.trainingLayoutCheckBox.checked = True
+    assert current() == traininglayout.LAYOUT_ID
+    training.ui.trainingLayoutCheckBox.checked = False
+    assert current() == ONE_UP
+
+
+def test_nextTrainingIsShown(training, fake):
+    for _run in range(2):
+        choose(ONE_UP)
+        training.ui.startButton.click()
+        runtime.wait(lambda: not training.section.running)
+        assert current() == traininglayout.LAYOUT_ID
+        training.ui.newFolderButton.click()
+
+
+def test_layoutChosenAfterAnEvaluationStaysUntilTheNext(evaluated):
+    choose(ONE_UP)
+    evaluated.ui.seedSpinBox.value += 1
+    assert current() == ONE_UP
+    evaluated.ui.evaluateButton.click()
+    assert current() == ONE_UP
+    runtime.wait(lambda: not evaluated.evaluation.running)
+    assert current() == traininglayout.EVALUATION_ID
+
+
+def test_tableAndPlotComeBackWhenTheUserHasRemovedThem(evaluated):
+    for className in ("Table", "PlotChart", "PlotSeries"):
+        for node in slicer.util.getNodesByClass(f"vtkMRML{className}Node"):
+            if node.GetAttribute(evaluationnodes.ATTRIBUTE):
+                slicer.mrmlScene.RemoveNode(node)
+    evaluated.ui.evaluationLayoutCheckBox.click()
+    evaluated.ui.evaluationLayoutCheckBox.click()
+    table = traininglayout.tableViewNode(traininglayout.EVALUATION_TABLE).GetTableNode()
+    assert table.GetTable().GetNumberOfRows() == 6
+    chart = traininglayout.plotViewNode(traininglayout.EVALUATION_PLOT).GetPlotChartNode()
+    assert chart.GetNumberOfPlotSeriesNodes() == 2
