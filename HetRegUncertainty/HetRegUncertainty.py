@@ -47,8 +47,10 @@ class HetRegUncertainty(ScriptedLoadableModule):
             "and predicts the noise of every voxel from the same two images.<ol><li>Choose both images, or "
             "load the example pair.</li><li>Click Register.</li><li>In Inspect, look at the overlay: where "
             "the noise SD is high or the SNR weight low, the displacement rests on little evidence. Switch "
-            "the grid on: it must not fold.</li></ol>The transform can be applied to segmentations, models "
-            "and markups of the moving image. Not for diagnosis or treatment decisions."
+            "the grid on: it must not fold.</li></ol>The transform can be applied to models and markups of "
+            "the moving image. For a segmentation choose it as moving segmentation and take Moved "
+            "segmentation: Slicer cuts off parts of one that is hardened or exported under a transform on an "
+            "oblique image. Not for diagnosis or treatment decisions."
         )
         parent.acknowledgementText = _(
             "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for "
@@ -264,7 +266,7 @@ class HetRegUncertaintyLogic(OneWrapper, ScriptedLoadableModuleLogic):
         inputs = [fixedNode, movingNode, movingSegmentation, fixedSegmentation]
         results.checkOutputs(outputs or {}, inputs)
         images = volumes.imagesFromNodes(fixedNode, movingNode)
-        layers, labelNames = labels.layersFromNodes(movingSegmentation, fixedSegmentation, **images)
+        layers, segments = labels.layersFromNodes(movingSegmentation, fixedSegmentation, **images)
 
         def compute(progress):
             return labels.register(images, layers, config or RegisterConfig(), progress)
@@ -272,7 +274,7 @@ class HetRegUncertaintyLogic(OneWrapper, ScriptedLoadableModuleLogic):
         result, moved = execute(compute) if execute else compute(progress or Progress())
         if not all(node is None or slicer.mrmlScene.IsNodePresent(node) for node in inputs):
             raise ValueError(_("An input was removed from the scene meanwhile: nothing was added."))
-        return results.addToScene(result, fixedNode, movingNode, outputs, moved, labelNames)
+        return results.addToScene(result, fixedNode, movingNode, outputs, moved, segments)
 
 
 class HetRegUncertaintyTest(ScriptedLoadableModuleTest, SelfTest):

@@ -35,7 +35,7 @@ def unusable(moving, fixed):
 
 
 def layersFromNodes(movingNode, fixedNode, moving, fixed):
-    """The segmentation arguments of `register_pair`, a dict per layer, and {value: (name, colour)}.
+    """The segmentation arguments of `register_pair`, a dict per layer, and the segments of the moving one.
 
     movingNode, fixedNode: segmentations or label maps, each maybe None, on the images moving and fixed.
     Raises ValueError with one sentence if the nodes cannot be used.
@@ -45,15 +45,15 @@ def layersFromNodes(movingNode, fixedNode, moving, fixed):
         raise ValueError(reason)
     if movingNode is None:
         return [], {}
-    arrays, names = labelsFromNode(movingNode, moving)
-    masks = {"moving_seg": {value: (arrays, value) for value in names}}
+    arrays, segments = labelsFromNode(movingNode, moving)
+    masks = {"moving_seg": {value: (arrays, value) for value in segments}}
     images = {"moving_seg": moving.like(arrays[0], movingNode.GetName())}
     if fixedNode is not None:
-        others, otherNames = labelsFromNode(fixedNode, fixed)
-        pairs = _matches(movingNode, names, fixedNode, otherNames)
+        others, otherSegments = labelsFromNode(fixedNode, fixed)
+        pairs = _matches(movingNode, segments, fixedNode, otherSegments)
         masks["fixed_seg"] = {value: (others, other) for value, other in pairs.items()}
         images["fixed_seg"] = fixed.like(others[0], fixedNode.GetName())
-    return _layers(names, masks, images), names
+    return _layers(segments, masks, images), segments
 
 
 def register(images, layers, config, progress):
@@ -71,34 +71,45 @@ def register(images, layers, config, progress):
 
 
 def labelsFromNode(node, reference):
-    """Labels of a segmentation or label map node on the grid of `reference`, with their names and colours.
+    """Labels of a segmentation or label map node on the grid of `reference`, and what they stand for.
 
-    Returns ([int32 array, ...], {label value: (name, (red, green, blue))}). Segments of one array do not
-    overlap; each label is in one of them.
+    Returns ([int32 array, ...], {label value: (segment ID, vtkSegment without voxels)}). Segments of one
+    array do not overlap; each label is in one of them.
     """
     if node.IsA("vtkMRMLSegmentationNode"):
-        arrays, names = _segmentArrays(node, reference), _segmentNames(node)
+        arrays, segments = _segmentArrays(node, reference), _segmentsOf(node)
     else:
         arrays = [_resampledLabels(volumes.imageFromNode(node), reference)]
-        names = _labelNames(node, arrays[0])
+        segments = _labelSegments(node, arrays[0])
     if not any(array.any() for array in arrays):
         raise ValueError(
             _("'{name}' has no label inside '{image}'.").format(name=node.GetName(), image=reference.name)
         )
-    return arrays, names
+    return arrays, segments
 
 
-def segmentationFromLabels(layers, names):
-    """vtkSegmentation with one binary label map per label of `names`, from the `Image` of each layer."""
+def newSegment(value, name, color):
+    """(segment ID, vtkSegment without voxels) of a label that is no segment yet; color: red, green, blue."""
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segment.SetColor(*color)
+    return f"Segment_{value}", segment
+
+
+def segmentationFromLabels(layers, segments):
+    """vtkSegmentation with one binary label map per label of `segments`, from the `Image` of each layer.
+
+    segments: as from `labelsFromNode`; the new ones have their IDs, names, colours and tags.
+    """
     segmentation = slicer.vtkSegmentation()
     segmentation.SetSourceRepresentationName(BINARY)
-    for value, (name, color) in names.items():
+    for value, (segmentID, source) in segments.items():
         mask = _mask([layer.array for layer in layers], value)
         segment = slicer.vtkSegment()
-        segment.SetName(name)
-        segment.SetColor(*color)
+        segment.DeepCopyMetadata(source)
+        segment.SetLabelValue(1)
         segment.AddRepresentation(BINARY, volumes.orientedImage(mask.astype(np.uint8), layers[0]))
-        segmentation.AddSegment(segment)
+        segmentation.AddSegment(segment, segmentID)
     return segmentation
 
 
@@ -137,12 +148,12 @@ def _layers(values, masks, images):
     ]
 
 
-def _matches(movingNode, names, fixedNode, otherNames):
+def _matches(movingNode, segments, fixedNode, otherSegments):
     """{moving value: fixed value} of the segments with equal names.
 
     Two label maps may name the same values from different colour tables: then the values decide.
     """
-    own, other = ([name for name, _color in found.values()] for found in (names, otherNames))
+    own, other = ([each.GetName() for _id, each in found.values()] for found in (segments, otherSegments))
     common = set(own) & set(other)
     for node, found in ((movingNode, own), (fixedNode, other)):
         twice = next((name for name in found if name in common and found.count(name) > 1), None)
@@ -153,12 +164,12 @@ def _matches(movingNode, names, fixedNode, otherNames):
             raise ValueError(text.format(name=node.GetName(), segment=twice))
     pairs = {
         value: another
-        for value, (name, _color) in names.items()
-        for another, (otherName, _other) in otherNames.items()
+        for value, name in zip(segments, own, strict=True)
+        for another, otherName in zip(otherSegments, other, strict=True)
         if name == otherName
     }
     if not pairs and movingNode.IsA(LABEL_MAP) and fixedNode.IsA(LABEL_MAP):
-        pairs = {value: value for value in names if value in otherNames}
+        pairs = {value: value for value in segments if value in otherSegments}
     if not pairs:
         raise ValueError(
             _("'{name}' has the segments {given}: at least one of {expected} is needed to compare.").format(
@@ -168,10 +179,14 @@ def _matches(movingNode, names, fixedNode, otherNames):
     return pairs
 
 
-def _segmentNames(node):
-    segmentation = node.GetSegmentation()
-    segments = [segmentation.GetNthSegment(i) for i in range(segmentation.GetNumberOfSegments())]
-    return {i + 1: (segment.GetName(), tuple(segment.GetColor())) for i, segment in enumerate(segments)}
+def _segmentsOf(node):
+    """Copies: the user may change the segmentation while it is registered."""
+    segmentation, found = node.GetSegmentation(), {}
+    for i in range(segmentation.GetNumberOfSegments()):
+        segment = slicer.vtkSegment()
+        segment.DeepCopyMetadata(segmentation.GetNthSegment(i))
+        found[i + 1] = segmentation.GetNthSegmentID(i), segment
+    return found
 
 
 def _segmentArrays(node, reference):
@@ -224,17 +239,17 @@ def _layerArray(node, segmentIDs, grid):
     return numpy_support.vtk_to_numpy(merged.GetPointData().GetScalars()).astype(LABEL)
 
 
-def _labelNames(node, array):
-    """Names and colours of a label map node's labels, from its colour table where that has them."""
+def _labelSegments(node, array):
+    """The labels of a label map node, with the names and colours of its colour table where that has them."""
     display = node.GetDisplayNode()
     colors = display.GetColorNode() if display else None
-    names = {}
+    segments = {}
     for value in np.unique(array[array != 0]).tolist():
         rgba = [0.8, 0.6, 0.2, 1.0]
         known = colors is not None and colors.GetColor(value, rgba)
         name = colors.GetColorName(value) if known else None
-        names[value] = (name or _("Label {value}").format(value=value), tuple(rgba[:3]))
-    return names
+        segments[value] = newSegment(value, name or _("Label {value}").format(value=value), rgba[:3])
+    return segments
 
 
 def _resampledLabels(labels, reference):

@@ -12,7 +12,8 @@ from slicer.i18n import tr as _
 
 from . import colors, labels, summary, volumes
 
-ROLE, RECORD, SUMMARY, NAMES = "HetReg.Role", "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
+ROLE = volumes.ROLE
+RECORD, SUMMARY, NAMES = "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
 REFERENCE = "HetReg."  # + role, or "fixed", "moving", "transform"
 VOLUME, TRANSFORM = "vtkMRMLScalarVolumeNode", "vtkMRMLTransformNode"
 OUTPUTS = {
@@ -76,16 +77,16 @@ def updatable(outputs, fixedNode, movingNode):
     return {role: node for role, node in outputs.items() if isOurs(node)}
 
 
-def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), labelNames=None):
+def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=None):
     """Add or update the nodes of a result; returns {role: node}.
 
     outputs: {role: node to update}. moved: the moved labels, an `Image` per layer (see labels.py), with
-    labelNames, {label value: (name, colour)} of the moving segmentation.
+    the segments of the moving segmentation, {label value: (segment ID, vtkSegment)}.
     An output of the run that is updated goes if this one has no such output. If anything fails, no node is
     left behind and updated nodes have their former content.
     """
-    outputs = outputs or {}
-    fill = _payloads(result, moved, labelNames or {})
+    outputs, segments = outputs or {}, segments or {}
+    fill = _payloads(result, moved, segments)
     nodes = {}
     slicer.mrmlScene.SaveStateForUndo()
     with _allOrNothing() as undo:
@@ -98,7 +99,7 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), labelNames
             nodes[role] = node
         former = outputsOf(outputs.get("transform"))
         _display(nodes, movingNode)
-        _connect(nodes, fixedNode, movingNode, result, labelNames or {}, undo)
+        _connect(nodes, fixedNode, movingNode, result, segments, undo)
         for role, node in outputs.items():  # maps of the overwritten run that this one did not give
             if node is not None and former.get(role) is node and role not in nodes:
                 _remove(node)
@@ -135,7 +136,7 @@ def secondsOf(transformNode):
     return float((summaryOf(transformNode)[0] or {}).get("seconds", 0.0))
 
 
-def _payloads(result, moved, labelNames):
+def _payloads(result, moved, segments):
     """{role: VTK object or (image data, matrix)}, made before the scene is touched."""
     fill = {"transform": volumes.gridTransform(result.disp_lps_mm, result.moved)}
     if result.inverse_disp_lps_mm is not None:
@@ -146,8 +147,8 @@ def _payloads(result, moved, labelNames):
             if image is not None:
                 fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)
     if moved:
-        fill["moved_segmentation"] = labels.segmentationFromLabels(moved, labelNames)
-    fill["numbers"] = summary.table(result.summary, _plainNames(labelNames))
+        fill["moved_segmentation"] = labels.segmentationFromLabels(moved, segments)
+    fill["numbers"] = summary.table(result.summary, _plainNames(segments))
     return fill
 
 
@@ -157,8 +158,8 @@ def _freeName(name):
     return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
 
 
-def _plainNames(labelNames):
-    return {str(value): name for value, (name, _color) in labelNames.items()}
+def _plainNames(segments):
+    return {str(value): segment.GetName() for value, (_id, segment) in segments.items()}
 
 
 def _fillVolume(node, content, undo):
@@ -208,7 +209,7 @@ def _display(nodes, movingNode):
         nodes["moved_segmentation"].GetDisplayNode().SetVisibility2DFill(False)
 
 
-def _connect(nodes, fixedNode, movingNode, result, labelNames, undo):
+def _connect(nodes, fixedNode, movingNode, result, segments, undo):
     """Roles, references and the run record."""
     transform = nodes["transform"]
     record = json.dumps(result.record, default=str)
@@ -227,11 +228,20 @@ def _connect(nodes, fixedNode, movingNode, result, labelNames, undo):
                 transform.SetNodeReferenceID, REFERENCE + role, transform.GetNodeReferenceID(REFERENCE + role)
             )
             transform.SetNodeReferenceID(REFERENCE + role, nodes[role].GetID() if role in nodes else None)
+    if "moved_segmentation" in nodes:
+        _drawnOn(nodes["moved_segmentation"], fixedNode, undo)
     transform.SetNodeReferenceID(transform.GetFixedNodeReferenceRole(), fixedNode.GetID())
     transform.SetNodeReferenceID(transform.GetMovingNodeReferenceRole(), movingNode.GetID())
-    for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(labelNames))):
+    for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(segments))):
         undo(transform.SetAttribute, key, transform.GetAttribute(key))
         transform.SetAttribute(key, json.dumps(value, default=str))
+
+
+def _drawnOn(segmentationNode, fixedNode, undo):
+    """The reference geometry, for exports, and the Segment Editor's volume are those of the fixed image."""
+    role = segmentationNode.GetReferenceImageGeometryReferenceRole()
+    undo(segmentationNode.SetNodeReferenceID, role, segmentationNode.GetNodeReferenceID(role))
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(fixedNode)
 
 
 def _remove(node):

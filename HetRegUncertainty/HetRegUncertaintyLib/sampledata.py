@@ -52,8 +52,8 @@ def load(name=MRI, seed=SEED):
         "fixed": addVolume(pair.fixed, _("Phantom ES")),
         "moving": addVolume(pair.moving, _("Phantom ED")),
     }
-    nodes["fixed_segmentation"] = addLabels(pair.fixed_label, _("Phantom ES labels"))
-    nodes["moving_segmentation"] = addLabels(pair.moving_label, _("Phantom ED labels"))
+    nodes["fixed_segmentation"] = addLabels(pair.fixed_label, _("Phantom ES labels"), nodes["fixed"])
+    nodes["moving_segmentation"] = addLabels(pair.moving_label, _("Phantom ED labels"), nodes["moving"])
     return nodes
 
 
@@ -68,14 +68,15 @@ def addVolume(image, name):
     return node
 
 
-def addLabels(image, name):
-    """New segmentation node of a phantom's label `Image`, hidden."""
+def addLabels(image, name, volume):
+    """New segmentation node of a phantom's label `Image`, drawn on this volume node, hidden."""
     present = sorted(set(image.array.ravel().tolist()) - {0})
-    names = {value: (NAMES[value], COLORS[value]) for value in present}
+    segments = {value: labels.newSegment(value, NAMES[value], COLORS[value]) for value in present}
     node = slicer.mrmlScene.AddNewNodeByClass(
         "vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(name)
     )
-    node.SetAndObserveSegmentation(labels.segmentationFromLabels([image], names))
+    node.SetAndObserveSegmentation(labels.segmentationFromLabels([image], segments))
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     node.CreateDefaultDisplayNodes()
     node.GetDisplayNode().SetVisibility(False)
     return node

@@ -22,9 +22,9 @@ class SelfTest:
         ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ image.ijk_to_lps
         back = slicer.util.arrayFromVTKMatrix(volumes.ijkToRasMatrix(image))
         np.testing.assert_allclose(back, ras, atol=1e-9)
-        arrays, names = labels.labelsFromNode(nodes["fixed_segmentation"], image)
+        arrays, segments = labels.labelsFromNode(nodes["fixed_segmentation"], image)
         self.assertEqual({array.shape for array in arrays}, {image.array.shape})
-        self.assertIn("LV cavity", [name for name, _color in names.values()])
+        self.assertIn("LV cavity", [segment.GetName() for _id, segment in segments.values()])
 
     def test_gridTransformMovesPoints(self):
         """A constant displacement in LPS moves a point by the same in RAS, x and y with the other sign."""

@@ -14,6 +14,7 @@ from vtk.util import numpy_support
 from hetreg.image import Image
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+ROLE = "HetReg.Role"  # attribute of the nodes of a result
 
 
 def imageFromNode(node):
@@ -101,14 +102,28 @@ def parentToWorld(node):
     if parent is None:
         return np.eye(4)
     if not parent.IsTransformToWorldLinear():
-        raise ValueError(
-            _(
-                "'{name}' lies under the non-linear transform '{transform}': harden that transform first."
-            ).format(name=node.GetName(), transform=parent.GetName())
-        )
+        raise ValueError(_notLinear(node.GetName(), parent))
     matrix = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _notLinear(name, transform):
+    """One sentence on the transform that is to blame; hardening a result would deform twice."""
+    bent = []
+    while transform is not None:
+        if not transform.IsLinear():
+            bent.append(transform)
+        transform = transform.GetParentTransformNode()
+    result = next((each for each in bent if each.GetAttribute(ROLE)), None)
+    if result is not None:
+        text = _(
+            "'{name}' lies under '{transform}', which is the result of a registration: take it out from "
+            "under that in the module Transforms."
+        )
+    else:
+        text = _("'{name}' lies under the non-linear transform '{transform}': harden that transform first.")
+    return text.format(name=name, transform=(result or bent[0]).GetName())
 
 
 def _ijkToWorld(node):

@@ -24,7 +24,8 @@ def labelImage(names=(1, 3), shape=(3, 8, 10)):
 
 def addSegmentation(image, names=NAMES):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "s")
-    node.SetAndObserveSegmentation(labels.segmentationFromLabels([image], names))
+    segments = {value: labels.newSegment(value, *look) for value, look in names.items()}
+    node.SetAndObserveSegmentation(labels.segmentationFromLabels([image], segments))
     return node
 
 
@@ -63,6 +64,11 @@ def names(node):
     return [segmentation.GetNthSegment(i).GetName() for i in range(segmentation.GetNumberOfSegments())]
 
 
+def called(segments):
+    """Names of what `labelsFromNode` has found."""
+    return [segment.GetName() for _id, segment in segments.values()]
+
+
 def voxels(node, name, volume):
     segmentID = node.GetSegmentation().GetSegmentIdBySegmentName(name)
     return slicer.util.arrayFromSegmentBinaryLabelmap(node, segmentID, volume) > 0
@@ -80,8 +86,8 @@ def test_segmentationRoundTrip():
     image = labelImage()
     arrays, found = labels.labelsFromNode(addSegmentation(image), image)
     np.testing.assert_array_equal(merged(arrays), np.where(image.array == 3, 2, image.array))
-    assert [name for name, _color in found.values()] == ["myocardium", "cavity"]
-    np.testing.assert_allclose(found[2][1], NAMES[3][1])
+    assert called(found) == ["myocardium", "cavity"]
+    np.testing.assert_allclose(found[2][1].GetColor(), NAMES[3][1])
 
 
 def test_segmentationUnderAParentTransform():
@@ -119,7 +125,7 @@ def test_labelsOfALabelMapAreItsNumbers():
     large = image.like(np.where(image.array == 3, 65538, 40000 * (image.array == 1)), "large")
     (array,), found = labels.labelsFromNode(addLabelMap(large), image)
     np.testing.assert_array_equal(array, large.array)
-    assert [name for name, _color in found.values()] == ["Label 40000", "Label 65538"]
+    assert called(found) == ["Label 40000", "Label 65538"]
     (layer,), _names = labels.layersFromNodes(addLabelMap(large), None, image, image)
     np.testing.assert_array_equal(layer["moving_seg"].array, large.array)
 
@@ -235,7 +241,7 @@ def test_segmentationOfSurfaces(panel):
     segmentation.RemoveRepresentation(labels.BINARY)
     image = volumes.imageFromNode(p.movingVolume)
     arrays, found = labels.labelsFromNode(p.movingSegmentation, image)
-    value = next(value for value, (name, _color) in found.items() if name == "LV cavity")
+    value = list(found)[called(found).index("LV cavity")]
     read = np.any([array == value for array in arrays], axis=0)
     assert 2.0 * (read & former).sum() / (read.sum() + former.sum()) > 0.9
     panel.ui.registerButton.click()

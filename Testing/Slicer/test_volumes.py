@@ -63,12 +63,19 @@ def test_linearParentIsApplied():
 
 
 def test_nonlinearParentIsRefused():
+    """By the name of the non-linear one. A result must not be hardened: it deforms again."""
     image = obliqueImage()
-    node = sampledata.addVolume(image, "v")
-    parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "warp")
-    parent.SetAndObserveTransformFromParent(volumes.gridTransform(np.ones((*image.array.shape, 3)), image))
+    node, parent = sampledata.addVolume(image, "v"), addTransform(np.eye(4))
+    warp, result = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", n) for n in ("warp", "result"))
+    for bent in (warp, result):
+        bent.SetAndObserveTransformFromParent(volumes.gridTransform(np.ones((*image.array.shape, 3)), image))
     node.SetAndObserveTransformNodeID(parent.GetID())
-    with pytest.raises(ValueError, match="harden"):
+    parent.SetAndObserveTransformNodeID(warp.GetID())
+    with pytest.raises(ValueError, match="under the non-linear transform 'warp': harden"):
+        volumes.imageFromNode(node)
+    result.SetAttribute(volumes.ROLE, "transform")
+    warp.SetAndObserveTransformNodeID(result.GetID())
+    with pytest.raises(ValueError, match="'result', which is the result of a registration: take it out"):
         volumes.imageFromNode(node)
 
 

@@ -1,0 +1,93 @@
+"""The moved segmentation: its segments are those of the moving one, its grid is that of the fixed image."""
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+
+from hetreg.datasets.phantom import make_pair
+from HetRegUncertaintyLib import labels, sampledata
+
+TERMINOLOGY = "Segmentation category~SCT^123037004^Anatomical Structure"
+
+
+@pytest.fixture
+def drawn(smallPair):
+    """(fixed, moving, segmentation drawn on the moving image): all under one linear transform."""
+    fixed, moving = smallPair
+    label = make_pair("mri2d", 3, size=64, slices=2, with_truth=False).moving_label
+    segmentation = sampledata.addLabels(label, "ED labels", moving)
+    parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "parent")
+    turn = vtk.vtkTransform()
+    turn.RotateX(30.0)
+    turn.Translate(10.0, 20.0, 30.0)
+    parent.SetMatrixTransformToParent(turn.GetMatrix())
+    for node in (fixed, moving, segmentation):
+        node.SetAndObserveTransformNodeID(parent.GetID())
+    return fixed, moving, segmentation
+
+
+def tag(segment, name):
+    value = vtk.mutable("")
+    return value.get() if segment.GetTag(name, value) else None
+
+
+def ids(segmentation):
+    return [segmentation.GetNthSegmentID(i) for i in range(segmentation.GetNumberOfSegments())]
+
+
+def test_segmentsKeepTheirIDsAndTags(panel, drawn):
+    """With which they are found again, and exported to DICOM."""
+    fixed, moving, node = drawn
+    source = node.GetSegmentation()
+    source.CollapseBinaryLabelmaps()  # as the Segment Editor keeps them: told apart by their label values
+    for i, segmentID in enumerate(ids(source)):
+        source.GetSegment(segmentID).SetTag("TerminologyEntry", f"{TERMINOLOGY}~{i}")
+        source.GetSegment(segmentID).SetTag("Segmentation.Status", "completed")
+    moved = panel.logic.register(fixed, moving, movingSegmentation=node)["moved_segmentation"]
+    found = moved.GetSegmentation()
+    assert ids(found) == ids(source)
+    for i, segmentID in enumerate(ids(found)):
+        segment = found.GetSegment(segmentID)
+        assert segment.GetName() == source.GetSegment(segmentID).GetName()
+        assert tag(segment, "TerminologyEntry") == f"{TERMINOLOGY}~{i}"
+        assert tag(segment, "Segmentation.Status") == "completed"
+        array = slicer.util.arrayFromSegmentBinaryLabelmap(moved, segmentID, fixed)
+        assert (
+            array.any()
+        )  # its label value is that of its own voxels, not of the voxels shared in the source
+    source.GetNthSegment(0).SetName("changed since")
+    assert found.GetNthSegment(0).GetName() != "changed since"
+
+
+def test_exportedOnTheFixedGrid(panel, drawn):
+    """By Slicer's export to a label map with the segmentation's reference geometry."""
+    fixed, moving, node = drawn
+    nodes = panel.logic.register(fixed, moving, movingSegmentation=node)
+    moved = nodes["moved_segmentation"]
+    role = moved.GetReferenceImageGeometryReferenceRole()
+    assert moved.GetNodeReference(role) == fixed
+    labelMap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "export")
+    export, extent = slicer.modules.segmentations.logic(), slicer.vtkSegmentation.EXTENT_REFERENCE_GEOMETRY
+    assert export.ExportAllSegmentsToLabelmapNode(moved, labelMap, extent)
+    array = slicer.util.arrayFromVolume(labelMap)
+    assert array.shape == slicer.util.arrayFromVolume(fixed).shape
+    places = [vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()]
+    for volume, place in zip((labelMap, nodes["moved"]), places, strict=True):
+        volume.GetIJKToRASMatrix(place)
+    np.testing.assert_allclose(*(slicer.util.arrayFromVTKMatrix(place) for place in places), atol=1e-4)
+    expected = sum(
+        int((slicer.util.arrayFromSegmentBinaryLabelmap(moved, segmentID, nodes["moved"]) > 0).sum())
+        for segmentID in ids(moved.GetSegmentation())
+    )
+    assert int((array > 0).sum()) == expected
+
+
+def test_theExamplePairIsDrawnOnItsImages():
+    nodes = sampledata.load()
+    for phase in ("fixed", "moving"):
+        node = nodes[f"{phase}_segmentation"]
+        role = node.GetReferenceImageGeometryReferenceRole()
+        assert node.GetNodeReference(role) == nodes[phase]
+        assert ids(node.GetSegmentation())[0] == "Segment_1"
+        assert labels.labelsFromNode(node, sampledata.volumes.imageFromNode(nodes[phase]))
