@@ -8,9 +8,14 @@ import sys
 import numpy as np
 import pytest
 
-from builders import assert_sentence, pair_2d, pair_3d
+from builders import TINY_REPRODUCTION, assert_sentence, pair_2d, pair_3d
 from hetreg.evaluation.case import Case
+from hetreg.progress import Progress
 from hetreg.reproduce.baselines import Elastix, undeformed
+from hetreg.reproduce.book import Book
+from hetreg.reproduce.documents import readme
+from hetreg.reproduce.plan import Job
+from hetreg.reproduce.scoring import Scorer
 
 # Answers as the worker of elastix does: every voxel is moved by half a voxel along each axis.
 WORKER = """
@@ -56,6 +61,29 @@ def test_elastix_that_is_not_there_is_one_sentence(tmp_path):
     assert_sentence(error.value, "process")
     with Elastix(str(tmp_path / "nothing")) as missing, pytest.raises(OSError, match="could not be started"):
         missing(Case("a", "a", fixed, moving))
+
+
+def test_without_itk_elastix_the_extra_is_named(tmp_path, monkeypatch):
+    (tmp_path / "itk.py").write_text("raise ModuleNotFoundError(\"No module named 'itk'\")")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Elastix() as elastix, pytest.raises(ValueError, match="No module named 'itk'") as error:
+        elastix(Case("a", "a", *pair_2d()))
+    assert_sentence(error.value, 'pip install "hetreg[elastix]"', "--elastix-python")
+
+
+def test_what_all_cases_failed_of_is_told_once_in_the_line_of_the_run(tmp_path, monkeypatch):
+    reasons = ("It is damaged.", "No itk.", "No itk.")
+    rows = [{"case": c, "patient": c, "error": why} for c, why in zip("abc", reasons, strict=True)]
+    monkeypatch.setattr(Scorer, "_measure", lambda *_: {"rows": rows, "slices": [], "curves": {}})
+    source = "phantom:mri2d"
+    with Scorer(TINY_REPRODUCTION, tmp_path) as scorer:
+        found = scorer.score(Job("elastix", "", "elastix", 0, None), source, "", Progress())
+    assert found.error == "No itk."
+    text = readme(Book(TINY_REPRODUCTION, [found]), [], {}, {}, [], [])
+    assert [line for line in text.splitlines() if source in line] == [
+        f"- baseline elastix, seed 0, {source}: No itk.",
+        f"- test case a of {source}, 1 of 1 times: It is damaged.",
+    ]
 
 
 def test_elastix_whose_process_ends_as_it_is_asked_fails_in_one_sentence_alone(tmp_path, monkeypatch):

@@ -124,11 +124,12 @@ def _failed_runs(book: Book) -> list[str]:
 
 
 def _failed_cases(book: Book) -> list[str]:
-    """A line for each test case that failed, and for how many of the runs and baselines."""
+    """A line for each test case that failed, and for how many of the runs and baselines; what a whole run
+    failed of is in the line of the run."""
     found: dict[tuple[str, str, str], int] = {}
     for score in book.scores:
         for row in score.rows:
-            if row.get("error"):
+            if row.get("error") not in (None, "", score.error):
                 key = (score.source, row["case"], row["error"])
                 found[key] = found.get(key, 0) + 1
     of = {source: sum(s.source == source for s in book.scores) for source in book.config.sources}

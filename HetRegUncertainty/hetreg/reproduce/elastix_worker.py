@@ -16,6 +16,7 @@ import numpy as np
 # Best mean Dice of seven settings (metric, grid 8 or 16, bending 0, 0.1 or 1) on training phantoms and pairs.
 SETTINGS: dict[str, Any] = {"metric": "AdvancedMeanSquares", "grid": 8.0, "bending": 0.1, "iterations": 200}
 _SAMPLES = {2: 4096, 3: 8192}
+_INSTALL = 'pip install "hetreg[elastix]" or a Python that has it (--elastix-python) is accepted'
 
 
 def register(fixed: np.ndarray, moving: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
@@ -64,7 +65,9 @@ def main() -> int:
                 disp = register(pair["fixed"], pair["moving"], SETTINGS | task.get("settings", {}))
             np.save(task["disp"], disp)
             answer = "ok"
-        except (ImportError, RuntimeError, ValueError, OSError, KeyError) as error:
+        except ImportError as error:
+            answer = f"error its Python cannot import itk-elastix ({error}): {_INSTALL}"
+        except (RuntimeError, ValueError, OSError, KeyError) as error:
             answer = "error " + " ".join(f"{type(error).__name__}: {error}".split())
         print(f"hetreg {answer}", flush=True)
     return 0

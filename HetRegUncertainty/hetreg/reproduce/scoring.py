@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -89,9 +90,10 @@ class Scorer:
         if kept is None:
             told = Progress(lambda f, m: progress.report(f, f"{job.label}: {m}"), progress.cancelled)
             kept = self._measure(job, source, told)
-            reasons = {row["error"] for row in kept["rows"]}
+            reasons = Counter(row["error"] for row in kept["rows"])
             if "" not in reasons:
-                return replace(empty, rows=kept["rows"], error=" ".join(sorted(reasons)[:1]))
+                most = [reason for reason, _ in reasons.most_common(1)]
+                return replace(empty, rows=kept["rows"], error="".join(most))
             kept |= {"code": code_version()}
             if not any(_PASSING.search(reason) for reason in reasons):
                 _save(path, {"key": key, **kept})
