@@ -15,6 +15,7 @@ from .files import write_whole
 ABSENT = "–"
 ABOUT = ("case", "patient", "split", "slice", "model", "error", "note")  # an evaluation's columns of text
 _MOST_DIGITS = 6  # behind the decimal point; smaller numbers are written with an exponent
+_ROWS_OF_A_PAGE, _COLUMNS_OF_A_PAGE = 40, 8  # in print
 
 
 @dataclass(frozen=True)
@@ -122,20 +123,35 @@ def _csv_column(heading: str, cells: Sequence[Cell]) -> tuple[list[str], list[tu
 
 
 def latex(table: Table, label: str = "") -> str:
-    """A `table` environment in the style of booktabs, for pdfLaTeX too; text is escaped."""
-    body = text_rows(table, escape_latex, r"\textbf{{{}}}")
+    """A `table`, or a `longtable` where a page has no room for the rows, in the style of booktabs, for
+    pdfLaTeX too; text is escaped. Many columns are set small."""
+    long, wide = len(table.rows) > _ROWS_OF_A_PAGE, len(table.columns) > _COLUMNS_OF_A_PAGE
+    packages = ["booktabs", *["longtable"] * long]
+    lines = ["% " + "".join(rf"\usepackage{{{name}}}" for name in packages)]
+    lines[0] += " and, for a landscape page, pdflscape" if wide else ""
+    small = [r"\scriptsize\setlength{\tabcolsep}{3pt}"] if wide else []
+    named = [rf"\caption{{{escape_latex(table.caption)}}}"] if table.caption else []
+    named += [rf"\label{{{label}}}"] if label else []
     places = "".join("l" if is_text(table, i) else "r" for i in range(len(table.columns)))
-    lines = [r"\begin{table}", r"\centering"]
-    lines += [rf"\caption{{{escape_latex(table.caption)}}}"] if table.caption else []
-    lines += [rf"\label{{{label}}}"] if label else []
-    lines += [rf"\begin{{tabular}}{{{places}}}", r"\toprule"]
-    if above := group_spans(table):
-        lines.append(" & ".join(rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(g)}}}" for g, n in above) + r" \\")
-    heads = [escape_latex(c.heading) for c in table.columns]
-    lines += [" & ".join(heads) + r" \\", r"\midrule", *(" & ".join(row) + r" \\" for row in body)]
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    lines += [rf"\par\smallskip {escape_latex(note)}" for note in table.notes]
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    head = _latex_head(table)
+    rows = [" & ".join(row) + r" \\" for row in text_rows(table, escape_latex, r"\textbf{{{}}}")]
+    notes = [rf"\par\smallskip {escape_latex(note)}" for note in table.notes]
+    if long:
+        lines += [r"\begingroup", *small, rf"\begin{{longtable}}{{{places}}}"]
+        lines += [*named, r"\\"] if named else []
+        lines += [*head, r"\endfirsthead", *head, r"\endhead", r"\bottomrule", r"\endfoot"]
+        return "\n".join([*lines, *rows, r"\end{longtable}", *notes, r"\endgroup"]) + "\n"
+    lines += [r"\begin{table}", r"\centering", *small, *named, rf"\begin{{tabular}}{{{places}}}"]
+    lines += [*head, *rows, r"\bottomrule", r"\end{tabular}", *notes, r"\end{table}"]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_head(table: Table) -> list[str]:
+    """The rule above, the groups if there are any, and the headings."""
+    groups = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(name)}}}" for name, n in group_spans(table)]
+    above = [" & ".join(groups) + r" \\"] if groups else []
+    heads = " & ".join(escape_latex(c.heading) for c in table.columns) + r" \\"
+    return [r"\toprule", *above, heads, r"\midrule"]
 
 
 def write_table(table: Table, stem: Path) -> dict[str, Path]:

@@ -64,6 +64,25 @@ def test_latex_is_escaped_and_grouped():
     assert text.isascii()
 
 
+def test_latex_of_a_table_longer_than_a_page_goes_on_on_the_next_and_many_columns_are_small():
+    columns = tuple(Column(f"c{n}", group="" if n else "all") for n in range(9))
+    rows = tuple(tuple(range(9)) for _ in range(60))
+    short, long = (tables.latex(Table(columns, some, "Many", ("One note.",))) for some in (rows[:5], rows))
+    assert long.splitlines()[0].startswith(r"% \usepackage{booktabs}\usepackage{longtable}")
+    assert r"\begin{longtable}{rrrrrrrrr}" in long
+    assert r"\begin{table}" not in long
+    assert (
+        long.count(r"c0 & c1") == long.count("{all}") == 2
+    )  # the headings of the first page and of the next
+    assert long.count("0 & 1 & 2") == 60
+    assert long.rstrip().endswith(r"\endgroup")
+    assert short.splitlines()[0].startswith(r"% \usepackage{booktabs}")
+    assert "longtable" not in short
+    assert r"\scriptsize" in short
+    assert r"\scriptsize" in long
+    assert r"\scriptsize" not in tables.latex(TABLE)
+
+
 def test_latex_signs():
     assert tables.escape_latex(r"\a~b^{#}") == r"\textbackslash{}a\textasciitilde{}b\textasciicircum{}\{\#\}"
 
