@@ -90,9 +90,9 @@ def test_a_bad_training_is_an_error_event_too(tmp_path, capsys):
 
 def test_a_dry_run_lists_the_data_and_stops(tmp_path, capsys):
     (tmp_path / "data").mkdir()
-    for case in ("a", "b", "c"):
+    for n, case in enumerate(("a", "b", "c"), 1):
         for phase, image in zip(("ES", "ED"), pair_2d(), strict=True):
-            write_image(image, tmp_path / "data" / f"{case}_{phase}.nrrd")
+            write_image(image.like(n * image.array, "x"), tmp_path / "data" / f"{case}_{phase}.nrrd")
     (tmp_path / "data" / "notes.txt").write_text("stray")
     arguments = ["train", "--dry-run", "--dataset", "pairs", "--root", str(tmp_path / "data")]
     assert cli.main([*arguments, "--json"]) == 0

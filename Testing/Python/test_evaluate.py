@@ -22,11 +22,11 @@ from hetreg.register import register_pair
 
 
 def write_squares(folder: Path, *cases: str, labels: bool = True) -> Path:
-    """Pairs <case>_ED, <case>_ES of `square_case`, with labels."""
+    """Pairs <case>_ED, <case>_ES of `square_case`, each brighter than the one before, with labels."""
     folder.mkdir(exist_ok=True)
-    for name in cases:
+    for n, name in enumerate(cases, 1):
         case = square_case()
-        images = {"ES": case.fixed, "ED": case.moving}
+        images = {end: im.like(n * im.array, "x") for end, im in (("ES", case.fixed), ("ED", case.moving))}
         images |= {"ES_seg": case.fixed_label, "ED_seg": case.moving_label} if labels else {}
         for end, image in images.items():
             write_image(image, folder / f"{name}_{end}.nrrd")

@@ -58,7 +58,7 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: s
         listing.reject(moving.path, problem, *of)
         return
     notes = [note] if note else []
-    if fixed.size != moving.size:
+    if fixed.size_ijk != moving.size_ijk:
         notes.append(f"ED has size {_size(moving)}, it is resampled to that of ES")
     labels: dict[str, Path | None] = {}
     for role, image in (("fixed_label", fixed), ("moving_label", moving)):
@@ -92,7 +92,7 @@ def _refuse(listing: Listing, found: Found, reason: str, of: tuple[str, ...]) ->
 
 def _mismatch(fixed: Header, moving: Header) -> str:
     """Why two readable images are no pair, "" if they are."""
-    if len(fixed.size) != len(moving.size):
+    if not _alike(fixed, moving):
         return (
             f"{moving.path.name} has {len(moving.size)} dimensions, {fixed.path.name} has "
             f"{len(fixed.size)}: the same number is accepted."
@@ -115,7 +115,7 @@ def _checked_label(listing: Listing, path: Path | None, image: Header, of: tuple
         return None
     try:
         header = read_header(path)
-        if len(header.size) != len(image.size) or not overlap(image, header):
+        if not _alike(header, image) or not overlap(image, header):
             raise ValueError(
                 f"{path.name} does not lie on {image.path.name} (size {_size(header)}, image "
                 f"{_size(image)}): labels of that image are accepted."
@@ -124,6 +124,11 @@ def _checked_label(listing: Listing, path: Path | None, image: Header, of: tuple
         listing.reject(path, str(error), *of)
         return None
     return path
+
+
+def _alike(one: Header, other: Header) -> bool:
+    """True if both have two dimensions or both three; a third of length 1 counts as either."""
+    return len(one.size) == len(other.size) or one.size_ijk[2] == other.size_ijk[2] == 1
 
 
 def _size(header: Header) -> str:

@@ -37,7 +37,8 @@ def fitting_grid(pairs: Sequence[PairFiles], crop: int) -> GridConfig:
 class FolderDataset:
     """A data set in a folder. `scan` looks at the headers, `samples` reads; both keep what they found.
 
-    failed: pairs whose voxels turned out unusable in `samples`, with the reason.
+    failed: pairs whose voxels turned out unusable in `samples`, and labels, without which their pair is used;
+    with the reason.
     """
 
     accepted = "a folder of images"
@@ -80,13 +81,13 @@ class FolderDataset:
         pairs, self.failed = self.scan().pairs, []
         for n, pair in enumerate(pairs):
             progress.step(n / len(pairs), f"Reading {pair.case}")
+            before = len(self.failed)
             try:
-                made += read_samples(pair, grid)
+                made += read_samples(pair, grid, self.failed)
             except (ValueError, OSError) as error:
-                reason = " ".join(str(error).split())
-                file = pair.fixed or Path(pair.case)
-                self.failed.append(Rejected(file, reason, pair.case, pair.patient, pair.split))
-                progress.report(n / len(pairs), f"{pair.case} is left out: {reason}")
+                self.failed.append(_failure(pair.fixed or Path(pair.case), pair, error))
+            for item in self.failed[before:]:
+                progress.report(n / len(pairs), f"{item.file.name} is left out: {item.reason}")
         if not made:
             refused = [*self.scan().rejected, *self.failed]
             why = f" First of {len(refused)} rejected files: {refused[0].reason}" if refused else ""
@@ -94,13 +95,25 @@ class FolderDataset:
         return made
 
 
-def read_samples(pair: PairFiles, grid: GridConfig) -> list[PairSample]:
-    """The samples of one pair, as registration would lay them on the grid. Raises ValueError."""
+def _failure(file: Path, pair: PairFiles, error: Exception) -> Rejected:
+    return Rejected(file, " ".join(str(error).split()), pair.case, pair.patient, pair.split)
+
+
+def read_samples(pair: PairFiles, grid: GridConfig, failed: list[Rejected]) -> list[PairSample]:
+    """The samples of one pair, as registration would lay them on the grid. Raises ValueError.
+
+    failed: labels that cannot be used are put there, and the samples are made without them."""
     if pair.fixed is None or pair.moving is None:
         raise ValueError(f"{pair.case} has no files: a pair of image files is accepted.")
     fixed, moving = read_image(pair.fixed), read_image(pair.moving)
     laid = to_network_grid(fixed, moving, grid, ndim=choose_dimension(fixed)[0], multiple=1)
-    labels = [read_label(p, fixed, laid, pair) for p in (pair.fixed_label, pair.moving_label)]
+    labels: list[np.ndarray | None] = []
+    for path in (pair.fixed_label, pair.moving_label):
+        try:
+            labels.append(read_label(path, fixed, laid, pair))
+        except (ValueError, OSError) as error:
+            labels.append(None)
+            failed.append(_failure(path or pair.fixed, pair, error))
     arrays = [laid.crop(t)[:, 0].numpy() for t in (laid.fixed, laid.moving)]
     made = []
     for k in range(arrays[0].shape[0]):

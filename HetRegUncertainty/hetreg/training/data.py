@@ -55,8 +55,8 @@ _SOURCES = {"phantom": _phantom}
 
 @dataclass(frozen=True, eq=False)
 class Loaded:
-    """The pairs of a run. failed: those whose voxels are unusable, and why; lost: the same as listed.
-    rejected: the files that the listing refused."""
+    """The pairs of a run. failed: those whose voxels are unusable, or whose labels, and why; lost: the former
+    as listed. rejected: the files that the listing refused."""
 
     samples: list[PairSample]
     grid: GridConfig
@@ -77,18 +77,15 @@ def load_run(
     sources, kept = open_datasets(config), cache if config.cache else None
     if grid is None:
         grid = fitting_grid([pair for source in sources for pair in source.scan().pairs], config.crop)
-    for n, source in enumerate(sources):
-        part = progress.part(n / len(sources), (n + 1) / len(sources))
-        if kept is not None:
-            samples += cached_samples(source, grid, kept, part)
-        else:
-            samples += source.samples(grid, part)
     failed: list[Rejected] = []
     lost: list[PairFiles] = []
     rejected: list[Rejected] = []
-    for source in sources:
+    for n, source in enumerate(sources):
+        part = progress.part(n / len(sources), (n + 1) / len(sources))
+        made = source.samples(grid, part) if kept is None else cached_samples(source, grid, kept, part)
         found, listing = getattr(source, "failed", []), source.scan()
-        cases = {item.case for item in found}
+        cases = {item.case for item in found} - {sample.case for sample in made if found}
+        samples += made
         failed += found
         lost += [pair for pair in listing.pairs if pair.case in cases]
         rejected += listing.rejected

@@ -182,7 +182,7 @@ class RunFolder:
         self.write(self.split.name, json.dumps({n: sorted(set(p)) for n, p in parts.items()}, indent=1))
 
     def write_left_out(self, failed: Sequence[Rejected]) -> None:
-        """left_out.json: the pairs whose voxels turned out unusable, and why."""
+        """left_out.json: the pairs, or labels, whose voxels turned out unusable, and why."""
         if failed:
             self.write("left_out.json", json.dumps([item.row() for item in failed], indent=1))
 
