@@ -1,4 +1,4 @@
-"""Labels that are left out without their pair; images of one slice beside those of two dimensions."""
+"""Labels that are left out without their pair; images of one slice, two and three dimensions together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hetreg.config import GridConfig
 from hetreg.datasets.pairs import PairsDataset
 from hetreg.image import write_image
 from hetreg.progress import Progress
-from hetreg.training.data import load_run
+from hetreg.training.data import dimension_of, dry_run, load_run
 
 
 def write_planes(folder, thick: str) -> None:
@@ -42,6 +42,21 @@ def test_a_volume_is_no_pair_of_a_plane(tmp_path):
     write_image(phantom("mri2d", 1, slices=3).moving, tmp_path / "a_ED.nii.gz")
     (refused,) = PairsDataset(tmp_path).scan().rejected
     assert_sentence(refused.reason, "3 dimensions", "has 2")
+
+
+def test_the_case_of_another_dimension_is_named_before_and_after_reading(tmp_path):
+    for n, case in enumerate(("a", "c")):
+        plain_pair(tmp_path, case, n)
+    solid = phantom("echo3d", 1)
+    for phase, image in (("ED", solid.moving), ("ES", solid.fixed)):
+        write_image(image, tmp_path / f"b_{phase}.nii.gz")
+    config = tiny_training(dataset="pairs+phantom", root=str(tmp_path), phantoms=1)
+    notes = {row["case"]: row["note"] for row in dry_run(config)["pairs"]}
+    assert [case for case, note in notes.items() if "3D" in note] == ["b"]
+    assert PairsDataset(tmp_path).scan().pairs[1].note == ""
+    with pytest.raises(ValueError, match="one dimension") as caught:
+        dimension_of(PairsDataset(tmp_path).samples(GridConfig()))
+    assert_sentence(caught.value, "2D and 3D", "3D: 1 of 3, the first is b")
 
 
 def test_labels_that_cannot_be_read_as_such_do_not_cost_their_pair(tmp_path):

@@ -34,6 +34,15 @@ def fitting_grid(pairs: Sequence[PairFiles], crop: int) -> GridConfig:
     return GridConfig(max_size=max(16, crop * 5 // 4)) if longest > 2 * crop else GridConfig()
 
 
+def dimension(pair: PairFiles) -> int:
+    """2 or 3: that of the pair's samples, by size and spacing of its fixed image."""
+    if pair.simulated:
+        return len(pair.size)
+    size, spacing = (*pair.size, 1)[:3], (*pair.spacing_mm, 1.0)[:3]
+    empty = np.broadcast_to(np.uint8(0), size[::-1])
+    return choose_dimension(Image(empty, np.diag([*spacing, 1.0]), pair.case))[0]
+
+
 class FolderDataset:
     """A data set in a folder. `scan` looks at the headers, `samples` reads; both keep what they found.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from ..datasets.cache import cached_samples
 from ..datasets.listing import Listing, PairFiles, Rejected
 from ..datasets.ondemand import OnDemand
 from ..datasets.parallel import can_fork, ignore_ctrl_c, processors
-from ..datasets.reader import fitting_grid
+from ..datasets.reader import dimension, fitting_grid
 from ..datasets.split import patients, read_split, split
 from ..progress import Progress
 from ..registry import DATASETS, METHODS, resolve
@@ -97,6 +98,10 @@ def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:
     listing = sum((source.scan() for source in open_datasets(config)), Listing())
     parts = split(listing.pairs, config) if listing.pairs else {}
     part_of = {index: name for name, indices in parts.items() for index in indices}
+    dimensions = [dimension(pair) for pair in listing.pairs]
+    for n in _fewer(dimensions):
+        pair, text = listing.pairs[n], f"{dimensions[n]}D, other pairs are not: one dimension is accepted"
+        listing.pairs[n] = replace(pair, note=f"{pair.note}; {text}" if pair.note else text)
     return {
         "pairs": [pair.row(part_of[n]) for n, pair in enumerate(listing.pairs)],
         "rejected": [item.row() for item in listing.rejected],
@@ -261,13 +266,22 @@ class _Drawn(Dataset[Batch | Exception]):
 
 def dimension_of(samples: Sequence[PairSample]) -> int:
     """2 or 3. Raises ValueError if there are no pairs or both kinds."""
-    dimensions = sorted({s.ndim for s in samples})
-    if len(dimensions) == 1:
-        return dimensions[0]
-    if not dimensions:
+    kinds = sorted({(sample.case, sample.ndim) for sample in samples})
+    if not kinds:
         raise ValueError("The run has no pairs: at least one pair is accepted.")
-    found = " and ".join(f"{n}D" for n in dimensions)
-    raise ValueError(f"The pairs are {found}: one dimension is accepted.")
+    if fewer := _fewer([ndim for _, ndim in kinds]):
+        case, ndim = kinds[fewer[0]]
+        raise ValueError(
+            f"The pairs are 2D and 3D ({ndim}D: {len(fewer)} of {len(kinds)}, the first is {case}): one "
+            "dimension is accepted."
+        )
+    return kinds[0][1]
+
+
+def _fewer(dimensions: Sequence[int]) -> list[int]:
+    """The places of those that are not the most frequent one."""
+    most = Counter(dimensions).most_common(1)
+    return [n for n, ndim in enumerate(dimensions) if ndim != most[0][0]]
 
 
 def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.ndarray | None]:
