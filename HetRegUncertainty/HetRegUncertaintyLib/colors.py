@@ -78,18 +78,36 @@ def applyStyle(node, role):
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(colorNode(style.palette).GetID())
-    display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(*robustWindow(slicer.util.arrayFromVolume(node), style.window))
     display.AutoThresholdOff()
     display.ApplyThresholdOff()
     display.SetInterpolate(False)
+    applyWindow(node, role)
+
+
+def applyWindow(node, role):
+    """The robust window alone."""
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(*_windowFor(node, role))
+
+
+def hasRobustWindow(node, role):
+    """True unless the user has set the window of a map; one from a saved scene is rounded."""
+    low, high = _windowFor(node, role)
+    display = node.GetDisplayNode()
+    found = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+    return np.allclose(found, (low, high), rtol=0.0, atol=1e-3 * (high - low))
+
+
+def _windowFor(node, role):
+    return robustWindow(slicer.util.arrayFromVolume(node), styles()[role].window)
 
 
 def copyWindow(source, target):
     """Show `target` with the grey values of `source`."""
     target.CreateDefaultDisplayNodes()
     display, example = target.GetDisplayNode(), source.GetDisplayNode()
-    if example is None:
+    if not isinstance(example, slicer.vtkMRMLScalarVolumeDisplayNode):  # of a label map, or none
         return
     display.SetAndObserveColorNodeID(example.GetColorNodeID())
     display.AutoWindowLevelOff()

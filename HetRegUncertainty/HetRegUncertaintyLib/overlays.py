@@ -92,18 +92,18 @@ def fitStandardViews(fixedNode, every):
 
 def windowOf(node):
     """(low, high) of the colours of a map."""
-    display = node.GetDisplayNode()
+    display = _displayOf(node)
     return display.GetWindowLevelMin(), display.GetWindowLevelMax()
 
 
 def setWindow(node, low, high):
     """Colours of a map run from low to high."""
-    node.GetDisplayNode().SetWindowLevelMinMax(low, high)
+    _displayOf(node).SetWindowLevelMinMax(low, high)
 
 
 def thresholdOf(node):
     """(low, high) of the values that are shown, the whole range if nothing is hidden."""
-    display = node.GetDisplayNode()
+    display = _displayOf(node)
     if display.GetApplyThreshold():
         return display.GetLowerThreshold(), display.GetUpperThreshold()
     return rangeOf(node)
@@ -111,7 +111,7 @@ def thresholdOf(node):
 
 def setThreshold(node, low, high):
     """Hide values outside low..high; the whole range hides nothing."""
-    display = node.GetDisplayNode()
+    display = _displayOf(node)
     display.AutoThresholdOff()
     lowest, highest = rangeOf(node)
     display.SetThreshold(low, high)
@@ -123,6 +123,13 @@ def rangeOf(node):
     data = node.GetImageData()  # None: a scene was loaded without the file of this map
     low, high = data.GetScalarRange() if data else (0.0, 1.0)
     return (low, high) if high > low else (low, low + 1e-6)
+
+
+def _displayOf(node):
+    """The display node of a map; where the user has removed it, a new one with the style of the map."""
+    if node.GetScalarVolumeDisplayNode() is None:
+        colors.applyStyle(node, node.GetAttribute(results.ROLE))
+    return node.GetScalarVolumeDisplayNode()
 
 
 def _allResults(className):

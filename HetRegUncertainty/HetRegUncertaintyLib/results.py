@@ -57,7 +57,8 @@ def checkOutputs(outputs, inputs):
     for role, node in outputs.items():
         if node is None:
             continue
-        if not node.IsA(OUTPUTS[role]):
+        fits = node.GetClassName() == VOLUME if OUTPUTS[role] == VOLUME else node.IsA(OUTPUTS[role])
+        if not fits:  # a label map or a vector image is a scalar volume too, by its class
             raise ValueError(
                 _("'{name}' cannot hold the output '{role}'.").format(name=node.GetName(), role=role)
             )
@@ -87,7 +88,7 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=N
     """
     outputs, segments = outputs or {}, segments or {}
     fill = _payloads(result, moved, segments)
-    nodes = {}
+    nodes, styles = {}, {}
     slicer.mrmlScene.SaveStateForUndo()
     with _allOrNothing() as undo:
         for role, content in fill.items():
@@ -95,10 +96,11 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=N
             if node is None or not slicer.mrmlScene.IsNodePresent(node):
                 name = _freeName(nodeName(role, fixedNode.GetName(), movingNode.GetName()))
                 node = slicer.mrmlScene.AddNewNodeByClass(OUTPUTS[role], name)
+            styles[role] = _styleFor(node, role)
             _FILL[OUTPUTS[role]](node, content, undo)
             nodes[role] = node
         former = outputsOf(outputs.get("transform"))
-        _display(nodes, movingNode)
+        _display(nodes, styles, movingNode)
         _connect(nodes, fixedNode, movingNode, result, segments, undo)
         for role, node in outputs.items():  # maps of the overwritten run that this one did not give
             if node is not None and former.get(role) is node and role not in nodes:
@@ -200,13 +202,25 @@ _FILL = {
 }
 
 
-def _display(nodes, movingNode):
-    for role in set(colors.styles()) & set(nodes):
-        colors.applyStyle(nodes[role], role)
+def _styleFor(node, role):
+    """What a map needs once it has its new voxels, None for nothing: what the user has set stays."""
+    if role not in colors.styles():
+        return None
+    isNew = node.GetAttribute(ROLE) != role or node.GetScalarVolumeDisplayNode() is None
+    if isNew or node.GetImageData() is None:
+        return colors.applyStyle
+    return colors.applyWindow if colors.hasRobustWindow(node, role) else None
+
+
+def _display(nodes, styles, movingNode):
+    for role, apply in styles.items():
+        if apply is not None:
+            apply(nodes[role], role)
     colors.copyWindow(movingNode, nodes["moved"])
-    if "moved_segmentation" in nodes:
-        nodes["moved_segmentation"].CreateDefaultDisplayNodes()
-        nodes["moved_segmentation"].GetDisplayNode().SetVisibility2DFill(False)
+    segmentation = nodes.get("moved_segmentation")
+    if segmentation is not None and segmentation.GetDisplayNode() is None:
+        segmentation.CreateDefaultDisplayNodes()
+        segmentation.GetDisplayNode().SetVisibility2DFill(False)
 
 
 def _connect(nodes, fixedNode, movingNode, result, segments, undo):
