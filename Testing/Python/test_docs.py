@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from hetreg import cli, zoo
+from hetreg.commands.flags import config_from
+from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.documents import title
 
 MODULES = ("HetRegUncertainty", "HetRegTraining")
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +55,16 @@ def test_commands_are_accepted(root):
     for command in commands:
         words = shlex.split(re.sub(r"[\[\]]", "", command))
         assert cli.parser().parse_args(words[1:]).command == words[1]
+
+
+def test_each_reproduction_has_the_title_of_its_command_and_no_two_the_same(root):
+    titles = []
+    for page in sorted((root / "docs" / "results" / "reproduce").rglob("README.md")):
+        lines = page.read_text(encoding="utf-8").splitlines()
+        words = shlex.split(next(line for line in lines if line.startswith("hetreg reproduce ")))
+        titles.append(title(config_from(cli.parser().parse_args(words[1:]), ReproduceConfig, None)))
+        assert lines[0] == titles[-1], page
+    assert len(set(titles)) == len(titles) > 1
 
 
 def test_tutorial_names_what_the_panel_shows(root):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from builders import TINY_REPRODUCTION, assert_sentence
+from hetreg import cli
 from hetreg.reproduce import run, runs
 from hetreg.reproduce.run import best_score, reproduce
 
@@ -63,3 +64,15 @@ def test_the_validation_score_is_the_best_dice_that_does_not_fold(tmp_path):
     with pytest.raises(ValueError, match="labels") as error:
         best_score(tmp_path)
     assert_sentence(error.value, "sweep")
+
+
+def test_a_dry_run_says_how_many_runs_the_sweep_may_add(tmp_path, capsys):
+    shared = ["--methods", "mse", "nll", "--seeds", "2", "--budget", "1", "--size", "tiny", "--device", "cpu"]
+    shared += ["--phantoms", "3", "--batch", "1", "--lambdas", "0.1", "--output", str(tmp_path / "out")]
+    command = ["reproduce", *shared, "--dry-run"]
+    assert cli.main([*command, "--sweep-lambda"]) == 0
+    assert "adds up to 6 runs" in capsys.readouterr().out
+    assert cli.main([*command, "--sweep-lambda", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["further_runs"] == 6
+    assert cli.main(command) == 0
+    assert "sweep" not in capsys.readouterr().out

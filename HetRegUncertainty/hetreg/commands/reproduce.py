@@ -11,7 +11,7 @@ from typing import Any
 
 from ..progress import JsonLines, Progress
 from ..reproduce.config import SETTINGS, ReproduceConfig
-from ..reproduce.plan import duration
+from ..reproduce.plan import FURTHER, duration, swept
 from .console import Line, output_folder, written
 from .flags import add_flags, config_from
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         lines, line = JsonLines(sys.stdout), Line()
         progress = lines.progress() if arguments.json else Progress(line.report)
         if arguments.dry_run:
-            _list(estimate(config, arguments.output, progress), arguments)
+            _list(estimate(config, arguments.output, progress), config, as_json=arguments.json)
             return
         ended: list[tuple[str, str]] = []
         emit = _noting(ended, lines.event if arguments.json else _said(line))
@@ -76,12 +76,18 @@ def _said(line: Line) -> Any:
     return emit
 
 
-def _list(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+def _list(rows: list[dict[str, Any]], config: ReproduceConfig, *, as_json: bool) -> None:
     total = sum(row["seconds"] or 0.0 for row in rows)
-    if arguments.json:
-        JsonLines(sys.stdout).event("dry_run", runs=rows, seconds=round(total, 1))
+    further = FURTHER * len(swept(config))
+    if as_json:
+        JsonLines(sys.stdout).event("dry_run", runs=rows, seconds=round(total, 1), further_runs=further)
         return
     for row in rows:
         time = "unknown" if row["seconds"] is None else duration(row["seconds"])
         print(f"{row['run']:52} {row['steps']:>7} steps  {time:>9}  {row['state']}")
     print(f"{len(rows)} runs, {duration(total)} to train; the evaluation comes on top")
+    if further:
+        print(
+            f"The sweep of lambda adds up to {further} runs where the best lies at the edge; the runs of the "
+            f"other seeds and variants, here with {config.smoothness:g}, have the lambda that it takes"
+        )

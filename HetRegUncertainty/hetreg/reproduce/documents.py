@@ -14,11 +14,12 @@ from ..device import describe_device, physical_memory_gb, resolve_device
 from ..evaluation.published import pair_of
 from ..evaluation.summary import versions
 from ..files import write_whole
+from ..registry import NETWORKS
 from ..tables import Table, markdown, write_table
 from ..training.folder import code_version
 from .book import Book
 from .comparisons import Comparison
-from .config import ReproduceConfig
+from .config import ALL, ReproduceConfig, source_label
 from .data import left_out_pairs
 from .gallery import draw_all
 from .parts import part_lines
@@ -26,6 +27,7 @@ from .plan import Job, Lambdas, duration, left_out, sweep_job
 from .runs import done
 from .scoring import Scorer
 from .sheets import lambda_table, tables
+from .variants import VARIANTS
 from .verdicts import verdict_lines
 
 Tried = Mapping[tuple[str, str], Mapping[float, float]]
@@ -88,7 +90,7 @@ def readme(
     how: Sequence[str],
 ) -> str:
     """README.md: how it was made, what holds, the tables, the figures."""
-    lines = ["# Reproduction of Zhang et al., MICCAI 2024", "", *how, ""]
+    lines = [title(book.config), "", *how, ""]
     lines += ["## Does the paper's ordering hold?", ""]
     lines += [
         "A comparison of two methods *holds* if it has the paper's sign and p < 0.05 over patients (paired "
@@ -112,6 +114,23 @@ def readme(
     for path, caption in drawn.items():
         lines += [f"![{caption}](figures/{path.name})", "", f"*{caption}*", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def title(config: ReproduceConfig) -> str:
+    """The heading of README.md: what tells this reproduction from others comes first."""
+    networks = " and ".join(NETWORKS[name].label for name in config.networks)
+    integrated = {"yes": ", integrated", "no": ", not integrated"}.get(config.integrate, "")
+    count = sum(bool(VARIANTS[name].method) for name in config.methods if name != ALL)
+    methods = "all methods" if ALL in config.methods else f"{count} method{'s' * (count != 1)}"
+    how = f"lambda {config.smoothness:g}"
+    if config.sweep_lambda:
+        within = f"largest lambda within {config.tolerance:g} of the best"
+        how = within if config.tolerance else "lambda swept"
+    data = "; ".join(source_label(source, config) for source in config.sources)
+    return (
+        f"# {networks} ({config.size}{integrated}), {config.budget:,} steps, {methods}, {how}: {data} "
+        "(reproduction of Zhang et al., MICCAI 2024)"
+    )
 
 
 def _failed_runs(book: Book) -> list[str]:

@@ -13,6 +13,7 @@ from .config import ALL, ReproduceConfig
 from .variants import VARIANTS
 
 OURS = "ours"
+FURTHER = 3  # values of lambda beyond those given that a sweep tries at most
 _CONTROLS = ("constant", "oracle", "shuffled")
 _VALIDATIONS = 8  # of a run
 _SHORT_WARMUP = 10  # a run warms up for at most 1 / 10 of its steps

@@ -22,12 +22,23 @@ from .book import Book
 from .config import SETTINGS, ReproduceConfig
 from .data import Samples, write_splits
 from .documents import write_all
-from .plan import Job, Lambdas, choose, duration, further, jobs, left_out, sweep_job, sweep_jobs, swept
+from .plan import (
+    FURTHER,
+    Job,
+    Lambdas,
+    choose,
+    duration,
+    further,
+    jobs,
+    left_out,
+    sweep_job,
+    sweep_jobs,
+    swept,
+)
 from .scores import Score
 from .scoring import Scorer
 
 Emit = Callable[..., None]
-FURTHER = 3  # values of lambda beyond those given
 WAIT_S = 2.0
 
 
