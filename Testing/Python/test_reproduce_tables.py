@@ -239,6 +239,7 @@ def test_tables_have_every_run_and_what_failed():
     raw = found["comparisons"].rows
     assert {row[0] for row in raw} == {"1", "4", "controls"}
     assert sum(row[0] == "controls" for row in raw) == len(found["controls-phantom-mri2d"].rows) > 0
+    assert [c.p for c in found["comparisons"].columns].count(True) == 5
     for table in found.values():
         assert "nan" not in markdown(table)
     assert "compare orders" in markdown(found["table1-phantom-mri2d"])

@@ -116,7 +116,8 @@ def every_comparison(comparisons: Sequence[Comparison]) -> Table:
         )
         rows.append((*names, *pair, *tests))
     caption = "Every comparison of the paper, and the controls"
-    return Table(tuple(Column(h) for h in _RAW), tuple(rows), caption, (_ALL,))
+    columns = tuple(Column(head, p=head.startswith("p, ")) for head in _RAW)
+    return Table(columns, tuple(rows), caption, (_ALL,))
 
 
 def verdict_lines(book: Book, comparisons: Sequence[Comparison]) -> list[str]:
