@@ -12,12 +12,12 @@ def test_the_examples_run(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (root / "docs" / "python.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 10
+    assert len(examples) == 11
     names: dict[str, object] = {}
     for number, example in enumerate(examples, 1):
         exec(compile(example, f"example {number}", "exec"), names)
     assert "cine-mri-2d" in capsys.readouterr().out
-    assert {path.name for path in tmp_path.iterdir()} == {"es.nrrd", "output", "run"}
+    assert {path.name for path in tmp_path.iterdir()} == {"es.nrrd", "output", "run", "tuned"}
 
 
 def test_every_public_name_is_listed_and_there():
