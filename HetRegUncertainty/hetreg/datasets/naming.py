@@ -100,11 +100,12 @@ def _patients(people: dict[tuple[Path, str], Path]) -> dict[Path, str]:
     named: dict[str, dict[Path, set[str]]] = defaultdict(lambda: defaultdict(set))
     for (_, case), person in people.items():
         named[person.name][person].add(case)
-    used, names = set(named), {}
+    used, names = set(named), dict[Path, str]()
     for name, found in named.items():
         first, *others = sorted(found, key=lambda path: (_part(path) == "test", len(path.parts), path))
         parts = {_part(path) for path in found} - {""}
-        same = sum(map(len, found.values())) == len(set().union(*found.values())) and len(parts) < 2
+        cases = [case for there in found.values() for case in there]
+        same = len(set(cases)) == len(cases) and len(parts) < 2
         names |= {first: name} | {path: name if same else longer(path, used) for path in others}
     return names
 
