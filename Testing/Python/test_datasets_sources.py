@@ -165,6 +165,10 @@ def test_a_file_that_is_no_manifest(tmp_path):
             [("2CH", "p1", "none"), ("4CH", "p1", "none")],
         ),
         (["2CH/x_ED", "2CH/x_ES", "4CH/x_ED", "4CH/x_ES"], [("2CH/x", "x", "none"), ("4CH/x", "x", "none")]),
+        (
+            ["p1/2CH/ED", "p1/2CH/ES", "p1/4CH/ED", "p1/4CH/ES"],
+            [("p1/2CH", "p1", "none"), ("p1/4CH", "p1", "none")],
+        ),
         (["imagesTr/x_ED", "imagesTr/x_ES", "labelsTr/x_ED", "labelsTr/x_ES"], [("x", "x", "both")]),
         (["FREDERIC_ED", "FREDERIC_ES"], [("FREDERIC", "FREDERIC", "none")]),
     ],
@@ -173,7 +177,7 @@ def test_cases_and_patients_by_name(tmp_path, names, expected):
     image = layouts.phantom("mri2d", 1).fixed
     for n, name in enumerate(names):
         path = tmp_path / f"{name}.nrrd"
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_image(image.like(image.array + n, name), path)
     listing = scan_folder(tmp_path)
     assert listing.rejected == []

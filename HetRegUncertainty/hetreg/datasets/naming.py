@@ -62,7 +62,7 @@ def names_of(keys: list[tuple[Path, str]]) -> dict[tuple[Path, str], tuple[str, 
         grouping = folder.name.lower() in FOLDERS or _REPEAT.fullmatch(folder.name)
         own = not bare or (shared and not grouping)
         lengths[folder, case] = 2 if case and shared else 1
-        people[folder, case] = folder if own else _without_views(folder) / bare
+        people[folder, case] = _without_views(folder) / ("" if own else bare)
     cases, patients = _unique(lengths), _patients(people)
     return {key: (cases[key], patients[people[key]]) for key in keys}
 
