@@ -167,7 +167,7 @@ def test_a_file_that_is_no_manifest(tmp_path):
         (["2CH/x_ED", "2CH/x_ES", "4CH/x_ED", "4CH/x_ES"], [("2CH/x", "x", "none"), ("4CH/x", "x", "none")]),
         (
             ["p1/2CH/ED", "p1/2CH/ES", "p1/4CH/ED", "p1/4CH/ES"],
-            [("p1/2CH", "p1", "none"), ("p1/4CH", "p1", "none")],
+            [("2CH", "p1", "none"), ("4CH", "p1", "none")],
         ),
         (["imagesTr/x_ED", "imagesTr/x_ES", "labelsTr/x_ED", "labelsTr/x_ES"], [("x", "x", "both")]),
         (["FREDERIC_ED", "FREDERIC_ES"], [("FREDERIC", "FREDERIC", "none")]),
