@@ -120,7 +120,8 @@ def load_volume(path: Path):
     from hetreg.image import read_image, write_image
 
     if path.name.endswith(READ_BY_SLICER):
-        return slicer.util.loadVolume(str(path))
+        # its numbered neighbours are no slices of it
+        return slicer.util.loadVolume(str(path), properties={"singleFile": True})
     with tempfile.TemporaryDirectory() as folder:
         image = read_image(path)
         return slicer.util.loadVolume(str(write_image(image, Path(folder) / f"{image.name}.nrrd")))

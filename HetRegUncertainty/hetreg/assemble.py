@@ -257,11 +257,11 @@ def pair_notes(fixed: Image, pair: NetworkPair) -> list[str]:
             f"The moving image covers {100 * pair.cover:.0f} % of the fixed image: check that they show the "
             "same region."
         )
-    if pair.plan.slice_axis is not None:
+    axis = pair.plan.slice_axis
+    if axis is not None and fixed.array.shape[axis] > 1:
         notes.append(
-            "The field lies in the slices and is zero at their borders; beyond the first and the "
-            "last slice ITK takes "
-            "it as zero and Slicer as that of the nearest slice."
+            "The field lies in the slices and is zero at their borders; beyond the first and the last slice "
+            "ITK takes it as zero and Slicer as that of the nearest slice."
         )
     if min(pair.plan.image_size) < 5:
         notes.append("The image is too small for the field to fall to zero at its border.")

@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 
 from hetreg.datasets.phantom import make_pair
+from hetreg.image import write_image
 from HetRegUncertaintyLib import volumes
 
 DEMO = Path(__file__).resolve().parents[1] / "demo_run.py"
@@ -96,6 +97,17 @@ def test_flat_images_are_loaded_without_error_lines(panel, tmp_path, capfd, endi
     assert panel.ui.registerButton.enabled
     said = capfd.readouterr()
     assert "ERR" not in said.out + said.err
+
+
+def test_numbered_neighbours_are_no_slices_of_a_flat_image(panel, tmp_path):
+    for n in range(1, 4):
+        for phase, seed in (("ED", 0), ("ES", 1)):
+            image = make_pair("mri2d", 10 * n + seed, size=48, with_truth=False).fixed
+            write_image(image, tmp_path / f"p{n}_{phase}.nii.gz")
+    files = {"moving": tmp_path / "p1_ED.nii.gz", "fixed": tmp_path / "p1_ES.nii.gz"}
+    demo_run.load_pair(panel.ui, argparse.Namespace(**files))
+    node = panel.ui.fixedSelector.currentNode()
+    assert node.GetImageData().GetDimensions() == (48, 48, 1)
 
 
 @pytest.mark.parametrize(
