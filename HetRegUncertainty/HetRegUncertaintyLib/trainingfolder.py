@@ -13,6 +13,8 @@ from functools import lru_cache
 
 from slicer.i18n import tr as _
 
+from hetreg.zoo import list_models
+
 from .trainingparameters import PHANTOM
 from .trainingrun import CHECKPOINT, canContinue
 
@@ -61,8 +63,10 @@ def _reasonAgainstOutput(p, nameOf):
 
 
 def _reasonAgainstFile(p, parameter, nameOf):
-    """A run that goes on has its own, which may have been named from the command line."""
-    isUsed = getattr(p, parameter) and not canContinue(p.outputFolder)
+    """A run that goes on has its own, which may have been named from the command line. What a training starts
+    from may also be a model that comes with HetReg, by name."""
+    isModel = parameter == "startFile" and p.startFile in {card.name for card in list_models()}
+    isUsed = getattr(p, parameter) and not isModel and not canContinue(p.outputFolder)
     return _reasonNotWhole(p, parameter, nameOf) if isUsed else ""
 
 

@@ -20,6 +20,7 @@ from hetreg.commands import console, steering
 from hetreg.commands.flags import add_flags, config_from
 from hetreg.config import TrainConfig
 from hetreg.image import write_image
+from hetreg.model import RegistrationModel
 from hetreg.progress import JsonLines
 from hetreg.reproduce.config import ReproduceConfig
 
@@ -261,6 +262,26 @@ def test_what_a_run_started_from_is_not_compared_when_it_goes_on_and_stays(tmp_p
     assert TrainConfig.load("second/config.json").start == "first/best.pt"
 
 
-def test_a_model_can_be_started_from_by_name(tmp_path, capsys):
+def test_a_shipped_model_is_started_from_by_name_with_its_channels_and_grid(tmp_path, capsys):
     found = train_arguments(tmp_path, start="cine-mri-2d")
-    error_of(capsys, found, "cine-mri-2d holds another network than this run's")
+    wanted = "2D pairs, --network pyramid, --method supervised, --variance-residual, --integrate yes"
+    error_of(capsys, found, "cine-mri-2d holds another network than this run's", wanted)
+    kind = {"network": "pyramid", "method": "supervised", "steps": 1, "start": "cine-mri-2d"}
+    assert cli.main([*train_arguments(tmp_path, **kind), "--variance-residual"]) == 0
+    assert "channels and grid of cine-mri-2d" in capsys.readouterr().out
+    tuned, shipped = (RegistrationModel.load(m) for m in (tmp_path / "best.pt", "cine-mri-2d"))
+    assert (tuned.network, tuned.grid) == (shipped.network, shipped.grid)
+    assert tuned.card["refined_sd"] == shipped.card["refined_sd"]
+    assert "name" not in tuned.card
+    assert "started from cine-mri-2d" in (tmp_path / "model_card.md").read_text(encoding="utf-8")
+
+
+def test_a_run_that_was_started_from_a_model_goes_on_without_it(tmp_path, capsys):
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert cli.main(train_arguments(first, steps=1)) == 0
+    wider = replace(RegistrationModel.load(first / "best.pt").network, tail=(5,))
+    RegistrationModel(wider).save(first / "best.pt")
+    assert cli.main(train_arguments(second, steps=1, start=first / "best.pt")) == 0
+    (first / "best.pt").unlink()
+    assert cli.main(["train", "--resume", str(second), "--steps", "2"]) == 0
+    assert RegistrationModel.load(second / "best.pt").network == wider

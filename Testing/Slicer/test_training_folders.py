@@ -7,7 +7,7 @@ import pytest
 
 from hetreg.config import TrainConfig
 from HetRegUncertaintyLib.trainingfolder import nextFolder
-from HetRegUncertaintyLib.trainingparameters import Dataset
+from HetRegUncertaintyLib.trainingparameters import Dataset, trainConfig
 from runtime import wait
 
 
@@ -103,6 +103,14 @@ def test_aPathThatIsNotWholeIsRefused(training, monkeypatch, tmp_path):
         widget.currentPath = whole
         assert ui.startButton.enabled
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_theTrainingMayStartFromAShippedModelByName(training):
+    training.ui.startFileEdit.currentPath = "cine-mri-2d"
+    assert training.ui.startButton.enabled
+    assert trainConfig(training.logic.getParameterNode()).start == "cine-mri-2d"
+    training.ui.splitFileEdit.currentPath = "cine-mri-2d"
+    assert not training.ui.startButton.enabled
 
 
 def test_twoSlicersDoNotSteerEachOthersTraining(training, monkeypatch):

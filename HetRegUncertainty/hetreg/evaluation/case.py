@@ -45,8 +45,8 @@ class Case:
     @property
     def swapped(self) -> Case:
         """The same pair the other way round; what is known of the one way is left out."""
-        labels = {"fixed_label": self.moving_label, "moving_label": self.fixed_label}
-        return replace(self, fixed=self.moving, moving=self.fixed, truth=None, **labels)
+        turned = replace(self, fixed_label=self.moving_label, moving_label=self.fixed_label)
+        return replace(turned, fixed=self.moving, moving=self.fixed, truth=None)
 
 
 def main_label(found: Sequence[int]) -> int:

@@ -196,9 +196,10 @@ class RunFolder:
         chosen = "Scores on the validation pairs, by which this step was chosen"
         if not counts.get("validation"):
             chosen = "No validation pair: the last weights; the last batch of the training"
+        size = f"started from {Path(config.start).name}" if config.start else config.size
         data = " + ".join(DATASETS[name].label for name in config.dataset.split("+"))
         lines = [
-            f"# {method.label}, {NETWORKS[config.network].label} ({config.size}), {card['ndim']}D",
+            f"# {method.label}, {NETWORKS[config.network].label} ({size}), {card['ndim']}D",
             "",
             f"- Method: {config.method}. {method.help}",
             f"- Data: {data}" + (f" ({config.kind})" if "phantom" in config.dataset.split("+") else "") + "; "

@@ -20,6 +20,7 @@ from .data import Loaded, batches, dimension_of, divide, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
 from .interrupt import whole_step
+from .start import Start, find_start
 from .trainer import Trainer
 from .validation import score, validate, write_preview
 
@@ -106,7 +107,7 @@ class Run:
 
     def _keep_best(self, found: dict[str, float]) -> None:
         trainer = self.trainer
-        trainer.model.card = {
+        trainer.model.card |= {
             "steps": trainer.step,
             "scores": found,
             "config": trainer.config.to_dict() | {"root": "", "split": "", "start": ""},
@@ -127,7 +128,8 @@ def train(
     samples: Sequence[PairSample] | None = None,
 ) -> RegistrationModel:
     """Train (or go on with the run in `folder`) and return the model. The best one on validation lies in
-    best.pt.
+    best.pt. network, grid: in place of those of the model that `config.start` names, or that the options and
+    the pairs say.
 
     emit(kind, **fields): told of "left_out" (a pair whose voxels cannot be used), "note", "data", "step",
     "validation", "preview", "paused", "resumed", "stopped" and "done". control: pauses and stops. Raises
@@ -141,6 +143,8 @@ def train(
         stack.enter_context(made_current(ranks.device))
         progress = progress if ranks.first else Progress()
         check(config, ranks)
+        begun = Start() if network else find_start(config, folder)
+        network, grid = network or begun.network, grid or begun.grid
         check_crop(config, network)
         content = RunFolder(folder, config)
         stack.callback(content.close)
@@ -150,7 +154,7 @@ def train(
         given = None if samples is None else Loaded(list(samples), grid or GridConfig())
         loaded = given or load_run(config, grid, progress.part(0.0, 0.05), cache)
         network = fitting_network(config, dimension_of(loaded.samples), network)
-        run, training = _prepare(content, loaded, network, ranks, emit or silent)
+        run, training = _prepare(content, loaded, network, ranks, emit or silent, begun)
         _work(run, training, progress, control or Control())
         return run.trainer.model.eval()
 
@@ -161,13 +165,15 @@ def _prepare(
     network: NetworkConfig,
     ranks: Ranks,
     emit: Emit,
+    begun: Start,
 ) -> tuple[Run, list[PairSample]]:
     """The run, gone on with if there was one, and its training pairs."""
     folder.check_same()
     config = folder.config
     trainer = Trainer(config, network, loaded.grid, ranks)
-    begun = folder.split if folder.last.exists() and folder.split.exists() else None
-    parts = divide(config, loaded, begun, validation=_VALIDATION, test=_TEST)
+    trainer.model.card = begun.card
+    split = folder.split if folder.last.exists() and folder.split.exists() else None
+    parts = divide(config, loaded, split, validation=_VALIDATION, test=_TEST)
     if folder.last.exists():
         trainer.load(folder.last)
     else:
@@ -185,8 +191,9 @@ def _prepare(
     run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else silent)
     for item in loaded.failed:
         run.emit("left_out", **item.row())
-    for text in notes(config, folder, parts, trainer.model.multiple):
-        run.emit("note", text=text)
+    for text in (begun.note, *notes(config, folder, parts, trainer.model.multiple)):
+        if text:
+            run.emit("note", text=text)
     run.counts = {name: len(part) for name, part in parts.samples.items()}
     run.emit("data", **run.counts)
     return run, parts.samples["training"]

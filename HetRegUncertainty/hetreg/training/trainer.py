@@ -20,6 +20,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .distributed import Ranks
 from .objective import SEEDS, Batch, Objective
 from .recording import Recorder
+from .start import options_of
 from .steps import displacement_step, joint_step, sample_of, variance_step
 from .update import Row, Update, numbers
 
@@ -47,9 +48,8 @@ class Trainer:
         found = RegistrationModel.load(self.config.start)
         if found.network != self.model.network:
             raise ValueError(
-                f"{Path(self.config.start).name} holds another network than this run's: one of the same "
-                "architecture, dimension, size and method, and the same --variance-residual and --integrate, "
-                "is accepted."
+                f"{Path(self.config.start).name} holds another network than this run's: accepted are another "
+                f"model, or for this one {options_of(found.network)}."
             )
         self.model.load_state_dict(found.state_dict())
 

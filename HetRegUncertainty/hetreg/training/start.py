@@ -1,0 +1,55 @@
+"""What a run takes over from the model that it starts from, beside the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
+from ..model import RegistrationModel
+from ..registry import METHODS
+
+# A card's words on how the model is used best.
+_USE = ("anchor", "rate", "kernels_vox", "views", "refined_sd")
+
+
+@dataclass(frozen=True)
+class Start:
+    """network, grid: of the run, None where its options and pairs say them. card: what is kept of the
+    model's. note: for the user, "" if there is nothing to tell."""
+
+    network: NetworkConfig | None = None
+    grid: GridConfig | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+def find_start(config: TrainConfig, folder: Path) -> Start:
+    """The channels and the grid of the model that `config.start` names, where it is of the asked kind:
+    architecture, outputs, inputs and integration. Another kind is told by `Trainer.begin`.
+
+    A run that goes on takes its own model, as the one that it began with may be gone. Raises ValueError or
+    OSError if the model cannot be read.
+    """
+    if not config.start:
+        return Start()
+    own, goes_on = folder / "best.pt", (folder / "last.ckpt").is_file()
+    found = RegistrationModel.load(own if goes_on and own.is_file() else config.start)
+    asked, network = network_config(config, found.ndim), found.network
+    if options_of(asked) != options_of(network):
+        return Start()
+    name = Path(config.start).name
+    note = f"The run has the weights, channels and grid of {name}; --size is not used."
+    return Start(network, found.grid, {n: found.card[n] for n in _USE if n in found.card}, note)
+
+
+def options_of(network: NetworkConfig) -> str:
+    """The options of a run that give a network of this kind, in words."""
+    same = (network.sigma_z, network.spread == "displacement")
+    methods = [name for name, m in METHODS.items() if (m.sigma_z, bool(m.extra)) == same]
+    residual = "" if network.variance_residual else "no "
+    return (
+        f"{network.ndim}D pairs, --network {network.architecture}, --method {' or '.join(methods)}, "
+        f"{residual}--variance-residual, --integrate {'yes' if network.integration_steps else 'no'}"
+    )
