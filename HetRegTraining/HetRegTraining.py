@@ -83,7 +83,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = HetRegTrainingLogic()
         self.section = TrainingSection(self.ui, self._onParameters)
-        self.evaluation = EvaluationSection(self.ui, self._onEvaluation, self.section.log)
+        self.evaluation = EvaluationSection(self.ui, self._onEvaluation, self._onParameters, self.section.log)
         self.dataCheck = DataCheck(self.ui, self.section.log)
         self.ui.startButton.connect("clicked(bool)", self.onStart)
         self.ui.checkButton.connect("clicked(bool)", self.onCheck)
@@ -210,10 +210,12 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return traininglayout.LAYOUT_ID if wanted else None
 
     def _followLayout(self, p):
-        """Ask for the wanted layout once: the user may have chosen another since."""
-        wanted = self._wantedLayout()
-        if wanted is None or wanted != self._asked:
-            self._asked = wanted
+        """Ask for the wanted layout once: the user may have chosen another since, which stays."""
+        wanted, former = self._wantedLayout(), self._asked
+        self._asked = wanted
+        if wanted is None or (
+            wanted != former and (former is None or layout.current() in traininglayout.OURS)
+        ):
             traininglayout.follow(wanted, p)
 
     def _restoreLayout(self):

@@ -78,9 +78,8 @@ def applyStyle(node, role):
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(colorNode(style.palette).GetID())
-    display.AutoThresholdOff()
-    display.ApplyThresholdOff()
     display.SetInterpolate(False)
+    showAllValues(node)
     applyWindow(node, role)
 
 
@@ -91,12 +90,21 @@ def applyWindow(node, role):
     display.SetWindowLevelMinMax(*_windowFor(node, role))
 
 
+def showAllValues(node):
+    """Hide no value: a range that was set for former voxels would hide the largest of the new ones."""
+    display = node.GetDisplayNode()
+    display.AutoThresholdOff()
+    display.ApplyThresholdOff()
+
+
 def hasRobustWindow(node, role):
-    """True unless the user has set the window of a map; one from a saved scene is rounded."""
+    """True unless the user has set the window of a map. One from a saved scene, or put back in the panel, is
+    rounded; one that Slicer has set by itself is not the user's."""
     low, high = _windowFor(node, role)
     display = node.GetDisplayNode()
     found = display.GetWindowLevelMin(), display.GetWindowLevelMax()
-    return np.allclose(found, (low, high), rtol=0.0, atol=1e-3 * (high - low))
+    near = np.allclose(found, (low, high), rtol=0.0, atol=0.01 * (high - low))
+    return near or bool(display.GetAutoWindowLevel())
 
 
 def _windowFor(node, role):

@@ -17,15 +17,15 @@ PATIENCE_S = 1.0  # until a program that cannot be started is known not to be
 class EvaluationSection:
     """onChange() is called when an evaluation has started or ended and when the view is to change.
 
-    process: the QProcess to use, or what acts like one.
+    onPackage() is called when a package was asked for. process: the QProcess to use, or what acts like one.
     """
 
-    def __init__(self, ui, onChange, onLog, process=None):
+    def __init__(self, ui, onChange, onPackage, onLog, process=None):
         self.ui, self._onChange, self._onLog = ui, onChange, onLog
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
         self._folder, self._problem = "", ""
         self._read, self._shown = (None, None), None
-        self.packageButton = packages.PackageButton(ui.reportPackageButton, onChange, self._say)
+        self.packageButton = packages.PackageButton(ui.reportPackageButton, onPackage, self._say)
         ui.evaluateButton.connect("clicked(bool)", self._onEvaluate)
         ui.cancelEvaluationButton.connect("clicked(bool)", self._onCancel)
         ui.reportButton.connect("clicked(bool)", self._onReport)
@@ -68,6 +68,7 @@ class EvaluationSection:
     def showInViews(self):
         """Table and plot of the evaluation, into the views of their layout while that is shown."""
         if not traininglayout.isShown(traininglayout.EVALUATION_ID):
+            self._shown = None  # until it is shown again the user may remove the nodes
             return
         numbers = self._numbers()
         if numbers is not None and self._shown is not numbers:

@@ -6,6 +6,7 @@ from . import colors, layout, results
 
 LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
 LEGEND_FONT_SIZE = 12
+ROUNDING = 0.005  # of a map's range: what the sliders, of three significant digits, round by
 HIDDEN = "HetReg.Hidden"  # attribute of what `showOnly` hid, to show it again
 
 
@@ -98,7 +99,9 @@ def windowOf(node):
 
 def setWindow(node, low, high):
     """Colours of a map run from low to high."""
-    _displayOf(node).SetWindowLevelMinMax(low, high)
+    display = _displayOf(node)
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(low, high)
 
 
 def thresholdOf(node):
@@ -110,10 +113,12 @@ def thresholdOf(node):
 
 
 def setThreshold(node, low, high):
-    """Hide values outside low..high; the whole range hides nothing."""
+    """Hide values outside low..high. An end of the range, to the digits of the panel, hides nothing there."""
     display = _displayOf(node)
     display.AutoThresholdOff()
     lowest, highest = rangeOf(node)
+    near = ROUNDING * (highest - lowest)
+    low, high = (lowest if low <= lowest + near else low), (highest if high >= highest - near else high)
     display.SetThreshold(low, high)
     display.SetApplyThreshold(low > lowest or high < highest)
 

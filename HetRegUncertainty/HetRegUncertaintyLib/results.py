@@ -96,11 +96,11 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=N
             if node is None or not slicer.mrmlScene.IsNodePresent(node):
                 name = _freeName(nodeName(role, fixedNode.GetName(), movingNode.GetName()))
                 node = slicer.mrmlScene.AddNewNodeByClass(OUTPUTS[role], name)
-            styles[role] = _styleFor(node, role)
+            styles[role] = _styleFor(node, role) if role in colors.styles() else None
             _FILL[OUTPUTS[role]](node, content, undo)
             nodes[role] = node
         former = outputsOf(outputs.get("transform"))
-        _display(nodes, styles, movingNode)
+        _display(nodes, styles, movingNode, undo)
         _connect(nodes, fixedNode, movingNode, result, segments, undo)
         for role, node in outputs.items():  # maps of the overwritten run that this one did not give
             if node is not None and former.get(role) is node and role not in nodes:
@@ -203,19 +203,22 @@ _FILL = {
 
 
 def _styleFor(node, role):
-    """What a map needs once it has its new voxels, None for nothing: what the user has set stays."""
-    if role not in colors.styles():
-        return None
+    """What a map needs once it has its new voxels, None for nothing: a window that the user has set stays."""
     isNew = node.GetAttribute(ROLE) != role or node.GetScalarVolumeDisplayNode() is None
     if isNew or node.GetImageData() is None:
         return colors.applyStyle
     return colors.applyWindow if colors.hasRobustWindow(node, role) else None
 
 
-def _display(nodes, styles, movingNode):
-    for role, apply in styles.items():
-        if apply is not None:
-            apply(nodes[role], role)
+def _display(nodes, styles, movingNode, undo):
+    for role in set(colors.styles()) & set(nodes):
+        if display := nodes[role].GetScalarVolumeDisplayNode():
+            window = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+            undo(display.SetWindowLevelMinMax, *window)
+            undo(display.SetApplyThreshold, display.GetApplyThreshold())
+            colors.showAllValues(nodes[role])
+        if styles[role]:
+            styles[role](nodes[role], role)
     colors.copyWindow(movingNode, nodes["moved"])
     segmentation = nodes.get("moved_segmentation")
     if segmentation is not None and segmentation.GetDisplayNode() is None:

@@ -65,18 +65,20 @@ def _reasonAgainstOutput(p, nameOf):
 def _reasonAgainstFile(p, parameter, nameOf):
     """A run that goes on has its own, which may have been named from the command line. What a training starts
     from may also be a model that comes with HetReg, by name."""
-    isModel = parameter == "startFile" and p.startFile in {card.name for card in list_models()}
-    isUsed = getattr(p, parameter) and not isModel and not canContinue(p.outputFolder)
-    return _reasonNotWhole(p, parameter, nameOf) if isUsed else ""
+    models = [card.name for card in list_models()] if parameter == "startFile" else []
+    if not getattr(p, parameter) or getattr(p, parameter) in models or canContinue(p.outputFolder):
+        return ""
+    return _reasonNotWhole(p, parameter, nameOf, models)
 
 
-def _reasonNotWhole(p, parameter, nameOf):
+def _reasonNotWhole(p, parameter, nameOf, models=()):
     path = getattr(p, parameter)
     if os.path.isabs(path):
         return ""
-    return _("{name} is '{path}': a full path, or one from ~/ on, is accepted.").format(
-        name=nameOf(parameter), path=path
-    )
+    text = _("{name} is '{path}': a full path, or one from ~/ on, is accepted.")
+    if models:
+        text = _("{name} is '{path}': a full path, one from ~/ on, or a model's name is accepted: {models}.")
+    return text.format(name=nameOf(parameter), path=path, models=", ".join(models))
 
 
 def _place(path):

@@ -186,11 +186,13 @@ class TrainConfig(DataConfig):
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The configuration in a dictionary; what was once the default of an option that the method does not
-        use counts as the present one. Raises ValueError."""
+        """The configuration in a dictionary. What was once the default of an option that the method does not
+        use counts as the present one, and so does what is only used with augmentation in a run without it,
+        as former versions wrote both. Raises ValueError."""
         method = METHODS.get(str(values.get("method", cls.method)))
         used = method.options if method else ()
         old = [n for n, v in _FORMER.items() if n not in used and values.get(n) == v]
+        old += AUGMENTATION if values.get("augment") is False else ()
         return super().from_dict({n: v for n, v in values.items() if n not in old})
 
     def for_method(self, method: str) -> TrainConfig:

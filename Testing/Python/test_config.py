@@ -156,6 +156,8 @@ def test_a_share_above_one_is_refused():
 def test_what_augmentation_alone_uses_is_refused_without_it(changes):
     with pytest.raises(ValueError, match=r"without augmentation does not use: augment True is accepted\."):
         TrainConfig(augment=False, **changes)
+    former = TrainConfig(augment=False).to_dict() | changes
+    assert TrainConfig.from_dict(former) == TrainConfig(augment=False)
     oracle = TrainConfig(**changes).for_method("oracle_weight")
     assert oracle == TrainConfig(method="oracle_weight", augment=False)
 

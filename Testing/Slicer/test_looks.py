@@ -23,7 +23,7 @@ def brighten(fixed, moving, factor):
         slicer.util.updateVolumeFromArray(node, factor * slicer.util.arrayFromVolume(node))
 
 
-def test_windowAndThresholdOfTheUserStay(panel, smallPair, first):
+def test_windowAndColoursOfTheUserStayAndNoValueIsHidden(panel, smallPair, first):
     node, greys = first["noise_sd"], slicer.util.getNode("vtkMRMLColorTableNodeGrey")
     overlays.setWindow(node, 0.01, 0.08)
     overlays.setThreshold(node, 0.05, 0.1)
@@ -31,7 +31,7 @@ def test_windowAndThresholdOfTheUserStay(panel, smallPair, first):
     brighten(*smallPair, 3.0)
     assert panel.logic.register(*smallPair, config=CONFIG, outputs=first)["noise_sd"] is node
     assert overlays.windowOf(node) == pytest.approx((0.01, 0.08))
-    assert overlays.thresholdOf(node) == pytest.approx((0.05, 0.1))
+    assert not node.GetDisplayNode().GetApplyThreshold()
     assert node.GetDisplayNode().GetColorNode() is greys
 
 
@@ -43,6 +43,31 @@ def test_automaticWindowFollowsTheData(panel, smallPair, first):
         if role in nodes:
             assert colors.hasRobustWindow(nodes[role], role), role
     assert overlays.windowOf(nodes["noise_sd"])[1] > 2.0 * before
+
+
+def test_whatIsTouchedAndPutBackHidesNothingAndStaysAutomatic(panel, smallPair, first):
+    """The sliders round to three significant digits."""
+    node = first["noise_sd"]
+    overlays.setWindow(node, *(float(f"{v:.2e}") for v in overlays.windowOf(node)))
+    assert colors.hasRobustWindow(node, "noise_sd")
+    overlays.setThreshold(node, *(float(f"{v:.2e}") for v in overlays.rangeOf(node)))
+    assert not node.GetDisplayNode().GetApplyThreshold()
+    node.GetDisplayNode().AutoWindowLevelOn()
+    assert colors.hasRobustWindow(node, "noise_sd")
+    overlays.setWindow(node, 0.01, 0.02)
+    assert overlays.windowOf(node) == pytest.approx((0.01, 0.02))
+    assert not node.GetDisplayNode().GetAutoWindowLevel()
+
+
+def test_aRunThatFailsAtTheEndLeavesTheWindow(panel, smallPair, first, monkeypatch):
+    node = first["noise_sd"]
+    overlays.setThreshold(node, 0.05, 0.1)
+    before = overlays.windowOf(node), overlays.thresholdOf(node)
+    brighten(*smallPair, 3.0)
+    monkeypatch.setattr(results, "_connect", lambda *_arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        panel.logic.register(*smallPair, config=CONFIG, outputs=first)
+    assert (overlays.windowOf(node), overlays.thresholdOf(node)) == before
 
 
 def test_automaticWindowOfALoadedSceneFollowsToo(panel, smallPair, first, tmp_path):

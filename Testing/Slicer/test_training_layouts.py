@@ -67,6 +67,15 @@ def test_layoutChosenAfterAnEvaluationStaysUntilTheNext(evaluated):
     assert current() == traininglayout.EVALUATION_ID
 
 
+def test_layoutChosenAfterAnEvaluationStaysWhenThatIsNoLongerWanted(evaluated):
+    choose(ONE_UP)
+    evaluated.evaluation.packageButton._onChanged()
+    assert current() == ONE_UP
+    evaluated.ui.newFolderButton.click()
+    assert not evaluated.evaluation.wanted
+    assert current() == ONE_UP
+
+
 def test_tableAndPlotComeBackWhenTheUserHasRemovedThem(evaluated):
     for className in ("Table", "PlotChart", "PlotSeries"):
         for node in slicer.util.getNodesByClass(f"vtkMRML{className}Node"):
