@@ -41,9 +41,10 @@ def evaluate(
     """Register and measure every case of `config`.
 
     model: a loaded model in place of `config.model`. register: any other tool in place of `register_pair`; it
-    is given a `Case` and gives a `RegisterResult` (`assemble.result_from_field` makes one of a field), with
-    summary["seconds"] if the time of the call is not that of the tool. emit: called as emit("case", **row)
-    after each case. pictures: register the best, the median and the worst case once more and keep the images.
+    is given a `Case`, with `both_ways` also the swapped one, and gives a `RegisterResult`
+    (`assemble.result_from_field` makes one of a field), with summary["seconds"] if the time of the call is
+    not that of the tool. emit: called as emit("case", **row) after each case. pictures: register the best,
+    the median and the worst case once more and keep the images.
 
     A case that cannot be read, or whose registration or measurement raises, is a row with its "error". Raises
     ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.

@@ -283,5 +283,7 @@ def test_a_run_that_was_started_from_a_model_goes_on_without_it(tmp_path, capsys
     RegistrationModel(wider).save(first / "best.pt")
     assert cli.main(train_arguments(second, steps=1, start=first / "best.pt")) == 0
     (first / "best.pt").unlink()
+    (second / "best.pt").unlink()  # as after Ctrl-C before the first validation
     assert cli.main(["train", "--resume", str(second), "--steps", "2"]) == 0
+    assert cli.main(train_arguments(second, steps=3)) == 0  # the folder alone
     assert RegistrationModel.load(second / "best.pt").network == wider

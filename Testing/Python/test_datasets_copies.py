@@ -80,10 +80,10 @@ def test_a_copy_of_a_pair_is_refused_and_changes_no_name(tmp_path):
         (tmp_path / f"linked_{phase}.nii.gz").symlink_to(tmp_path / f"p2_{phase}.nii.gz")
     listing = PairsDataset(tmp_path).scan()
     again = {(pair.fixed.name, pair.patient) for pair in listing.pairs}
-    assert again == {(f"{name}_ES.nii.gz", name) for name in ("p0", "p1", "linked")}
+    assert again == {(f"{name}_ES.nii.gz", name) for name in ("p0", "p1", "p2")}  # that with labels
     reasons = refused(listing)
     assert_sentence(reasons["p0_ES.nii.gz"], "testing/p0_ES.nii.gz", "same images as p0_ES.nii.gz")
-    assert set(reasons) == {"p0_ES.nii.gz", "same_ES.nii.gz", "p2_ES.nii.gz"}
+    assert set(reasons) == {"p0_ES.nii.gz", "same_ES.nii.gz", "linked_ES.nii.gz"}
     assert len(before) == 3
 
 
@@ -106,6 +106,25 @@ def test_lines_that_share_an_image_are_one_patient(tmp_path):
     for seed in range(4):
         listed = dry_run(TrainConfig(dataset="pairs", root=str(tmp_path), seed=seed))["pairs"]
         assert len({row["split"] for row in listed[:3]}) == 1
+
+
+def test_of_two_copies_the_labelled_one_is_used_and_none_for_a_line_that_is_refused(tmp_path):
+    plain_pair(tmp_path, "p", 0, labels="_gt")
+    plain = {"fixed": "p_ES.nii.gz", "moving": "p_ED.nii.gz", "fixed_label": "", "split": ""}
+    labelled = plain | {"fixed_label": "p_ES_gt.nii.gz"}
+    assert (tmp_path / labelled["fixed_label"]).is_file()
+    for first in (plain, labelled | {"split": "trian"}):
+        manifest(tmp_path, [first, labelled])
+        listing = PairsDataset(tmp_path).scan()
+        assert [pair.labels for pair in listing.pairs] == ["fixed"]
+        assert len(listing.rejected) == 1
+
+
+def test_patients_that_a_list_names_stay_apart_though_they_share_an_atlas(tmp_path):
+    rows = frames(tmp_path)[:2]
+    assert rows[0]["moving"] == rows[1]["moving"]
+    manifest(tmp_path, [row | {"patient": name} for row, name in zip(rows, ("anna", "bert"), strict=True)])
+    assert [p.patient for p in PairsDataset(tmp_path).scan().pairs] == ["anna", "bert"]
 
 
 def test_a_chain_of_frames_is_one_patient(tmp_path):

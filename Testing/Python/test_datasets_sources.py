@@ -166,6 +166,10 @@ def test_a_file_that_is_no_manifest(tmp_path):
         ),
         (["2CH/x_ED", "2CH/x_ES", "4CH/x_ED", "4CH/x_ES"], [("2CH/x", "x", "none"), ("4CH/x", "x", "none")]),
         (
+            ["2CH/train/x_ED", "2CH/train/x_ES", "4CH/train/x_ED", "4CH/train/x_ES"],
+            [("2CH/train/x", "x", "none"), ("4CH/train/x", "x", "none")],
+        ),
+        (
             ["p1/2CH/ED", "p1/2CH/ES", "p1/4CH/ED", "p1/4CH/ES"],
             [("2CH", "p1", "none"), ("4CH", "p1", "none")],
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -36,10 +36,10 @@ def first_of_each(paths: Iterable[Path | None]) -> dict[Path, Path]:
 
 
 def copies(pairs: Mapping[Key, Found], same: Mapping[Path, Path]) -> dict[Key, Key]:
-    """{pair: the one before it that has both its images}. same: that of `first_of_each`."""
+    """{pair: the one that has both its images and at least as many labels}. same: that of `first_of_each`."""
     used: dict[tuple[Path, Path], Key] = {}
     found: dict[Key, Key] = {}
-    for key, pair in pairs.items():
+    for key, pair in sorted(pairs.items(), key=lambda item: -_labels(item[1])):
         if pair.fixed and pair.moving:
             first = used.setdefault((same[pair.fixed], same[pair.moving]), key)
             if first != key:
@@ -47,10 +47,18 @@ def copies(pairs: Mapping[Key, Found], same: Mapping[Path, Path]) -> dict[Key, K
     return found
 
 
-def join(listing: Listing, same: Mapping[Path, Path]) -> None:
+def _labels(pair: Found) -> int:
+    return (pair.fixed_label is not None) + (pair.moving_label is not None)
+
+
+def join(listing: Listing, same: Mapping[Path, Path], stated: Collection[str] = ()) -> None:
     """Let pairs that share an image be of one patient, with a note: that of the first, those of the test part
-    last. Where one is in several parts by that, the pairs of others than the first of them are refused."""
-    pairs = sorted(listing.pairs, key=lambda pair: pair.split == "test")
+    last. Where one is in several parts by that, the pairs of others than the first of them are refused.
+
+    stated: patients that the user has named, who stay apart: the image may be an atlas."""
+    pairs = sorted(
+        (p for p in listing.pairs if p.patient not in stated), key=lambda pair: pair.split == "test"
+    )
     owner: dict[Path, str] = {}  # of an image
     joined: dict[str, str] = {}  # a patient -> the one that it is, too
     for pair in pairs:

@@ -38,7 +38,8 @@ def read_manifest(path: Path) -> Listing:
     used: set[str] = set()
     rows = _rows(path)
     found = {line: _files(path.parent, row) for line, row in rows}
-    ordered = {line: found[line] for line, row in sorted(rows, key=lambda r: r[1].get("split") == "test")}
+    whole = [(line, row) for line, row in rows if _usable(found[line], row)]
+    ordered = {line: found[line] for line, row in sorted(whole, key=lambda r: r[1].get("split") == "test")}
     same = first_of_each(file for pair in found.values() for file in (pair.fixed, pair.moving))
     again = copies(ordered, same)
     keys = {n: _key(pair.fixed) for n, pair in found.items() if pair.fixed and n not in again}
@@ -61,12 +62,18 @@ def read_manifest(path: Path) -> Listing:
             listing.reject(path, reason, *of)
         else:
             add_pair(listing, found[line], *of, split=row.get("split", ""))
-    join(listing, same)
+    join(listing, same, {row["patient"] for _, row in rows if row.get("patient")})
     return listing
 
 
 def _files(folder: Path, row: dict[str, str]) -> Found:
     return Found(**{k: folder / row[k] if row.get(k) else None for k in (*NEEDED, *OPTIONAL[:2])})
+
+
+def _usable(pair: Found, row: dict[str, str]) -> bool:
+    """True if nothing in the line itself is wrong."""
+    there = [path is not None and path.is_file() for path in (pair.fixed, pair.moving)]
+    return all(there) and row.get("split", "") in ("", *PARTS)
 
 
 def _key(fixed: Path) -> tuple[Path, str]:

@@ -62,7 +62,7 @@ def names_of(keys: list[tuple[Path, str]]) -> dict[tuple[Path, str], tuple[str, 
         grouping = folder.name.lower() in FOLDERS or _REPEAT.fullmatch(folder.name)
         own = not bare or (shared and not grouping)
         lengths[folder, case] = 2 if case and shared else 1
-        people[folder, case] = _without_views(folder) / ("" if own else bare)
+        people[folder, case] = _without_views(folder if own else folder / bare)
     cases, patients = _unique(lengths), _patients(people)
     return {key: (cases[key], patients[people[key]]) for key in keys}
 
@@ -78,8 +78,9 @@ def longer(path: Path, used: set[str]) -> str:
     return name
 
 
-def _without_views(folder: Path) -> Path:
-    return next((f for f in (folder, *folder.parents) if not _REPEAT.fullmatch(f.name)), folder)
+def _without_views(path: Path) -> Path:
+    rest = Path(*(part for part in path.parts if not _REPEAT.fullmatch(part)))
+    return rest if rest.name else path
 
 
 def _unique(lengths: dict[tuple[Path, str], int]) -> dict[tuple[Path, str], str]:

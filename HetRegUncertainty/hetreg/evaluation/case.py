@@ -44,9 +44,9 @@ class Case:
 
     @property
     def swapped(self) -> Case:
-        """The same pair the other way round; what is known of the one way is left out."""
+        """The same pair the other way round, by another name; what is known of the one way is left out."""
         turned = replace(self, fixed_label=self.moving_label, moving_label=self.fixed_label)
-        return replace(turned, fixed=self.moving, moving=self.fixed, truth=None)
+        return replace(turned, name=f"{self.name}, swapped", fixed=self.moving, moving=self.fixed, truth=None)
 
 
 def main_label(found: Sequence[int]) -> int:

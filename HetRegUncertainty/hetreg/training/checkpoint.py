@@ -19,20 +19,31 @@ def save_checkpoint(
     state: dict[str, float],
     *,
     gradients: bool = False,
+    start: dict[str, Any] | None = None,
 ) -> None:
     """Write beside the target and rename: a full disk or a kill leaves the last good one. Raises OSError.
 
     state: numbers of the loop, such as the step and the best score. gradients: also those that
-    `collaborative_grad` carries to the next step.
+    `collaborative_grad` carries to the next step. start: what the run took over from the model that it began
+    with (`start.Start`), which may be gone when it goes on.
     """
     content = {
         **state,
         "state": model.state_dict(),
         "optimisers": {name: o.state_dict() for name, o in optimisers.items()},
         "gradients": {n: p.grad for n, p in model.named_parameters() if gradients and p.grad is not None},
+        "start": start or {},
     }
     with whole_file(path) as partial:
         torch.save(content, partial)
+
+
+def start_in(path: Path) -> dict[str, Any]:
+    """What a checkpoint says that its run took over; nothing where it cannot be read, as loading it tells."""
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True)["start"])
+    except (RuntimeError, LookupError, EOFError, OSError, TypeError, ValueError, pickle.UnpicklingError):
+        return {}
 
 
 def load_checkpoint(

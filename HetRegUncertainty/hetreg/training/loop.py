@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from ..config import GridConfig, NetworkConfig, TrainConfig
@@ -143,8 +144,9 @@ def train(
         stack.enter_context(made_current(ranks.device))
         progress = progress if ranks.first else Progress()
         check(config, ranks)
-        begun = Start() if network else find_start(config, folder)
+        begun = find_start(config, folder)
         network, grid = network or begun.network, grid or begun.grid
+        begun = replace(begun, network=network, grid=grid)
         check_crop(config, network)
         content = RunFolder(folder, config)
         stack.callback(content.close)
@@ -171,7 +173,7 @@ def _prepare(
     folder.check_same()
     config = folder.config
     trainer = Trainer(config, network, loaded.grid, ranks)
-    trainer.model.card = begun.card
+    trainer.model.card, trainer.start = begun.card, begun.to_dict()
     split = folder.split if folder.last.exists() and folder.split.exists() else None
     parts = divide(config, loaded, split, validation=_VALIDATION, test=_TEST)
     if folder.last.exists():

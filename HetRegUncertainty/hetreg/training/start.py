@@ -9,6 +9,7 @@ from typing import Any
 from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
 from ..model import RegistrationModel
 from ..registry import METHODS
+from .checkpoint import start_in
 
 # A card's words on how the model is used best.
 _USE = ("anchor", "rate", "kernels_vox", "views", "refined_sd")
@@ -24,18 +25,34 @@ class Start:
     card: dict[str, Any] = field(default_factory=dict)
     note: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint; empty if nothing is taken over."""
+        if self.network is None or self.grid is None:
+            return {}
+        return {"network": self.network.to_dict(), "grid": self.grid.to_dict(), "card": dict(self.card)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Start:
+        """The inverse of `to_dict`."""
+        if not values:
+            return cls()
+        network, grid = NetworkConfig.from_dict(values["network"]), GridConfig.from_dict(values["grid"])
+        return cls(network, grid, dict(values["card"]))
+
 
 def find_start(config: TrainConfig, folder: Path) -> Start:
     """The channels and the grid of the model that `config.start` names, where it is of the asked kind:
     architecture, outputs, inputs and integration. Another kind is told by `Trainer.begin`.
 
-    A run that goes on takes its own model, as the one that it began with may be gone. Raises ValueError or
-    OSError if the model cannot be read.
+    A run that goes on takes what its checkpoint says. Raises ValueError or OSError if the model cannot be
+    read.
     """
+    last = folder / "last.ckpt"
+    if last.is_file():
+        return Start.from_dict(start_in(last))
     if not config.start:
         return Start()
-    own, goes_on = folder / "best.pt", (folder / "last.ckpt").is_file()
-    found = RegistrationModel.load(own if goes_on and own.is_file() else config.start)
+    found = RegistrationModel.load(config.start)
     asked, network = network_config(config, found.ndim), found.network
     if options_of(asked) != options_of(network):
         return Start()

@@ -31,6 +31,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, network: NetworkConfig, grid: GridConfig, ranks: Ranks) -> None:
         self.config, self.ranks, self.step, self.best, self.seconds = config, ranks, 0, -math.inf, 0.0
         self.checked = 0  # step of the last validation
+        self.start: dict[str, Any] = {}  # what the run took over from another model
         torch.manual_seed(config.seed % SEEDS)
         self.model = accelerate(RegistrationModel(network, grid).to(ranks.device), config)
         self.recorder = Recorder() if config.graphs and ranks.device.type == "cuda" else None
@@ -57,7 +58,7 @@ class Trainer:
         """Write the checkpoint."""
         state = {"step": self.step, "best": self.best, "seconds": self.seconds, "checked": self.checked}
         leak = self.config.collaborative_grad
-        save_checkpoint(path, self.model, self.optimisers, state, gradients=leak)
+        save_checkpoint(path, self.model, self.optimisers, state, gradients=leak, start=self.start)
 
     def load(self, path: Path) -> None:
         """Go on where a checkpoint was written."""
