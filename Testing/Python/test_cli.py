@@ -66,7 +66,7 @@ def test_register_writes_its_files(pair, tmp_path, capsys):
         words[0]: words[-1] for words in lines
     }.items()
     assert "dice_before label 1" in out
-    assert "\nnote: The field lies in the slices" in out
+    assert "\nnote: The longest edge of the fixed image" in out
     assert not set("{}[]'") & set(out.replace(str(tmp_path), ""))
     assert err == ""
     fixed, moving = (read_image(tmp_path / f"{n}.nrrd") for n in ("fixed", "moving"))
