@@ -55,14 +55,13 @@ def interval_ratio(kinds: Iterable[Iterable[np.ndarray]], level: float = LEVEL) 
     """The factor of the SD with which the share of the errors that the interval holds, mean over the pairs of
     a kind that have any, lies as far above the level in the best kind as it lies below in the worst."""
     found = [[np.sort(values) for values in scaled if len(values)] for scaled in kinds]
-    steps = np.linspace(math.log(1 / 8), math.log(8), 4001)
+    limits = np.sort(np.concatenate([values for kind in found for values in kind]))
 
-    def held(step: float) -> float:
-        limit = math.exp(2 * step)
+    def held(limit: float) -> float:
         means = [np.mean([np.searchsorted(q, limit, "right") / len(q) for q in kind]) for kind in found]
         return float(max(means) + min(means)) / 2
 
-    return math.exp(steps[bisect.bisect_left(steps, level, key=held)])
+    return float(np.sqrt(limits[bisect.bisect_left(limits, level, key=held)]))
 
 
 def calibrate(model: RegistrationModel) -> None:

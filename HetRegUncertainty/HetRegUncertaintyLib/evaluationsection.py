@@ -129,7 +129,6 @@ class EvaluationSection:
             self._say(_("The system has no program that opens the report. It is {path}").format(path=report))
 
     def _onLayout(self, _checked=False):
-        self._shown = None  # the user may have removed the nodes
         self._onChange()
 
     def _onEvent(self, content):

@@ -197,7 +197,7 @@ def _order(ndim: int, generator: torch.Generator, reach: Reach) -> tuple[int, ..
     return orders[int(torch.randint(len(orders), (1,), generator=generator))]
 
 
-def _right_angles(ndim: int, generator: torch.Generator, reach: Reach = USUAL) -> Tensor:
+def _right_angles(ndim: int, generator: torch.Generator, reach: Reach) -> Tensor:
     """(ndim, ndim + 1) matrix for `affine_grid` that permutes and flips the axes."""
     order = _order(ndim, generator, reach)
     signs = torch.where(torch.rand(ndim, generator=generator) < 0.5, -1.0, 1.0)
