@@ -39,11 +39,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 FOLDS, VALIDATION = 3, 4
+OPTIONS = ("method", "weight_mode", "variance_residual")  # of a run that starts from the model
 
 
 def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str) -> None:
     """Write weights/NAME.pt (16-bit), weights/NAME.md and the entry of models.json. runs: of all stages."""
-    model = RegistrationModel.load(runs[-1] / "best.pt")
+    model, last = RegistrationModel.load(runs[-1] / "best.pt"), recipe.stages[-1][1]
     card = {
         "name": name,
         "label": recipe.label,
@@ -55,6 +56,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
         "licence": "Apache-2.0",
         "steps": sum(RegistrationModel.load(run / "best.pt").card["steps"] for run in runs),
         "command": command,
+        "options": {"network": recipe.network.architecture} | {n: getattr(last, n) for n in OPTIONS},
         "scores": {k: round(v, 5) for k, v in model.card["scores"].items()},
     }
     if seen := trained_on(runs):

@@ -3,9 +3,11 @@
 import os
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 from hetreg.registry import METHODS
+from hetreg.zoo import options_from
 
 from .parameters import outputParameter
 from .trainingfolder import expanded
@@ -16,9 +18,11 @@ from .trainingparameters import (
     PHANTOM,
     LengthUnit,
     isMixed,
+    parameterOf,
     usedOptions,
     usesPhantoms,
 )
+from .trainingrun import canContinue
 
 PATHS = {
     "folderEdit": "folder",
@@ -92,13 +96,25 @@ class TrainingForm:
         self._remembering = False
 
     def _onPath(self, parameter, path):
-        if self._parameters and not self._locked() and not self._remembering:
-            setattr(self._parameters, parameter, path.strip())
+        p, path = self._parameters, path.strip()
+        if p is None or self._locked() or self._remembering or path == getattr(p, parameter):
+            return
+        with slicer.util.NodeModify(p):
+            setattr(p, parameter, path)
+            if parameter == "startFile" and not canContinue(p.outputFolder):
+                followStart(p)
 
     def _onList(self, _checked=False):
         path = qt.QFileDialog.getOpenFileName(None, _("List of pairs"), "", _("List of pairs (*.csv)"))
         if path and self._parameters:
             self._parameters.folder = path
+
+
+def followStart(parameters):
+    """Choose the kind of the shipped model that a training is to start from, if it is one."""
+    for field, value in options_from(parameters.startFile).items():
+        name = parameterOf(field)
+        setattr(parameters, name, type(getattr(parameters, name))(value))
 
 
 def rowName(ui, parameter):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .files import sha256
 
@@ -15,7 +16,8 @@ WEIGHTS = _HERE / "weights"
 @dataclass(frozen=True)
 class ModelCard:
     """One entry of models.json. modality: "mri" or "echo". bytes: size of the file. data, licence, command,
-    scores: how it came to be. trained_on: real patients that it has seen."""
+    scores: how it came to be. options: fields of a TrainConfig whose run may start from it. trained_on: real
+    patients that it has seen."""
 
     name: str
     label: str
@@ -29,6 +31,7 @@ class ModelCard:
     licence: str
     steps: int
     command: str
+    options: dict[str, Any]
     scores: dict[str, float]
     trained_on: tuple[str, ...] = ()
 
@@ -47,6 +50,11 @@ def list_models() -> list[ModelCard]:
 def of_dimension(ndim: int) -> list[ModelCard]:
     """The models of that dimension."""
     return [card for card in list_models() if card.ndim == ndim]
+
+
+def options_from(name: str) -> dict[str, Any]:
+    """The options of a run that starts from the model of that name; empty if no model has it."""
+    return next((dict(card.options) for card in list_models() if card.name == name), {})
 
 
 def default_model(ndim: int, modality: str = "") -> ModelCard:

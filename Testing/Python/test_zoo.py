@@ -9,7 +9,9 @@ import pytest
 
 from builders import assert_sentence
 from hetreg import zoo
+from hetreg.config import TrainConfig, network_config
 from hetreg.model import RegistrationModel, sha256
+from hetreg.training.start import options_of
 
 CARDS = zoo.list_models()
 
@@ -30,6 +32,13 @@ def test_a_shipped_model_is_what_its_card_says(card):
     assert model.ndim == card.ndim
     assert model.card["name"] == card.name
     assert model.checksum == card.sha256
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.name)
+def test_a_run_with_the_options_of_its_card_may_start_from_a_model(card):
+    run = network_config(TrainConfig(start=card.name, **zoo.options_from(card.name)), card.ndim)
+    assert options_of(run) == options_of(RegistrationModel.load(card.path).network)
+    assert zoo.options_from(str(card.path)) == {}
 
 
 def test_the_models_together_are_small():

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from hetreg.config import TrainConfig
+from hetreg.zoo import options_from
 from HetRegUncertaintyLib.trainingfolder import nextFolder
-from HetRegUncertaintyLib.trainingparameters import Dataset, trainConfig
+from HetRegUncertaintyLib.trainingparameters import Dataset, Network, trainConfig
 from runtime import wait
 
 
@@ -107,9 +108,18 @@ def test_aPathThatIsNotWholeIsRefused(training, monkeypatch, tmp_path):
 
 
 def test_theTrainingMayStartFromAShippedModelByName(training):
+    parameters = training.logic.getParameterNode()
+    training.ui.startFileEdit.currentPath = "cine-mri-2"
+    assert parameters.network.value == TrainConfig().network
     training.ui.startFileEdit.currentPath = "cine-mri-2d"
     assert training.ui.startButton.enabled
-    assert trainConfig(training.logic.getParameterNode()).start == "cine-mri-2d"
+    config, options = trainConfig(parameters), options_from("cine-mri-2d")
+    assert config.start == "cine-mri-2d"
+    assert {n: getattr(config, n) for n in options} == options
+    assert training.ui.networkComboBox.currentText == "Pyramid"
+    parameters.startFile, parameters.network = "echo-2d", Network.VOXELMORPH  # not by hand, as from a scene
+    assert training.ui.startFileEdit.currentPath == "echo-2d"
+    assert parameters.network is Network.VOXELMORPH
     training.ui.splitFileEdit.currentPath = "cine-mri-2d"
     assert not training.ui.startButton.enabled
 

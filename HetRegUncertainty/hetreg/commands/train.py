@@ -14,6 +14,7 @@ from typing import Any
 
 from ..config import TrainConfig
 from ..progress import Control, JsonLines, Progress
+from ..zoo import options_from
 from .console import Line, output_folder
 from .flags import add_flags, config_from
 from .steering import heard, steered
@@ -41,6 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.resume and not (arguments.resume / "config.json").is_file():
         raise ValueError(f"{arguments.resume} holds no run: a folder with config.json is accepted.")
     source = arguments.config or (arguments.resume and arguments.resume / "config.json")
+    if source is None:
+        _follow_start(arguments)
     config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
     config = _of_one_length(config, arguments)
     config = replace(config, root=_absolute(config.root), start=_weights(config.start))
@@ -59,6 +62,13 @@ def run(arguments: argparse.Namespace) -> None:
         with heard(emit, control) as say, steered(control, arguments.control, say):
             before = _before_steps(say if arguments.json else line.loading)
             train(config, folder, Progress(before), emit=_drawn_at_the_end(say, folder), control=control)
+
+
+def _follow_start(arguments: argparse.Namespace) -> None:
+    """The kind of the shipped model that --start names, where no flag says another."""
+    for name, value in options_from(getattr(arguments, "start", "")).items():
+        if not hasattr(arguments, name):
+            setattr(arguments, name, value)
 
 
 def _absolute(path: str) -> str:
