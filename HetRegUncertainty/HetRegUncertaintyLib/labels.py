@@ -19,6 +19,7 @@ from . import volumes
 LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
 LABEL = np.int32  # what a colour table counts with
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 
 def unusable(moving, fixed):
@@ -111,6 +112,13 @@ def segmentationFromLabels(layers, segments):
         segment.AddRepresentation(BINARY, volumes.orientedImage(mask.astype(np.uint8), layers[0]))
         segmentation.AddSegment(segment, segmentID)
     return segmentation
+
+
+def makeSurfaceLike(former, segmentation):
+    """Give a segmentation surfaces, with the same smoothing, if the former one (or None) is shown in 3D."""
+    if former is not None and former.ContainsRepresentation(SURFACE):
+        segmentation.CopyConversionParameters(former)
+        segmentation.CreateRepresentation(SURFACE)
 
 
 def _overlaps(parts, layers):

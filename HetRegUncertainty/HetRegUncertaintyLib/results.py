@@ -183,9 +183,11 @@ def _fillTransform(node, grid, undo):
 
 
 def _fillSegmentation(node, segmentation, undo):
-    undo(node.SetAndObserveSegmentation, node.GetSegmentation())
+    former = node.GetSegmentation()
+    undo(node.SetAndObserveSegmentation, former)
     node.SetAndObserveTransformNodeID(None)
     node.SetAndObserveSegmentation(segmentation)
+    labels.makeSurfaceLike(former, segmentation)
 
 
 def _fillTable(node, content, undo):

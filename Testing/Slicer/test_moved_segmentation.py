@@ -83,6 +83,21 @@ def test_exportedOnTheFixedGrid(panel, drawn):
     assert int((array > 0).sum()) == expected
 
 
+def test_aSurfaceOfTheMovedSegmentsIsMadeAnew(panel, drawn):
+    """What the user shows in 3D stays there after another registration, with its smoothing."""
+    fixed, moving, node = drawn
+    nodes = panel.logic.register(fixed, moving, movingSegmentation=node)
+    former = nodes["moved_segmentation"].GetSegmentation()
+    assert not former.ContainsRepresentation(labels.SURFACE)
+    former.SetConversionParameter("Smoothing factor", "0.123")
+    nodes["moved_segmentation"].CreateClosedSurfaceRepresentation()
+    panel.logic.register(fixed, moving, movingSegmentation=node, outputs=nodes)
+    again = nodes["moved_segmentation"].GetSegmentation()
+    assert again != former
+    assert again.GetNthSegment(0).GetRepresentation(labels.SURFACE).GetNumberOfPoints() > 0
+    assert again.GetConversionParameter("Smoothing factor") == "0.123"
+
+
 def test_theExamplePairIsDrawnOnItsImages():
     nodes = sampledata.load()
     for phase in ("fixed", "moving"):
