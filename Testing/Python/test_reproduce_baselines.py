@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hetreg.evaluation.case import Case
 from hetreg.progress import Progress
 from hetreg.reproduce.baselines import Elastix, undeformed
 from hetreg.reproduce.book import Book
-from hetreg.reproduce.documents import readme
+from hetreg.reproduce.documents import readme, title
 from hetreg.reproduce.plan import Job
 from hetreg.reproduce.scoring import Scorer
 
@@ -84,6 +85,13 @@ def test_what_all_cases_failed_of_is_told_once_in_the_line_of_the_run(tmp_path, 
         f"- baseline elastix, seed 0, {source}: No itk.",
         f"- test case a of {source}, 1 of 1 times: It is damaged.",
     ]
+
+
+def test_the_heading_of_baselines_alone_names_no_network():
+    alone = replace(TINY_REPRODUCTION, methods=("undeformed", "elastix"))
+    assert title(alone).startswith("# Baselines alone: Phantom")
+    assert title(replace(alone, methods=("undeformed", "ours"))).startswith("# VoxelMorph (tiny")
+    assert "all methods" in title(replace(alone, methods=("all",)))
 
 
 def test_elastix_whose_process_ends_as_it_is_asked_fails_in_one_sentence_alone(tmp_path, monkeypatch):

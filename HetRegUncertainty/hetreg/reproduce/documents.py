@@ -126,11 +126,11 @@ def title(config: ReproduceConfig) -> str:
     if config.sweep_lambda:
         within = f"largest lambda within {config.tolerance:g} of the best"
         how = within if config.tolerance else "lambda swept"
+    trained = f"{networks} ({config.size}{integrated}), {config.budget:,} steps, {methods}, {how}"
+    if not count and ALL not in config.methods:
+        trained = "Baselines alone"
     data = "; ".join(source_label(source, config) for source in config.sources)
-    return (
-        f"# {networks} ({config.size}{integrated}), {config.budget:,} steps, {methods}, {how}: {data} "
-        "(reproduction of Zhang et al., MICCAI 2024)"
-    )
+    return f"# {trained}: {data} (reproduction of Zhang et al., MICCAI 2024)"
 
 
 def _failed_runs(book: Book) -> list[str]:
