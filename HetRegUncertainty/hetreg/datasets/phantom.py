@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files import write_whole
+from ..files import whole_folder, write_whole
 from ..image import Image, geometry, vector_to_sitk, write_image, write_sitk
 from ..registry import PHANTOMS, SCATTERERS, phantom_ndim
 from .phantom_mri import draw_spacing, make_mri
@@ -175,12 +175,11 @@ def displacement_lps(pair: PhantomPair) -> np.ndarray:
 
 
 def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
-    """Write the pair to `folder` (made if missing): images, labels, truth and phantom.json.
+    """Write the pair to `folder` (made if missing): images, labels, truth and phantom.json, all or none; they
+    take the place of another pair's.
 
     Returns the paths by name. Raises OSError if something cannot be written.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     images = {
         "fixed": pair.fixed,
         "moving": pair.moving,
@@ -190,12 +189,15 @@ def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
         "true_residual_variance": pair.residual_variance,
         "body": pair.body,
     }
-    paths = {n: write_image(image, folder / f"{n}.nrrd") for n, image in images.items() if image is not None}
-    field = vector_to_sitk(displacement_lps(pair), pair.fixed.ijk_to_lps)
-    paths["true_displacement"] = write_sitk(field, folder / "true_displacement.nrrd")
+    files = {name: f"{name}.nrrd" for name, image in images.items() if image is not None}
+    files["true_displacement"] = "true_displacement.nrrd"
     about = {"kind": pair.kind, "seed": pair.seed, "shape_kji": pair.fixed.array.shape}
-    about |= {"spacing_mm": pair.fixed.spacing_mm.tolist(), "files": {n: p.name for n, p in paths.items()}}
+    about |= {"spacing_mm": pair.fixed.spacing_mm.tolist(), "files": files}
     about |= {"labels": {"1": "RV cavity", "2": "LV myocardium", "3": "LV cavity", "4": "left atrium"}}
-    paths["phantom"] = folder / "phantom.json"
-    write_whole(paths["phantom"], json.dumps(about, indent=2) + "\n")
-    return paths
+    with whole_folder(Path(folder), [f"{name}.nrrd" for name in images]) as partial:
+        for name in set(images) & set(files):
+            write_image(images[name], partial / files[name])
+        field = vector_to_sitk(displacement_lps(pair), pair.fixed.ijk_to_lps)
+        write_sitk(field, partial / files["true_displacement"])
+        write_whole(partial / "phantom.json", json.dumps(about, indent=2) + "\n")
+    return {name: Path(folder) / file for name, file in {**files, "phantom": "phantom.json"}.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ from .sheets import lambda_table, tables
 from .variants import VARIANTS
 from .verdicts import verdict_lines
 
+_OURS = re.compile(
+    r"((table|figure)\d|ause|corrected|controls|verdicts|comparisons|lambda|training)(-.+)?\.(md|csv|tex|png)"
+)
 Tried = Mapping[tuple[str, str], Mapping[float, float]]
 
 
@@ -62,7 +66,7 @@ def write_all(
 def _remove_others(folder: Path, kept: set[Path]) -> None:
     """Remove the tables or figures of an earlier call that are not of this one; no other files."""
     for path in folder.glob("*"):
-        if path.suffix in (".md", ".csv", ".tex", ".png") and path not in kept:
+        if _OURS.fullmatch(path.name) and path not in kept:
             path.unlink()
 
 
