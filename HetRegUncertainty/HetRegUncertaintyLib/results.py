@@ -170,22 +170,21 @@ def _fillVolume(node, content, undo):
     former.CopyOrientation(node)
     undo(node.SetAndObserveImageData, node.GetImageData())
     undo(node.CopyOrientation, former)
-    undo(node.SetAndObserveTransformNodeID, node.GetTransformNodeID())
-    node.SetAndObserveTransformNodeID(None)
+    volumes.leaveParent(node, undo)
     node.SetIJKToRASMatrix(matrix)
     node.SetAndObserveImageData(image)
 
 
 def _fillTransform(node, grid, undo):
     undo(node.SetAndObserveTransformFromParent, node.GetTransformFromParent())
-    node.SetAndObserveTransformNodeID(None)
+    volumes.leaveParent(node, undo)
     node.SetAndObserveTransformFromParent(grid)
 
 
 def _fillSegmentation(node, segmentation, undo):
     former = node.GetSegmentation()
     undo(node.SetAndObserveSegmentation, former)
-    node.SetAndObserveTransformNodeID(None)
+    volumes.leaveParent(node, undo)
     node.SetAndObserveSegmentation(segmentation)
     labels.makeSurfaceLike(former, segmentation)
 
@@ -239,21 +238,23 @@ def _connect(nodes, fixedNode, movingNode, result, segments, undo):
             node.SetAttribute(key, value)
         for name, other in (("fixed", fixedNode), ("moving", movingNode), ("transform", transform)):
             if other is not node:
-                undo(node.SetNodeReferenceID, REFERENCE + name, node.GetNodeReferenceID(REFERENCE + name))
-                node.SetNodeReferenceID(REFERENCE + name, other.GetID())
+                _refer(node, REFERENCE + name, other, undo)
     for role in OUTPUTS:
         if role != "transform":
-            undo(
-                transform.SetNodeReferenceID, REFERENCE + role, transform.GetNodeReferenceID(REFERENCE + role)
-            )
-            transform.SetNodeReferenceID(REFERENCE + role, nodes[role].GetID() if role in nodes else None)
+            _refer(transform, REFERENCE + role, nodes.get(role), undo)
     if "moved_segmentation" in nodes:
         _drawnOn(nodes["moved_segmentation"], fixedNode, undo)
-    transform.SetNodeReferenceID(transform.GetFixedNodeReferenceRole(), fixedNode.GetID())
-    transform.SetNodeReferenceID(transform.GetMovingNodeReferenceRole(), movingNode.GetID())
+    _refer(transform, transform.GetFixedNodeReferenceRole(), fixedNode, undo)
+    _refer(transform, transform.GetMovingNodeReferenceRole(), movingNode, undo)
     for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(segments))):
         undo(transform.SetAttribute, key, transform.GetAttribute(key))
         transform.SetAttribute(key, json.dumps(value, default=str))
+
+
+def _refer(node, role, other, undo):
+    """Let a node refer to another, or to none."""
+    undo(node.SetNodeReferenceID, role, node.GetNodeReferenceID(role))
+    node.SetNodeReferenceID(role, other.GetID() if other is not None else None)
 
 
 def _drawnOn(segmentationNode, fixedNode, undo):
@@ -275,8 +276,7 @@ def _leaveFormerRun(node, transform, undo):
     former = node.GetNodeReference(REFERENCE + "transform")
     for role, other in outputsOf(former).items():
         if other is node and former is not transform:
-            undo(former.SetNodeReferenceID, REFERENCE + role, node.GetID())
-            former.SetNodeReferenceID(REFERENCE + role, None)
+            _refer(former, REFERENCE + role, None, undo)
 
 
 @contextmanager

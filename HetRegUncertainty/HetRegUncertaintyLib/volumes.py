@@ -108,6 +108,12 @@ def parentToWorld(node):
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
+def leaveParent(node, undo):
+    """Put a node directly into the world. undo(function, *arguments) records the step back."""
+    undo(node.SetAndObserveTransformNodeID, node.GetTransformNodeID())
+    node.SetAndObserveTransformNodeID(None)
+
+
 def _notLinear(name, transform):
     """One sentence on the transform that is to blame; hardening a result would deform twice."""
     bent = []

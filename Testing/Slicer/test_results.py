@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from hetreg.config import RegisterConfig
 from hetreg.image import Image
@@ -54,8 +55,6 @@ def test_transformReproducesMovedOnObliqueData(panel, pig, tmp_path):
 def test_inverseTakesPointsBack(panel, smallPair):
     nodes = panel.logic.register(*smallPair)
     forward, inverse = (nodes[role].GetTransformFromParent() for role in ("transform", "inverse_transform"))
-    import vtk
-
     matrix = vtk.vtkMatrix4x4()
     smallPair[0].GetIJKToRASMatrix(matrix)
     for index in [(20, 30, 0), (32, 32, 1), (40, 25, 0)]:
@@ -89,6 +88,36 @@ def test_chosenOutputIsFilled(panel, smallPair):
     assert nodes["noise_sd"] is node
     assert node.GetName() == "mine"
     assert slicer.util.arrayFromVolume(node).shape == slicer.util.arrayFromVolume(smallPair[0]).shape
+
+
+def test_aFailureAtTheEndTakesAllBack(panel, smallPair, monkeypatch):
+    nodes = panel.logic.register(*smallPair)
+    parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "parent")
+    for role in ("moved", "transform", "inverse_transform"):
+        nodes[role].SetAndObserveTransformNodeID(parent.GetID())
+    before = [written(node) for node in nodes.values()]
+    connect = results._connect
+
+    def failing(*arguments):
+        connect(*arguments)
+        raise RuntimeError("at the end")
+
+    monkeypatch.setattr(results, "_connect", failing)
+    with pytest.raises(RuntimeError, match="at the end"):
+        panel.logic.register(smallPair[1], smallPair[0], outputs=nodes)
+    assert [written(node) for node in nodes.values()] == before
+
+
+def written(node):
+    """What a scene file keeps of a node: its references, its attributes and its data."""
+    roles, names = [], vtk.vtkStringArray()
+    node.GetNodeReferenceRoles(roles)
+    references = {role: node.GetNodeReferenceID(role) for role in roles}
+    node.GetAttributeNames(names)
+    data = {"vtkMRMLTransformNode": "GetTransformFromParent", "vtkMRMLTableNode": "GetTable"}
+    content = getattr(node, data.get(node.GetClassName(), "GetImageData"))()
+    found = [names.GetValue(i) for i in range(names.GetNumberOfValues())]
+    return {r: i for r, i in references.items() if i}, {n: node.GetAttribute(n) for n in found}, content
 
 
 def test_rerunWithoutSegmentationForgetsTheOldOne(panel):
