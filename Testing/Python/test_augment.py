@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -151,6 +152,9 @@ def test_exchanged_labels_are_exchanged():
     middle = (slice(None), 0, 4, 4)
     assert (made.fixed_label[middle] == 2).all()
     assert (made.moving_label[middle] == 1).all()
+    alone = augment(replace(given, moving_label=None), torch.Generator().manual_seed(0), swap=1.0)
+    assert (alone.fixed_label[middle] == 0).all()
+    assert (alone.moving_label[middle] == 1).all()
 
 
 def test_extra_noise_has_the_deviation_that_it_says(monkeypatch):

@@ -181,8 +181,10 @@ def _exchange(pairs: Pairs, chosen: Tensor) -> Pairs:
     where = chosen.view(-1, *[1] * (pairs.fixed.dim() - 1))
     both = torch.where(where, pairs.moving, pairs.fixed), torch.where(where, pairs.fixed, pairs.moving)
     labels = pairs.fixed_label, pairs.moving_label
-    if labels[0] is not None and labels[1] is not None:
-        labels = torch.where(where, labels[1], labels[0]), torch.where(where, labels[0], labels[1])
+    there = next((label for label in labels if label is not None), None)
+    if there is not None:  # 0: no label
+        fixed, moving = (torch.zeros_like(there) if label is None else label for label in labels)
+        labels = torch.where(where, moving, fixed), torch.where(where, fixed, moving)
     disp = pairs.true_disp
     if disp is not None:
         disp = disp.clone()
