@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 PARTS = ("training", "validation", "test")
+SHARE = 0.15  # of the patients, for the validation and for the test each
 
 
 class Item(Protocol):
@@ -40,7 +41,7 @@ class SplitConfig(Protocol):
 
 
 def split(
-    items: Sequence[Item], config: SplitConfig, *, validation: float = 0.15, test: float = 0.15
+    items: Sequence[Item], config: SplitConfig, *, validation: float = SHARE, test: float = SHARE
 ) -> dict[str, list[int]]:
     """{"training", "validation", "test": indices of the items}; all items of a patient are in one part.
 
@@ -66,7 +67,7 @@ def patients(items: Sequence[Item], parts: dict[str, list[int]]) -> dict[str, li
 
 
 def parts_by_seed(
-    items: Sequence[Item], seed: int, *, validation: float = 0.15, test: float = 0.15
+    items: Sequence[Item], seed: int, *, validation: float = SHARE, test: float = SHARE
 ) -> dict[str, str]:
     """{patient: part}, patients for training may lack. Parts that the data set fixes stay; of the other
     patients a fraction is drawn for each missing part.

@@ -22,6 +22,7 @@ from ..datasets.ondemand import OnDemand
 from ..datasets.parallel import can_fork, ignore_ctrl_c, processors
 from ..datasets.reader import dimension, fitting_grid
 from ..datasets.split import patients, read_split, split
+from ..losses.supervised import compared
 from ..progress import Progress
 from ..registry import DATASETS, METHODS, resolve
 from .objective import SEEDS, Batch
@@ -118,9 +119,7 @@ class Parts:
     new: list[str]
 
 
-def divide(
-    config: TrainConfig, loaded: Loaded, begun: Path | None, *, validation: float, test: float
-) -> Parts:
+def divide(config: TrainConfig, loaded: Loaded, begun: Path | None) -> Parts:
     """The pairs of each part. begun: split file of a run that goes on, which keeps its parts and takes no new
     patients. Unusable pairs take part in the draw, as in the dry run.
 
@@ -133,7 +132,7 @@ def divide(
         new = sorted({i.patient for i in items if not i.simulated} - named)
         items = [i for i in items if i.patient not in new]
         config = replace(config, split=str(begun))
-    parts = split(items, config, validation=validation, test=test)
+    parts = split(items, config)
     listed = {name: [items[i] for i in indices] for name, indices in parts.items()}
     samples = {name: [i for i in part if isinstance(i, PairSample)] for name, part in listed.items()}
     if not samples["training"]:
@@ -154,6 +153,7 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     known: dict[str, Any] = {}
     if METHODS[config.method].extra:
         known = {n: stack_known(picked, n, config.crop, offsets, v) for n, v in _KNOWN.items()}
+        known |= compared(known["fixed_label"], known["moving_label"], generator)
     elif METHODS[config.method].weight == "oracle":
         known = {"true_variance": stack(picked, "true_variance", config.crop, offsets)}
     known["mask"] = stack_masks(picked, config.crop, offsets)
@@ -291,4 +291,5 @@ def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.
     known: dict[str, Any] = {n: stack_known([sample], n, crop, zero, v) for n, v in _KNOWN.items()}
     labels = (None if known[n] is None else known[n].numpy() for n in ("fixed_label", "moving_label"))
     fixed_label, moving_label = labels
+    known |= compared(known["fixed_label"], known["moving_label"], torch.Generator().manual_seed(0))
     return Batch(fixed, moving, stack_masks([sample], crop, zero), **known), fixed_label, moving_label

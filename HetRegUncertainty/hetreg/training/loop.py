@@ -27,7 +27,6 @@ from .validation import score, validate, write_preview
 
 Emit = Callable[..., None]
 LOG_EVERY, EMIT_EVERY_S, MAX_VALIDATION = 20, 0.5, 64
-_VALIDATION, _TEST = 0.15, 0.15
 
 
 class Run:
@@ -175,7 +174,7 @@ def _prepare(
     trainer = Trainer(config, network, loaded.grid, ranks)
     trainer.model.card, trainer.start = begun.card, begun.to_dict()
     split = folder.split if folder.last.exists() and folder.split.exists() else None
-    parts = divide(config, loaded, split, validation=_VALIDATION, test=_TEST)
+    parts = divide(config, loaded, split)
     if folder.last.exists():
         trainer.load(folder.last)
     else:
