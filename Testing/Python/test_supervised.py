@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hetreg.losses.supervised import (
     DisplacementError,
     DisplacementNLL,
     LabelOverlap,
+    compared,
     displacement_error,
     displacement_nll,
     image_term_needed,
@@ -24,7 +26,7 @@ from hetreg.losses.supervised import (
 from hetreg.model import RegistrationModel
 from hetreg.spatial import warp
 from hetreg.training import steps
-from hetreg.training.data import draw_batch
+from hetreg.training.data import draw_batch, single
 from hetreg.training.distributed import Ranks
 from hetreg.training.objective import Batch, Objective
 from hetreg.training.steps import displacement_loss, loss_inputs, noise_squared, variance_loss
@@ -49,6 +51,29 @@ def test_the_displacement_error_is_the_mean_length_where_it_is_known():
     weight = torch.tensor([3.0, 7.0, 1.0]).view(1, 1, 1, 3)
     assert displacement_error(disp, true, weight).item() == pytest.approx((3 * 5 + 1) / 4, abs=1e-3)
     assert displacement_error(disp, torch.full_like(true, NAN)).item() == 0
+
+
+def test_labels_above_four_are_learnt_from_too():
+    generator = torch.Generator().manual_seed(0)
+    usual = torch.tensor([[0.0, 1.0, 2.0, 4.0]]).view(1, 1, 1, 4)
+    assert torch.equal(compared(usual, usual.flip(3), generator)["moving_label"], usual.flip(3))
+    assert compared(usual, None, generator) == {}
+    fixed = torch.tensor([[0.0, 205.0, 420.0, 7.0]]).view(1, 1, 1, 4)  # 7: not in the other
+    found = compared(fixed, fixed.roll(1, 3).where(fixed.roll(1, 3) != 7, 0.0), generator)
+    assert found["fixed_label"].flatten().tolist() in ([0, 1, 2, 5], [0, 2, 1, 5])
+    labels = np.repeat(np.repeat(np.arange(1, 37).reshape(6, 6), 4, 0), 4, 1) + 10  # six times six squares
+    image = np.zeros((24, 24), np.float32)
+    sample = PairSample(image, image, labels, np.roll(labels, 1, 0), "p")
+    seen = set()
+    for step in range(40):
+        batch = draw_batch([sample], replace(CONFIG, crop=24, batch=1, augment=False), step)
+        assert set(batch.fixed_label.unique().tolist()) <= {0, 1, 2, 3, 4, 5}
+        seen |= set(labels[batch.fixed_label[0, 0].numpy() == 1].tolist())
+        assert label_overlap(batch.fixed_label, batch.moving_label, torch.zeros(1, 2, 24, 24)) > 0.1
+    assert len(seen) > 15
+    batch, _fixed, truth = single(sample, 24)
+    assert label_overlap(batch.fixed_label, batch.moving_label, torch.zeros(1, 2, 24, 24)) > 0.1
+    assert truth.max() == 46
 
 
 def test_each_pair_counts_alike_whatever_is_known_of_it():

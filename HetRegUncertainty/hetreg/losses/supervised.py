@@ -12,7 +12,7 @@ from ..spatial import warp
 from .base import Loss, LossInputs
 
 HEART = 3.0  # how much more a voxel of the heart counts than one beside it
-LABELS = 4
+LABELS = 4  # that are compared in one step
 
 
 def known(truth: Tensor) -> Tensor:
@@ -55,7 +55,8 @@ def displacement_error(disp: Tensor, true_disp: Tensor, weight: Tensor | None = 
 
 def label_overlap(fixed_label: Tensor, moving_label: Tensor, disp: Tensor) -> Tensor:
     """1 - Dice of the fixed labels and the linearly warped moving ones; mean over the labels 1 to 4 that both
-    images of a pair have. Labels (B, 1, *spatial), disp (B, ndim, *spatial)."""
+    images of a pair have (`compared` brings others there). Labels (B, 1, *spatial), disp (B, ndim,
+    *spatial)."""
     values = torch.arange(1, LABELS + 1, device=disp.device).view(1, -1, *[1] * (disp.dim() - 2))
     fixed, moving = ((label == values).to(disp.dtype) for label in (fixed_label, moving_label))
     dims = tuple(range(2, disp.dim()))
@@ -63,6 +64,32 @@ def label_overlap(fixed_label: Tensor, moving_label: Tensor, disp: Tensor) -> Te
     moved = warp(moving, disp)
     dice = 2 * (fixed * moved).sum(dims) / (fixed.sum(dims) + moved.sum(dims)).clamp(min=1e-3)
     return _mean_of_pairs(1 - dice, both.to(dice.dtype))
+
+
+def compared(
+    fixed_label: Tensor | None, moving_label: Tensor | None, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """{"fixed_label", "moving_label"}, (B, 1, *spatial), as `label_overlap` compares them; {} without both.
+
+    A pair with labels of 1 to 4 alone stays as it is. Of another pair at most four of the labels that both
+    images have, drawn at random, become 1 to 4, and the rest 5.
+    """
+    if fixed_label is None or moving_label is None:
+        return {}
+    pairs = torch.stack((fixed_label, moving_label), 1)
+    fixed, moving = torch.stack([_compared(pair, generator) for pair in pairs]).unbind(1)
+    return {"fixed_label": fixed, "moving_label": moving}
+
+
+def _compared(pair: Tensor, generator: torch.Generator) -> Tensor:
+    fixed, moving = (label.unique() for label in pair)
+    if max(fixed.max(), moving.max()) <= LABELS:
+        return pair
+    common = fixed[torch.isin(fixed, moving) & (fixed > 0)]
+    found = torch.where(pair > 0, LABELS + 1, 0).to(pair.dtype)
+    for n, place in enumerate(torch.randperm(len(common), generator=generator)[:LABELS]):
+        found[pair == common[place]] = n + 1
+    return found
 
 
 def displacement_nll(
