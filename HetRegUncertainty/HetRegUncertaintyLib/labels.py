@@ -12,8 +12,6 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
-from hetreg.image import Image
-
 from . import volumes
 
 LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
@@ -263,6 +261,8 @@ def _labelSegments(node, array):
 def _resampledLabels(labels, reference):
     """The array of a label `Image` on another grid, nearest neighbour. Raises ValueError if it has others."""
     import SimpleITK as sitk
+
+    from hetreg.image import Image
 
     with np.errstate(invalid="ignore"):  # what does not fit is refused below
         whole = labels.array.astype(LABEL)

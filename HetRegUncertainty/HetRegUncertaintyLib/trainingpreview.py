@@ -10,8 +10,6 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from hetreg.image import read_image
-
 from . import colors, layout, traininglayout, volumes
 
 ATTRIBUTE = "HetReg.TrainingPreview"
@@ -21,6 +19,8 @@ STYLES = {"noise_sd": "noise_sd", "weight": "snr_weight"}
 
 def show(folder):
     """Read the four images of a preview folder into their nodes; returns why not, "" if they are shown."""
+    from hetreg.image import read_image
+
     try:
         images = {role: read_image(Path(folder) / f"{role}.nrrd") for role in traininglayout.SLICES}
     except (OSError, ValueError, RuntimeError) as error:

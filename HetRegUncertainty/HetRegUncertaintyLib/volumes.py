@@ -11,8 +11,6 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
-from hetreg.image import Image
-
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 ROLE = "HetReg.Role"  # attribute of the nodes of a result
 
@@ -40,6 +38,8 @@ def imageFromNode(node):
                 "Convert it with the module Vector to Scalar Volume."
             ).format(name=name, count=components)
         )
+    from hetreg.image import Image  # loads SimpleITK, a second
+
     return Image(slicer.util.arrayFromVolume(node).copy(), RAS_TO_LPS @ _ijkToWorld(node), name)
 
 

@@ -214,8 +214,9 @@ def test_panel_imports_only_what_slicer_ships_at_file_scope():
     assert not wrong, describe(wrong)
 
 
-def test_no_file_imports_torch_when_the_panel_loads():
-    """Follows the project's imports at file scope from the module files and the library."""
+def test_no_file_imports_what_is_slow_to_load_when_the_panel_loads():
+    """Which Slicer does at every start. Follows the imports at file scope from the module files and the
+    library."""
     waiting, seen = [n for n in FILES if layer_of(n)[0] >= 5], set()
     while waiting:
         name = waiting.pop()
@@ -224,9 +225,8 @@ def test_no_file_imports_torch_when_the_panel_loads():
             waiting += [
                 i.target for i in IMPORTS if i.importer == name and i.file_scope and i.target in FILES
             ]
-    wrong = [
-        i for i in IMPORTS if i.importer in seen and i.file_scope and outside(i) in ("torch", "torchvision")
-    ]
+    slow = ("torch", "torchvision", "SimpleITK", "scipy")
+    wrong = [i for i in IMPORTS if i.importer in seen and i.file_scope and outside(i) in slow]
     assert not wrong, describe(wrong)
 
 
