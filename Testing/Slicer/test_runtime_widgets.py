@@ -2,7 +2,7 @@
 
 import enum
 from types import SimpleNamespace
-from typing import Annotated, Optional
+from typing import Annotated, Optional, Union
 
 import ctk
 import pytest
@@ -188,7 +188,7 @@ def test_values_are_kept_until_the_node_has_changed():
     @parameterNodeWrapper
     class Parameters:
         kind: Kind = Kind.TWO
-        node: Optional[slicer.vtkMRMLScalarVolumeNode]  # noqa: UP045 (Slicer refuses X | None)
+        node: slicer.vtkMRMLScalarVolumeNode
 
     raw, node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode"), volume()
     parameters = Parameters(raw)
@@ -197,3 +197,31 @@ def test_values_are_kept_until_the_node_has_changed():
         raw.SetNodeReferenceID("node", node.GetID())
         assert (parameters.kind, parameters.node) == (Kind.TWO, None)
     assert (parameters.kind, parameters.node) == (Kind.ONE, node)
+
+
+def test_a_union_is_stored_under_the_index_of_its_type_as_in_slicer():
+    @parameterNodeWrapper
+    class Parameters:
+        labels: Union[slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
+        maybe: Optional[int]  # noqa: UP045
+
+    def stored():
+        return {name: raw.GetParameter(name) for name in raw.GetParameterNames()}
+
+    raw, node = (
+        slicer.mrmlScene.AddNewNodeByClass(name)
+        for name in ("vtkMRMLScriptedModuleNode", "vtkMRMLLabelMapVolumeNode")
+    )
+    parameters = Parameters(raw)
+    assert stored() == {"labels_2": "True", "maybe_1": "True"}
+    parameters.labels, parameters.maybe = node, 0
+    assert stored() == {"labels_1": "", "maybe_0": "0"}
+    assert raw.GetNodeReferenceID("labels_1") == node.GetID()
+    assert (parameters.labels, Parameters(raw).maybe) == (node, 0)
+    for name, wrong in (("labels", volume()), ("labels", raw), ("maybe", "x"), ("maybe", 0.5)):
+        with pytest.raises(TypeError):
+            setattr(parameters, name, wrong)
+    assert stored() == {"labels_1": "", "maybe_0": "0"}
+    parameters.labels = parameters.maybe = None
+    assert stored() == {"labels_2": "True", "maybe_1": "True"}
+    assert raw.GetNodeReferenceID("labels_1") is None

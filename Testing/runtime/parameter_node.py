@@ -8,8 +8,8 @@ import slicer
 import vtk
 
 from . import parameter_gui
-from .parameter_types import Default, NoneType, Validator, codec, first, nodeClasses, splitAnnotations
-from .parameter_values import DictStore, ListStore, NodeStore, OptionalStore, SimpleStore
+from .parameter_types import Default, Validator, codec, first, splitAnnotations
+from .parameter_values import DictStore, ListStore, NodeStore, SimpleStore, UnionStore
 
 _RESERVED = ("allParameters", "dataType", "parameterNode")
 
@@ -43,9 +43,8 @@ class _Parameter:
 
 
 def makeStore(base):
-    classes = nodeClasses(base)
-    if classes:
-        return NodeStore(classes)
+    if isinstance(base, type) and issubclass(base, slicer.vtkMRMLNode):
+        return NodeStore(base)
     origin = typing.get_origin(base)
     if origin is list:
         return ListStore(makeStore(splitAnnotations(typing.get_args(base)[0])[0]))
@@ -53,9 +52,7 @@ def makeStore(base):
         keyType, valueType = (splitAnnotations(arg)[0] for arg in typing.get_args(base))
         return DictStore(makeStore(keyType), makeStore(valueType))
     if origin is typing.Union:  # Slicer refuses X | None, it knows Optional[X] only
-        members = [arg for arg in typing.get_args(base) if arg is not NoneType]
-        if len(members) == 1:
-            return OptionalStore(makeStore(splitAnnotations(members[0])[0]))
+        return UnionStore([makeStore(splitAnnotations(arg)[0]) for arg in typing.get_args(base)])
     return SimpleStore(codec(base))
 
 

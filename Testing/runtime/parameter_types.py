@@ -154,6 +154,7 @@ _SIMPLE = {
     int: Codec((int,), str, int, lambda: 0),
     float: Codec((int, float), str, float, lambda: 0.0),
     str: Codec((str,), str, str, lambda: ""),
+    NoneType: Codec((NoneType,), lambda _none: "True", lambda _text: None, lambda: None),
     pathlib.Path: Codec((pathlib.Path,), str, pathlib.Path, pathlib.Path),
 }
 

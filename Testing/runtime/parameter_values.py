@@ -29,40 +29,56 @@ class SimpleStore:
         node.UnsetParameter(name)
 
 
-class OptionalStore:
-    """A simple value or None."""
+class UnionStore:
+    """One of several types, under name_<index of the type>; a node reference under a role of that name.
 
-    isKept = True
+    As in Slicer, so that each reads what the other has saved.
+    """
 
-    def __init__(self, inner):
-        self.inner = inner
+    def __init__(self, members):
+        self.members = members
+        self.isKept = all(member.isKept for member in members)
 
     def default(self):
-        return None
+        isOptional = len(self.members) == 2 and _isNone(self.members[1])
+        return None if isOptional else self.members[0].default()
 
     def check(self, value):
-        if value is not None:
-            self.inner.check(value)
+        self._indexFor(value)
+
+    def _indexFor(self, value):
+        for index, member in enumerate(self.members):
+            if value is None and not _isNone(member):  # a node's store would take it too
+                continue
+            try:
+                member.check(value)
+            except TypeError:
+                continue
+            return index
+        raise TypeError(f"Unable to write value {value!r} of type {type(value)}")
+
+    def _named(self, name):
+        return [(member, f"{name}_{index}") for index, member in enumerate(self.members)]
 
     def isIn(self, node, name):
-        return bool(node.HasParameter(name + "_none")) or self.inner.isIn(node, name)
+        return any(member.isIn(node, own) for member, own in self._named(name))
 
     def write(self, node, name, value):
-        self.check(value)
+        index = self._indexFor(value)
         with slicer.util.NodeModify(node):
-            if value is None:
-                self.inner.remove(node, name)
-                node.SetParameter(name + "_none", "True")
-            else:
-                node.UnsetParameter(name + "_none")
-                self.inner.write(node, name, value)
+            self.remove(node, name)
+            self.members[index].write(node, f"{name}_{index}", value)
 
     def read(self, node, name):
-        return None if node.HasParameter(name + "_none") else self.inner.read(node, name)
+        return next(m.read(node, own) for m, own in self._named(name) if m.isIn(node, own))
 
     def remove(self, node, name):
-        node.UnsetParameter(name + "_none")
-        self.inner.remove(node, name)
+        for member, own in self._named(name):
+            member.remove(node, own)
+
+
+def _isNone(store):
+    return isinstance(store, SimpleStore) and store.codec.kinds == (type(None),)
 
 
 class NodeStore:
@@ -70,15 +86,15 @@ class NodeStore:
 
     isKept = True  # in Slicer too: a reference that resolves without an event is not seen
 
-    def __init__(self, classes):
-        self.classes = tuple(classes)
+    def __init__(self, kind):
+        self.kind = kind
 
     def default(self):
         return None
 
     def check(self, value):
-        if value is not None and not isinstance(value, self.classes):
-            raise TypeError(f"Value must be of type {self.classes}, is {type(value)}")
+        if value is not None and not isinstance(value, self.kind):
+            raise TypeError(f"Value must be of type {self.kind}, is {type(value)}")
 
     def isIn(self, node, name):
         return bool(node.HasParameter(name))
@@ -202,21 +218,6 @@ class ObservedDict(dict):
         self._save = save
 
 
-for _name in [
-    "append",
-    "extend",
-    "insert",
-    "remove",
-    "pop",
-    "clear",
-    "sort",
-    "reverse",
-    "__setitem__",
-    "__delitem__",
-    "__iadd__",
-    "__imul__",
-]:
-    setattr(ObservedList, _name, _saving(_name, list))
 _LIST_CHANGES = ("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse")
 _DICT_CHANGES = ("pop", "popitem", "clear", "update", "setdefault")
 for _name in (*_LIST_CHANGES, "__setitem__", "__delitem__", "__iadd__", "__imul__"):
