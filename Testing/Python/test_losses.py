@@ -19,11 +19,10 @@ from hetreg.losses.mutual_information import mutual_information
 from hetreg.losses.ncc import local_ncc
 from hetreg.losses.nll import gaussian_nll
 from hetreg.losses.smoothness import mean_squared_gradient
-from hetreg.losses.snr_weighted import (
-    SNRWeightedMSE,
-    data_weight,
-)
+from hetreg.losses.snr_weighted import SNRWeightedMSE, data_weight
+from hetreg.losses.weights import WeightInputs
 from hetreg.registry import LOSSES, resolve
+from hetreg.training.objective import Objective
 
 NEEDS = {
     "snr_weighted": "weight",
@@ -53,10 +52,26 @@ def inputs(ndim: int, *, constant: bool = False) -> LossInputs:
     disp_log_variance = torch.full_like(disp, -1.0)
     for tensor in (moved, disp, log_variance, velocity, log_variance_z, disp_log_variance):
         tensor.requires_grad_()
-    known = (torch.full_like(disp, 0.5), disp_log_variance, (fixed > 0.5).float(), (fixed > 0.4).float())
-    weight = data_weight(fixed, log_variance)
-    mask = torch.ones(shape)
-    return LossInputs(fixed, moved, disp, log_variance, weight, mask, velocity, log_variance_z, *known)
+    return LossInputs(
+        fixed,
+        moved,
+        disp,
+        log_variance=log_variance,
+        weight=data_weight(fixed, log_variance),
+        mask=torch.ones(shape),
+        velocity=velocity,
+        log_variance_z=log_variance_z,
+        true_disp=torch.full_like(disp, 0.5),
+        disp_log_variance=disp_log_variance,
+        fixed_label=(fixed > 0.5).float(),
+        moving_label=(fixed > 0.4).float(),
+    )
+
+
+@pytest.mark.parametrize("kind", [LossInputs, WeightInputs, Objective])
+def test_what_a_loss_may_lack_is_given_by_name(kind):
+    with pytest.raises(TypeError, match="positional"):
+        kind(*[None] * 4)
 
 
 @pytest.mark.parametrize("name", LOSSES)

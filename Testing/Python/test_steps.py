@@ -61,7 +61,7 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
 
 @pytest.mark.parametrize("mode", WEIGHT_MODES)
 def test_the_displacement_step_gives_the_variance_network_no_gradient(model, batch, mode):
-    objective = Objective(WEIGHTED.terms, mode)
+    objective = Objective(WEIGHTED.terms, weight_mode=mode)
     row = displacement_step(model, batch, still(model.displacement_net), objective)
     assert gradients(model.displacement_net).abs().max() > 0
     assert gradients(model.variance_net) is None

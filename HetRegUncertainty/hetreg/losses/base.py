@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +23,7 @@ class LossInputs:
     fixed: Tensor
     moved: Tensor
     disp: Tensor
+    _: KW_ONLY
     log_variance: Tensor | None = None
     weight: Tensor | None = None
     mask: Tensor | None = None

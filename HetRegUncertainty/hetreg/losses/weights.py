@@ -7,7 +7,7 @@ variance gives, and the same values at random places. `adaframe` is AdaFrame's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ class WeightInputs:
     fixed: Tensor
     moved: Tensor
     log_variance: Tensor
+    _: KW_ONLY
     mode: str = "robust"
     gamma: float = 0.5
     mask: Tensor | None = None

@@ -24,7 +24,7 @@ _MARGIN = 0.9  # around the labels, in parts of their size
 Draw = Callable[["Axes"], None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Cut:
     """One slice on the fixed grid: arrays (rows, columns), or None for what the case has not.
 
@@ -63,17 +63,17 @@ def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
     rest = [d for d in range(3) if d != axis]
     rows_mm, columns_mm = fixed.spacing_mm[::-1][rest]
     return Cut(
-        f"slice {at + 1} of {count}" if count > 1 else "",
-        fixed.array.take(at, axis),
-        resample_like(case.moving, fixed).take(at, axis),
-        result.moved.array.take(at, axis),
-        plane(truth),
-        plane(before),
-        plane(moved),
-        plane(result.noise_sd.array),
-        plane(result.snr_weight.array),
-        result.disp_vox[rest].take(at, axis + 1),
-        (float(rows_mm), float(columns_mm)),
+        place=f"slice {at + 1} of {count}" if count > 1 else "",
+        fixed=fixed.array.take(at, axis),
+        moving=resample_like(case.moving, fixed).take(at, axis),
+        moved=result.moved.array.take(at, axis),
+        fixed_label=plane(truth),
+        moving_label=plane(before),
+        moved_label=plane(moved),
+        noise_sd=plane(result.noise_sd.array),
+        weight=plane(result.snr_weight.array),
+        disp=result.disp_vox[rest].take(at, axis + 1),
+        spacing_mm=(float(rows_mm), float(columns_mm)),
     )
 
 

@@ -15,7 +15,7 @@ _DPI, _CELL, _BAR = 130, 1.6, 0.3  # inches per picture, share of one that a col
 _COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#8e5ea2", "#e08e0b", "#4d4d4d", "#00a6a6", "#b0757c")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Picture:
     """One registration in one slice, (J, I) arrays. truth, found: masks of the structure in the fixed and in
     the moved image. noise_sd in intensities of [0, 1], weight in [0, 1], displacement_sd in mm; None where

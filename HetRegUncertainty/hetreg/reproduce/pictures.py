@@ -75,17 +75,17 @@ def draw(case: Case, job: Job, scorer: Scorer, label: int) -> Picture:
     low, high = float(fixed.array.min()), float(fixed.array.max())
     noise = None if job.config is None else result.noise_sd.array[at] / max(high - low, 1e-9)
     return Picture(
-        VARIANTS[job.variant].label,
-        fixed.array[at],
-        moving[at],
-        result.moved.array[at],
-        truth[at],
-        carried[at],
-        noise,
-        None if job.config is None else result.snr_weight.array[at],
-        _spread(result, at),
-        float(fixed.spacing_mm[1] / fixed.spacing_mm[0]),
-        _dice(truth[at], carried[at]),
+        title=VARIANTS[job.variant].label,
+        fixed=fixed.array[at],
+        moving=moving[at],
+        moved=result.moved.array[at],
+        truth=truth[at],
+        found=carried[at],
+        noise_sd=noise,
+        weight=None if job.config is None else result.snr_weight.array[at],
+        displacement_sd=_spread(result, at),
+        aspect=float(fixed.spacing_mm[1] / fixed.spacing_mm[0]),
+        note=_dice(truth[at], carried[at]),
     )
 
 

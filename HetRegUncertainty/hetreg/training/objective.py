@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields
 from typing import Any
 
 import torch
@@ -61,6 +61,7 @@ class Objective:
     spare: no image term for pairs whose displacement is known."""
 
     terms: dict[str, float]
+    _: KW_ONLY
     weight_mode: str = "robust"
     gamma: float = 0.5
     weight: str = "snr"
@@ -86,13 +87,13 @@ class Objective:
         terms |= {name: value for name, value in given.items() if value}  # 0: not computed at all
         return cls(
             terms,
-            config.weight_mode,
-            config.gamma,
-            method.weight,
-            config.beta if "beta" in method.options else 0.0,
-            method.joint,
-            config.bidirectional,
-            bool(method.extra),
+            weight_mode=config.weight_mode,
+            gamma=config.gamma,
+            weight=method.weight,
+            beta=config.beta if "beta" in method.options else 0.0,
+            joint=method.joint,
+            bidirectional=config.bidirectional,
+            spare=bool(method.extra),
         )
 
     def losses(self) -> dict[str, Loss]:

@@ -59,11 +59,11 @@ def weight_map(
             batch.fixed,
             moved,
             log_variance,
-            objective.weight_mode,
-            objective.gamma,
-            batch.mask,
-            batch.true_variance,
-            batch.seeds,
+            mode=objective.weight_mode,
+            gamma=objective.gamma,
+            mask=batch.mask,
+            true_variance=batch.true_variance,
+            seeds=batch.seeds,
         )
         return resolve(WEIGHTS, objective.weight)(inputs), log_variance
 
@@ -86,15 +86,15 @@ def loss_inputs(
         batch.fixed,
         moved,
         motion.disp,
-        log_variance,
-        weight,
-        batch.mask,
-        motion.velocity,
-        motion.log_variance_z,
-        batch.true_disp,
-        model.disp_log_variance(motion),
-        batch.fixed_label,
-        batch.moving_label,
+        log_variance=log_variance,
+        weight=weight,
+        mask=batch.mask,
+        velocity=motion.velocity,
+        log_variance_z=motion.log_variance_z,
+        true_disp=batch.true_disp,
+        disp_log_variance=model.disp_log_variance(motion),
+        fixed_label=batch.fixed_label,
+        moving_label=batch.moving_label,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ def write_preview(
     batch, _, _ = single(sample, crop)
     batch = batch.to(next(model.parameters()).device)
     moved = model.move(batch.moving, batch.fixed).moved
-    shown = Objective({}, objective.weight_mode, objective.gamma, objective.weight or "snr")
+    shown = replace(objective, weight=objective.weight or "snr")
     weight, log_variance = weight_map(model, batch, moved, shown)
     model.train(was_training)
     images = {
