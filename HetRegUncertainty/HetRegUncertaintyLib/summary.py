@@ -33,7 +33,8 @@ def rows(summary, names=None, brief=False):
         ("displacement_sd_median_mm", _("Displacement SD, median"), 2, "mm"),
         ("noise_sd_median", _("Noise SD, median"), None, _("intensity")),
         ("folded_percent", _("Folded voxels"), 2, "%"),
-        ("inverse_error_mm", _("Inverse error, largest"), 3, "mm"),
+        ("inverse_error_p99_mm", _("Inverse error, 99th percentile"), 3, "mm"),
+        ("inverse_error_max_mm", _("Inverse error, largest"), 3, "mm"),
     )
     skipped = DETAILS if brief else ()
     found = _overlapRows(summary, names or {})
@@ -76,8 +77,8 @@ def table(summary, names=None):
     """The rows as a vtkTable with four text columns."""
     result = vtk.vtkTable()
     lines = rows(summary, names)
-    columns = (("Measure", "label"), ("Before", "before"), ("After", "after"), ("Unit", "unit"))
-    for title, attribute in columns:
+    titles = {"label": _("Measure"), "before": _("Before"), "after": _("After"), "unit": _("Unit")}
+    for attribute, title in titles.items():
         column = vtk.vtkStringArray()
         column.SetName(title)
         for row in lines:

@@ -13,10 +13,10 @@ from .config import GridConfig
 from .image import Image
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
-from .preprocess import NetworkPair, Plan, choose_dimension, to_network_grid
+from .preprocess import NetworkPair, choose_dimension, to_network_grid
 from .resample import reached, resample_like
 from .result import RegisterResult
-from .spatial import disp_to_lps_mm, invert, jacobian_determinant, resize, thinning
+from .spatial import compose, disp_to_lps_mm, invert, jacobian_determinant, resize, thinning
 
 _LITTLE_COVER = 0.5
 _AROUND_VOX = {2: 4.0, 3: 2.0}  # of the image: some hundred voxels
@@ -42,7 +42,6 @@ class Maps:
     inverse: np.ndarray | None
     variance: np.ndarray
     weight: np.ndarray
-    inverse_error_vox: float = 0.0
     disp_sd: np.ndarray | None = None
 
 
@@ -66,14 +65,20 @@ def on_image_grid(variance: np.ndarray, residual: np.ndarray, pair: NetworkPair)
     return variance * pair.samples_to_map(resize(torch.from_numpy(ratio), layout.image_size))
 
 
-def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> tuple[np.ndarray, float]:
-    """The true inverse of the field on the image grid, from a first guess, and its largest error in voxels.
-
-    All fields (3, K, J, I) voxels.
-    """
+def inverse_field(field: np.ndarray, guess: np.ndarray, pair: NetworkPair) -> np.ndarray:
+    """The true inverse of the field on the image grid, from a first guess. All fields (3, K, J, I) voxels."""
     disp, start = pair.field_samples(field), pair.field_samples(guess)
-    inverse, error = invert(disp, start=start, tolerance=1e-2)
-    return pair.samples_to_field(inverse), error
+    inverse, _error = invert(disp, start=start, tolerance=1e-2)
+    return pair.samples_to_field(inverse)
+
+
+def there_and_back_mm(field: np.ndarray, inverse: np.ndarray, pair: NetworkPair, fixed: Image) -> np.ndarray:
+    """How far the fixed image's voxels end from where they were when one field follows the other: (2, B,
+    *image_size), for both orders. Both fields (3, K, J, I) voxels."""
+    fields = pair.field_samples(field), pair.field_samples(inverse)
+    spacing = fixed.spacing_mm[::-1][list(pair.plan.axes)].reshape(-1, *[1] * pair.plan.ndim)
+    missed = np.stack([compose(*fields).numpy(), compose(*fields[::-1]).numpy()]) * spacing
+    return np.sqrt((missed**2).sum(2))
 
 
 def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:
@@ -106,7 +111,7 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
         displacement_mm=fixed.like(length, f"{fixed.name} displacement"),
         summary=summary,
     )
-    return _add_displacement_sd(_add_inverse(result, maps, fixed, pair.plan), maps, fixed)
+    return _add_displacement_sd(_add_inverse(result, maps, fixed, pair), maps, fixed)
 
 
 def result_from_field(
@@ -149,11 +154,12 @@ def displacement_sd_mm(disp_sd: np.ndarray, fixed: Image) -> np.ndarray:
     return np.sqrt(np.sum((disp_sd * spacing) ** 2, axis=0)).astype(np.float32)
 
 
-def _add_inverse(result: RegisterResult, maps: Maps, fixed: Image, layout: Plan) -> RegisterResult:
+def _add_inverse(result: RegisterResult, maps: Maps, fixed: Image, pair: NetworkPair) -> RegisterResult:
     if maps.inverse is None:
         return result
-    voxel_mm = fixed.spacing_mm[::-1][list(layout.axes)].max()
-    summary = result.summary | {"inverse_error_mm": float(maps.inverse_error_vox * voxel_mm)}
+    error = there_and_back_mm(maps.disp, maps.inverse, pair, fixed)
+    summary = result.summary | {"inverse_error_p99_mm": float(np.percentile(error, 99))}
+    summary["inverse_error_max_mm"] = float(error.max())
     inverse_mm = disp_to_lps_mm(maps.inverse, fixed.ijk_to_lps)
     return replace(result, inverse_disp_lps_mm=inverse_mm, summary=summary)
 

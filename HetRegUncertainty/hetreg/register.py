@@ -51,8 +51,9 @@ def register_pair(
     moving_seg: labels to carry along; with fixed_seg the summary has their Dice before and after.
 
     The summary has mse_before / mse_after and ncc_before / ncc_after (fixed units), folded_percent,
-    displacement_mean_mm / _p95_mm / _max_mm, log_jacobian_min / _max, inverse_error_mm, noise_sd_median,
-    displacement_sd_median_mm (where the model gives it), seconds, device, dimension, model, notes.
+    displacement_mean_mm / _p95_mm / _max_mm, log_jacobian_min / _max, inverse_error_p99_mm / _max_mm,
+    noise_sd_median, displacement_sd_median_mm (where the model gives it), seconds, device, dimension, model,
+    notes.
 
     Raises ValueError or OSError with one sentence on bad input, Cancelled when asked to stop.
     """
@@ -198,14 +199,14 @@ def _compute(
         parts.append(_forward(model, pair, slice(start, stop), config, device, chunk))
     progress.step(1.0, "Making the maps")
     field = pair.field_to_image(torch.cat([p.disp for p in parts])) * pair.image_window()
-    inverse, error = None, 0.0
+    inverse = None
     if back := [p.back for p in parts if p.back is not None]:
-        inverse, error = inverse_field(field, pair.field_to_image(torch.cat(back)), pair)
+        inverse = inverse_field(field, pair.field_to_image(torch.cat(back)), pair)
     variance = np.exp(pair.map_to_image(torch.cat([p.log_variance for p in parts]))) * pair.scale**2
     weight = pair.map_to_image(torch.cat([p.weight for p in parts]))
     spread = [p.disp_sd for p in parts if p.disp_sd is not None]
     sd = pair.field_to_image(torch.cat(spread)) * pair.image_window() if spread else None
-    return Maps(field, inverse, variance, weight, error, sd)
+    return Maps(field, inverse, variance, weight, sd)
 
 
 @torch.no_grad()

@@ -18,11 +18,12 @@ from hetreg.assemble import (
     on_image_grid,
     pair_notes,
     result_notes,
+    there_and_back_mm,
 )
 from hetreg.config import GridConfig
 from hetreg.image import Image
 from hetreg.preprocess import NetworkPair, to_network_grid
-from hetreg.resample import apply_displacement, displacement_transform, resample_like
+from hetreg.resample import displacement_transform, resample_like
 from hetreg.result import RegisterResult
 
 
@@ -117,12 +118,29 @@ def test_the_inverse_field_undoes_the_field():
     field = still(fixed)
     bump = np.sin(np.linspace(0, np.pi, 32))
     field[1:] = 2.0 * bump[:, None] * bump[None]
-    inverse, error = inverse_field(field, -field, pair)
-    assert error < 0.011
-    there = apply_displacement(fixed, fixed, displacement_mm(field, fixed))
-    back = apply_displacement(fixed.like(there, "there"), fixed, displacement_mm(inverse, fixed))
+    inverse = inverse_field(field, -field, pair)
+    assert there_and_back_mm(field, inverse, pair, fixed).max() < 0.05 * fixed.spacing_mm.min()
+    way, way_back = (
+        displacement_transform(displacement_mm(f, fixed), fixed.ijk_to_lps) for f in (field, inverse)
+    )
+    back = resample(fixed.like(resample(fixed, fixed, way), "there"), fixed, way_back)
     assert np.abs(back - fixed.array)[:, 4:-4, 4:-4].max() < 0.02 * np.ptp(fixed.array)
     assert not inverse[0].any()
+
+
+def test_there_and_back_is_in_mm_along_each_axis_and_both_ways():
+    spacing = (1.0, 2.0, 5.0)
+    fixed = sampled((12, 11, 10), spacing)
+    pair = laid(fixed, sampled((12, 11, 10), spacing, function=lambda p: scene(p + 1)))
+    for axis, edge in enumerate(spacing[::-1]):
+        field = still(fixed)
+        field[axis] = 0.5  # a shift: the same everywhere
+        np.testing.assert_allclose(there_and_back_mm(field, -field, pair, fixed), 0.0, atol=1e-6)
+        np.testing.assert_allclose(there_and_back_mm(field, -0.8 * field, pair, fixed), 0.1 * edge, rtol=1e-5)
+    one, other = still(fixed), still(fixed)
+    one[2], other[2, ..., 1:] = 1.0, -1.0  # nothing comes to the first voxels of the axis but from themselves
+    assert there_and_back_mm(one, other, pair, fixed).max(axis=(1, 2, 3, 4)).tolist() == [1, 0]
+    assert there_and_back_mm(other, one, pair, fixed).max(axis=(1, 2, 3, 4)).tolist() == [0, 1]
 
 
 def displacement_mm(field: np.ndarray, image: Image) -> np.ndarray:

@@ -271,7 +271,8 @@ def test_oblique_pig_cine_files_and_transform_reproduce_moved(data_dir, tmp_path
     assert np.abs(written.array - theirs).max() < 1e-3 * np.ptp(moving.array)
     np.testing.assert_allclose(written.ijk_to_lps, fixed.ijk_to_lps, atol=1e-4)
     assert result.summary["mse_after"] < 0.6 * result.summary["mse_before"]
-    assert result.summary["inverse_error_mm"] < 0.1 * fixed.spacing_mm.min()
+    assert result.summary["inverse_error_p99_mm"] < 0.1 * fixed.spacing_mm.min()
+    assert result.summary["inverse_error_max_mm"] < 2.0 * fixed.spacing_mm.min()
 
 
 def test_a_model_without_a_name_is_called_by_its_file(tmp_path):

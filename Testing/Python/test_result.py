@@ -121,7 +121,7 @@ def test_a_2d_image_has_a_2d_transform_beside_the_one_slice_one(flat, tmp_path):
 def test_without_an_inverse_there_is_none(tmp_path):
     result = register_pair(*pair_2d(), tiny_model(), RegisterConfig(inverse=False))
     assert result.inverse_disp_lps_mm is None
-    assert "inverse_error_mm" not in result.summary
+    assert "inverse_error_max_mm" not in result.summary
     assert "inverse_transform" not in result.save(tmp_path)
     with pytest.raises(ValueError, match="inverse=True") as caught:
         result.transform(inverse=True)
