@@ -1,4 +1,4 @@
-"""Tables of names. That every entry resolves is in test_layers.py."""
+"""Tables of names: every entry resolves and says what it is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from hetreg.losses.base import Loss, LossInputs
 from hetreg.losses.snr_weighted import snr_weight
 from hetreg.networks.base import PairNetwork
 from hetreg.training.objective import Objective
+
+TABLES = {n: t for n, t in vars(registry).items() if isinstance(t, dict) and n.isupper()}
+ENTRIES = [(t, name) for t, table in TABLES.items() for name, e in table.items() if hasattr(e, "target")]
+
+
+@pytest.mark.parametrize(("table", "name"), ENTRIES)
+def test_every_entry_resolves(table, name):
+    entry = TABLES[table][name]
+    assert callable(registry.resolve(TABLES[table], name))
+    assert entry.label
+    assert entry.help.endswith(".")
 
 
 @pytest.mark.parametrize("name", registry.LOSSES)

@@ -9,7 +9,7 @@ is computed from the noise model, not estimated; that of images made of point sc
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,38 +18,13 @@ from ..files import whole_folder, write_whole
 from ..image import Image, geometry, vector_to_sitk, write_image, write_sitk
 from ..registry import PHANTOMS, SCATTERERS, phantom_ndim
 from .phantom_mri import draw_spacing, make_mri
+from .phantom_pair import PhantomPair
 from .phantom_scatterers import seen_by_scatterers
 from .phantom_views import draw_side, make_echo
 
 KINDS = tuple(PHANTOMS)  # their order is part of the seed
 SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
 MIN_SIZE, MAX_SIZE, MAX_SIZE_3D = 16, 1024, 256  # voxels per side
-
-
-@dataclass(frozen=True, eq=False)
-class PhantomPair:
-    """One simulated pair. All images lie on one grid of shape (K, J, I); K == 1 for a single 2D image.
-
-    fixed, moving: end-systole and end-diastole, float32.
-    fixed_label, moving_label: uint8; 0 background, 1 RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium
-        (apical echo).
-    disp_vox: (3, K, J, I) float32, array order (k, j, i), voxels, pull-back on the fixed grid.
-    noise_variance: variance of the noise in `fixed`, squared units of `fixed`; None if made with
-        `with_truth=False`, and of point scatterers.
-    residual_variance: E[(fixed - moving(x + disp))^2], linear interpolation, given the anatomy; likewise.
-    body: uint8, 1 where there is image content (inside the body or the ultrasound sector).
-    """
-
-    fixed: Image
-    moving: Image
-    fixed_label: Image
-    moving_label: Image
-    disp_vox: np.ndarray
-    noise_variance: Image | None
-    residual_variance: Image | None
-    body: Image
-    kind: str
-    seed: int
 
 
 def make_pair(

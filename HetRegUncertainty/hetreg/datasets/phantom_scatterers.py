@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, map_coordinates
 
 from .phantom_echo import amplitude
-
-if TYPE_CHECKING:
-    from .phantom import PhantomPair
+from .phantom_pair import PhantomPair
 
 RV, MYOCARDIUM, CAVITY, ATRIUM = 1, 2, 3, 4  # labels of the phantom
 BLOOD = (RV, CAVITY, ATRIUM)

@@ -16,7 +16,8 @@ from .base import PairSample
 from .listing import Listing, PairFiles
 from .ondemand import Kept, OnDemand
 from .parallel import each
-from .phantom import PhantomPair, make_pair, pixel_size_mm, side_vox
+from .phantom import make_pair, pixel_size_mm, side_vox
+from .phantom_pair import PhantomPair
 
 _BYTES = 26  # of a voxel: two images, two labels, displacement (3D), variance
 _SHARE = 0.5  # of the memory, for phantoms

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..datasets.phantom import PhantomPair
+from ..datasets.phantom_pair import PhantomPair
 from ..image import Image
 from ..preprocess import choose_dimension
 

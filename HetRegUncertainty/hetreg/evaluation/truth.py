@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import chi2
 
-from ..datasets.phantom import PhantomPair
+from ..datasets.phantom_pair import PhantomPair
 from ..datasets.phantom_truth import Interpolator
 from ..metrics.calibration import expected_coverage, gaussian_divergence, spearman
 from ..metrics.deformation import end_point_error
