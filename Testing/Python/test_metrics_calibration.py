@@ -86,6 +86,24 @@ def test_reliability_and_ence_by_hand():
     assert reliability(residual, variance, bins=99).count.tolist() == [1, 1, 1, 1]
 
 
+def test_voxels_of_equal_variance_share_their_residual_in_any_order():
+    """Four voxels of SD 2 with squared residuals of mean 4: in image order both bins would be wrong by half
+    and more."""
+    residual = np.array([1.0, 1.0, math.sqrt(7), math.sqrt(7)])
+    assert ence(residual, np.full(4, 4.0), bins=2) == pytest.approx(0.0)
+    assert reliability(residual, np.full(4, 4.0), bins=2).observed_sd == pytest.approx([2.0, 2.0])
+
+
+def test_a_tie_across_two_bins_is_split_by_its_mean():
+    residual, variance = np.array([1.0, 3.0, 1.0, 2.0]), np.array([1.0, 4.0, 4.0, 9.0])
+    for order in ([0, 1, 2, 3], [2, 0, 3, 1], [3, 2, 1, 0]):
+        curve = reliability(residual[order], variance[order], bins=2)
+        assert curve.predicted_sd == pytest.approx([math.sqrt(2.5), math.sqrt(6.5)])
+        assert curve.observed_sd == pytest.approx([math.sqrt((1 + 5) / 2), math.sqrt((5 + 4) / 2)])
+        by_hand = (math.sqrt(3 / 2.5) - 1 + 1 - math.sqrt(4.5 / 6.5)) / 2
+        assert ence(residual[order], variance[order], bins=2) == pytest.approx(by_hand)
+
+
 def test_ence_of_draws_is_near_0_and_that_of_half_the_sd_near_1():
     assert ence(DRAWS, VARIANCE) < 0.01
     assert ence(DRAWS, VARIANCE / 4) == pytest.approx(1.0, abs=0.02)

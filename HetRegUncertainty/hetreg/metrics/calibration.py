@@ -13,6 +13,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import spearmanr
 
+from .means import sorted_by
+
 NAN = float("nan")
 LEVELS = tuple(np.round(np.arange(0.05, 1.0, 0.05), 2).tolist())
 
@@ -78,15 +80,16 @@ def expected_coverage(
 def reliability(
     residual: np.ndarray, variance: np.ndarray, bins: int = 20, mask: np.ndarray | None = None
 ) -> Reliability:
-    """Voxels sorted by variance and cut into bins of equal count (to one voxel); fewer voxels, fewer bins."""
+    """Voxels sorted by variance and cut into bins of equal count (to one voxel); fewer voxels, fewer bins.
+    Voxels of equal variance share their mean squared residual: their order says nothing."""
     r, v = _chosen(residual, variance, mask)
     if not r.size:
         return Reliability(np.full(1, np.nan), np.full(1, np.nan), np.zeros(1, int))
-    parts = np.array_split(np.argsort(v, kind="stable"), min(bins, r.size))
+    promised, found = (np.array_split(x, min(bins, r.size)) for x in (np.sort(v), sorted_by(v, r**2)))
     return Reliability(
-        np.sqrt([v[p].mean() for p in parts]),
-        np.sqrt([np.mean(r[p] ** 2) for p in parts]),
-        np.array([p.size for p in parts]),
+        np.sqrt([part.mean() for part in promised]),
+        np.sqrt([part.mean() for part in found]),
+        np.array([part.size for part in found]),
     )
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .means import sorted_by
+
 PUBLISHED_BINS = 50
 
 
@@ -68,10 +70,7 @@ def sparsification(
     if not (np.isfinite(error).all() and np.isfinite(order).all()):
         nothing = np.full(error.size, np.nan)
         return Curve(fraction, nothing, nothing)
-    _, group = np.unique(order, return_inverse=True)  # 0 for the least uncertain
-    size = np.bincount(group)
-    shared = np.repeat(np.bincount(group, error) / size, size) if error.size else error
-    return Curve(fraction, _mean_of_rest(shared), _mean_of_rest(np.sort(error)))
+    return Curve(fraction, _mean_of_rest(sorted_by(order, error)), _mean_of_rest(np.sort(error)))
 
 
 def _mean_of_rest(ascending: np.ndarray) -> np.ndarray:
