@@ -44,6 +44,28 @@ def test_wilcoxon_by_hand():
     assert wilcoxon([1, 2, 3, 3, np.nan], [1, 1, 1, 1, 1]).n == 3  # the others have no rank
 
 
+def test_wilcoxon_is_exact_beside_pairs_without_a_difference():
+    """Of five differences of one sign p is never below 2 / 2^5, however many pairs do not differ."""
+    found = wilcoxon([1, 2, 3, 4, 5] + [0] * 11, [0] * 16)
+    assert (found.p, found.statistic, found.n) == (2 / 2**5, 0.0, 5)
+    assert found.difference == 15 / 16
+    assert wilcoxon([1] + [0] * 11, [0] * 12).p == 1.0
+
+
+def test_wilcoxon_is_exact_with_ties():
+    """Four ties have the rank 2.5: of 32 choices of signs 1 + 4 + 6 + 1 have a sum of at most 5."""
+    found = wilcoxon([1, 1, 1, 1, -2], [0] * 5)
+    assert (found.statistic, found.p) == (5.0, 2 * 12 / 32)
+    # 16 ties of rank 8.5, 2 of them negative: 1 + 16 + 120 choices are as uneven
+    assert wilcoxon([1] * 14 + [-1] * 2, [0] * 16).p == pytest.approx(2 * 137 / 2**16)
+
+
+def test_wilcoxon_of_many_is_that_of_scipy():
+    many = RNG.normal(0.2, 1.0, 60)
+    assert wilcoxon(many, 0 * many).p == stats.wilcoxon(many).pvalue
+    assert wilcoxon(many[:50], 0 * many[:50]).p == pytest.approx(stats.wilcoxon(many[:50]).pvalue)
+
+
 def test_copies_of_slices_make_only_the_unclustered_test_more_certain():
     patients = [f"p{i}" for i in range(12)]
     once = clustered_test(A, B, patients)
@@ -95,6 +117,43 @@ def test_bootstrap_of_ten_patients_is_not_too_narrow():
     values = np.random.default_rng(5).normal(0, 1, (1000, 10))
     intervals = [bootstrap_interval(v, resamples=500) for v in values]
     assert 0.93 <= np.mean([low <= 0 <= high for low, high in intervals]) <= 0.975
+
+
+def test_few_patients_have_students_interval():
+    """Of 1, 2, 3: mean 2, standard error 1 / sqrt(3), t of 2 degrees of freedom 4.303."""
+    reach = 4.30265 / math.sqrt(3)
+    assert bootstrap_interval([1.0, 2.0, 3.0]) == pytest.approx((2 - reach, 2 + reach), abs=1e-5)
+    of_patients = bootstrap_interval([0.0, 2.0, 2.0, 3.0, np.nan], ["a", "a", "b", "c", "d"])
+    assert of_patients == pytest.approx((2 - reach, 2 + reach), abs=1e-5)
+    two = bootstrap_interval([0.8, 0.9])  # standard error 0.05
+    assert two == pytest.approx((0.85 - 12.7062 * 0.05, 0.85 + 12.7062 * 0.05), abs=1e-5)
+    low, high = bootstrap_interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert 1 <= low < high <= 5  # from five on of draws
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_the_interval_of_few_patients_is_not_too_narrow(n):
+    values = np.random.default_rng(n).normal(0, 1, (1000, n))
+    assert 0.93 <= np.mean([low <= 0 <= high for low, high in map(bootstrap_interval, values)]) <= 0.97
+
+
+def test_the_pooled_interval_is_that_of_the_mean_over_all_values():
+    """Three values 1 and one 5: mean 2, without either patient 5 or 1, standard error sqrt((9 + 1) / 2)."""
+    values, patients = [1.0, 1.0, 1.0, 5.0], ["a", "a", "a", "b"]
+    reach = 12.7062 * math.sqrt(5)
+    assert bootstrap_interval(values, patients, pooled=True) == pytest.approx(
+        (2 - reach, 2 + reach), abs=1e-3
+    )
+    assert sum(bootstrap_interval(values, patients)) / 2 == pytest.approx(3.0)
+    assert bootstrap_interval(A, pooled=True) == bootstrap_interval(A)
+
+
+def test_the_pooled_interval_of_unequal_patients_holds_the_pooled_mean():
+    values = np.r_[np.full(30, 0.9), np.full(6, 0.5)]
+    patients = ["a"] * 30 + list("bcdefg")
+    low, high = bootstrap_interval(values, patients, pooled=True)
+    assert low <= values.mean() <= high
+    assert bootstrap_interval(values, patients)[1] < values.mean()  # that of the mean over patients does not
 
 
 def test_bootstrap_repeats_and_knows_its_limits():

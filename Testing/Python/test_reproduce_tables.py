@@ -28,7 +28,7 @@ from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.documents import readme
 from hetreg.reproduce.paper import PUBLISHED
 from hetreg.reproduce.scores import Score, series
-from hetreg.reproduce.sheets import lambda_table, tables
+from hetreg.reproduce.sheets import interval, lambda_table, tables
 from hetreg.reproduce.verdicts import verdict_lines
 from hetreg.tables import Spread, markdown
 
@@ -97,6 +97,13 @@ def test_cavity_is_taken_where_there_is_no_myocardium():
     assert book(cavity).series("phantom:mri2d", "voxelmorph", "ours", "dice").mean == pytest.approx(75)
 
 
+def test_the_interval_is_that_of_the_mean_over_all_slices():
+    """80 without patient b, 76 without a, mean 79: standard error sqrt((1 + 9) / 2), t 12.706."""
+    found = series([score((0.80, 0.80, 0.80, 0.76), patients=("a", "a", "a", "b"))], DICE, 2)
+    assert found.mean == pytest.approx(79)
+    assert interval(found) == "50.59 to 107.41"
+
+
 def test_both_ways_to_test_by_hand():
     """Differences 2, 4, 1, 3 points: t = 3.873 with 3 degrees over slices; 3 and 2, t = 5 with 1 degree,
     over patients."""
@@ -105,7 +112,8 @@ def test_both_ways_to_test_by_hand():
     assert found.p_published == pytest.approx(0.03047, abs=1e-5)
     assert found.p_patients == pytest.approx(1 - 2 / math.pi * math.atan(5))
     assert (found.units, found.patients) == (4, 2)
-    assert (found.low, found.high) == (2.0, 3.0)
+    # Student's t of two patients
+    assert (found.low, found.high) == pytest.approx((2.5 - 12.7062 / 2, 2.5 + 12.7062 / 2), abs=1e-4)
     assert found.claim.paper == pytest.approx(80.73 - 80.20)
     assert found.verdict == OPEN  # 0.126 over patients, although 0.03 over slices
 

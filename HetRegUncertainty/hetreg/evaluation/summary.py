@@ -35,13 +35,15 @@ def values(rows: Sequence[Row], name: str) -> np.ndarray:
 def statistics(rows: Sequence[Row], patients: Sequence[str]) -> dict[str, dict[str, float]]:
     """{name: mean, sd, median, n, missing, low, high} of each number.
 
-    missing: rows without it, failed ones too. low, high: 95 % bootstrap interval of the mean over patients.
+    missing: rows without it, failed ones too. low, high: 95 % interval of that mean, for other patients (see
+    `bootstrap_interval`, pooled).
     """
     found = {}
     for name in numbers_of(rows):
         all_values = values(rows, name)
         known = all_values[np.isfinite(all_values)]
-        low, high = bootstrap_interval(np.where(np.isfinite(all_values), all_values, np.nan), patients)
+        finite = np.where(np.isfinite(all_values), all_values, np.nan)
+        low, high = bootstrap_interval(finite, patients, pooled=True)
         found[name] = {
             "mean": float(known.mean()) if known.size else float("nan"),
             "sd": float(known.std(ddof=1)) if known.size > 1 else float("nan"),

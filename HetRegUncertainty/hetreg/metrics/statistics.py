@@ -15,6 +15,8 @@ from scipy import stats
 
 NAN = float("nan")
 _ROUNDING = 1e-12  # of the larger value: differences by less are rounding
+_FEW = 5  # clusters: the draws of fewer have too few different means for percentiles
+_EXACT = 50  # ranks up to which all signs are counted; beyond it the normal distribution is close
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def paired_t_test(a: ArrayLike, b: ArrayLike) -> PairedResult:
 
 def wilcoxon(a: ArrayLike, b: ArrayLike) -> PairedResult:
     """Wilcoxon's signed-rank test of a - b; pairs without a difference have no rank (p is 1 if all are
-    such)."""
+    such). p is exact for up to 50 ranks, with ties too."""
     difference, skipped = _paired(a, b)
     return _signed_rank(difference, skipped)
 
@@ -63,13 +65,7 @@ def clustered_test(a: ArrayLike, b: ArrayLike, cluster: Sequence[Hashable]) -> C
 def cluster_means(values: ArrayLike, cluster: Sequence[Hashable]) -> np.ndarray:
     """Mean of the values of each cluster, NaN passed over, in the order in which they first come; a cluster
     of NaN alone is NaN."""
-    values = np.asarray(values, float)
-    if len(values) != len(cluster):
-        raise ValueError(f"{len(values)} values and {len(cluster)} clusters; as many of both are accepted.")
-    groups: dict[Hashable, list[float]] = {}
-    for value, name in zip(values, cluster, strict=True):
-        groups.setdefault(name, []).extend([] if np.isnan(value) else [value])
-    return np.array([np.mean(g) if g else NAN for g in groups.values()])
+    return np.array([np.mean(g) if g else NAN for g in _groups(values, cluster)])
 
 
 def bootstrap_interval(
@@ -78,23 +74,38 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
     resamples: int = 10_000,
+    *,
+    pooled: bool = False,
 ) -> tuple[float, float]:
-    """Interval of the mean over clusters, which are drawn with replacement (cluster None: the values
-    themselves). NaN is passed over; of less than two clusters, NaN.
+    """Interval of the mean over clusters, as far as it hangs on which clusters there are (cluster None: each
+    value is one). NaN is passed over; of less than two clusters, NaN.
 
-    The percentiles are moved outwards for few clusters, as far as Student's t lies outside the normal
-    distribution (Hesterberg 2015, expanded percentile interval): the plain ones of ten are too narrow.
+    pooled: of the mean over all values, in which a cluster weighs as much as it has values, and not of that
+    over the clusters' means.
+
+    From five clusters on they are drawn with replacement. The percentiles are moved outwards for few
+    clusters, as far as Student's t lies outside the normal distribution (Hesterberg 2015, expanded percentile
+    interval): the plain ones of ten are too narrow. Of two to four it is Student's t interval, with the
+    standard error from leaving out one cluster at a time (jackknife; that of a plain mean is the usual one).
+    It can reach beyond the values that are possible.
     """
     if not 0 < level < 1:
         raise ValueError(f"bootstrap_interval: level {level}; a number between 0 and 1 is accepted.")
-    means = np.asarray(values, float) if cluster is None else cluster_means(values, cluster)
-    means = means[~np.isnan(means)]
-    n = means.size
+    groups = [g for g in _groups(values, range(len(values)) if cluster is None else cluster) if g]
+    n = len(groups)
     if n < 2:
         return NAN, NAN
+    weight = np.array([len(g) if pooled else 1.0 for g in groups], float)
+    total = weight * [np.mean(g) for g in groups]
+    t = stats.t.ppf((1 - level) / 2, n - 1)
+    if n < _FEW:
+        mean = total.sum() / weight.sum()
+        without = (total.sum() - total) / (weight.sum() - weight)
+        reach = -t * np.sqrt((n - 1) / n * np.sum((without - mean) ** 2))
+        return float(mean - reach), float(mean + reach)
     drawn = np.random.default_rng(seed).integers(0, n, (resamples, n), dtype=np.int32)
-    tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, n - 1) * np.sqrt(n / (n - 1)))
-    low, high = np.quantile(means[drawn].mean(axis=1), [tail, 1 - tail])
+    tail = stats.norm.cdf(t * np.sqrt(n / (n - 1)))
+    low, high = np.quantile(total[drawn].sum(axis=1) / weight[drawn].sum(axis=1), [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -115,6 +126,17 @@ def differences(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     difference = first - second
     same = np.abs(difference) <= _ROUNDING * np.maximum(np.abs(first), np.abs(second))
     return np.where(same, 0.0, difference)
+
+
+def _groups(values: ArrayLike, cluster: Sequence[Hashable]) -> list[list[float]]:
+    """The values of each cluster but NaN, in the order in which the clusters first come."""
+    values = np.asarray(values, float)
+    if len(values) != len(cluster):
+        raise ValueError(f"{len(values)} values and {len(cluster)} clusters; as many of both are accepted.")
+    groups: dict[Hashable, list[float]] = {}
+    for value, name in zip(values, cluster, strict=True):
+        groups.setdefault(name, []).extend([] if np.isnan(value) else [value])
+    return list(groups.values())
 
 
 def _paired(a: ArrayLike, b: ArrayLike) -> tuple[np.ndarray, int]:
@@ -150,8 +172,21 @@ def _signed_rank(difference: np.ndarray, skipped: int) -> PairedResult:
     mean = float(d.mean()) if d.size else NAN
     if d.size < 2:
         return PairedResult(mean, NAN, NAN, d.size, skipped)
-    ranked = int(np.count_nonzero(d))
-    if not ranked:
+    d = d[d != 0]
+    if not d.size:
         return PairedResult(mean, 0.0, 1.0, 0, skipped)
-    found = stats.wilcoxon(d)
-    return PairedResult(mean, float(found.statistic), float(found.pvalue), ranked, skipped)
+    rank = stats.rankdata(np.abs(d))
+    statistic = float(min(rank[d > 0].sum(), rank[d < 0].sum()))
+    p = _p_of_ranks(rank, statistic) if d.size <= _EXACT else float(stats.wilcoxon(d).pvalue)
+    return PairedResult(mean, statistic, p, d.size, skipped)
+
+
+def _p_of_ranks(rank: np.ndarray, statistic: float) -> float:
+    """Two-sided p of the smaller sum of ranks (those of ties are their mean) among all choices of signs."""
+    steps = np.rint(2 * rank).astype(int)  # mean ranks are whole or half
+    share = np.zeros(steps.sum() + 1)  # of the choices of signs, by twice the sum of one sign's ranks
+    share[0] = 1.0
+    for step in steps:
+        share[step:] = (share[step:] + share[:-step]) / 2
+        share[:step] /= 2
+    return min(1.0, 2 * float(share[: round(2 * statistic) + 1].sum()))

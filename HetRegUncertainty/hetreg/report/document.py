@@ -28,8 +28,10 @@ _CASES, _PATIENTS = "over cases", "over patients"
 _KEYS = ("epe_mm_myocardium", "folding_percent", "coverage95_truth", "spearman_truth", "seconds")
 _IN_CASES = ("epe_mm_myocardium", "folding_percent", "ause_mask_normalised", "seconds")
 _SUMMARY = (
-    "The 95 % interval is that of the mean over patients, each with the same weight, and comes from drawing "
-    "patients with replacement (bootstrap). “Without” counts cases that lack the number, failed ones too."
+    "The 95 % interval is that of the mean in the same part of the table, for other patients: they are drawn "
+    "with replacement (bootstrap). Of two to four patients it is Student's t interval, which can reach "
+    "beyond what is possible; of one there is none. “Without” counts cases that lack the number, failed ones "
+    "too."
 )
 _TRUTH = (
     "“Simulated noise”: the predicted variance against the noise that the phantom really has. “True "
@@ -139,7 +141,7 @@ def _section(name: str) -> str:
 
 def _statistics(section: str, names: list[str], evaluation: Evaluation) -> Table:
     """A row for each number. A column that would say nothing is left out: "before" where no number has one,
-    "without" where none is missing, the mean over patients where each has one case."""
+    "without" where none is missing, the patients' mean and interval where each has one case."""
     cases, patients = evaluation.summary["cases"], evaluation.summary["patients"]
     counts = evaluation.summary["counts"]
     known = {n: [v for v in values(evaluation.rows, n) if math.isfinite(v)] or [math.nan] for n in names}
@@ -154,8 +156,9 @@ def _statistics(section: str, names: list[str], evaluation: Evaluation) -> Table
         (True, _CASES, "max", lambda n: float(max(known[n]))),
         (True, _CASES, "cases", lambda n: int(cases[n]["n"])),
         (any(cases[n]["missing"] for n in names), _CASES, "without", lambda n: int(cases[n]["missing"])),
+        (True, _CASES, "95 % interval", lambda n: Interval(cases[n]["low"], cases[n]["high"])),
         (several, _PATIENTS, "mean ± SD", lambda n: Spread(patients[n]["mean"], patients[n]["sd"])),
-        (True, _PATIENTS, "95 % interval", lambda n: Interval(cases[n]["low"], cases[n]["high"])),
+        (several, _PATIENTS, "95 % interval", lambda n: Interval(patients[n]["low"], patients[n]["high"])),
     ]
     chosen = [(Column(head, group=group), cell) for wanted, group, head, cell in choice if wanted]
     rows = tuple(tuple(cell(name) for _, cell in chosen) for name in names)

@@ -187,8 +187,10 @@ def spread(found: Series | None) -> Cell:
 
 
 def interval(found: Series | None, digits: int = 2) -> Cell:
-    """95 % bootstrap interval of the mean over patients."""
-    return None if found is None else bounds(*bootstrap_interval(found.over_seeds, found.patients), digits)
+    """95 % interval of the mean over all units, for other patients."""
+    if found is None:
+        return None
+    return bounds(*bootstrap_interval(found.over_seeds, found.patients, pooled=True), digits)
 
 
 def errors(scores: Sequence[Score]) -> str:
@@ -203,9 +205,9 @@ def _column(measure: Measure, heading: str, group: str = "") -> Column:
 def _notes(book: Book, source: str) -> tuple[str, ...]:
     data = paper_set(source, book.config)
     notes = [
-        "Mean over all slices as published, ± the SD over seeds; the interval is that of the mean over "
-        "patients. Missing: slices, over all seeds, without a value of DSC, HD or ASD: failed, with the "
-        "structure in one of the images alone, or moved out of the image.",
+        "Mean over all slices as published, ± the SD over seeds; the interval is that of this mean, for "
+        "other patients. Missing: slices, over all seeds, without a value of DSC, HD or ASD: failed, with "
+        "the structure in one of the images alone, or moved out of the image.",
         "As published, any warped weight above 0 counts as the structure: every mask grows by up to a pixel "
         "as soon as something moves, which undeformed is spared.",
     ]

@@ -116,7 +116,7 @@ def mean(values: np.ndarray) -> float:
 
 
 def interval(values: Sequence[float] | np.ndarray, patients: Sequence[str], digits: int) -> str | None:
-    """The 95 % bootstrap interval of the mean over patients, in words."""
+    """The 95 % interval of the mean over patients, in words."""
     low, high = bootstrap_interval(values, patients)
     return None if np.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
 

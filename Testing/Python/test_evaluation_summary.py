@@ -1,0 +1,69 @@
+"""Means and their intervals of an evaluation: each interval is that of the mean beside it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hetreg.config import EvaluateConfig
+from hetreg.evaluation.results import Evaluation
+from hetreg.evaluation.summary import patient_rows, statistics
+from hetreg.report import document
+from hetreg.report.document import html_report
+
+T2 = 12.7062  # Student's t of one degree of freedom, 95 %
+
+
+def rows_of(**cases: list[float]) -> list[dict]:
+    """A row for each number, of the patient that it is named by."""
+    return [
+        {"case": f"{p}{n}", "patient": p, "dice_2": v} for p, vs in cases.items() for n, v in enumerate(vs)
+    ]
+
+
+def summarised(rows: list[dict]) -> dict[str, float]:
+    return statistics(rows, [row["patient"] for row in rows])["dice_2"]
+
+
+def test_the_interval_of_two_patients_by_hand():
+    """Mean over the cases 0.85, without one of the patients 0.9 or 0.7."""
+    rows = rows_of(a=[0.8, 0.9, 1.0], b=[0.7])
+    rows.append({"case": "failed", "patient": "c", "error": "no"})
+    found, of_patients = summarised(rows), summarised(patient_rows(rows))
+    reach = T2 * math.sqrt((0.05**2 + 0.15**2) / 2)
+    assert found["mean"] == pytest.approx(0.85)
+    assert (found["low"], found["high"]) == pytest.approx((0.85 - reach, 0.85 + reach), abs=1e-5)
+    assert of_patients["mean"] == pytest.approx(0.8)
+    assert (of_patients["low"], of_patients["high"]) == pytest.approx(
+        (0.8 - T2 / 10, 0.8 + T2 / 10), abs=1e-5
+    )
+
+
+def test_one_patient_has_no_interval():
+    found = summarised(rows_of(a=[0.8, 0.9]))
+    assert found["mean"] == pytest.approx(0.85)
+    assert np.isnan([found["low"], found["high"]]).all()
+
+
+def test_a_patient_with_many_cases_is_in_the_interval_as_in_the_mean():
+    """30 cases at 0.9 and 6 patients with one at 0.5: the mean is 5/6, and 0.557 over patients."""
+    rows = rows_of(a=[0.9] * 30, **{name: [0.5] for name in "bcdefg"})
+    found, of_patients = summarised(rows), summarised(patient_rows(rows))
+    assert found["mean"] == pytest.approx(5 / 6)
+    assert found["low"] <= found["mean"] <= found["high"]
+    assert of_patients["low"] <= of_patients["mean"] <= of_patients["high"] < found["mean"]
+
+
+def test_the_report_shows_each_interval_beside_its_mean(monkeypatch):
+    monkeypatch.setattr(document, "find_spec", lambda name: None)  # no plots
+    rows = rows_of(a=[8.0, 9.0, 10.0], b=[7.0])
+    patients = patient_rows(rows)
+    counts = {"cases": 4, "failed": 0, "patients": 2, "slices": 0, "refused": 0}
+    tables = {"cases": rows, "slices": [], "patients": patients}
+    summary = {"counts": counts, **{n: statistics(t, [r["patient"] for r in t]) for n, t in tables.items()}}
+    text = html_report(Evaluation(EvaluateConfig(), rows, [], patients, summary, {}, [], 2, "dice_2"))
+    assert "95 % interval -5.706 to 22.71" in text  # of 8.5, the key number
+    shown = text[text.index("Summary") :]
+    assert shown.index("-5.7 to 22.7") < shown.index("8.0 ± 1.4") < shown.index("-4.7 to 20.7")
