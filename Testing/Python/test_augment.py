@@ -15,6 +15,7 @@ from hetreg.datasets.augment import (
     WIDE,
     Pairs,
     Reach,
+    _darker,
     _random_affine,
     _right_angles,
     _turn_field,
@@ -137,6 +138,24 @@ def test_axes_are_stretched_as_far_as_the_reach_says():
     assert ratios(0.0).max() < 1e-5
     assert 0.3 < ratios(0.2).max() < 0.4 + 1e-5
     assert 0.7 < ratios(0.5).max() < 1.0 + 1e-5
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_pairs_are_shifted_along_each_axis_by_up_to_a_twentieth_of_the_image(ndim):
+    generator = torch.Generator().manual_seed(0)
+    shifts = torch.stack([_random_affine(ndim, generator, USUAL)[:, -1] for _ in range(200)])
+    assert (shifts.amax(0) > 0.09).all()  # of half the image
+    assert (shifts.amin(0) < -0.09).all()
+    assert shifts.abs().max() <= 0.1
+
+
+def test_some_pairs_have_one_darker_image():
+    fixed, moving = _darker((4000, 1, 1, 1), torch.Generator().manual_seed(0), 0.5)
+    dark = torch.stack((fixed, moving)).flatten(1)
+    assert dark.amin() == 0
+    assert 0.49 < dark.amax() <= 0.5
+    assert (dark > 0).all(0).sum() == 0  # never both
+    assert ((dark > 0).float().mean(1) - 0.2).abs().max() < 0.04  # six SD of 4000 draws
 
 
 def test_labels_follow_their_images_and_stay_whole():

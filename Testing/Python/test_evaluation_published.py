@@ -98,6 +98,9 @@ def test_published_planes_and_volumes_are_resized_over_the_same_extent(camus, tm
 def test_the_resized_image_shows_the_same_place():
     image = sampled((50, 40, 1), (2.0, 3.0, 5.0), OBLIQUE, function=lambda p: p @ np.array([1.0, 2, 3]))
     (case,) = prepare(Case("a", "p", image, image.like(image.array + 1, "m")))
+    for whole in (0, 1):  # the outer corners of the first and of the last voxel
+        corners = [i.ijk_to_lps @ [*(whole * np.array(i.size_ijk) - 0.5), 1] for i in (image, case.fixed)]
+        np.testing.assert_allclose(*corners, atol=1e-9)
     values = points_of(case.fixed) @ np.array([1.0, 2, 3])
     inner = (slice(None), slice(4, -4), slice(4, -4))  # beyond the outermost centres it cannot be linear
     slope, offset = np.polyfit(values[inner].ravel(), case.fixed.array[inner].ravel(), 1)

@@ -40,9 +40,10 @@ def test_released_weight_by_hand():
 
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 0.5, 1.0])
 def test_robust_weight_by_hand(gamma):
-    log_snr = [0.0, 1.0, 2.0, 3.0, 4.0]  # median 2, quartiles 1 and 3
-    fixed = row(*[math.exp(v / 2) - EPSILON for v in log_snr])
-    weight = weight_robust(fixed, fixed * 0, gamma)
+    signal, noise = (0.0, 2.0, 2.0, 4.0, 4.0), (0.0, 1.0, 0.0, 1.0, 0.0)
+    log_snr = [s - n for s, n in zip(signal, noise, strict=True)]  # 0 to 4: median 2, quartiles 1 and 3
+    fixed = row(*[math.exp(s / 2) - EPSILON for s in signal])
+    weight = weight_robust(fixed, row(*noise), gamma)
     expected = row(*[sigmoid(2 * gamma * (v - 2) / 2) for v in log_snr])
     torch.testing.assert_close(weight, expected)
 

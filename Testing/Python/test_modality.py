@@ -63,6 +63,7 @@ def test_what_has_no_straight_parting_sides_is_none():
     assert not shows_sector(np.zeros((64, 64)))
     assert not shows_sector(np.pad(np.random.default_rng(0).random((60, 60)), 20))  # a square
     assert not shows_sector(fan(opening=0.3))
+    assert not shows_sector(fan(192, opening=0.4))  # straight, but of 23 degrees
 
 
 @pytest.mark.parametrize("degrees", [20, 35, 45, 60])

@@ -182,6 +182,16 @@ def test_where_most_voxels_need_it_whole_sweeps_come_before_newton_s_method(monk
     assert max(asked, default=0) <= 0.1 * 30 * 34
 
 
+def test_the_inverse_of_strong_stretching_is_found_where_whole_steps_of_newton_overshoot():
+    x = torch.arange(60.0).double() - 29.5
+    stretched = 29.5 * (x / 4).atan() / math.atan(29.5 / 4)  # slopes from 0.1 to 5.1
+    disp = torch.zeros((1, 2, 60, 60)).double()
+    disp[0, 0] = (stretched - x).view(60, 1)
+    inverse, error = spatial.invert(disp)
+    assert error < 1e-3
+    assert spatial.compose(disp, inverse).abs().max() < 1.01e-3
+
+
 def test_the_inverse_of_a_folded_field_stays_finite_and_tells_its_error():
     disp = torch.zeros((1, 2, 20, 20))
     disp[:, 0, 8:12] = torch.tensor([4.0, -4.0, 4.0, -4.0]).view(4, 1)
@@ -217,12 +227,14 @@ def test_jacobian_sees_folding_and_counts_a_flat_axis_as_undeformed():
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-def test_a_resized_field_moves_the_same_way(ndim):
-    size = SIZES[ndim]
-    disp = linear_field(0.1 * torch.ones(ndim, ndim).double(), size)
-    double = spatial.resize_disp(disp, [2 * n for n in size])
-    expected = linear_field(0.1 * torch.ones(ndim, ndim).double(), [2 * n for n in size])
-    torch.testing.assert_close(inner(double), inner(expected))
+@pytest.mark.parametrize("factors", [(2.0, 2.0, 2.0), (2.0, 3.0, 1.5)])
+def test_a_resized_field_moves_the_same_way(ndim, factors):
+    size, scale = SIZES[ndim], torch.tensor(factors[:ndim]).double()
+    larger = [int(f * n) for f, n in zip(factors[:ndim], size, strict=True)]
+    matrix = 0.1 * torch.ones(ndim, ndim).double()
+    expected = linear_field(matrix * scale[:, None] / scale, larger)
+    disp = linear_field(matrix, size)
+    torch.testing.assert_close(inner(spatial.resize_disp(disp, larger)), inner(expected))
     assert spatial.resize_disp(disp, size) is disp
 
 
@@ -242,6 +254,12 @@ def test_the_window_is_zero_at_the_border_and_one_inside(size):
     for axis, n in enumerate(size):
         ends = window.index_select(axis, torch.tensor([0, n - 1]))
         assert ends.max() == (0 if n >= 5 else 1)
+
+
+def test_the_window_rises_as_a_squared_sine_by_hand():
+    quarter = math.sin(math.pi / 8) ** 2  # 0.146
+    rise = torch.tensor([0.0, quarter, 0.5, 1 - quarter, 1.0])
+    torch.testing.assert_close(spatial.edge_window((20, 24), 4)[0, 0, :5, :5], rise[:, None] * rise)
 
 
 @pytest.mark.parametrize("matrix", [np.eye(3), OBLIQUE, FLIPPED], ids=["axial", "oblique", "flipped"])
