@@ -97,7 +97,8 @@ class _Run:
         self.sources: list[Source] = []  # of each row
         self.slices: list[Row] = []
         self.scores: list[Score] = []
-        self.about: dict[str, list[Any]] = {"models": [], "device": [], "notes": []}
+        self.models: dict[str, str] = {}
+        self.about: dict[str, list[Any]] = {"device": [], "notes": []}
 
     def add(self, source: Source) -> None:
         """Register and measure the cases of a source; each is a row, also if it fails."""
@@ -124,10 +125,11 @@ class _Run:
         cost = {"seconds": result.summary.get("seconds", round(seconds, 3)), "peak_memory_mb": memory}
         self.slices += found.slices
         self.scores.append(found)
-        for name, key in (("models", "model"), ("device", "device")):
-            self._note(name, [result.summary[key]] if key in result.summary else [])
-        self._note("notes", result.summary.get("notes", []))
         named = {"model": result.summary["model"]} if "model" in result.summary else {}
+        for name in named.values():
+            self.models[name] = result.record.get("model", {}).get("sha256", "")
+        self._note("device", [result.summary["device"]] if "device" in result.summary else [])
+        self._note("notes", result.summary.get("notes", []))
         return _about(case) | named | found.row | cost
 
     def _back(self, case: Case) -> RegisterResult | None:
@@ -227,6 +229,7 @@ def _summary(
     return {
         "config": config.to_dict(),
         "versions": versions(),
+        "models": run.models,
         **run.about,
         "label": label,
         "counts": {

@@ -235,7 +235,7 @@ def test_the_files_hold_what_was_found(tmp_path):
     summary = json.loads(files["summary"].read_text())
     assert EvaluateConfig.from_dict(summary["config"]) == PHANTOM
     assert {"torch", "hetreg", "numpy"} <= summary["versions"].keys()
-    assert summary["models"] == ["tiny"]
+    assert summary["models"] == {"tiny": tiny_model().checksum}
     assert summary["device"] == ["cpu"]
     assert summary["curves"]["sparsification"]["cases"] == 2
 

@@ -39,9 +39,10 @@ class Evaluation:
 
     rows: one for each case, with "case", "patient", "split", "model", "error" ("" or why it failed),
     "note", and numbers (see `scores.score`); what does not apply to a case is left out. slices: one for each
-    slice with labels. patients: means of each patient's cases. summary: "config", "versions", "models",
-    "device", "notes", "label"; "counts" of cases, failed, patients, slices, and files refused; "failed" and
-    "refused", with reasons; in "cases", "slices" and "patients" each number's `summary.statistics`.
+    slice with labels. patients: means of each patient's cases. summary: "config", "versions", "models"
+    ({name: SHA-256, "" if the tool gives none}), "device", "notes", "label"; "counts" of cases, failed,
+    patients, slices, and files refused; "failed" and "refused", with reasons; in "cases", "slices" and
+    "patients" each number's `summary.statistics`.
     curves: see `summary.mean_curves`. label: the main label, 0 without labels. ranked_by: what orders the
     pictures.
     """
