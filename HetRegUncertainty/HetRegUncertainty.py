@@ -63,7 +63,8 @@ def registerSampleData():
     """After startup: samples, the layout, and the rest of an installation that needed a restart."""
     layout.start()
     sampledata.register(os.path.join(os.path.dirname(__file__), "Resources", "Icons"))
-    if install.resumeWanted() and not slicer.app.testingEnabled():
+    hasWindow = slicer.util.mainWindow() is not None  # a script may run Slicer without
+    if install.resumeWanted() and hasWindow and not slicer.app.testingEnabled():
         slicer.util.selectModule("HetRegUncertainty")
 
 
@@ -193,7 +194,9 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
                 nodes["fixed_segmentation"],
                 nodes["moving_segmentation"],
             )
-            slicer.util.setSliceViewerLayers(background=nodes["fixed"], fit=True, rotateToVolumePlane=True)
+            if slicer.app.layoutManager() is not None:
+                background = nodes["fixed"]
+                slicer.util.setSliceViewerLayers(background=background, fit=True, rotateToVolumePlane=True)
 
     def onRegister(self, _checked=False):
         """Run, and show the result."""

@@ -11,6 +11,7 @@ from .bring_up import (
     screenshot,
     start,
     wait,
+    without_window,
 )
 from .dialogs import answer
 
@@ -26,4 +27,5 @@ __all__ = [
     "screenshot",
     "start",
     "wait",
+    "without_window",
 ]

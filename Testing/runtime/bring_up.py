@@ -1,6 +1,7 @@
 """start(): brings the stand-in up once per process, and what tests do with it afterwards."""
 
 import atexit
+import contextlib
 import gc
 import os
 import sys
@@ -156,6 +157,20 @@ def reset():
 def errors():
     """The exceptions raised in slots and observers since the last reset()."""
     return list(state.errors)
+
+
+@contextlib.contextmanager
+def without_window():
+    """Inside it Slicer has no views and no main window, as with --no-main-window."""
+    import slicer
+
+    manager, name = slicer.app._parts.pop("layoutManager"), state.window.objectName
+    state.window.setObjectName("")  # by which slicer.util finds it
+    try:
+        yield
+    finally:
+        slicer.app._parts["layoutManager"] = manager
+        state.window.setObjectName(name)
 
 
 def screenshot(path=None):
