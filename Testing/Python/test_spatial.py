@@ -183,10 +183,10 @@ def test_where_most_voxels_need_it_whole_sweeps_come_before_newton_s_method(monk
 
 
 def test_the_inverse_of_strong_stretching_is_found_where_whole_steps_of_newton_overshoot():
-    x = torch.arange(60.0).double() - 29.5
-    stretched = 29.5 * (x / 4).atan() / math.atan(29.5 / 4)  # slopes from 0.1 to 5.1
-    disp = torch.zeros((1, 2, 60, 60)).double()
-    disp[0, 0] = (stretched - x).view(60, 1)
+    x = torch.arange(80.0).double() - 39.5
+    stretched = 39.5 * (x / 2.5).atan() / math.atan(39.5 / 2.5)  # slopes from 0.04 to 10
+    disp = torch.zeros((1, 2, 80, 80)).double()
+    disp[0, 0] = (stretched - x).view(80, 1)
     inverse, error = spatial.invert(disp)
     assert error < 1e-3
     assert spatial.compose(disp, inverse).abs().max() < 1.01e-3
