@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from ..config import GridConfig, TrainConfig, network_config
@@ -16,6 +16,7 @@ from ..lock import FolderLock
 from ..progress import Progress
 from ..training.data import dimension_of, draw_batch
 from ..training.distributed import join
+from ..training.folder import settings_changed
 from ..training.loop import train
 from ..training.trainer import Trainer
 from .plan import Job
@@ -55,14 +56,11 @@ def check_folder(folder: Path, jobs: Sequence[Job]) -> None:
         path = run_folder(folder, job) / "config.json"
         if job.config is None or not path.is_file():
             continue
-        before = TrainConfig.load(path)
-        for f in fields(job.config):
-            old, new = getattr(before, f.name), getattr(job.config, f.name)
-            if f.name not in _FREE and old != new:
-                raise ValueError(
-                    f"{folder.name} holds the run {job.name} with {f.name} {old!r}, not {new!r}: the same "
-                    "settings or another output folder is accepted."
-                )
+        if changed := settings_changed(TrainConfig.load(path), job.config, _FREE):
+            raise ValueError(
+                f"{folder.name} holds the run {job.name} with {changed}: the same settings or another output "
+                "folder is accepted."
+            )
 
 
 def train_job(

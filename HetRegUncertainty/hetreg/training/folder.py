@@ -61,6 +61,15 @@ def code_version() -> str:
     return digest.hexdigest()[:16]
 
 
+def settings_changed(before: TrainConfig, now: TrainConfig, free: Sequence[str]) -> str:
+    """ "seed = 1, not 2" of the first setting that differs and is not free to; "" if there is none."""
+    for name in (f.name for f in fields(TrainConfig) if f.name not in free):
+        old, new = getattr(before, name), getattr(now, name)
+        if old != new:
+            return f"{name} = {old!r}, not {new!r}"
+    return ""
+
+
 def _version(package: str) -> str:
     try:
         return version(package)
@@ -126,13 +135,13 @@ class RunFolder:
         if not (self.last.exists() and path.exists()):
             return
         before = TrainConfig.load(path)
-        for name in (f.name for f in fields(TrainConfig)):
-            old, new = getattr(before, name), getattr(self.config, name)
-            if name in (*FREE, "start") or old == new or (name == "split" and self._same_patients(new)):
-                continue
+        free = [*FREE, "start"]
+        if before.split != self.config.split and self._same_patients(self.config.split):
+            free.append("split")
+        if changed := settings_changed(before, self.config, free):
             raise ValueError(
-                f"The run in {self.path.name} was started with {name} = {old!r}, not {new!r}: the same "
-                "or an empty folder is accepted."
+                f"The run in {self.path.name} was started with {changed}: the same or an empty folder is "
+                "accepted."
             )
         self.config = replace(self.config, start=before.start)
 
