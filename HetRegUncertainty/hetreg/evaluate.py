@@ -18,11 +18,12 @@ from .evaluation.results import Evaluation, Picture
 from .evaluation.results import write as write
 from .evaluation.scores import Row, Score
 from .evaluation.scores import score as score
-from .evaluation.summary import mean_curves, patient_rows, statistics, values, versions
+from .evaluation.summary import mean_curves, patient_rows, statistics, values
 from .model import RegistrationModel
 from .progress import Cancelled, Progress
 from .register import register_pair
 from .result import RegisterResult
+from .versions import versions
 from .zoo import list_models, locate
 
 Register = Callable[[Case], RegisterResult]

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import copy
 import math
-import platform
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 from torch import Tensor
 
-from . import __version__, zoo
+from . import zoo
 from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_notes, result_notes
 from .checks import check_labels, check_pair
 from .config import RegisterConfig
@@ -30,6 +28,7 @@ from .progress import Progress
 from .refine import RefineOptions, optimise
 from .result import RegisterResult
 from .symmetry import mean_motion
+from .versions import versions
 
 _CHUNK_VOXELS = {2: 2**19, 3: 2**30}  # voxels per forward pass; 2D slices beyond it go in several
 
@@ -284,17 +283,11 @@ def _record(
 ) -> dict[str, Any]:
     """The run record that travels with the result: what was run, on what, with which versions."""
     return {
-        "hetreg": __version__,
         "model": {"name": summary["model"], "sha256": model.checksum},
         "config": config.to_dict(),
         "fixed": {"name": fixed.name, "size_ijk": list(fixed.size_ijk)},
         "moving": {"name": moving.name, "size_ijk": list(moving.size_ijk)},
         "device": summary["device"],
         "seconds": summary["seconds"],
-        "versions": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "SimpleITK": sitk.Version_VersionString(),
-        },
+        "versions": versions(),
     }

@@ -51,6 +51,7 @@ LAYERS = {
         "hetreg.measures",
         "hetreg.progress",
         "hetreg.tables",
+        "hetreg.versions",
         "hetreg.zoo",
     ],
 }

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import scipy
-import SimpleITK as sitk
-import torch
 
-from .. import __version__
 from ..metrics.calibration import LEVELS
 from ..metrics.sparsification import PUBLISHED_BINS
 from ..metrics.statistics import bootstrap_interval, cluster_means
@@ -99,15 +94,3 @@ def _means(curves: Sequence[Curves], names: dict[str, str]) -> dict[str, Any]:
     ]
     means = {name: np.mean([c[source] for c in usable], axis=0) for name, source in names.items() if usable}
     return {**means, "cases": len(usable)}
-
-
-def versions() -> dict[str, str]:
-    """What the numbers were made with."""
-    return {
-        "hetreg": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-        "SimpleITK": sitk.Version_VersionString(),
-    }

@@ -10,14 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..device import describe_device, physical_memory_gb, resolve_device
 from ..evaluation.published import pair_of
-from ..evaluation.summary import versions
 from ..files import write_whole
 from ..registry import NETWORKS
 from ..tables import Table, markdown, write_table
 from ..training.folder import code_version
+from ..versions import versions
 from .book import Book
 from .comparisons import Comparison
 from .config import ALL, ReproduceConfig, source_label
@@ -180,7 +179,8 @@ def _unlabelled(book: Book) -> list[str]:
 def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
     seeds = f"Seeds 0 to {config.seeds - 1}" if config.seeds > 1 else "Seed 0"
-    found = {n: v for n, v in versions().items() if n not in ("hetreg", "python")}
+    found = versions()
+    own, python = found.pop("hetreg"), found.pop("python")
     packages = ", ".join(f"{name} {version}" for name, version in found.items())
     device = describe_device(resolve_device(config.device))
     given = config.to_dict() | {"root": Path(config.root).name, "elastix_python": ""}
@@ -191,7 +191,7 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
         f"hetreg reproduce {' '.join(flags)} --output FOLDER",
         "```",
         "",
-        f"hetreg {__version__} (code {code_version()}), Python {platform.python_version()}, {packages}; "
+        f"hetreg {own} (code {code_version()}), Python {python}, {packages}; "
         f"{device}, {os.cpu_count()} processors ({platform.machine()}), {physical_memory_gb():.0f} GB, "
         f"{threads} threads. {seeds}. {cost}",
     ]

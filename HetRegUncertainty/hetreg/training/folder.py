@@ -6,10 +6,8 @@ import csv
 import hashlib
 import io
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from ..files import json_lines, unwritten, write_whole
 from ..lock import PATIENCE_S, Busy, FolderLock
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
+from ..versions import versions
 
 # What may change when a run goes on: its length, where it runs, where the data lie, how often it looks.
 FREE = (
@@ -36,7 +35,6 @@ FREE = (
     "workers",
     "graphs",
 )
-_PACKAGES = ("torch", "numpy", "SimpleITK", "scipy", "monai")
 _IN_CARD = ("integrate", "learning_rate", "decay", "batch", "warmup", "variance_warmup", "seed")
 _VALUES = (
     "seconds",
@@ -70,13 +68,6 @@ def settings_changed(before: TrainConfig, now: TrainConfig, free: Sequence[str])
     return ""
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 class RunFolder:
     """config.json, run.json, split.json, log.jsonl, log.csv, last.ckpt, best.pt, model_card.md, preview/;
     left_out.json if pairs had to be left out, tensorboard/ where that is installed, .lock while it is open.
@@ -96,11 +87,10 @@ class RunFolder:
         ValueError if another process trains there. `check_same` comes before."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.claim()
-        versions = {"hetreg": __version__, "code": code_version(), "python": platform.python_version()}
-        versions |= {name: _version(name) for name in _PACKAGES}
+        made_with = {"code": code_version(), **versions()}
         self.write("config.json", json.dumps(self.config.to_dict(), indent=2))
         self.write(
-            "run.json", json.dumps({**versions, "device": device, **self._earlier(versions)}, indent=2)
+            "run.json", json.dumps({**made_with, "device": device, **self._earlier(made_with)}, indent=2)
         )
         self._board = _tensorboard(self.path)
 
@@ -115,7 +105,7 @@ class RunFolder:
         if not taken:
             raise Busy(f"Another process is training in {self.path.name}: another folder is accepted.")
 
-    def _earlier(self, versions: dict[str, str]) -> dict[str, Any]:
+    def _earlier(self, made_with: dict[str, str]) -> dict[str, Any]:
         """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""
         path = self.path / "run.json"
         if not (self.last.exists() and path.exists()):
@@ -124,7 +114,7 @@ class RunFolder:
             before = dict(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, TypeError, ValueError):  # damaged: the run goes on without it
             before = {"code": "unknown"}
-        if before.get("code") != versions["code"]:
+        if before.get("code") != made_with["code"]:
             self.note = "The code has changed since this run began: phantoms may be other ones."
         return {"earlier": [*before.pop("earlier", []), before]}
 

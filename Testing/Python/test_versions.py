@@ -1,0 +1,28 @@
+"""What numbers were made with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+
+import hetreg
+from hetreg import versions
+
+
+def test_versions_are_those_of_what_is_there(monkeypatch):
+    import numpy
+
+    found = versions.versions()
+    assert (found["hetreg"], found["python"]) == (hetreg.__version__, platform.python_version())
+    assert found["numpy"] == numpy.__version__
+    assert found["scipy"] == importlib.metadata.version("scipy")
+
+    def absent(package):
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(versions, "version", absent)
+    monkeypatch.delitem(sys.modules, "scipy", raising=False)
+    found = versions.versions()
+    assert found["numpy"] == numpy.__version__  # shipped without metadata
+    assert "scipy" not in found
