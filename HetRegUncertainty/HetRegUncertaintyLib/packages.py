@@ -4,9 +4,11 @@ Slicer's own packages stay as they are: pip is told the version of everything th
 to it but change nothing.
 """
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
+import subprocess
 import tempfile
 
 import slicer
@@ -39,7 +41,8 @@ def labels(names):
 def install(names):
     """Install packages with pip, after asking. Returns why not, "" if they are there.
 
-    Raises subprocess.CalledProcessError if pip fails; nothing that was installed before is changed by it.
+    Before Slicer 5.12 it raises subprocess.CalledProcessError if pip fails; later versions show pip's log
+    themselves. Nothing that was installed before is changed.
     """
     question = _(
         "{packages} will be downloaded and installed into Slicer's Python ({requirements}). The packages "
@@ -61,7 +64,10 @@ def _pip(requirements, constraints):
     except ImportError:  # before Slicer 5.12
         slicer.util.pip_install([*requirements, "--constraint", constraints])
     else:
-        packaging.pip_ensure(requirements, constraints=constraints, prompt_install=False, requester=REQUESTER)
+        with contextlib.suppress(subprocess.CalledProcessError):  # Slicer has shown why
+            packaging.pip_ensure(
+                requirements, constraints=constraints, prompt_install=False, requester=REQUESTER
+            )
 
 
 def _constraints(names, folder):

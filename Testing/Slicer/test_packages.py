@@ -12,6 +12,7 @@ import slicer
 
 from HetRegUncertaintyLib import packages
 from HetRegUncertaintyLib.trainingparameters import Method, Network
+from runtime import packaging_module
 
 
 @pytest.fixture
@@ -142,15 +143,41 @@ def test_declined(training, installed, pip):
     assert not training.ui.startButton.enabled
 
 
-def test_pipFails(training, installed, pip, monkeypatch, raisesInSlot):
-    def fail(*_arguments, **_options):
-        raise subprocess.CalledProcessError(1, "pip")
+def failing(*_arguments, **_options):
+    raise subprocess.CalledProcessError(1, "pip")
 
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Texts of the error dialogs, which a real Slicer opens when it is not in testing mode."""
+    texts = []
+    monkeypatch.setattr(type(slicer.app), "testingEnabled", lambda _app: False)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_, **__: True)
+    monkeypatch.setattr(slicer.util, "errorDisplay", lambda text, **_options: texts.append(text))
+    return texts
+
+
+def test_pipFails(training, installed, shown, monkeypatch):
+    """Slicer shows it, once; the panel says what is missing still."""
     installed["monai"] = None
-    monkeypatch.setattr(slicer.packaging, "pip_ensure", fail)
+    monkeypatch.setattr(packaging_module, "runPip", failing)
+    training.logic.getParameterNode().method = Method("ncc")
+    training.ui.packageButton.click()
+    assert shown == ["Package installation failed."]
+    assert training.ui.statusLabel.text == "MONAI could not be installed."
+    assert training.ui.packageButton.visible
+
+
+def test_pipFailsBeforeSlicer512(training, installed, shown, monkeypatch, raisesInSlot):
+    """There pip_install only raises, and the panel shows it."""
+    installed["monai"] = None
+    monkeypatch.delattr(slicer, "packaging")
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    monkeypatch.setattr(slicer.util, "pip_install", failing)
     training.logic.getParameterNode().method = Method("ncc")
     with raisesInSlot(subprocess.CalledProcessError, "pip"):
         training.ui.packageButton.click()
+    assert len(shown) == 1
     assert training.ui.packageButton.visible
 
 

@@ -1,6 +1,10 @@
-"""slicer.packaging of the stand-in: reads and checks requirements; whatever would install raises."""
+"""slicer.packaging of the stand-in: reads and checks requirements, and asks and shows errors as Slicer does.
+
+runPip(), which would install, raises; a test puts its own in its place.
+"""
 
 import importlib.metadata
+import subprocess
 from pathlib import Path
 
 import slicer
@@ -56,11 +60,25 @@ def pip_ensure(
     missing = [item for item in _asRequirements(requirements) if not pip_check(item)]
     if not missing or (skip_in_testing and slicer.app.testingEnabled()):
         return None
-    return pip_install([str(item) for item in missing], requester=requester)
+    if prompt_install and not slicer.util.confirmOkCancelDisplay(f"Install {missing}?", requester):
+        raise RuntimeError("User declined package installation")
+    names = [str(item) for item in missing]
+    return pip_install(names, constraints, show_progress=show_progress, requester=requester)
 
 
-def pip_install(requirements, **_options):
-    raise NotInStandIn(f"slicer.packaging would install {requirements}")
+def pip_install(requirements, constraints=None, *, show_progress=True, requester=None):
+    """As in Slicer a failure is shown, unless without progress or in a test, and raised in any case."""
+    held = ["-c", str(constraints)] if constraints is not None else []
+    try:
+        runPip(["install", *requirements, *held])
+    except subprocess.CalledProcessError:
+        if show_progress and not slicer.app.testingEnabled():
+            slicer.util.errorDisplay("Package installation failed.", windowTitle=requester)
+        raise
+
+
+def runPip(arguments):
+    raise NotInStandIn(f"pip {arguments} would change this environment")
 
 
 def pip_uninstall(requirements, **_options):
