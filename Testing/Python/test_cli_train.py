@@ -16,13 +16,14 @@ import pytest
 import hetreg
 from builders import error_of, events_of, pair_2d
 from hetreg import cli
-from hetreg.commands import console, steering
+from hetreg.commands import console, steering, train
 from hetreg.commands.flags import add_flags, config_from
 from hetreg.config import TrainConfig
 from hetreg.image import write_image
 from hetreg.model import RegistrationModel
 from hetreg.progress import JsonLines
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.training.loop import LOADED
 
 TINY_RUN = {
     "phantoms": 4,
@@ -57,6 +58,15 @@ def test_train_reports_as_json_lines(tmp_path, capsys):
     checked = next(e for e in events if e["event"] == "validation")
     assert {"step", "dice", "mse", "folding", "loss"} <= checked.keys()
     assert "<svg" in (tmp_path / "run" / "curves.svg").read_text(encoding="utf-8")
+
+
+def test_what_is_reported_before_the_steps_is_known_by_its_place_not_by_its_words():
+    told: list[str] = []
+    before = train._before_steps(lambda kind, fraction, message: told.append(message), LOADED)
+    before(LOADED / 2, "Step by step")
+    before(LOADED, "Read")
+    before(2 * LOADED, "Training")
+    assert told == ["Step by step", "Read"]
 
 
 def test_train_from_flags_from_a_file_and_resumed(tmp_path, capsys):

@@ -54,13 +54,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError("No run folder is given: --output or --resume is accepted.")
     with output_folder(folder):
         from ..training.accelerate import keep_memory
-        from ..training.loop import train
+        from ..training.loop import LOADED, train
 
         keep_memory()
         control, line = Control(), Line()
         emit = JsonLines(sys.stdout).event if arguments.json else line.event
         with heard(emit, control) as say, steered(control, arguments.control, say):
-            before = _before_steps(say if arguments.json else line.loading)
+            before = _before_steps(say if arguments.json else line.loading, LOADED)
             train(config, folder, Progress(before), emit=_drawn_at_the_end(say, folder), control=control)
 
 
@@ -114,11 +114,11 @@ def how_to_go_on(arguments: argparse.Namespace) -> str:
     return shlex.join(["hetreg", "train", "--resume", str(folder)]) if there else ""
 
 
-def _before_steps(report: Callable[..., None]) -> Callable[[float, str], None]:
-    """Reports what goes on before the first step; the steps have events of their own."""
+def _before_steps(report: Callable[..., None], loaded: float) -> Callable[[float, str], None]:
+    """Reports what goes on until the data are loaded; the steps have events of their own."""
 
     def progress(fraction: float, message: str) -> None:
-        if not message.startswith("Step "):
+        if fraction <= loaded:
             report("progress", fraction=round(fraction, 4), message=message)
 
     return progress

@@ -27,6 +27,7 @@ from .validation import score, validate, write_preview
 
 Emit = Callable[..., None]
 LOG_EVERY, EMIT_EVERY_S, MAX_VALIDATION = 20, 0.5, 64
+LOADED = 0.05  # of the progress, where the data are read and the steps begin
 
 
 class Run:
@@ -153,7 +154,7 @@ def train(
             content.claim()
         cache = folder / "cache" if ranks.first else None
         given = None if samples is None else Loaded(list(samples), grid or GridConfig())
-        loaded = given or load_run(config, grid, progress.part(0.0, 0.05), cache)
+        loaded = given or load_run(config, grid, progress.part(0.0, LOADED), cache)
         network = fitting_network(config, dimension_of(loaded.samples), network)
         run, training = _prepare(content, loaded, network, ranks, emit or silent, begun)
         _work(run, training, progress, control or Control())
@@ -231,7 +232,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
 def _report(trainer: Trainer, row: dict[str, float], progress: Progress) -> None:
     steps, shown = trainer.config.total_steps, ("loss", "variance_loss", "val_dice", "val_folding")
     text = ", ".join(f"{k} {row[k]:.4g}" for k in shown if k in row)
-    progress.step(0.05 + 0.95 * trainer.step / steps, f"Step {trainer.step} of {steps}: {text}")
+    progress.step(LOADED + (1 - LOADED) * trainer.step / steps, f"Step {trainer.step} of {steps}: {text}")
 
 
 def _pause(run: Run, control: Control) -> None:
