@@ -71,14 +71,6 @@ def _warped(array: np.ndarray, disp_vox: np.ndarray) -> np.ndarray:
     return moved.movedim(0, axis).contiguous().numpy()
 
 
-def apply_displacement(
-    moving: Image, fixed: Image, disp_lps_mm: np.ndarray, *, nearest: bool = False
-) -> np.ndarray:
-    """The moving image at x + disp(x) on the fixed grid, as ITK resamples it, zero outside: (K, J, I),
-    float32, or with `nearest` in its own type."""
-    return resampled(moving, fixed, displacement_transform(disp_lps_mm, fixed.ijk_to_lps), nearest=nearest)
-
-
 def displacement_transform(
     disp_lps_mm: np.ndarray, ijk_to_lps: np.ndarray
 ) -> sitk.DisplacementFieldTransform:

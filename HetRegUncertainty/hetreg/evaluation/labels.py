@@ -11,7 +11,7 @@ from ..image import Image
 from ..metrics.means import nanmean
 from ..metrics.overlap import binarise, dice
 from ..metrics.surface import surface_distances
-from ..resample import apply_displacement, resample_like
+from ..resample import resample_like
 from ..result import RegisterResult
 from .case import Case, labels_of
 
@@ -76,7 +76,7 @@ def label_numbers(
 def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> tuple[np.ndarray, np.ndarray]:
     """A moving label's mask on the fixed grid, linearly interpolated: warped, and as it was."""
     mask = labels.like((labels.array == label).astype(np.float32), "mask")
-    moved = apply_displacement(mask, case.fixed, result.disp_lps_mm)
+    moved = result.apply(mask).array
     before = resample_like(mask, case.fixed)
     return np.where(moved < _NO_WEIGHT, 0.0, moved), np.where(before < _NO_WEIGHT, 0.0, before)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..evaluation.case import Case
 from ..image import Image
-from ..resample import apply_displacement, resample_like
+from ..resample import resample_like
 from ..result import RegisterResult
 from .plots import ORANGE, WIDTH, drawn, figure_of
 
@@ -51,7 +51,7 @@ def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
     truth, before = (_on_grid(i, fixed) for i in (case.fixed_label, case.moving_label))
     moved = None
     if case.moving_label is not None:
-        moved = apply_displacement(case.moving_label, fixed, result.disp_lps_mm, nearest=True)
+        moved = result.apply(case.moving_label, labels=True).array
     count = fixed.array.shape[axis]
     mask = np.zeros_like(fixed.array, bool) if truth is None else truth == label if label else truth > 0
     area = mask.sum(axis=tuple(d for d in range(3) if d != axis))
