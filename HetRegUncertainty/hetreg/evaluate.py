@@ -24,7 +24,7 @@ from .progress import Cancelled, Progress
 from .register import register_pair
 from .result import RegisterResult
 from .versions import versions
-from .zoo import list_models, locate
+from .zoo import list_models
 
 Register = Callable[[Case], RegisterResult]
 Emit = Callable[..., None]
@@ -78,7 +78,7 @@ def _by_model(
     voxels per side of the 3D phantoms that the model was trained on, 0 if on none."""
     how, quiet = config.registration, Progress(cancelled=progress.cancelled)
     if model is None and config.model != "auto":
-        model = RegistrationModel.load(locate(config.model))
+        model = RegistrationModel.load(config.model)
 
     def register(case: Case) -> RegisterResult:
         solid = model is None and case.volume and how.dimension == "auto"

@@ -23,14 +23,13 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
         if f.default is MISSING:
             continue
         flag = "--" + f.name.replace("_", "-")
-        text = f"{f.metadata['help']} (default: {f.default})".replace("%", "%%")
+        several = isinstance(f.default, tuple)
+        shown = " ".join(map(str, f.default)) if several else f.default
+        text = f"{f.metadata['help']} (default: {shown})".replace("%", "%%")
         if isinstance(f.default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=text)
         else:
-            several = isinstance(f.default, tuple)
             kind = type(f.default[0] if several else f.default)
-            shown = " ".join(map(str, f.default)) if several else f.default
-            text = f"{f.metadata['help']} (default: {shown})".replace("%", "%%")
             choices, count = f.metadata["choices"], "+" if several else None
             parser.add_argument(flag, type=kind, nargs=count, default=SUPPRESS, choices=choices, help=text)
 

@@ -1,4 +1,4 @@
-"""What the readers of folders share: a listing by headers, then samples on the network's grid, kept"""
+"""What the readers of folders share: a listing by headers, then samples on the network's grid."""
 
 from __future__ import annotations
 

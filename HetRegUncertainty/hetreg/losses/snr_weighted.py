@@ -14,7 +14,6 @@ from ..spatial import thinning
 from .base import Loss, LossInputs, image_mean, masked_mean
 
 EPSILON = 1e-3  # intensity below which the signal counts as none, images in [0, 1]
-TEMPERATURE = 1.0
 REFERENCE_SD = 0.08  # of fixed - moved, images in [0, 1]: what the precision is relative to
 _MAX_SAMPLES = 8192
 
@@ -68,7 +67,7 @@ def weight_robust(
     low, middle, high = _quartiles(log_snr, mask)
     shape = (-1, *[1] * (fixed.dim() - 1))
     spread = (high - low).clamp(min=1e-3)
-    return torch.sigmoid(2 * gamma * (log_snr - middle.view(shape)) / spread.view(shape) / TEMPERATURE)
+    return torch.sigmoid(2 * gamma * (log_snr - middle.view(shape)) / spread.view(shape))
 
 
 def weight_precision(log_variance: Tensor, gamma: float = 0.5) -> Tensor:

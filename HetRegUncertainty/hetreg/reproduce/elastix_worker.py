@@ -1,8 +1,8 @@
 """elastix (itk-elastix) in a process of its own: ITK's Python packages and SimpleITK crash in one process.
 
 Run as a script, by a Python that has itk-elastix; it imports nothing of hetreg. Each line of standard input
-is a JSON object {"pair": FILE.npz with fixed and moving, "disp": FILE.npy to write, "settings": {...}}; the
-answer is one line, "hetreg ok" or "hetreg error REASON".
+is a JSON object {"pair": FILE.npz with fixed and moving, "disp": FILE.npy to write}; the answer is one line,
+"hetreg ok" or "hetreg error REASON".
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def main() -> int:
         task = json.loads(line)
         try:
             with np.load(task["pair"]) as pair:
-                disp = register(pair["fixed"], pair["moving"], SETTINGS | task.get("settings", {}))
+                disp = register(pair["fixed"], pair["moving"], SETTINGS)
             np.save(task["disp"], disp)
             answer = "ok"
         except ImportError as error:

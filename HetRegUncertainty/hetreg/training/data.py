@@ -146,8 +146,8 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
     generator = torch.Generator().manual_seed((config.seed * _BATCH + step) % SEEDS)
     picked = _choose(samples, config, generator)
-    reach, ndim = config.crop // 8, picked[0].ndim
-    offsets = torch.randint(-reach, reach + 1, (config.batch, ndim), generator=generator).tolist()
+    most, ndim = config.crop // 8, picked[0].ndim
+    offsets = torch.randint(-most, most + 1, (config.batch, ndim), generator=generator).tolist()
     names = ("fixed", "moving")
     images = (stack_arrays([getattr(s, n) for s in picked], config.crop, offsets) for n in names)
     known: dict[str, Any] = {}
