@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -105,20 +104,6 @@ def test_every_loss_takes_no_mask_and_says_what_it_lacks(name):
         loss(bare)
 
 
-@pytest.mark.parametrize("name", [n for n in LOSSES if n not in ("voxelmorph_kl", "label_overlap")])
-def test_every_loss_leaves_out_what_lies_outside_the_mask(name):
-    """And farther away than the windows of the correlation reach."""
-    x, values = inputs(2), {}
-    for masked in (True, False):
-        for factor in (1, 3):
-            wide = {f.name: getattr(x, f.name).detach() for f in fields(x)}
-            wide = {n: torch.cat((t, t.flip(-1), factor * t), dim=-1) for n, t in wide.items()}
-            wide["mask"] = (torch.arange(24) < 8).float().expand_as(wide["fixed"]) if masked else None
-            values[masked, factor] = resolve(LOSSES, name)()(LossInputs(**wide)).item()
-    assert values[True, 1] == pytest.approx(values[True, 3], rel=1e-4)
-    assert values[False, 1] != pytest.approx(values[False, 3], rel=1e-2)
-
-
 def test_masked_mean_by_hand():
     values = row(1, 2, 3, 10)
     assert masked_mean(values, None) == 4
@@ -162,8 +147,6 @@ def test_smoothness_by_hand():
     assert mean_squared_gradient(3 * ramp) == 4.5
     assert mean_squared_gradient(ramp * 0 + 7) == 0
     assert mean_squared_gradient(torch.ones(1, 3, 1, 1, 1)) == 0
-    steps = row(0, 1, 4, 20).expand(1, 2, 1, 4)
-    assert mean_squared_gradient(steps, row(1, 1, 1, 0)) == (1 + 9) / 2
     volume = torch.arange(5.0).view(1, 1, 5, 1, 1).expand(1, 3, 5, 5, 5)
     assert mean_squared_gradient(volume).item() == pytest.approx(1 / 3)
     for field in (ramp, volume):  # of the paper's E ||grad z||^2, as the docstring says

@@ -155,17 +155,6 @@ def test_controls_keep_what_they_say():
         resolve(WEIGHTS, "oracle")(weight_inputs(true_variance=None))
 
 
-def test_controls_look_inside_the_mask_alone():
-    inside = torch.arange(8).expand(2, 1, 8, 8) < 5
-    x = weight_inputs(mode="paper", mask=inside.float())
-    snr, constant, shuffled = (resolve(WEIGHTS, n)(x) for n in ("snr", "constant", "shuffled"))
-    for weight, even, mixed, keep in zip(snr, constant, shuffled, inside, strict=True):
-        torch.testing.assert_close(even, weight[keep].mean().expand_as(even))
-        assert torch.equal(mixed[keep].sort()[0], weight[keep].sort()[0])
-        assert torch.equal(mixed[~keep], weight[~keep])
-        assert not torch.equal(mixed, weight)
-
-
 @pytest.mark.parametrize("masked", [False, True])
 def test_robust_weight_of_a_volume_does_not_depend_on_its_border_alone(masked):
     """A power of two of voxels in a row: an even step through them would see some columns only."""
