@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
 
 from builders import TINY_REPRODUCTION
-from hetreg.reproduce import gallery
+from hetreg.reproduce import figures, gallery
 from hetreg.reproduce.book import Book
 from hetreg.reproduce.pictures import middling
 from hetreg.reproduce.run import reproduce
@@ -49,3 +53,24 @@ def test_figures_2_3_and_7_are_drawn_of_a_method_that_is_not_in_table_1(tmp_path
         assert files[f"{name}.png"].is_file()
     assert titles == 2 * ["Undeformed", "Ours, gamma 1"]
     assert "noise SD and weight of Ours, gamma 1 on" in files["README"].read_text(encoding="utf-8")
+
+
+def test_a_figure_is_whole_and_the_same_whatever_settings_matplotlib_has(tmp_path, monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    panels = {"network": [figures.Curve("method", np.arange(3.0), np.arange(3.0))]}
+    plain = figures.training(panels, tmp_path / "plain.png", "Dice").read_bytes()
+    with matplotlib.rc_context({"font.family": "monospace", "axes.facecolor": "black", "axes.grid": True}):
+        path = figures.training(panels, tmp_path / "own.png", "Dice")
+    assert path.read_bytes() == plain
+
+    def broken(self, stream, **_):
+        stream.write(b"half") if hasattr(stream, "write") else Path(stream).write_bytes(b"half")
+        raise RuntimeError
+
+    monkeypatch.setattr(Figure, "savefig", broken)
+    with pytest.raises(RuntimeError):  # which `draw_all` makes a note of
+        figures.training(panels, path, "Dice")
+    assert path.read_bytes() == plain
+    assert len(list(tmp_path.iterdir())) == 2

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..files import whole_file
 
 _TRUTH, _FOUND = "#ffd400", "#00c8ff"
 _MARGIN = 0.6  # of the structure's size, shown around it
@@ -44,6 +48,16 @@ class Curve:
     dashed: bool = False
 
 
+@contextmanager
+def _plain() -> Iterator[None]:
+    """Drawn alike whatever settings of matplotlib its user has."""
+    import matplotlib
+
+    with matplotlib.rc_context(matplotlib.rcParamsDefault):
+        yield
+
+
+@_plain()
 def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
     """The moved image of each method with both contours, a row for each network or data set."""
     columns = max(len(row) for row in rows.values())
@@ -62,6 +76,7 @@ def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
     return _save(figure, path)
 
 
+@_plain()
 def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Path:
     """Fixed, moved, noise SD, weight, and the sparsification of each data set (Fig. 3, 6)."""
     figure, axes = _grid(len(rows), 5, title=0.3, widths=(1, 1, 1, 1, 1.3), bars=2)
@@ -81,6 +96,7 @@ def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Pa
     return _save(figure, path)
 
 
+@_plain()
 def displacement_sd(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
     """Fixed, moving, then the displacement's SD of each method, each in its own scale (Fig. 4)."""
     columns = 2 + max(len(row) for row in rows.values())
@@ -99,6 +115,7 @@ def displacement_sd(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
     return _save(figure, path)
 
 
+@_plain()
 def training(panels: Mapping[str, Sequence[Curve]], path: Path, ylabel: str) -> Path:
     """Validation against steps, a panel for each network."""
     from matplotlib.figure import Figure
@@ -197,6 +214,9 @@ def _around(masks: Sequence[np.ndarray]) -> tuple[slice, slice]:
 
 
 def _save(figure: Any, path: Path) -> Path:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", bbox_inches="tight", pad_inches=0.04)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.04)
+    with whole_file(path) as partial:
+        partial.write_bytes(stream.getvalue())
     return path
