@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from squares import PHANTOM, shifted, square_case, true_field, undeformed
 
-from builders import assert_sentence, tiny_model
+from builders import assert_sentence, sampled, tiny_model
 from hetreg.assemble import result_from_field
 from hetreg.evaluate import evaluate, score
 from hetreg.evaluation.noise import frame
 from hetreg.evaluation.scores import inverse_consistency
+from hetreg.evaluation.truth import _displacement_coverage
 from hetreg.image import Image
 from hetreg.register import register_pair
 
@@ -143,6 +145,17 @@ def test_numbers_of_the_images_do_not_depend_on_their_unit():
         assert rows[0][name] == pytest.approx(rows[1][name], rel=1e-3)
 
 
+def test_numbers_are_in_parts_of_the_range_that_the_protocol_names():
+    plain, tenth = (
+        score(c, undeformed(c)).row for c in (replace(square_case(), scale=s) for s in (1.0, 10.0))
+    )
+    case = square_case()
+    assert plain["mse_before"] == pytest.approx(
+        np.mean((case.fixed.array - case.moving.array) ** 2), rel=1e-4
+    )
+    assert tenth["mse_before"] == pytest.approx(plain["mse_before"] / 100)
+
+
 @pytest.mark.parametrize("spacing", [2.0, 0.5])
 def test_inverse_consistency_is_that_of_both_ways(spacing):
     """Also where the moving image has another grid: one of that spacing, with its x axis turned round."""
@@ -222,6 +235,7 @@ def test_the_true_variance_is_as_good_as_the_true_variance(kind):
         for name in ("nll", "coverage68", "coverage95", "ence", "ause_mask_normalised"):
             assert row[f"{name}_truth"] == pytest.approx(row[f"{name}_true_variance"])
         assert 90 < row["coverage95_truth"] < 99
+        assert row["coverage68_truth"] == pytest.approx(68, abs=8)
         assert row["ence_truth"] < 0.2
 
     def doubled(case):
@@ -232,6 +246,21 @@ def test_the_true_variance_is_as_good_as_the_true_variance(kind):
         assert row["nll_truth"] > row["nll_true_variance"] + 0.1
         assert row["coverage68_truth"] > 90  # +-2 SD
         assert row["ence_truth"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_errors_as_large_as_their_sd_says_are_covered_in_planes_and_in_volumes(ndim):
+    image = sampled((20, 25, 30), (1.5, 1.5, 1.5))
+    shape = image.array.shape
+    true = np.zeros((3, *shape))
+    true[3 - ndim :] = 2.0
+    error = np.random.default_rng(0).normal(0, 0.4, true.shape) * (true > 0)
+    heart = image.like(np.full(shape, 2), "l")
+    truth = SimpleNamespace(fixed=image, fixed_label=heart, body=heart, disp_vox=true)
+    sd = image.like(np.full(shape, 0.4 * 1.5 * np.sqrt(ndim)), "sd")
+    found = _displacement_coverage(truth, SimpleNamespace(disp_vox=true + error, displacement_sd_mm=sd))
+    assert found["displacement_coverage95"] == pytest.approx(95, abs=1)
+    assert found["displacement_coverage68"] == pytest.approx(68, abs=1)
 
 
 def test_the_displacement_sd_is_checked_against_the_true_error():

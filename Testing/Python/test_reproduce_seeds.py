@@ -77,6 +77,22 @@ def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_ea
     assert found["undeformed", "elastix"] == ()  # nothing random in either
 
 
+def test_slices_that_both_have_are_compared_and_patients_count_alike():
+    ours, mse = (
+        run("ours", 0, np.array([0.80, 0.84, 0.70, 0.74])),
+        run("mse", 0, np.array([0.78, 0.80, 0.69])),
+    )
+    for row in (*ours.slices, *mse.slices):
+        row["patient"] = "aabb"[int(row["case"])]
+    (found,) = [
+        c
+        for c in Book(ReproduceConfig(), [ours, mse]).comparisons()
+        if (c.claim.first, c.claim.second, c.claim.measure, c.claim.table) == ("ours", "mse", "dice", "1")
+    ]
+    assert (found.units, found.patients) == (3, 2)
+    assert (found.difference, *found.seeds) == pytest.approx((2, 2))  # 2 and 4 points of a, 1 of b
+
+
 @pytest.mark.parametrize(
     ("seeds", "word"),
     [((0.2, 0.4), HOLDS), ((0.2, -0.1), DISAGREE), ((0.5, 0.0), DISAGREE), ((), HOLDS), ((0.3,), HOLDS)],

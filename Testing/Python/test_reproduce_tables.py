@@ -30,7 +30,7 @@ from hetreg.reproduce.paper import PUBLISHED
 from hetreg.reproduce.scores import Score, series
 from hetreg.reproduce.sheets import interval, lambda_table, tables
 from hetreg.reproduce.verdicts import verdict_lines
-from hetreg.tables import Spread, markdown
+from hetreg.tables import Spread, markdown, p_value
 
 DICE = PUBLISHED["dice"]
 PATIENTS = ("a", "a", "b", "b")
@@ -95,6 +95,9 @@ def test_cavity_is_taken_where_there_is_no_myocardium():
     cavity = score((0.9, 0.8, 0.7, 0.6), key="dice_published_3")
     assert book(cavity).label("phantom:mri2d") == 3
     assert book(cavity).series("phantom:mri2d", "voxelmorph", "ours", "dice").mean == pytest.approx(75)
+    both = book(cavity, score((0.8, 0.8, 0.7, 0.6), "mse", key="dice_published_3"))
+    ordered = tables(both, both.comparisons())["verdicts-phantom-mri2d"]
+    assert "of the myocardium, which has no contours here" in markdown(ordered)
 
 
 def test_the_interval_is_that_of_the_mean_over_all_slices():
@@ -160,6 +163,8 @@ def test_holm_is_within_a_family_and_methods_that_were_not_run_are_not_in_it():
     assert {c.claim.second for c in found if c.claim.table == "1"} == {"mse", "nll"}
     assert [c.verdict for c in pair] == [HOLDS, HOLDS]
     assert tally(pair)[HOLDS] == 2
+    (line,) = [text for text in verdict_lines(book(), found) if "Table 1" in text]
+    assert line.endswith("Of ours alone: of 6 comparisons 2 holds, 4 not tested.")
 
 
 def test_a_reversed_order_is_told_as_such():
@@ -244,6 +249,12 @@ def test_tables_have_every_run_and_what_failed():
     assert set(gamma) == {"Ours (SNR-weighted)", "Ours, gamma 1"}
     (p_row,) = found["table2-phantom-mri2d"].rows
     assert p_row[-1] == "0.020"
+    tested = comparison(made.comparisons(), "ours", "mse")
+    shown = dict(zip((c.heading for c in found["table2-phantom-mri2d"].columns), p_row, strict=True))
+    names = {"published way": "published", "patients (t)": "patients", "patients (Wilcoxon)": "wilcoxon"}
+    for name, p in (names | {"Holm": "holm"}).items():
+        assert shown[f"p, {name}"] == p_value(getattr(tested, f"p_{p}"))
+    assert all(row[2].startswith("Ours (SNR-weighted) - ") for row in found["verdicts-phantom-mri2d"].rows)
     raw = found["comparisons"].rows
     assert {row[0] for row in raw} == {"1", "4", "controls"}
     assert sum(row[0] == "controls" for row in raw) == len(found["controls-phantom-mri2d"].rows) > 0

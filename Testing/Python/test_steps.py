@@ -254,6 +254,25 @@ def test_bidirectional_is_the_mean_over_the_pair_and_its_inverse(model, batch):
     assert gradients(model.variance_net) is None
 
 
+def test_the_way_back_counts_what_the_mask_shows_of_the_fixed_image(batch):
+    """Of a translation both ways compare the same voxels."""
+    model, mask = tiny_model(shift=(0.0, 2.0)), torch.zeros_like(batch.fixed)
+    mask[..., 2:14, 4:12] = 1
+    disp = model.move(batch.moving, batch.fixed).disp
+    assert (disp[:, 1] == disp[0, 1, 0, 0]).all()
+    assert disp[0, 1, 0, 0] in (2.0, 4.0)
+    losses = [
+        displacement_step(
+            model,
+            Batch(batch.fixed, batch.moving, mask),
+            still(model.displacement_net),
+            Objective({"mse": 1.0, "smoothness": 0.0}, weight="", bidirectional=both),
+        )["mse"]
+        for both in (False, True)
+    ]
+    torch.testing.assert_close(*losses)
+
+
 def test_the_sample_of_z_belongs_to_the_pair_and_trains_its_variance():
     torch.manual_seed(0)
     model = tiny_model(rough=0.3, sigma_z=True).train()
