@@ -155,7 +155,7 @@ def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
 
     Returns the paths by name. Raises OSError if something cannot be written.
     """
-    images = {
+    every = {
         "fixed": pair.fixed,
         "moving": pair.moving,
         "fixed_seg": pair.fixed_label,
@@ -164,14 +164,15 @@ def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
         "true_residual_variance": pair.residual_variance,
         "body": pair.body,
     }
-    files = {name: f"{name}.nrrd" for name, image in images.items() if image is not None}
+    images = {name: image for name, image in every.items() if image is not None}
+    files = {name: f"{name}.nrrd" for name in images}
     files["true_displacement"] = "true_displacement.nrrd"
     about = {"kind": pair.kind, "seed": pair.seed, "shape_kji": pair.fixed.array.shape}
     about |= {"spacing_mm": pair.fixed.spacing_mm.tolist(), "files": files}
     about |= {"labels": {"1": "RV cavity", "2": "LV myocardium", "3": "LV cavity", "4": "left atrium"}}
-    with whole_folder(Path(folder), [f"{name}.nrrd" for name in images]) as partial:
-        for name in set(images) & set(files):
-            write_image(images[name], partial / files[name])
+    with whole_folder(Path(folder), [f"{name}.nrrd" for name in every]) as partial:
+        for name, image in images.items():
+            write_image(image, partial / files[name])
         field = vector_to_sitk(displacement_lps(pair), pair.fixed.ijk_to_lps)
         write_sitk(field, partial / files["true_displacement"])
         write_whole(partial / "phantom.json", json.dumps(about, indent=2) + "\n")

@@ -91,7 +91,7 @@ def bootstrap_interval(
     """
     if not 0 < level < 1:
         raise ValueError(f"bootstrap_interval: level {level}; a number between 0 and 1 is accepted.")
-    groups = [g for g in _groups(values, range(len(values)) if cluster is None else cluster) if g]
+    groups = [g for g in _groups(values, range(np.size(values)) if cluster is None else cluster) if g]
     n = len(groups)
     if n < 2:
         return NAN, NAN
