@@ -142,7 +142,7 @@ def test_runs_of_other_settings_in_the_folder_are_refused(made):
     folder, _, _ = made
     with pytest.raises(ValueError, match="batch") as error:
         reproduce(replace(TINY, batch=4), folder)
-    assert_sentence(error.value, RUNS[0], "batch 2, not 4")
+    assert_sentence(error.value, RUNS[0], "batch = 2, not 4")
 
 
 @pytest.mark.parametrize(
