@@ -61,6 +61,17 @@ def test_longer_steps_go_further():
     assert steps[1] > 3 * steps[0]
 
 
+def test_more_smoothness_leaves_a_smoother_field():
+    moving, fixed = tensors()
+    model, rough = tiny_model(), []
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+        for smoothness in (0.0, 1.0):
+            end = optimise(model, moving, fixed, start, RefineOptions(10, smoothness=smoothness))
+            rough.append(mean_squared_gradient(end.disp))
+    assert rough[1] < 0.5 * rough[0]
+
+
 def test_the_iterations_are_shared_out_from_coarse_to_fine():
     assert RefineOptions(30).shares() == [30]
     assert RefineOptions(31, kernels_vox=(6, 3, 1.5)).shares() == [10, 10, 11]

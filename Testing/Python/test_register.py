@@ -176,6 +176,7 @@ def test_the_weight_lies_in_0_to_1(mode, gamma):
     result = registered(*pair_2d(), RegisterConfig(weight_mode=mode, gamma=gamma))
     assert result.snr_weight.array.min() >= 0
     assert result.snr_weight.array.max() <= 1
+    assert (np.ptp(result.snr_weight.array) < 1e-5) == (gamma == 0)
 
 
 @pytest.mark.parametrize("training", [False, True])

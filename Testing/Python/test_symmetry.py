@@ -157,7 +157,8 @@ def test_refining_starts_from_the_turned_copies_with_the_card_s_anchor_and_sd(mo
     torch.testing.assert_close(given["start"].velocity, expected.velocity)
     assert given["options"].kernels_vox == (KERNEL_SIGMA_VOX,)
     model.card = {"anchor": 7.0, "rate": 0.4, "refined_sd": 2.0, "kernels_vox": [4, 1.5]}
-    second = register_pair(fixed, moving, model, RegisterConfig(refine=3))
+    second = register_pair(fixed, moving, model, RegisterConfig(refine=3, weight_mode="paper", gamma=0.25))
     assert (given["options"].anchor, given["options"].rate) == (7.0, 0.4)
+    assert (given["options"].weight_mode, given["options"].gamma) == ("paper", 0.25)
     assert given["options"].kernels_vox == (4.0, 1.5)
     np.testing.assert_allclose(second.displacement_sd_mm.array, 2 * first.displacement_sd_mm.array, rtol=1e-4)
