@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from builders import assert_sentence, pair_2d, pair_3d, tiny_model
+from builders import assert_sentence, pair_2d, pair_3d, spread_model, tiny_model
 from hetreg import refine
 from hetreg.config import GridConfig
 from hetreg.losses.smoothness import mean_squared_gradient
@@ -141,6 +141,18 @@ def test_a_network_that_is_sure_of_its_displacement_is_left_less():
         start, end = refined(model, moving, fixed, 10)
         moved[log_variance] = (end.disp - start.disp).abs().max().item()
     assert moved[-16.0] < 0.1 * moved[4.0]
+
+
+def test_the_prior_counts_by_the_anchor_over_the_variance(monkeypatch):
+    moving, fixed = tensors()
+    model, given = spread_model(log_variance=-2.0, spread="displacement"), []
+    plain = refine._Descent
+    monkeypatch.setattr(refine, "_Descent", lambda *a: given.append(a[4]) or plain(*a))
+    with torch.no_grad():
+        start = model.move(moving, fixed)
+        optimise(model, moving, fixed, start, RefineOptions(0, anchor=3.0))
+        expected = 3.0 / model.displacement_sd(start).square()
+    torch.testing.assert_close(given[0], expected)
 
 
 def test_no_iterations_give_the_start():
