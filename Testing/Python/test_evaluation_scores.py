@@ -238,6 +238,15 @@ def test_the_true_variance_is_as_good_as_the_true_variance(kind):
         assert row["coverage68_truth"] == pytest.approx(68, abs=8)
         assert row["ence_truth"] < 0.2
 
+    def scanner(case):  # the field is wrong, but the true noise is that of the true field
+        return replace(undeformed(case), noise_variance=case.truth.noise_variance)
+
+    wrong = evaluate(replace(PHANTOM, kind=kind, phantom_size=64), register=scanner, pictures=False).rows
+    for row, right in zip(wrong, rows, strict=True):
+        assert row["nll_true_variance"] == right["nll_true_variance"]
+        assert row["spearman_noise"] == pytest.approx(1.0)
+        assert row["spearman_truth"] < 0.9999
+
     def doubled(case):
         variance = case.truth.residual_variance
         return replace(true_field(case), noise_variance=variance.like(4 * variance.array, "v"))
