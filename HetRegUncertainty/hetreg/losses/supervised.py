@@ -82,9 +82,9 @@ def compared(
 
 
 def _compared(pair: Tensor, generator: torch.Generator) -> Tensor:
-    fixed, moving = (label.unique() for label in pair)
-    if max(fixed.max(), moving.max()) <= LABELS:
+    if pair.max() <= LABELS:
         return pair
+    fixed, moving = (label.unique() for label in pair)
     common = fixed[torch.isin(fixed, moving) & (fixed > 0)]
     found = torch.where(pair > 0, LABELS + 1, 0).to(pair.dtype)
     for n, place in enumerate(torch.randperm(len(common), generator=generator)[:LABELS]):
