@@ -1,6 +1,7 @@
 """The form of the training panel: the rows that a choice needs, what is enabled, and the paths."""
 
 import os
+from enum import Enum
 
 import qt
 import slicer
@@ -121,6 +122,15 @@ def rowName(ui, parameter):
     """What the form calls a parameter: the label of its row, or the text of its check box."""
     texts = [getattr(getattr(ui, parameter + kind, None), "text", "") for kind in NAMED]
     return next((text.rstrip(":") for text in texts if text), parameter)
+
+
+def valueText(value):
+    """A value for people; words in quotes, as they stand in a sentence."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    return f"'{value.label() if isinstance(value, Enum) else value}'"
 
 
 def _setPath(widget, path):

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, field, fields, replace
-from enum import Enum
 
 import slicer
 from slicer.i18n import tr as _
@@ -10,7 +9,7 @@ from slicer.i18n import tr as _
 from hetreg.config import TrainConfig
 from hetreg.training.folder import FREE
 
-from .trainingform import rowName
+from .trainingform import rowName, valueText
 from .trainingparameters import (
     ABSENT,
     DEFAULTS,
@@ -101,7 +100,7 @@ class FormerRun:
         absent = {n: values[n] for n in kept}
         absent |= {n: v for n, v in _joined(config).items() if v != plain(shown.get(n, v))}
         if absent:
-            text = ", ".join(f"{rowName(self._ui, n)} {_text(v)}" for n, v in absent.items())
+            text = ", ".join(f"{rowName(self._ui, n)} {valueText(v)}" for n, v in absent.items())
             note = _("The run goes on with what this form cannot show: {text}.").format(text=text)
         self._run = replace(self._run, shown=shown, note=note)
 
@@ -112,12 +111,10 @@ class FormerRun:
     def _refuse(self, parameters, changed):
         if not changed:
             return
-        texts = [
-            _("{name} {old}, not {new}").format(
-                name=rowName(self._ui, n), old=_text(self._run.shown[n]), new=_text(getattr(parameters, n))
-            )
-            for n in changed
-        ]
+        texts = []
+        for name in changed:
+            old, new = (valueText(v) for v in (self._run.shown[name], getattr(parameters, name)))
+            texts.append(_("{name} {old}, not {new}").format(name=rowName(self._ui, name), old=old, new=new))
         raise ValueError(
             _(
                 "The run in {folder} was started with {differences}: change that back to go on, or click New."
@@ -174,12 +171,3 @@ def _set(parameters, values):
             except ValueError:  # out of the row's range
                 kept.append(name)
     return kept
-
-
-def _text(value):
-    """A value for people; words in quotes, as they stand in a sentence."""
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    if isinstance(value, int | float):
-        return f"{value:g}"
-    return f"'{value.label() if isinstance(value, Enum) else value}'"

@@ -4,8 +4,12 @@ import os
 
 from slicer.i18n import tr as _
 
+from hetreg.registry import METHODS
+from hetreg.zoo import options_from
+
 from . import install, packages, trainingfolder
-from .trainingform import rowName
+from .trainingform import rowName, valueText
+from .trainingparameters import parameterOf, plain
 from .trainingrun import canContinue
 from .trainingwords import inWords
 
@@ -42,6 +46,7 @@ class StartCheck:
             self._config = self._former.configuration(parameters)
         except ValueError as error:
             self._reason = self._reason or inWords(self._ui, str(error))
+        self._reason = self._reason or self._againstStart(parameters)
         if evaluating:
             self._reason = _("An evaluation is running: cancel it first, or wait for its end.")
         self._reason = self._reason or install.reasonMissing() or self._notInstalled()
@@ -52,6 +57,21 @@ class StartCheck:
     def reasonAgainstData(self, parameters):
         """Why the data cannot be checked, "" if they can."""
         return trainingfolder.reasonAgainstData(parameters, self._nameOf)
+
+    def _againstStart(self, parameters):
+        """What the shipped model that the training is to start from needs, "" if the form has it."""
+        p, options = parameters, options_from(parameters.startFile)
+        if not options or canContinue(p.outputFolder):
+            return ""
+        same = ("network", "variance_residual")
+        wrong = [n for n in same if options[n] != plain(getattr(p, parameterOf(n)))]
+        if METHODS[options["method"]].kind != METHODS[p.method.value].kind:
+            wrong.append("method")
+        names = {n: parameterOf(n) for n in wrong}
+        needed = {name: type(getattr(p, name))(options[n]) for n, name in names.items()}
+        needs = ", ".join(f"{self._nameOf(name)} {valueText(value)}" for name, value in needed.items())
+        text = _("A training from {model} needs: {needs}.")
+        return text.format(model=p.startFile, needs=needs) if needs else ""
 
     def _longEnough(self, step):
         if self._config.total_steps > step:

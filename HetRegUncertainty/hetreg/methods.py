@@ -28,6 +28,11 @@ class Method:
     prior: str = ""
     extra: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> tuple[bool, bool]:
+        """What the networks give: a variance of the velocity, of the displacement."""
+        return self.sigma_z, bool(self.extra)
+
 
 _VARIANCE = ("beta", "collaborative_grad", "blind_spots")  # where it has a step of its own
 _ANY = ("smoothness", *_VARIANCE)  # with any regulariser

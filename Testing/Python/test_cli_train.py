@@ -282,6 +282,7 @@ def test_a_shipped_model_is_started_from_by_name_with_its_channels_and_grid(tmp_
     assert (tuned.network, tuned.grid) == (shipped.network, shipped.grid)
     assert tuned.card["refined_sd"] == shipped.card["refined_sd"]
     assert "name" not in tuned.card
+    assert cli.main(train_arguments(tmp_path / "mse", steps=1, start="paper-cine-mri-2d", method="mse")) == 0
     assert "started from cine-mri-2d" in (tmp_path / "model_card.md").read_text(encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hetreg.config import TrainConfig
 from hetreg.zoo import options_from
 from HetRegUncertaintyLib.trainingfolder import nextFolder
-from HetRegUncertaintyLib.trainingparameters import Dataset, Network, trainConfig
+from HetRegUncertaintyLib.trainingparameters import Dataset, Method, Network, trainConfig
 from runtime import wait
 
 
@@ -120,6 +120,15 @@ def test_theTrainingMayStartFromAShippedModelByName(training):
     parameters.startFile, parameters.network = "echo-2d", Network.VOXELMORPH  # not by hand, as from a scene
     assert training.ui.startFileEdit.currentPath == "echo-2d"
     assert parameters.network is Network.VOXELMORPH
+    parameters.varianceResidual, parameters.method = False, Method.MSE
+    assert not training.ui.startButton.enabled
+    assert training.ui.statusLabel.text == (
+        "A training from echo-2d needs: Architecture 'Pyramid', Show the residual to the variance network "
+        "yes, Method 'Ours + what is known'."
+    )
+    training.ui.startFileEdit.currentPath = "paper-cine-mri-2d"
+    parameters.method = Method.MSE  # which has the networks of ours
+    assert training.ui.startButton.enabled
     training.ui.splitFileEdit.currentPath = "cine-mri-2d"
     assert not training.ui.startButton.enabled
 

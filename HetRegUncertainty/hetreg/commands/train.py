@@ -14,6 +14,7 @@ from typing import Any
 
 from ..config import TrainConfig
 from ..progress import Control, JsonLines, Progress
+from ..registry import METHODS, method_options
 from ..zoo import options_from
 from .console import Line, output_folder
 from .flags import add_flags, config_from
@@ -66,8 +67,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _follow_start(arguments: argparse.Namespace) -> None:
     """The kind of the shipped model that --start names, where no flag says another."""
-    for name, value in options_from(getattr(arguments, "start", "")).items():
-        if not hasattr(arguments, name):
+    options = options_from(getattr(arguments, "start", ""))
+    used = METHODS[getattr(arguments, "method", options.get("method", TrainConfig.method))].options
+    for name, value in options.items():
+        if not hasattr(arguments, name) and (name in used or name not in method_options()):
             setattr(arguments, name, value)
 
 

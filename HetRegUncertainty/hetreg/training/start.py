@@ -64,7 +64,7 @@ def find_start(config: TrainConfig, folder: Path) -> Start:
 def options_of(network: NetworkConfig) -> str:
     """The options of a run that give a network of this kind, in words."""
     same = (network.sigma_z, network.spread == "displacement")
-    methods = [name for name, m in METHODS.items() if (m.sigma_z, bool(m.extra)) == same]
+    methods = [name for name, method in METHODS.items() if method.kind == same]
     residual = "" if network.variance_residual else "no "
     return (
         f"{network.ndim}D pairs, --network {network.architecture}, --method {' or '.join(methods)}, "
