@@ -284,10 +284,10 @@ def test_a_dry_run_leaves_the_choice_of_patients_open(acdc, tmp_path):
 def test_tables_and_figures_of_an_earlier_call_go(acdc, tmp_path):
     config = replace(SMALL, root=str(acdc), methods=("undeformed",))
     reproduce(config, tmp_path / "out")
-    for name in ("tables/table4-acdc.md", "tables/notes.md", "figures/figure9.png"):
+    for name in ("tables/table4-acdc.md", "tables/training-log.md", "figures/figure9.png"):
         (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "out" / name).write_text("earlier")
     files = reproduce(config, tmp_path / "out")
     there = {p.name for p in (tmp_path / "out" / "tables").iterdir()}
-    assert there == {n for n in files if n.endswith((".md", ".csv", ".tex"))} | {"notes.md"}
+    assert there == {n for n in files if n.endswith((".md", ".csv", ".tex"))} | {"training-log.md"}
     assert not (tmp_path / "out" / "figures" / "figure9.png").exists()

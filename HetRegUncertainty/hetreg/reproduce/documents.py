@@ -13,7 +13,7 @@ from typing import Any
 from ..device import describe_device, physical_memory_gb, resolve_device
 from ..evaluation.published import pair_of
 from ..files import write_whole
-from ..registry import NETWORKS
+from ..registry import DATASETS, NETWORKS
 from ..tables import Table, markdown, write_table
 from ..training.folder import code_version
 from ..versions import versions
@@ -31,7 +31,8 @@ from .variants import VARIANTS
 from .verdicts import verdict_lines
 
 _OURS = re.compile(
-    r"((table|figure)\d|ause|corrected|controls|verdicts|comparisons|lambda|training)(-.+)?\.(md|csv|tex|png)"
+    r"((table|figure)\d|ause|corrected|controls|verdicts|comparisons|lambda|training)"
+    rf"(-({'|'.join(DATASETS)})(-\w+)?)?\.(md|csv|tex|png)"
 )
 Tried = Mapping[tuple[str, str], Mapping[float, float]]
 
