@@ -93,13 +93,13 @@ def test_newViewsAreFittedAtTheirFinalSize(brochure):
     np.testing.assert_allclose(kept, fitted)
 
 
-def test_newPreviewIsFittedAtItsFinalSize(training, monkeypatch):
-    from hetreg.image import Image
+def test_newPreviewIsFittedAtItsFinalSize(training, tmp_path):
+    from hetreg.image import Image, write_image
 
-    image = Image(np.ones((1, 20, 120), np.float32), np.eye(4))
-    monkeypatch.setattr(trainingpreview, "read_image", lambda _path: image)
+    for role in traininglayout.SLICES:
+        write_image(Image(np.ones((1, 20, 120), np.float32), np.eye(4)), tmp_path / f"{role}.nrrd")
     traininglayout.follow(traininglayout.LAYOUT_ID, training.logic.getParameterNode())
-    assert trainingpreview.show("anywhere") == ""
+    assert trainingpreview.show(tmp_path) == ""
     kept, fitted = fields([traininglayout.sliceLogic(role) for role in traininglayout.SLICES])
     np.testing.assert_allclose(kept, fitted)
     slicer.app.layoutManager().setLayout(FOUR_UP)
