@@ -165,8 +165,18 @@ def test_images_of_different_size_are_a_pair_where_they_overlap(tmp_path):
     listing = dataset.scan()
     assert [p.case for p in listing.pairs] == ["near"]
     assert "32 x 28 x 2" in listing.pairs[0].note
+    assert listing.pairs[0].size == (32, 32, 2)  # the grid that it is resampled to
     assert "does not overlap" in layouts.refused(listing)["far_ED.nii.gz"]
     assert all(s.moving.shape == (32, 32) for s in dataset.samples(GridConfig()))
+
+
+def test_an_image_with_one_short_side_is_no_pair(tmp_path):
+    pair = layouts.phantom("echo2d", 1)
+    for phase, image in (("ED", pair.moving), ("ES", pair.fixed)):
+        sitk.WriteImage(layouts.flat(image)[:, :3], str(tmp_path / f"thin_{phase}.nii.gz"))
+    listing = PairsDataset(tmp_path).scan()
+    assert listing.pairs == []
+    assert "32 x 3: at least" in layouts.refused(listing)["thin_ED.nii.gz"]
 
 
 def test_slices_without_content_are_left_out(tmp_path):

@@ -59,6 +59,21 @@ def test_a_copy_of_a_patient_is_told_and_used_once(tmp_path, part):
     assert len(source.read()) == 1
 
 
+def test_people_of_one_name_with_the_same_labels_are_different(tmp_path):
+    """Such as labels that hold nothing."""
+    one = acdc_patient(tmp_path / "training", 1)
+    other = renumbered(acdc_patient(tmp_path / "test", 2), "patient001")
+    for path in one.glob("*_gt.nii.gz"):
+        shutil.copy(path, other / path.name)
+    listing = ACDCDataset(tmp_path).scan()
+    assert {p.patient: p.split for p in listing.pairs} == {"patient001": "", "test_patient001": "test"}
+
+
+def test_the_last_frame_of_a_sequence_is_one_of_it(tmp_path):
+    acdc_patient(tmp_path, 1, es=12, frames=12)
+    assert len(ACDCDataset(tmp_path).scan().pairs) == 1
+
+
 def test_names_are_told_apart_by_as_many_folders_as_it_takes(tmp_path):
     for n, above in enumerate(("a", "b", "c/b")):
         renumbered(acdc_patient(tmp_path / above, n + 1), "patient007")
