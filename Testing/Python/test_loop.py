@@ -196,6 +196,8 @@ def test_validation_by_hand_and_the_train_mode_restored(training):
     pairs = [(s.fixed_label > 0, s.moving_label > 0) for s in samples]
     expected = np.mean([2 * (a & b).sum() / (a.sum() + b.sum()) for a, b in pairs])
     assert scores["dice"] == pytest.approx(expected)
+    same = [replace(s, moving_label=s.fixed_label) for s in samples]  # labels go to the nearest voxel
+    assert validate(tiny_model(shift=(0.0, 0.4)), same, 16, CPU, PLAIN)["dice"] == 1
 
 
 def test_a_damaged_checkpoint_stops_the_run(tmp_path):

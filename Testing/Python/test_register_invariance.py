@@ -27,6 +27,15 @@ def test_noise_is_in_the_units_of_the_fixed_image_and_the_field_does_not_know_th
         np.testing.assert_allclose(other.snr_weight.array, first.snr_weight.array, atol=0.02)
 
 
+def test_a_model_that_is_still_training_registers_as_it_does_afterwards():
+    """A TransMorph that trains leaves out branches at random."""
+    model, seen = tiny_model(rough=1.0).train(), []
+    for net in (model.displacement_net, model.variance_net):
+        net.register_forward_pre_hook(lambda module, _: seen.append(module.training))
+    register_pair(*pair_2d(), model)
+    assert seen == [False, False]
+
+
 @pytest.mark.parametrize("place", ["covered", "shifted", "another grid"])
 def test_adding_a_constant_changes_no_map_and_no_number(place):
     """Such as that between Hounsfield units and positive ones, also where the moving image has no voxels and
