@@ -76,9 +76,9 @@ def there_and_back_mm(field: np.ndarray, inverse: np.ndarray, pair: NetworkPair,
     """How far the fixed image's voxels end from where they were when one field follows the other: (2, B,
     *image_size), for both orders. Both fields (3, K, J, I) voxels."""
     fields = pair.field_samples(field), pair.field_samples(inverse)
-    spacing = fixed.spacing_mm[::-1][list(pair.plan.axes)].reshape(-1, *[1] * pair.plan.ndim)
-    missed = np.stack([compose(*fields).numpy(), compose(*fields[::-1]).numpy()]) * spacing
-    return np.sqrt((missed**2).sum(2))
+    square_mm = torch.from_numpy(fixed.spacing_mm[::-1][list(pair.plan.axes)] ** 2).float()
+    missed = (compose(*fields), compose(*fields[::-1]))
+    return np.stack([torch.einsum("bc...,c->b...", m.square_(), square_mm).sqrt().numpy() for m in missed])
 
 
 def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:

@@ -127,8 +127,7 @@ class _Run:
         self.slices += found.slices
         self.scores.append(found)
         named = {"model": result.summary["model"]} if "model" in result.summary else {}
-        for name in named.values():
-            self.models[name] = result.record.get("model", {}).get("sha256", "")
+        self.models |= {name: result.record.get("model", {}).get("sha256", "") for name in named.values()}
         self._note("device", [result.summary["device"]] if "device" in result.summary else [])
         self._note("notes", result.summary.get("notes", []))
         return _about(case) | named | found.row | cost
