@@ -15,6 +15,9 @@ __version__ = "0.1.0"
 # default they spin, and where anything else wants the processor they keep it from the very thread that they
 # wait for: a registration beside two busy programs took 27 times as long (`Testing/benchmarks/busy.py`).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# For PyTorch on Apple's GPUs: what it cannot compute there (the gradient of a field that is made coarser) is
+# done on the CPU.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 _PUBLIC = {
     "Image": "image",

@@ -5,15 +5,30 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
 
 import torch
+
+from .spatial import integrate, resize
+
+
+@cache
+def _suffices(kind: str) -> bool:
+    """Whether a field can be resized, integrated and learnt there; older PyTorch cannot on Apple's GPUs."""
+    try:
+        for ndim in (2, 3):
+            field = torch.zeros((1, ndim, *[4] * ndim), device=kind, requires_grad=True)
+            integrate(resize(field, [2] * ndim), steps=1).sum().backward()
+    except RuntimeError:
+        return False
+    return True
 
 
 def available_devices() -> list[str]:
     """Names of the devices that this PyTorch can use, best first; "cpu" is always there."""
     names = ["cuda"] if torch.cuda.is_available() else []
-    if torch.backends.mps.is_available():
+    if torch.backends.mps.is_available() and _suffices("mps"):
         names.append("mps")
     return [*names, "cpu"]
 

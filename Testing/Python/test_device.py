@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+import hetreg
 from builders import assert_sentence
+from hetreg import device
 from hetreg.device import (
     available_devices,
     describe_device,
@@ -28,8 +35,41 @@ def test_the_cpu_is_always_there_and_last():
 def test_auto_takes_the_best(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setattr(device, "_suffices", lambda kind: True)
     assert available_devices() == expected
     assert resolve_device("auto").type == expected[0]
+
+
+@pytest.mark.parametrize("lacking", ["grid_sample", "interpolate"])
+def test_a_device_that_cannot_sample_or_resize_is_not_taken(monkeypatch, lacking):
+    def refuse(*args, **options):
+        raise NotImplementedError("not on this device")
+
+    assert device._suffices.__wrapped__("cpu")
+    monkeypatch.setattr(torch.nn.functional, lacking, refuse)
+    assert not device._suffices.__wrapped__("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(device, "_suffices", device._suffices.__wrapped__)
+    assert available_devices() == ["cpu"]
+
+
+def test_a_device_that_cannot_learn_is_not_taken(monkeypatch):
+    def refuse(*args, **options):
+        raise NotImplementedError("no gradient on this device")
+
+    monkeypatch.setattr(torch.Tensor, "backward", refuse)
+    assert not device._suffices.__wrapped__("cpu")
+
+
+def test_what_an_apple_gpu_lacks_is_left_to_the_cpu():
+    """PyTorch reads it as it is loaded."""
+    kept = {k: v for k, v in os.environ.items() if k != "PYTORCH_ENABLE_MPS_FALLBACK"}
+    environment = kept | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1])}
+    code = "import os, sys, hetreg; print(os.environ['PYTORCH_ENABLE_MPS_FALLBACK'], 'torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["1", "False"]
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps", "tpu", ""])
