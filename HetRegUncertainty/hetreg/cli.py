@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import locale
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from . import __version__
 from .commands import evaluate, models, phantom, register, reproduce, train
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     allow that (one sentence on stderr), 130 when interrupted, 141 when nobody reads its output any more. What
     else is raised is a fault of the program."""
     _open_output()
+    _paths_in_utf8()
     given = sys.argv[1:] if argv is None else argv
     arguments = argparse.Namespace(json="--json" in given, command="")
     try:
@@ -70,6 +73,14 @@ def _open_output() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _paths_in_utf8() -> None:
+    """Let SimpleITK open any path on Windows: it hands UTF-8 to the C library, which takes that for the code
+    page of the system unless told otherwise. Of the locale no more: a comma in numbers spoils headers."""
+    if sys.platform == "win32":
+        with suppress(locale.Error):  # Windows before 2018
+            locale.setlocale(locale.LC_CTYPE, ".UTF8")
 
 
 def _nobody_reads() -> bool:
