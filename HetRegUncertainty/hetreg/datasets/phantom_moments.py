@@ -10,6 +10,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from scipy.integrate import trapezoid
 from scipy.special import erf, i0e, i1e, ive
 
 
@@ -86,7 +87,7 @@ def _table() -> np.ndarray:
     par = r * cos1 - nu
     par2 = (r * r * cos2 - 2.0 * nu * r * cos1 + nu * nu - 1.0) / np.sqrt(2.0)
     perp2 = (r * r * (1.0 - cos2) - 1.0) / np.sqrt(2.0)
-    density /= np.trapezoid(density, y, axis=1)[:, None]
+    density /= trapezoid(density, y, axis=1)[:, None]
     threshold = np.linspace(-_TAU_MAX, _TAU_MAX, _TAU) * scale
 
     def above(weight: np.ndarray) -> np.ndarray:
