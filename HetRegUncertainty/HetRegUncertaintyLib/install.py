@@ -8,6 +8,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 
 import qt
 import slicer
@@ -46,8 +47,8 @@ def extensionInstalled():
 
 def reasonMissing():
     """Why Register cannot run, "" if it can."""
-    if torchVersion():
-        return ""
+    if version := torchVersion():
+        return _misfit(version)
     if extensionInstalled():
         return _("PyTorch is not installed yet: open Dependencies below and click Install PyTorch.")
     return _(
@@ -55,17 +56,29 @@ def reasonMissing():
     )
 
 
+def _misfit(version):
+    """Why this PyTorch cannot compute with Slicer's NumPy; 2.2 is the last one for Macs with Intel."""
+    import numpy
+
+    before = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < (2, 3)
+    if not before or numpy.__version__.startswith("1."):
+        return ""
+    return _(
+        "PyTorch {version} does not work with NumPy {numpy} of this Slicer: PyTorch 2.3 or newer is accepted."
+    ).format(version=version, numpy=numpy.__version__)
+
+
 def describeDevice():
     """One line on where Register will compute, with the memory. Imports torch."""
     try:
-        import torch
+        from hetreg.device import available_devices, torch
     except (ImportError, OSError, RuntimeError) as error:
         return _("It is installed but cannot be loaded: {error}").format(error=error)
     if torch.cuda.is_available():
         free, total = (size / 2**30 for size in torch.cuda.mem_get_info())
         name = torch.cuda.get_device_name()
         return _("GPU: {name}, {free:.1f} of {total:.1f} GB free").format(name=name, free=free, total=total)
-    if torch.backends.mps.is_available():
+    if "mps" in available_devices():
         return _("GPU: Apple (MPS)")
     return _("CPU: {cores} cores{memory}. No GPU was found; everything works, refinement is slower.").format(
         cores=os.cpu_count(), memory=_memory()

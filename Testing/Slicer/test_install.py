@@ -170,6 +170,31 @@ def test_torchThatCanBeInstalled(system, wanted, monkeypatch):
     assert install.reasonMissing() == ""
 
 
+@pytest.mark.parametrize(
+    ("torch", "numpy", "fits"),
+    [
+        ("2.2.2", "2.4.1", False),
+        ("2.2.2", "1.26.4", True),
+        ("2.3.0+cpu", "2.4.1", True),
+        ("2.13.0", "2.4.1", True),
+    ],
+)
+def test_torchThatIsTooOldForNumPy(torch, numpy, fits, monkeypatch):
+    """What a Slicer for Macs with Intel gets."""
+    monkeypatch.setattr(install, "torchVersion", lambda: torch)
+    monkeypatch.setattr("numpy.__version__", numpy)
+    reason = install.reasonMissing()
+    assert (reason == "") == fits
+    assert fits or (torch in reason and numpy in reason and "2.3 or newer" in reason)
+
+
+def test_theCardNamesTheAppleGpuOnlyWhereItIsUsed(monkeypatch):
+    monkeypatch.setattr("hetreg.device.torch.cuda.is_available", lambda: False)
+    for names, told in ((["mps", "cpu"], "Apple"), (["cpu"], "CPU")):
+        monkeypatch.setattr("hetreg.device.available_devices", lambda names=names: names)
+        assert told in install.describeDevice()
+
+
 def test_torchIsInstalledByTheExtension(panel, pyTorchExtension, monkeypatch):
     pyTorchExtension.PyTorchUtilsLogic.result = types.ModuleType("torch")
     assert install.installTorch() == ""
