@@ -13,6 +13,7 @@ from ..image import as_array
 from .listing import Listing as Listing
 from .listing import PairFiles as PairFiles
 from .listing import Rejected as Rejected
+from .listing import composed
 from .split import split as split
 
 ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance", "true_disp")
@@ -57,6 +58,7 @@ class PairSample:
                     f"{name} is an array of {array.shape} and fixed of {shape}: {expected} is accepted."
                 )
             object.__setattr__(self, name, _checked(name, array))
+        object.__setattr__(self, "patient", composed(str(self.patient)))  # as a split file has it
 
     @property
     def ndim(self) -> int:

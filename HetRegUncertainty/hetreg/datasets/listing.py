@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+
+def composed(name: str) -> str:
+    """The name with each accent in its letter (NFC), as it is typed; macOS and archives may part them."""
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True)
 class PairFiles:
     """The files of one pair, as their headers describe them.
 
-    case: name of the pair, unique in its listing. patient: pairs of one patient stay in one split.
+    case: name of the pair, unique in its listing. patient: pairs of one patient stay in one split. Both are
+        composed.
     fixed, moving: end-systole and end-diastole; None where the pair is made on the fly (phantom).
     size, spacing_mm: of the fixed image along i, j (, k), as the file has them; () where not known yet.
     split: "training", "validation", "test" if the data set says so, else "".

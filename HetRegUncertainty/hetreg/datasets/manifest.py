@@ -1,18 +1,21 @@
 """A CSV manifest of pairs: columns fixed, moving; if wanted fixed_label, moving_label, patient, split, case.
 
 Relative paths start at the manifest's folder. Case and patient follow from the name of the fixed image, as in
-a folder of pairs, where the columns lack.
+a folder of pairs, where the columns lack. The names of files may have backslashes and their accents as on
+another system.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
+import unicodedata
 from pathlib import Path
 
 from ..imagefile import stem
 from .copies import copies, first_of_each, join
-from .listing import Listing
+from .listing import Listing, composed
 from .naming import names_of, patient_of, role_of
 from .pairing import Found, add_pair
 from .split import PARTS
@@ -67,7 +70,14 @@ def read_manifest(path: Path) -> Listing:
 
 
 def _files(folder: Path, row: dict[str, str]) -> Found:
-    return Found(**{k: folder / row[k] if row.get(k) else None for k in (*NEEDED, *OPTIONAL[:2])})
+    return Found(**{k: _file(folder, row[k]) if row.get(k) else None for k in (*NEEDED, *OPTIONAL[:2])})
+
+
+def _file(folder: Path, name: str) -> Path:
+    """The file of that name; if there is none, one with other slashes or accents."""
+    ways = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    paths = [folder / way for way in (name, *(way.replace("\\", "/") for way in ways))]
+    return next((path for path in paths if path.is_file()), paths[0])
 
 
 def _usable(pair: Found, row: dict[str, str]) -> bool:
@@ -77,22 +87,16 @@ def _usable(pair: Found, row: dict[str, str]) -> bool:
 
 
 def _key(fixed: Path) -> tuple[Path, str]:
-    """(folder, case) by the name of the fixed image, as in a folder of pairs."""
-    known = role_of(fixed)
+    """(folder, case) by the name of the fixed image, composed, as in a folder of pairs."""
+    known, fixed = role_of(fixed), Path(composed(str(fixed)))
     return known[:2] if known else (fixed.parent, stem(fixed))
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """(line, {column: text}) of each line with content."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is not a text file in UTF-8: a CSV manifest is accepted.") from error
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    lines = [
-        _cells(line, delimiter, f"Line {n} of {path.name}") for n, line in enumerate(text.splitlines(), 1)
-    ]
+    """(line, {column: text}) of each line with content; patient and case composed, "" if missing."""
+    texts = _text(path).splitlines()
+    delimiter = max(",;\t", key="".join(texts[:1]).count)
+    lines = [_cells(line, delimiter, f"Line {n} of {path.name}") for n, line in enumerate(texts, 1)]
     columns = [c.lower() for c in lines[0]] if lines else []
     missing = [c for c in NEEDED if c not in columns]
     unknown = [c for c in columns if c and c not in (*NEEDED, *OPTIONAL)]
@@ -106,8 +110,21 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     for n, cells in enumerate(lines[1:], 2):
         if any(cells):
             padded = cells + [""] * len(columns)
-            rows.append((n, dict(zip(columns, padded, strict=False))))
+            row = dict(zip(columns, padded, strict=False))
+            rows.append((n, row | {c: composed(row.get(c, "")) for c in ("patient", "case")}))
     return rows
+
+
+def _text(path: Path) -> str:
+    """Raises ValueError. The code page of a spreadsheet, another on each system, is not guessed."""
+    content = path.read_bytes()
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path.name} is not a text in UTF-8: a list that a spreadsheet saved as 'CSV UTF-8' is accepted."
+        ) from error
 
 
 def _cells(line: str, delimiter: str, where: str) -> list[str]:

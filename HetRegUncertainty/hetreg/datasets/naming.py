@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from ..imagefile import stem
+from .listing import composed
 
 _EDGE, _END = r"(?:^|[_\-. ])", r"(?=$|[_\-. ])"
 _PHASE = re.compile(_EDGE + "(ED|ES)" + _END, re.IGNORECASE)
@@ -22,7 +23,8 @@ FOLDERS |= {"test": "test", "testing": "test"}
 
 
 def role_of(path: Path) -> tuple[Path, str, str] | None:
-    """(folder, case, role) by the file's name and folder, None if the name has no phase."""
+    """(folder, case, role) by the file's name and folder, both composed; None if the name has no phase."""
+    path = Path(composed(str(path)))
     name, folder = _CHANNEL.sub("", stem(path)), path.parent
     phases = list(_PHASE.finditer(name))
     if not phases:
@@ -73,7 +75,7 @@ def longer(path: Path, used: set[str]) -> str:
     for above in path.parents:
         if name not in used:
             break
-        name = f"{above.name}_{name}"
+        name = f"{composed(above.name)}_{name}"
     used.add(name)
     return name
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from .listing import composed
+
 PARTS = ("training", "validation", "test")
 SHARE = 0.15  # of the patients, for the validation and for the test each
 
@@ -117,11 +119,11 @@ def _by_file(items: Sequence[Item], path: Path) -> dict[str, str]:
 
 
 def read_split(path: Path) -> dict[str, list[str]]:
-    """{part: patients} of a split file. Raises ValueError, FileNotFoundError."""
+    """{part: patients} of a split file, their names composed. Raises ValueError, FileNotFoundError."""
     if not path.is_file():
         raise FileNotFoundError(f"There is no split file {path}.")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not a JSON file ({error}).") from error
     lists = isinstance(content, dict) and all(
@@ -132,6 +134,7 @@ def read_split(path: Path) -> dict[str, list[str]]:
             f"{path.name} is no split: a JSON object with lists of patients under {', '.join(PARTS)} is "
             "accepted."
         )
+    content = {part: [composed(name) for name in members] for part, members in content.items()}
     _part_of(path, content)
     return content
 
