@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import locale
 from pathlib import Path
 from unicodedata import normalize
 
@@ -101,9 +102,17 @@ def test_a_list_tells_its_encoding_by_its_mark(folder, encoding):
     assert [p.case for p in PairsDataset(folder).scan().pairs] == [NAME]
 
 
-@pytest.mark.parametrize("content", [f"fixed;moving;case\na;b;{NAME}".encode("cp1252"), b"\xff\xfef\0i"[:5]])
-def test_a_list_in_a_code_page_is_refused_with_the_way_to_save_it(folder, content):
+def test_a_list_in_the_code_page_of_the_system_is_read(folder, monkeypatch):
+    text = f"case;fixed;moving\n{NAME};{NAME}_ES.nii.gz;{NAME}_ED.nii.gz"
+    (folder / "pairs.csv").write_bytes(text.encode("cp1252"))
+    monkeypatch.setattr(locale, "getencoding", lambda: "cp1252")
+    assert [p.case for p in PairsDataset(folder).scan().pairs] == [NAME]
+
+
+@pytest.mark.parametrize("content", [f"fixed;moving;case\na;b;{NAME}".encode("cp1252"), b"\xff\xfef\0i"])
+def test_a_list_in_a_foreign_code_page_is_refused_with_the_way_to_save_it(folder, content, monkeypatch):
     (folder / "pairs.csv").write_bytes(content)
+    monkeypatch.setattr(locale, "getencoding", lambda: "utf-8")
     with pytest.raises(ValueError, match=r"pairs\.csv") as caught:
         PairsDataset(folder).scan()
     assert_sentence(caught.value, "UTF-8", "spreadsheet", "CSV UTF-8")

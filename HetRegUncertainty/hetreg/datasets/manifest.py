@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import locale
 import re
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 from ..imagefile import stem
@@ -116,15 +118,16 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 
 
 def _text(path: Path) -> str:
-    """Raises ValueError. The code page of a spreadsheet, another on each system, is not guessed."""
+    """Text in UTF-8, in UTF-16 with its mark, or in the code page of this system, as spreadsheets write it on
+    Windows. Raises ValueError."""
     content = path.read_bytes()
     marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        return content.decode("utf-16" if marked else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path.name} is not a text in UTF-8: a list that a spreadsheet saved as 'CSV UTF-8' is accepted."
-        ) from error
+    for encoding in ("utf-16",) if marked else ("utf-8-sig", locale.getencoding()):
+        with suppress(UnicodeDecodeError):
+            return content.decode(encoding)
+    raise ValueError(
+        f"{path.name} is not a text in UTF-8: a list that a spreadsheet saved as 'CSV UTF-8' is accepted."
+    )
 
 
 def _cells(line: str, delimiter: str, where: str) -> list[str]:
