@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, field, fields
 from difflib import get_close_matches
@@ -24,6 +27,12 @@ def option(default: Any, help_text: str, choices: Collection[str] | None = None)
     """A dataclass field with its help and accepted values. Of a table the names count that are in it when a
     configuration is made, so that it can be added to."""
     return field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+def command_line(words: Iterable[object]) -> str:
+    """A command as it can be pasted into the shell of this system."""
+    texts = [str(word) for word in words]
+    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
 
 
 class Config:

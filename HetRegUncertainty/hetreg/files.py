@@ -8,17 +8,37 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+PATIENCE_S, _LOOK_S = 3.0, 0.05
 
 
 def unwritten(path: Path) -> OSError:
     """The sentence for a file that could not be written."""
-    return OSError(f"{path} could not be written: is the disk full or the folder read-only?")
+    return OSError(
+        f"{path} could not be written: is the disk full, the folder read-only or a file open in another "
+        "program?"
+    )
+
+
+def patiently(act: Callable[..., object], *arguments: object) -> None:
+    """Rename, remove or open a file; again and again for some seconds while that is not permitted: Windows
+    does not permit it while another program, as a virus scanner, has the file open. Raises OSError."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            act(*arguments)
+            return
+        except PermissionError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_LOOK_S)
 
 
 @contextmanager
@@ -31,11 +51,12 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         yield partial
-        partial.replace(path)
+        patiently(partial.replace, path)
     except (OSError, RuntimeError) as error:
         raise unwritten(path) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # mostly it is the target by now
+            partial.unlink()
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -49,26 +70,45 @@ def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """A folder to write files to; at the end they take the place of all of these names in `folder`, which is
     made if it is missing.
 
-    Raises OSError in one sentence where that cannot be written; what was there before then stays, but for
-    files that were replaced before another could not be.
+    Raises OSError in one sentence where that cannot be written; what was there before then stays. If all was
+    written and only a name could not be taken, the sentence says where the new files are.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
     except OSError as error:
         raise unwritten(folder) from error
-    try:
-        yield partial
-        made = {path.name: path for path in partial.iterdir()}
-        for name, path in made.items():
-            path.replace(folder / name)
-        for name in set(names) - set(made):
-            (folder / name).unlink(missing_ok=True)
-    except OSError as error:
-        said = OSError(str(error).replace(str(partial), str(folder)))
-        raise (unwritten(folder) if error.errno else said) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with ExitStack() as end:
+        end.callback(shutil.rmtree, partial, ignore_errors=True)
+        try:
+            yield partial
+        except OSError as error:
+            said = OSError(str(error).replace(str(partial), str(folder)))
+            raise (unwritten(folder) if error.errno else said) from error
+        try:
+            _take_names(partial, folder, names)
+        except OSError as error:
+            end.pop_all()
+            name = Path(error.filename or folder).name
+            raise OSError(
+                f"{folder / name} could not be replaced (is it open in another program?): the new files are "
+                f"in {partial}."
+            ) from error
+
+
+def _take_names(new: Path, folder: Path, names: Iterable[str]) -> None:
+    """Bring the files of `new` to `folder` in place of all of these names; where one cannot, all go back.
+    Raises OSError."""
+    made, former = [path.name for path in new.iterdir()], new / "former"
+    former.mkdir()
+    away = [name for name in {*names, *made} if (folder / name).is_file()]
+    moves = [(folder / n, former / n) for n in away] + [(new / n, folder / n) for n in made]
+    with ExitStack() as undo:
+        undo.callback(former.rmdir)
+        for source, target in moves:
+            patiently(source.replace, target)
+            undo.callback(patiently, target.replace, source)
+        undo.pop_all()
 
 
 def sha256(path: str | Path) -> str:

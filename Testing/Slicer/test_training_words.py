@@ -80,7 +80,7 @@ def test_aFailureWhileItStopsIsNoStop(told):
     told.hears("step")
     (told.folder / "last.ckpt").write_text("1")
     told.run.stop()
-    problem = "last.ckpt could not be written: is the disk full or the folder read-only?"
+    problem = "last.ckpt could not be written: is the disk full?"
     told.process.says(json.dumps({"event": "error", "message": problem}).encode() + b"\n")
     told.process.ends(2)
     assert (told.run.failed, told.run.outcome) == (True, problem)

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ..files import patiently
 from ..progress import JsonLines, Progress
 
 _UNITS = {"_mm": " mm", "_percent": " %", "seconds": " s"}
@@ -101,7 +102,7 @@ def output_folder(folder: Path) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             probe.write_bytes(b"")
-            probe.unlink()
+            patiently(probe.unlink)
         except OSError as error:
             raise OSError(f"{folder} cannot be written: {error.strerror}.") from error
         yield

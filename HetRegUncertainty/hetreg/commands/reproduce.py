@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..configbase import command_line
 from ..progress import JsonLines, Progress
 from ..reproduce.config import SETTINGS, ReproduceConfig
 from ..reproduce.plan import FURTHER, duration, swept
@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
 def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The command that goes on with an interrupted reproduction; "" if there is nothing to go on with."""
     settings = arguments.output / SETTINGS
-    words = ["hetreg", "reproduce", "--config", str(settings), "--output", str(arguments.output)]
-    return shlex.join(words) if settings.is_file() else ""
+    words = ["hetreg", "reproduce", "--config", settings, "--output", arguments.output]
+    return command_line(words) if settings.is_file() else ""
 
 
 def _noting(ended: list[tuple[str, str]], emit: Callable[..., None]) -> Callable[..., None]:

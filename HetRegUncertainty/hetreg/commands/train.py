@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import TrainConfig
+from ..configbase import command_line
 from ..progress import Control, JsonLines, Progress
 from ..registry import METHODS, method_options
 from ..zoo import options_from
@@ -114,7 +114,7 @@ def how_to_go_on(arguments: argparse.Namespace) -> str:
     """The command that goes on with an interrupted run; "" if there is nothing to go on with."""
     folder = arguments.resume or arguments.output
     there = folder and (folder / "last.ckpt").is_file()
-    return shlex.join(["hetreg", "train", "--resume", str(folder)]) if there else ""
+    return command_line(["hetreg", "train", "--resume", folder]) if there else ""
 
 
 def _before_steps(report: Callable[..., None], loaded: float) -> Callable[[float, str], None]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..configbase import command_line
 from ..device import describe_device, physical_memory_gb, resolve_device
 from ..evaluation.published import pair_of
 from ..files import write_whole
@@ -183,6 +183,8 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     found = versions()
     own, python = found.pop("hetreg"), found.pop("python")
     packages = ", ".join(f"{name} {version}" for name, version in found.items())
+    total = physical_memory_gb()
+    memory = f"{total:.0f} GB, " if total else ""
     device = describe_device(resolve_device(config.device))
     given = config.to_dict() | {"root": Path(config.root).name, "elastix_python": ""}
     default = ReproduceConfig().to_dict()
@@ -193,7 +195,7 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
         "```",
         "",
         f"hetreg {own} (code {code_version()}), Python {python}, {packages}; "
-        f"{device}, {os.cpu_count()} processors ({platform.machine()}), {physical_memory_gb():.0f} GB, "
+        f"{device}, {os.cpu_count()} processors ({platform.machine()}), {memory}"
         f"{threads} threads. {seeds}. {cost}",
     ]
 
@@ -203,4 +205,4 @@ def _flag(name: str, value: Any) -> str:
     flag = name.replace("_", "-")
     if isinstance(value, bool):
         return f"--{flag}" if value else f"--no-{flag}"
-    return f"--{flag} {shlex.join(map(str, value if isinstance(value, list) else [value]))}"
+    return f"--{flag} {command_line(value if isinstance(value, list) else [value])}"

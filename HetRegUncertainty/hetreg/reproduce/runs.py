@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,7 +80,8 @@ def train_job(
         return sentence(error)
     content = {"steps": job.config.total_steps, "seconds": _seconds(path, time.monotonic() - started)}
     write_whole(path / DONE, json.dumps(content) + "\n")
-    (path / "last.ckpt").unlink(missing_ok=True)
+    with suppress(OSError):  # none, or open in another program
+        (path / "last.ckpt").unlink()
     return ""
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from .. import __version__
 from ..config import TrainConfig
 from ..datasets.listing import Rejected
 from ..datasets.split import read_split
-from ..files import json_lines, unwritten, write_whole
+from ..files import json_lines, patiently, unwritten, write_whole
 from ..lock import PATIENCE_S, Busy, FolderLock
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
@@ -79,6 +80,8 @@ class RunFolder:
         self.last, self.best, self.preview = path / "last.ckpt", path / "best.pt", path / "preview"
         self.split = path / "split.json"
         self.note = ""  # what has changed since the run began
+        self.behind: list[dict[str, Any]] = []  # rows that log.csv does not have, as it cannot be written
+        self._mode = "w"  # of log.csv
         self._board = None
         self._lock = FolderLock(path)
 
@@ -147,21 +150,26 @@ class RunFolder:
         write_whole(self.path / name, text + "\n")
 
     def log(self, row: dict[str, Any]) -> None:
-        """Append a row to both logs, and to TensorBoard where it is installed. Raises OSError."""
-        row = plain(row)
+        """Append a row to log.jsonl, to log.csv when that can be written, and to TensorBoard where it is
+        installed. Raises OSError."""
+        row, path = plain(row), self.path / "log.jsonl"
         try:
-            _append(self.path / "log.jsonl", json.dumps(row) + "\n")
-            self._csv(row)
+            patiently(_add, path, json.dumps(row) + "\n")
         except OSError as error:
-            raise unwritten(self.path / "log.jsonl") from error
+            raise unwritten(path) from error
+        self._to_csv([row])
         if self._board is not None:
             for name in _VALUES:
                 if isinstance(row.get(name), int | float):
                     self._board.add_scalar(f"{row['event']}/{name}", row[name], row["step"])
 
-    def _csv(self, row: dict[str, Any]) -> None:
-        path = self.path / "log.csv"
-        _append(path, _table([row], header=not path.exists()))
+    def _to_csv(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Add rows to log.csv, which is begun anew with the process. While it is open in another program they
+        wait: it is only a copy for spreadsheets."""
+        self.behind += rows
+        with suppress(OSError):
+            _add(self.path / "log.csv", _table(self.behind, header=self._mode == "w"), self._mode)
+            self.behind, self._mode = [], "a"
 
     def forget_after(self, step: int) -> None:
         """Drop what was logged after a step: a killed run was further than its last checkpoint."""
@@ -169,12 +177,8 @@ class RunFolder:
         if not path.exists():
             return
         kept = [row for row in json_lines(path) if row.get("step", 0) <= step]
-        if not kept:
-            for name in (path.name, "log.csv"):
-                (self.path / name).unlink(missing_ok=True)
-            return
-        self.write(path.name, "".join(json.dumps(row) + "\n" for row in kept).rstrip("\n"))
-        self.write("log.csv", _table(kept, header=True).rstrip("\n"))
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
+        self._to_csv(kept)
 
     def write_split(self, parts: Mapping[str, Sequence[str]]) -> None:
         """split.json: the patients of each part, as `split` accepts it."""
@@ -227,8 +231,8 @@ def _table(rows: Sequence[dict[str, Any]], *, header: bool) -> str:
     return text.getvalue()
 
 
-def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8") as stream:
+def _add(path: Path, text: str, mode: str = "a") -> None:
+    with path.open(mode, encoding="utf-8") as stream:
         stream.write(text)
 
 

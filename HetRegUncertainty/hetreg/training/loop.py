@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..config import GridConfig, NetworkConfig, TrainConfig
 from ..datasets.base import PairSample
@@ -37,6 +38,7 @@ class Run:
         self.trainer, self.folder, self.emit = trainer, folder, emit
         self.held = held[:: max(1, math.ceil(len(held) / MAX_VALIDATION))]
         self.counts: dict[str, int] = {}
+        self._noted: set[str] = set()
         self._emitted, self._clock = 0.0, time.monotonic()
         self._first_step, self._started = trainer.step, self._clock
 
@@ -56,7 +58,7 @@ class Run:
             **row,
         }
         if checked or step % LOG_EVERY == 0:
-            self.folder.log({"event": "step", **content})
+            self._log("step", content)
         if last or now - self._emitted >= EMIT_EVERY_S:
             self._emitted = now
             pace = (now - self._started) / max(1, step - self._first_step)
@@ -85,18 +87,23 @@ class Run:
             self._keep_best(found)
         trainer.save(self.folder.last)
         content = {"step": trainer.step, "dice": None, "mse": None, "folding": None, **found}
-        self.folder.log({"event": "validation", **content})
+        self._log("validation", content)
         self.emit("validation", **content)
         self.preview()
         self._clock = time.monotonic()
         return {f"val_{name}": value for name, value in found.items()}
 
     def preview(self) -> None:
-        """Show how the first validation pair is registered now."""
+        """Show how the first validation pair is registered now, if that can be written."""
         trainer = self.trainer
-        if self.held:
-            pair, crop = self.held[0], trainer.config.crop
+        if not self.held:
+            return
+        pair, crop = self.held[0], trainer.config.crop
+        try:
             write_preview(trainer.model, pair, crop, trainer.objective, self.folder.preview)
+        except OSError as error:
+            self._note_once("preview", f"{error} The training goes on.")
+        else:
             self.emit("preview", step=trainer.step, folder=str(self.folder.preview))
 
     def leave(self, row: dict[str, float]) -> None:
@@ -105,6 +112,16 @@ class Run:
             self.trainer.save(self.folder.last)
         else:
             self.check(row)
+
+    def _log(self, event: str, content: dict[str, Any]) -> None:
+        self.folder.log({"event": event, **content})
+        if self.folder.behind:
+            self._note_once("csv", "log.csv cannot be written (is it open in another program?): rows follow.")
+
+    def _note_once(self, about: str, text: str) -> None:
+        if about not in self._noted:
+            self._noted.add(about)
+            self.emit("note", text=text)
 
     def _keep_best(self, found: dict[str, float]) -> None:
         trainer = self.trainer

@@ -1,0 +1,210 @@
+"""What is otherwise on Windows: a file that another program has open can be neither replaced nor removed, the
+output has a code page, the shell other quotes, and nobody tells the memory."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders import TINY, assert_sentence, tiny_training, train_samples
+from hetreg import cli, files
+from hetreg.commands import console, models
+from hetreg.commands.train import how_to_go_on
+from hetreg.config import NetworkConfig
+from hetreg.files import json_lines, whole_folder, write_whole
+from hetreg.reproduce import documents
+from hetreg.reproduce.config import ReproduceConfig
+from hetreg.training.folder import RunFolder
+from hetreg.training.loop import train
+
+ALWAYS = 10**6
+
+
+class Open:
+    """Files by these names are open in another program for so many tries to do something to them."""
+
+    def __init__(self, monkeypatch, *names: str, tries: int = ALWAYS) -> None:
+        self.names, self.tries = set(names), tries
+        replace, unlink, open_ = Path.replace, Path.unlink, Path.open
+        monkeypatch.setattr(Path, "replace", lambda p, to: self.ask(p, Path(to)) or replace(p, to))
+        monkeypatch.setattr(Path, "unlink", lambda p, **k: self.ask(p) or unlink(p, **k))
+        monkeypatch.setattr(
+            Path, "open", lambda p, mode="r", **k: (mode[0] in "aw" and self.ask(p)) or open_(p, mode, **k)
+        )
+
+    def ask(self, *paths: Path) -> None:
+        """Raises PermissionError while one of the paths, which has to be there for that, is open."""
+        for path in paths:
+            if path.name in self.names and path.exists() and self.tries:
+                self.tries -= 1
+                raise PermissionError(13, "The process cannot access the file", str(paths[0]))
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """Look often, and not for long."""
+    monkeypatch.setattr(files, "_LOOK_S", 0.001)
+    monkeypatch.setattr(files, "PATIENCE_S", 0.02)
+
+
+def texts(folder: Path, pattern: str = "**/*") -> dict[str, str]:
+    """What is in the files of a folder, if nothing else is said with those in folders below it."""
+    found = [path for path in folder.glob(pattern) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in found}
+
+
+def test_a_file_that_is_open_for_a_moment_is_waited_for(tmp_path, monkeypatch):
+    write_whole(tmp_path / "best.pt", "old")
+    held = Open(monkeypatch, "best.pt", tries=3)
+    monkeypatch.setattr(files, "PATIENCE_S", 60)
+    write_whole(tmp_path / "best.pt", "new")
+    assert (held.tries, texts(tmp_path)) == (0, {"best.pt": "new"})
+
+
+def test_a_file_that_stays_open_stays_as_it_is_and_the_sentence_says_what_may_be(tmp_path, monkeypatch):
+    write_whole(tmp_path / "best.pt", "old")
+    Open(monkeypatch, "best.pt")
+    with pytest.raises(OSError, match="open in another program") as caught:
+        write_whole(tmp_path / "best.pt", "new")
+    assert_sentence(caught.value, "best.pt could not be written", "disk full")
+    assert texts(tmp_path) == {"best.pt": "old"}
+
+
+def test_the_probe_of_an_output_folder_may_be_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PATIENCE_S", 60)
+    Open(monkeypatch, f".hetreg-probe-{console.os.getpid()}", tries=2)
+    with console.output_folder(tmp_path):
+        assert not texts(tmp_path)
+
+
+def new_results(folder: Path) -> None:
+    """New files a and b in place of all three."""
+    with whole_folder(folder, ("a", "b", "c")) as partial:
+        for name in "ab":
+            write_whole(partial / name, "new")
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+def test_of_results_that_belong_together_none_is_replaced_if_one_is_open(tmp_path, monkeypatch, name):
+    old = dict.fromkeys("abc", "old")
+    for stem, text in old.items():
+        write_whole(tmp_path / stem, text)
+    held = Open(monkeypatch, name)
+    with pytest.raises(OSError, match=r"open in another program.* new files are in") as caught:
+        new_results(tmp_path)
+    (kept,) = tmp_path.glob(".partial-*")
+    assert_sentence(caught.value, f"{tmp_path / name} could not be replaced", str(kept))
+    assert texts(tmp_path) == old | {f"{kept.name}/{stem}": "new" for stem in "ab"}
+    assert {path.name for path in kept.iterdir()} == {"a", "b"}
+    held.tries = 0
+    new_results(tmp_path)
+    assert texts(tmp_path, "*") == dict.fromkeys("ab", "new")
+
+
+def test_a_folder_by_the_name_of_a_result_and_a_ctrl_c_leave_everything(tmp_path, monkeypatch):
+    write_whole(tmp_path / "a", "old")
+    (tmp_path / "b").mkdir()
+    write_whole(tmp_path / "b" / "mine", "mine")
+    with pytest.raises(OSError, match="could not be replaced"):
+        new_results(tmp_path)
+    assert texts(tmp_path, "[!.]*/**/*") | texts(tmp_path, "*") == {"a": "old", "b/mine": "mine"}
+    (tmp_path / "b" / "mine").rename(tmp_path / "mine")
+    (tmp_path / "b").rmdir()
+    for kept in tmp_path.glob(".partial-*"):
+        files.shutil.rmtree(kept)
+    replace = Path.replace
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if target == tmp_path / "b":
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        new_results(tmp_path)
+    assert texts(tmp_path) == {"a": "old", "mine": "mine"}
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "mine"}
+
+
+def steps_in(path: Path) -> list[int]:
+    """The steps in a log of either kind."""
+    if path.suffix == ".jsonl":
+        return [row["step"] for row in json_lines(path)]
+    with path.open(encoding="utf-8") as stream:
+        return [int(row["step"]) for row in csv.DictReader(stream)]
+
+
+def test_rows_wait_while_log_csv_is_open(tmp_path, monkeypatch):
+    logs = [tmp_path / name for name in ("log.jsonl", "log.csv")]
+    held = Open(monkeypatch, "log.csv", tries=0)
+    folder = RunFolder(tmp_path, tiny_training())
+    for step in (1, 2, 3, 4):
+        held.tries = ALWAYS if step in (2, 3) else 0
+        folder.log({"event": "step", "step": step})
+        assert bool(folder.behind) is (step in (2, 3))
+    assert [steps_in(path) for path in logs] == [[1, 2, 3, 4]] * 2
+    folder = RunFolder(tmp_path, tiny_training())  # goes on after a kill
+    held.tries = ALWAYS
+    folder.forget_after(2)
+    assert [steps_in(path) for path in logs] == [[1, 2], [1, 2, 3, 4]]
+    held.tries = 0
+    folder.log({"event": "step", "step": 3})
+    assert [steps_in(path) for path in logs] == [[1, 2, 3]] * 2
+    held.names, held.tries = {"log.jsonl"}, ALWAYS
+    with pytest.raises(OSError, match=r"log\.jsonl could not be written.*open in another program"):
+        folder.log({"event": "step", "step": 4})
+
+
+def test_a_training_goes_on_while_its_table_and_its_preview_are_open(tmp_path, monkeypatch):
+    (tmp_path / "preview").mkdir()
+    for path in (tmp_path / "log.csv", tmp_path / "preview" / "moved.nrrd"):
+        path.write_text("")
+    Open(monkeypatch, "log.csv", "moved.nrrd")
+    told: list[tuple[str, str]] = []
+    train(
+        tiny_training(steps=3, validate_every=1),
+        tmp_path,
+        emit=lambda kind, **fields: told.append((kind, str(fields.get("text", "")))),
+        network=NetworkConfig(ndim=2, **TINY),
+        samples=train_samples(),
+    )
+    notes = [text for kind, text in told if kind == "note" and "another program" in text]
+    assert [name for text in notes for name in ("log.csv", "moved.nrrd") if name in text] == [
+        "moved.nrrd",
+        "log.csv",
+    ]
+    assert told[-1][0] == "done"
+    assert "preview" not in dict(told)
+    assert sorted(set(steps_in(tmp_path / "log.jsonl"))) == [1, 2, 3]
+
+
+def test_a_name_that_the_code_page_lacks_does_not_end_a_command(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="cp1252"))
+    monkeypatch.setattr(models, "run", lambda _: print("Łukasz, Müller"))
+    assert cli.main(["models"]) == 0
+    assert raw.getvalue().decode("cp1252").strip() == r"\u0141ukasz, Müller"
+
+
+def test_a_command_is_quoted_as_the_shell_reads_it(tmp_path, monkeypatch):
+    for name, shown in ((r"C:\Users\Jane\run", "{}"), (r"C:\Jane Doe\run", '"{}"')):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "last.ckpt").touch()
+        arguments = argparse.Namespace(resume=None, output=folder)
+        assert how_to_go_on(arguments) == f"hetreg train --resume '{folder}'"
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "platform", "win32")
+            assert how_to_go_on(arguments) == f"hetreg train --resume {shown.format(folder)}"
+
+
+def test_a_memory_that_is_not_known_is_not_told(monkeypatch):
+    for total, expected in ((0.0, False), (15.6, True)):
+        monkeypatch.setattr(documents, "physical_memory_gb", lambda total=total: total)
+        text = documents._made_how(ReproduceConfig(), "")[-1]
+        assert (" GB," in text, "16 GB, " in text) == (expected, expected)
