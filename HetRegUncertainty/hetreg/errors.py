@@ -1,6 +1,9 @@
-"""What an error says in one line, and whether it is a lack of memory."""
+"""What an error says in one line, whether it is a lack of memory, and whether it may be for the path."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 # PyTorch has a type for it on NVIDIA's GPUs alone; the first words are those of all GPUs, the last
 # SimpleITK's, the rest the CPU's.
@@ -23,3 +26,9 @@ def sentence(error: BaseException) -> str:
     if not text:
         return f"{name}."
     return text if isinstance(error, ValueError | OSError) else f"{name}: {text}"
+
+
+def doubtful_path(path: Path) -> str:
+    """A further reason, for the end of a list, why SimpleITK may fail with a file on Windows; else ""."""
+    doubtful = sys.platform == "win32" and not str(path).isascii()
+    return ", or its path, with letters beyond ASCII, not understood" if doubtful else ""

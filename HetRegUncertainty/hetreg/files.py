@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .errors import doubtful_path
+
 PATIENCE_S, _LOOK_S = 3.0, 0.05
 
 
@@ -23,7 +25,7 @@ def unwritten(path: Path) -> OSError:
     """The sentence for a file that could not be written."""
     return OSError(
         f"{path} could not be written: is the disk full, the folder read-only or a file open in another "
-        "program?"
+        f"program{doubtful_path(path)}?"
     )
 
 

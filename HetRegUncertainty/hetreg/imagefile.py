@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .errors import doubtful_path
+
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 _META = (".mha", ".mhd")
 _ZIPPED = (".nii.gz", ".img.gz")
@@ -84,7 +86,7 @@ def _why(path: Path, error: RuntimeError) -> str:
         return "its format is unknown: NRRD, NIfTI and MetaImage, among others, are accepted"
     if "orthonormal" in str(error):
         return "its axes are not at right angles"
-    return "damaged, cut off or not of the format of its ending"
+    return f"damaged, cut off or not of the format of its ending{doubtful_path(path)}"
 
 
 def _check_complete(path: Path, all_of_it: bool) -> None:
