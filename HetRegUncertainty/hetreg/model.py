@@ -212,17 +212,20 @@ class RegistrationModel(nn.Module):
         state = {
             k: v.detach().cpu().half() if half else v.detach().cpu() for k, v in self.state_dict().items()
         }
-        content = {
+        path = Path(path)
+        with whole_file(path) as partial:
+            torch.save(self.content() | {"state": state}, partial)
+        return sha256(path)
+
+    def content(self) -> dict[str, Any]:
+        """What a weight file holds, with the weights as they are."""
+        return {
             "format": FORMAT,
             "network": self.network.to_dict(),
             "grid": self.grid.to_dict(),
             "card": self.card,
-            "state": state,
+            "state": self.state_dict(),
         }
-        path = Path(path)
-        with whole_file(path) as partial:
-            torch.save(content, partial)
-        return sha256(path)
 
     @classmethod
     @torch.inference_mode(False)  # weights made in that mode could not be used outside it

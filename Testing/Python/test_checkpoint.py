@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from builders import assert_sentence, tiny_model
+from hetreg.model import RegistrationModel
 from hetreg.registry import NETWORKS
 from hetreg.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -56,6 +57,16 @@ def test_a_first_score_of_minus_infinity_comes_back(tmp_path):
     model, optimisers = trained(1)
     save_checkpoint(tmp_path / "last.ckpt", model, optimisers, {"step": 0, "best": -math.inf})
     assert load_checkpoint(tmp_path / "last.ckpt", model, optimisers)["best"] == -math.inf
+
+
+def test_a_checkpoint_is_a_model_of_the_last_weights(tmp_path):
+    """Its card does not keep the scores, which are those of the best ones."""
+    model = tiny_model(rough=0.3)
+    model.card |= {"steps": 4, "scores": {"dice": 0.9}, "views": 2}
+    save_checkpoint(tmp_path / "last.ckpt", model, {}, {"step": 7, "best": 0.5})
+    loaded = RegistrationModel.load(tmp_path / "last.ckpt")
+    assert loaded.card == {"steps": 7, "views": 2}
+    assert equal(loaded.state_dict(), model.state_dict())
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02}.", None])

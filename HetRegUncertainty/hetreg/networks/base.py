@@ -40,19 +40,19 @@ class PairNetwork(nn.Module):
         """Draw what the next forward passes of these pairs leave to chance in training, from a number for
         each pair; nothing here."""
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """first, second: (B, 1, *spatial) -> (B, C, *spatial / stride)."""
+    def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        """moving, fixed: (B, 1, *spatial) -> (B, C, *spatial / stride)."""
         raise NotImplementedError
 
-    def _join(self, first: Tensor, second: Tensor) -> Tensor:
-        if first.shape != second.shape:
+    def _join(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        if moving.shape != fixed.shape:
             raise ValueError(
-                f"The two images differ in size: {tuple(first.shape)} and {tuple(second.shape)}."
+                f"The two images differ in size: {tuple(moving.shape)} and {tuple(fixed.shape)}."
             )
-        bad = [n for n in first.shape[2:] if n % self.multiple]
+        bad = [n for n in moving.shape[2:] if n % self.multiple]
         if bad:
             raise ValueError(
-                f"Spatial size {tuple(first.shape[2:])} has to be a multiple of {self.multiple}: "
+                f"Spatial size {tuple(moving.shape[2:])} has to be a multiple of {self.multiple}: "
                 f"pad the images."
             )
-        return torch.cat((first, second), dim=1)
+        return torch.cat((moving, fixed), dim=1)

@@ -82,22 +82,22 @@ class Pyramid(PairNetwork):
                 self.heads.append(_head(ndim, state, ndim))
         self.head = _head(ndim, state, out_channels)
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+    def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""
-        self._join(first, second)  # checks the sizes
-        levels = self._features(torch.cat((first, second)))
+        self._join(moving, fixed)  # checks the sizes
+        levels = self._features(torch.cat((moving, fixed)))
         coarsest = levels[0].chunk(2)[1]
         # summed up as exactly as the images are given, also where the convolutions are in 16 bits
-        velocity = first.new_zeros((len(coarsest), self.ndim, *coarsest.shape[2:]))
+        velocity = moving.new_zeros((len(coarsest), self.ndim, *coarsest.shape[2:]))
         given, state = [velocity], velocity
         for level, estimator in enumerate(self.estimators):
-            moving, fixed = levels[level].chunk(2)
+            a, b = levels[level].chunk(2)  # features of moving and fixed
             if level:
-                velocity = resize_disp(velocity, fixed.shape[2:])
-                given = [velocity, F.interpolate(state, size=fixed.shape[2:], mode="nearest")]
-            moved = warp(moving, integrate(velocity, WARP_STEPS), padding="border")
-            compared = local_correlation(fixed, moved, self.reach[level])
-            state = estimator(torch.cat((fixed, moved, compared, *given), dim=1))
+                velocity = resize_disp(velocity, b.shape[2:])
+                given = [velocity, F.interpolate(state, size=b.shape[2:], mode="nearest")]
+            moved = warp(a, integrate(velocity, WARP_STEPS), padding="border")
+            compared = local_correlation(b, moved, self.reach[level])
+            state = estimator(torch.cat((b, moved, compared, *given), dim=1))
             last = level == len(self.estimators) - 1
             out = (self.head if last else self.heads[level])(state)
             velocity = velocity + out[:, : self.ndim].to(velocity.dtype)

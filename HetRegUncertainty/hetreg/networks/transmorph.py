@@ -241,9 +241,9 @@ class TransMorph(PairNetwork):
         for path, row in zip(paths, chance.to(self.head.weight.device).T, strict=True):
             path.kept = path.scale(row)
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+    def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""
-        x = self._join(first, second)
+        x = self._join(moving, fixed)
         skips = [self.half_skip(_AVERAGE[self.ndim](x, 2))]
         if self.output_stride == 1:
             skips.insert(0, self.full_skip(x))

@@ -91,10 +91,10 @@ class UNet(PairNetwork):
         nn.init.normal_(self.head.weight, 0.0, 1e-5)
         fill_bias(self.head, 0.0)
 
-    def forward(self, first: Tensor, second: Tensor, *more: Tensor) -> Tensor:
+    def forward(self, moving: Tensor, fixed: Tensor, *more: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images and those of `more_channels` -> (B, out_channels, *spatial /
         output_stride)."""
-        x = torch.cat((self._join(first, second), *more), dim=1) if more else self._join(first, second)
+        x = torch.cat((self._join(moving, fixed), *more), dim=1) if more else self._join(moving, fixed)
         skips = []
         for block in self.encoder:
             skips.append(block(x))

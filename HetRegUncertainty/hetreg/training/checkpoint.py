@@ -23,13 +23,15 @@ def save_checkpoint(
 ) -> None:
     """Write beside the target and rename: a full disk or a kill leaves the last good one. Raises OSError.
 
+    It is a weight file as well, of these weights; the card's scores are those of the best ones, and left out.
     state: numbers of the loop, such as the step and the best score. gradients: also those that
     `collaborative_grad` carries to the next step. start: what the run took over from the model that it began
     with (`start.Start`), which may be gone when it goes on.
     """
     content = {
+        **model.content(),
         **state,
-        "state": model.state_dict(),
+        "card": {n: v for n, v in model.card.items() if n != "scores"} | {"steps": int(state["step"])},
         "optimisers": {name: o.state_dict() for name, o in optimisers.items()},
         "gradients": {n: p.grad for n, p in model.named_parameters() if gradients and p.grad is not None},
         "start": start or {},
@@ -81,7 +83,8 @@ def _restore(
     for name, parameter in model.named_parameters():
         gradient = content["gradients"].get(name)
         parameter.grad = None if gradient is None else gradient.to(parameter.device)
-    numbers = {name: value for name, value in content.items() if isinstance(value, int | float)}
+    own = {name for name in content if name not in model.content()}
+    numbers = {name: content[name] for name in own if isinstance(content[name], int | float)}
     return {**numbers, "step": int(content["step"]), "best": float(content["best"])}
 
 
