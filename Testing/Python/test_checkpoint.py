@@ -65,7 +65,7 @@ def test_a_checkpoint_is_a_model_of_the_last_weights(tmp_path):
     model.card |= {"steps": 4, "scores": {"dice": 0.9}, "views": 2}
     save_checkpoint(tmp_path / "last.ckpt", model, {}, {"step": 7, "best": 0.5})
     loaded = RegistrationModel.load(tmp_path / "last.ckpt")
-    assert loaded.card == {"steps": 7, "views": 2}
+    assert loaded.card == {"name": "tiny", "steps": 7, "views": 2}
     assert equal(loaded.state_dict(), model.state_dict())
 
 
