@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from builders import assert_sentence
+from builders import assert_sentence, run_python
 from hetreg import cli
 from hetreg.files import whole_file
 from hetreg.image import read_image
@@ -42,3 +42,19 @@ def test_the_path_may_be_why_a_file_cannot_be_read_or_written(system, name, tmp_
     for error in (caught.value, refused.value):
         assert_sentence(error)
         assert ("beyond ASCII" in str(error)) == ((system, name) == ("win32", "Müller"))
+
+
+def test_a_process_beside_slicer_reads_and_writes_at_such_a_path(tmp_path):
+    """The answer that only Windows itself can give."""
+    path = tmp_path / "Müller 肺" / "es.nii.gz"
+    path.parent.mkdir()
+    lines = [
+        "import sys; from pathlib import Path; import numpy as np; from hetreg import cli",
+        "from hetreg.image import Image, read_image, write_image",
+        "assert cli.main([]) == 2",
+        "path = write_image(Image(np.ones((2, 3, 4), np.float32), np.eye(4)), Path(sys.argv[1]))",
+        "assert read_image(path).array.all()",
+    ]
+    done = run_python("-c", "\n".join(lines), str(path))
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in path.parent.iterdir()] == ["es.nii.gz"]
