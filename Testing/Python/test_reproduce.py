@@ -205,7 +205,7 @@ def only_cavity(folder: Path) -> None:
 
 def test_a_dry_run_lists_every_run_with_a_measured_time(tmp_path):
     config = replace(TINY, budget=300, seeds=2, batch=1)
-    rows = estimate(config, tmp_path, Progress())
+    rows = list(estimate(config, tmp_path, Progress()))
     assert [row["run"] for row in rows[:2]] == ["undeformed", RUNS[0]]
     assert len(rows) == 5
     assert rows[0]["seconds"] == 0

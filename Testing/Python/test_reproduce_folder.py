@@ -277,7 +277,7 @@ def test_it_goes_on_where_the_data_lie_elsewhere_and_a_patient_has_come(acdc, tm
 
 def test_a_dry_run_leaves_the_choice_of_patients_open(acdc, tmp_path):
     config = replace(SMALL, root=str(acdc))
-    assert len(estimate(config, tmp_path / "out", Progress())) == 2
+    assert len(list(estimate(config, tmp_path / "out", Progress()))) == 2
     assert not (tmp_path / "out").exists()
 
 

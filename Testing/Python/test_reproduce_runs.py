@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 from builders import TINY_REPRODUCTION
+from hetreg.config import TrainConfig
 from hetreg.progress import Progress
 from hetreg.reproduce import runs
-from hetreg.reproduce.plan import jobs
+from hetreg.reproduce.plan import Job, jobs
 from hetreg.reproduce.run import estimate
 
 
@@ -29,6 +31,31 @@ def test_a_dry_run_writes_nothing_whatever_the_folder_is_called(tmp_path, monkey
         folder.mkdir(parents=True)
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     monkeypatch.chdir(inner)
-    rows = estimate(replace(TINY_REPRODUCTION, methods=("undeformed",)), Path(".."), Progress())
+    rows = list(estimate(replace(TINY_REPRODUCTION, methods=("undeformed",)), Path(".."), Progress()))
     assert [row["run"] for row in rows] == ["undeformed"]
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_a_dry_run_tells_each_run_at_once_and_measures_a_kind_of_step_once(tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr(runs, "measure_pace", lambda job, *_: measured.append(job.variant) or 2.0)
+    methods = ("ours", "gamma_0.25", "precision_weight", "precision_blind", "mse")
+    config = replace(TINY_REPRODUCTION, methods=methods, seeds=2, budget=10)
+    rows = estimate(config, tmp_path, Progress())
+    assert next(rows)["seconds"] == 20.0
+    assert measured == ["ours"]
+    assert len(list(rows)) == 9
+    assert measured == ["ours", "mse", "precision_blind"]
+
+
+def test_slow_steps_are_measured_once(monkeypatch):
+    clock, steps = iter((0.0, 5.0)), []
+    monkeypatch.setattr(runs.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(runs, "draw_batch", lambda *_: None)
+    trainer = SimpleNamespace(model=SimpleNamespace(train=lambda: None), one_step=steps.append)
+    monkeypatch.setattr(runs, "Trainer", lambda *_: trainer)
+    monkeypatch.setattr(runs, "network_config", lambda *_: None)
+    monkeypatch.setattr(runs, "dimension_of", lambda *_: 2)
+    config = TrainConfig(device="cpu")
+    assert runs.measure_pace(Job("run", "voxelmorph", "mse", 0, config), [], None) == 5.0
+    assert len(steps) == 2

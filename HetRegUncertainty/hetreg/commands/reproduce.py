@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -76,16 +76,19 @@ def _said(line: Line) -> Any:
     return emit
 
 
-def _list(rows: list[dict[str, Any]], config: ReproduceConfig, *, as_json: bool) -> None:
-    total = sum(row["seconds"] or 0.0 for row in rows)
-    further = FURTHER * len(swept(config))
-    if as_json:
-        JsonLines(sys.stdout).event("dry_run", runs=rows, seconds=round(total, 1), further_runs=further)
-        return
+def _list(rows: Iterable[dict[str, Any]], config: ReproduceConfig, *, as_json: bool) -> None:
+    """Each run as soon as its time is known; as JSON all in one event."""
+    listed, further = [], FURTHER * len(swept(config))
     for row in rows:
+        listed.append(row)
         time = "unknown" if row["seconds"] is None else duration(row["seconds"])
-        print(f"{row['run']:52} {row['steps']:>7} steps  {time:>9}  {row['state']}")
-    print(f"{len(rows)} runs, {duration(total)} to train; the evaluation comes on top")
+        if not as_json:
+            print(f"{row['run']:52} {row['steps']:>7} steps  {time:>9}  {row['state']}", flush=True)
+    total = sum(row["seconds"] or 0.0 for row in listed)
+    if as_json:
+        JsonLines(sys.stdout).event("dry_run", runs=listed, seconds=round(total, 1), further_runs=further)
+        return
+    print(f"{len(listed)} runs, {duration(total)} to train; the evaluation comes on top")
     if further:
         print(
             f"The sweep of lambda adds up to {further} runs where the best lies at the edge; the runs of the "

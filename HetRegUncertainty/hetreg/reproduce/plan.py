@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..config import TrainConfig
 from ..registry import METHODS
@@ -29,6 +30,12 @@ class Job:
     variant: str
     seed: int
     config: TrainConfig | None
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What the time of its steps depends on: not on the form of the weight."""
+        row = VARIANTS[self.variant]
+        return (self.network, row.method, *(o for o in row.options if o[0] not in ("gamma", "weight_mode")))
 
     @property
     def label(self) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -245,22 +246,21 @@ def best_score(path: Path) -> float:
     return max(validation_score(row) for row in rows)
 
 
-def estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
+def estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> Iterator[dict[str, Any]]:
     """All runs with their steps, state, and seconds that they take, measured by a few steps of each kind.
 
     Nothing is written where no reproduction has begun.
     """
-    if not (folder / SETTINGS).is_file():
-        with TemporaryDirectory() as scratch:
-            return _estimate(config, Path(scratch), progress)
-    return _estimate(config, folder, progress)
+    begun = (folder / SETTINGS).is_file()
+    with nullcontext(folder) if begun else TemporaryDirectory() as used:
+        yield from _estimate(config, Path(used), progress)
 
 
-def _estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list[dict[str, Any]]:
+def _estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> Iterator[dict[str, Any]]:
     begin(config, folder)
     planned = {job.name: job for job in [*sweep_jobs(config, folder), *jobs(config, folder)]}
-    samples, rows = Samples(config), []
-    pace: dict[tuple[str, str], float] = {}
+    samples = Samples(config)
+    pace: dict[tuple[Any, ...], float] = {}
     for n, job in enumerate(planned.values()):
         training: TrainConfig | None = job.config
         finished = runs.done(folder, job) is not None
@@ -268,11 +268,10 @@ def _estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> list
         row |= {"seconds": 0.0, "state": "done" if finished else "", "error": ""}
         if training is not None and not finished:
             progress.step(n / len(planned), f"Measuring {job.network}, {job.variant}")
-            key = (job.network, job.variant)
             try:
-                pace[key] = pace.get(key) or runs.measure_pace(job, *samples.of(job, Progress()))
-                row["seconds"] = round(pace[key] * training.total_steps, 1)
+                if job.kind not in pace:
+                    pace[job.kind] = runs.measure_pace(job, *samples.of(job, Progress()))
+                row["seconds"] = round(pace[job.kind] * training.total_steps, 1)
             except runs.FAILURES as error:
                 row |= {"seconds": None, "state": sentence(error)}
-        rows.append(row)
-    return rows
+        yield row

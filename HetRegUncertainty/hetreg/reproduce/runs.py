@@ -25,6 +25,7 @@ from .plan import Job
 DONE = "done.json"
 # What a method may end in without ending the others: no number, no memory, a package that is missing.
 FAILURES = (ValueError, RuntimeError, MemoryError, ImportError)
+_ENOUGH_S = 1.0  # of measuring, where a step is slow
 _FREE = ("device", "amp", "compile", "split", "root")  # a run goes on also elsewhere
 
 
@@ -97,19 +98,21 @@ def _seconds(path: Path, otherwise: float) -> float:
 
 
 def measure_pace(job: Job, samples: Sequence[PairSample], grid: GridConfig, *, steps: int = 3) -> float:
-    """Seconds of one step of both networks, the first step not counted."""
+    """Seconds of one step of both networks, the first step not counted; of one alone where steps are slow."""
     if job.config is None:
         return 0.0
     config = replace(job.config, steps=steps + 1, epochs=0, warmup=0, variance_warmup=0)
     ranks = join(config.device)
     trainer = Trainer(config, network_config(config, dimension_of(samples)), grid, ranks)
     trainer.model.train()
+    trainer.one_step(draw_batch(samples, config, 0))
     started = time.perf_counter()
-    for step in range(steps + 1):
-        if step == 1:
-            started = time.perf_counter()
+    for step in range(1, steps + 1):
         trainer.one_step(draw_batch(samples, config, step))
-    return (time.perf_counter() - started) / steps
+        taken = time.perf_counter() - started
+        if taken > _ENOUGH_S:
+            break
+    return taken / step
 
 
 class Clock:
