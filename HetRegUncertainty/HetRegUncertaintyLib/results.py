@@ -239,13 +239,17 @@ def _connect(nodes, fixedNode, movingNode, result, segments, undo):
         for name, other in (("fixed", fixedNode), ("moving", movingNode), ("transform", transform)):
             if other is not node:
                 _refer(node, REFERENCE + name, other, undo)
-    for role in OUTPUTS:
-        if role != "transform":
-            _refer(transform, REFERENCE + role, nodes.get(role), undo)
+    for role in set(OUTPUTS) - {"transform"}:
+        _refer(transform, REFERENCE + role, nodes.get(role), undo)
     if "moved_segmentation" in nodes:
         _drawnOn(nodes["moved_segmentation"], fixedNode, undo)
-    _refer(transform, transform.GetFixedNodeReferenceRole(), fixedNode, undo)
-    _refer(transform, transform.GetMovingNodeReferenceRole(), movingNode, undo)
+    for role, ends in (
+        ("transform", (fixedNode, movingNode)),
+        ("inverse_transform", (movingNode, fixedNode)),
+    ):
+        if node := nodes.get(role):
+            _refer(node, node.GetFixedNodeReferenceRole(), ends[0], undo)
+            _refer(node, node.GetMovingNodeReferenceRole(), ends[1], undo)
     for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(segments))):
         undo(transform.SetAttribute, key, transform.GetAttribute(key))
         transform.SetAttribute(key, json.dumps(value, default=str))
@@ -290,8 +294,7 @@ def _allOrNothing():
     except BaseException:
         for function, arguments in reversed(steps):
             function(*arguments)
-        nodes = [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]
-        for node in nodes:
+        for node in [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]:
             if node.GetID() not in before:
                 scene.RemoveNode(node)
         raise

@@ -35,7 +35,8 @@ _PUBLIC = {
     "RegisterResult": "result",
     "PairSample": "datasets.base",
     "train": "training.loop",
-    "evaluate_data": "evaluate:evaluate",  # `hetreg.evaluate` is that module
+    "evaluate_data": "evaluate:evaluate",
+    "evaluate": "",  # that module
 }
 __all__ = ["__version__", *_PUBLIC]
 
@@ -43,6 +44,8 @@ __all__ = ["__version__", *_PUBLIC]
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         module, _, own = _PUBLIC[name].partition(":")
+        if not module:
+            return import_module(f".{name}", __name__)
         return getattr(import_module(f".{module}", __name__), own or name)
     raise AttributeError(f"module 'hetreg' has no attribute '{name}'")
 

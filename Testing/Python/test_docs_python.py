@@ -24,5 +24,5 @@ def test_every_public_name_is_listed_and_there():
     assert dir(hetreg) == sorted(hetreg.__all__)
     for name in hetreg.__all__:
         assert getattr(hetreg, name) is not None
-    import_module("hetreg.evaluate")  # the module of that name does not get in the way of the function
-    assert callable(hetreg.evaluate_data)
+    assert hetreg.evaluate is import_module("hetreg.evaluate")
+    assert hetreg.evaluate_data is hetreg.evaluate.evaluate

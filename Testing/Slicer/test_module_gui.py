@@ -42,7 +42,9 @@ def test_registerMakesEveryOutput(panel, smallPair):
     assert p.noiseSd.GetName() == "ES noise SD"
     assert p.noiseSd.GetAttribute(results.ROLE) == "noise_sd"
     assert p.noiseSd.GetNodeReference("HetReg.transform") == p.transform
-    assert p.transform.GetNodeReference(p.transform.GetFixedNodeReferenceRole()) == fixed
+    for node, ends in ((p.transform, (fixed, moving)), (p.inverseTransform, (moving, fixed))):
+        roles = (node.GetFixedNodeReferenceRole(), node.GetMovingNodeReferenceRole())
+        assert tuple(node.GetNodeReference(role) for role in roles) == ends
     assert "Done" in panel.ui.statusLabel.text
     assert "Correlation" in panel.ui.numbersLabel.text
 
