@@ -243,13 +243,10 @@ def _connect(nodes, fixedNode, movingNode, result, segments, undo):
         _refer(transform, REFERENCE + role, nodes.get(role), undo)
     if "moved_segmentation" in nodes:
         _drawnOn(nodes["moved_segmentation"], fixedNode, undo)
-    for role, ends in (
-        ("transform", (fixedNode, movingNode)),
-        ("inverse_transform", (movingNode, fixedNode)),
-    ):
-        if node := nodes.get(role):
-            _refer(node, node.GetFixedNodeReferenceRole(), ends[0], undo)
-            _refer(node, node.GetMovingNodeReferenceRole(), ends[1], undo)
+    there, back = (fixedNode, movingNode), (movingNode, fixedNode)
+    for node, (to, start) in ((transform, there), (nodes["inverse_transform"], back)):
+        _refer(node, node.GetFixedNodeReferenceRole(), to, undo)
+        _refer(node, node.GetMovingNodeReferenceRole(), start, undo)
     for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(segments))):
         undo(transform.SetAttribute, key, transform.GetAttribute(key))
         transform.SetAttribute(key, json.dumps(value, default=str))
