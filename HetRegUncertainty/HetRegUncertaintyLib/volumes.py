@@ -34,8 +34,8 @@ def imageFromNode(node):
     if components != 1:
         raise ValueError(
             _(
-                "'{name}' has {count} values per voxel (a color or vector image): one is accepted. "
-                "Convert it with the module Vector to Scalar Volume."
+                "'{name}' has {count} values per voxel (a color or vector image): one is accepted, so "
+                "convert it with the module Vector to Scalar Volume."
             ).format(name=name, count=components)
         )
     from hetreg.image import Image  # loads SimpleITK, a second

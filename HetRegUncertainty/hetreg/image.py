@@ -205,17 +205,16 @@ def from_sitk(image: sitk.Image, name: str = "image") -> Image:
     """
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise ValueError(
-            f"'{name}' has {image.GetNumberOfComponentsPerPixel()} channels per voxel (a colour or "
-            f"vector image): "
-            "one scalar per voxel is accepted. Convert it to a scalar image first."
+            f"'{name}' has {image.GetNumberOfComponentsPerPixel()} channels per voxel (a colour or vector "
+            "image): one scalar per voxel is accepted, so convert it to that first."
         )
     ndim = image.GetDimension()
     if ndim == 4 and image.GetSize()[3] == 1:
         image, ndim = image[..., 0], 3
     if ndim not in (2, 3):
         raise ValueError(
-            f"'{name}' has {ndim} dimensions, size {image.GetSize()}: two or three are accepted. "
-            "Pick one frame of the sequence."
+            f"'{name}' has {ndim} dimensions, size {image.GetSize()}: two or three are accepted, "
+            "such as one frame of the sequence."
         )
     axes = np.reshape(image.GetDirection(), (ndim, ndim))  # of a MetaImage of any length, which ITK counts in
     origin, spacing = np.array(image.GetOrigin()), np.array(image.GetSpacing())

@@ -263,9 +263,8 @@ def _read_weights(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path.name} is not a plain weight file: it is damaged or holds code, and nothing in "
-            f"it was run. "
-            "A file written by HetReg is accepted."
+            f"{path.name} is damaged or holds code, and nothing in it was run: a plain weight file written "
+            "by HetReg is accepted."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise ValueError(

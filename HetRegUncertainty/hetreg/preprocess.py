@@ -234,8 +234,8 @@ def to_network_grid(
     seen = reached(moving, fixed)
     if not seen.inside.any():
         raise ValueError(
-            "The fixed and the moving image do not overlap in space: images of the same region are accepted. "
-            "Check their origins and directions."
+            "The fixed and the moving image do not overlap in space by their origins and directions: images "
+            "of the same region are accepted."
         )
     fixed_array = fixed.array.astype(np.float32)
     low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)

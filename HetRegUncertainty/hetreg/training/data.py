@@ -137,7 +137,7 @@ def divide(config: TrainConfig, loaded: Loaded, begun: Path | None) -> Parts:
     samples = {name: [i for i in part if isinstance(i, PairSample)] for name, part in listed.items()}
     if not samples["training"]:
         raise ValueError(
-            f"All training pairs are unusable. First of {len(loaded.failed)}: {loaded.failed[0].reason}"
+            f"All training pairs are unusable, first of {len(loaded.failed)}: {loaded.failed[0].reason}"
         )
     return Parts(samples, patients(items, parts), new)
 

@@ -93,7 +93,7 @@ class Trainer:
         bad = [name for name, value in row.items() if not math.isfinite(value)]
         if bad:
             raise ValueError(
-                f"Step {step + 1}: {', '.join(bad)} is not a finite number. The last checkpoint was kept: "
+                f"Step {step + 1}: {', '.join(bad)} is not a finite number; the last checkpoint was kept: "
                 "try a smaller learning rate, clip, or another weight_mode."
             )
         self.step += 1
