@@ -17,9 +17,10 @@ from .spatial import integrate, resize
 def _suffices(kind: str) -> bool:
     """Whether a field can be resized, integrated and learnt there; older PyTorch cannot on Apple's GPUs."""
     try:
-        for ndim in (2, 3):
-            field = torch.zeros((1, ndim, *[4] * ndim), device=kind, requires_grad=True)
-            integrate(resize(field, [2] * ndim), steps=1).sum().backward()
+        with torch.inference_mode(False), torch.enable_grad():
+            for ndim in (2, 3):
+                field = torch.zeros((1, ndim, *[4] * ndim), device=kind, requires_grad=True)
+                integrate(resize(field, [2] * ndim), steps=1).sum().backward()
     except RuntimeError:
         return False
     return True

@@ -45,7 +45,8 @@ def test_a_device_that_cannot_sample_or_resize_is_not_taken(monkeypatch, lacking
     def refuse(*args, **options):
         raise NotImplementedError("not on this device")
 
-    assert device._suffices.__wrapped__("cpu")
+    with torch.inference_mode():
+        assert device._suffices.__wrapped__("cpu")
     monkeypatch.setattr(torch.nn.functional, lacking, refuse)
     assert not device._suffices.__wrapped__("cpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

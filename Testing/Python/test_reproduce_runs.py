@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 from builders import TINY_REPRODUCTION
+from hetreg import cli
 from hetreg.config import TrainConfig
 from hetreg.progress import Progress
 from hetreg.reproduce import runs
@@ -59,3 +61,13 @@ def test_slow_steps_are_measured_once(monkeypatch):
     config = TrainConfig(device="cpu")
     assert runs.measure_pace(Job("run", "voxelmorph", "mse", 0, config), [], None) == 5.0
     assert len(steps) == 2
+
+
+def test_the_rows_of_a_dry_run_have_lines_of_their_own_on_a_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(runs, "measure_pace", lambda *_: 2.0)
+    command = ["reproduce", "--methods", "mse", "--seeds", "1", "--phantoms", "3", "--dry-run", "--output"]
+    assert cli.main([*command, str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.startswith("voxelmorph-mse")
+    assert shown.err.endswith("\r\033[K")  # the line of the progress is empty before each

@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         lines, line = JsonLines(sys.stdout), Line()
         progress = lines.progress() if arguments.json else Progress(line.report)
         if arguments.dry_run:
-            _list(estimate(config, arguments.output, progress), config, as_json=arguments.json)
+            _list(estimate(config, arguments.output, progress), config, line, as_json=arguments.json)
             return
         ended: list[tuple[str, str]] = []
         emit = _noting(ended, lines.event if arguments.json else _said(line))
@@ -76,21 +76,21 @@ def _said(line: Line) -> Any:
     return emit
 
 
-def _list(rows: Iterable[dict[str, Any]], config: ReproduceConfig, *, as_json: bool) -> None:
+def _list(rows: Iterable[dict[str, Any]], config: ReproduceConfig, line: Line, *, as_json: bool) -> None:
     """Each run as soon as its time is known; as JSON all in one event."""
     listed, further = [], FURTHER * len(swept(config))
     for row in rows:
         listed.append(row)
         time = "unknown" if row["seconds"] is None else duration(row["seconds"])
         if not as_json:
-            print(f"{row['run']:52} {row['steps']:>7} steps  {time:>9}  {row['state']}", flush=True)
+            line.say(f"{row['run']:52} {row['steps']:>7} steps  {time:>9}  {row['state']}")
     total = sum(row["seconds"] or 0.0 for row in listed)
     if as_json:
         JsonLines(sys.stdout).event("dry_run", runs=listed, seconds=round(total, 1), further_runs=further)
         return
-    print(f"{len(listed)} runs, {duration(total)} to train; the evaluation comes on top")
+    line.say(f"{len(listed)} runs, {duration(total)} to train; the evaluation comes on top")
     if further:
-        print(
+        line.say(
             f"The sweep of lambda adds up to {further} runs where the best lies at the edge; the runs of the "
             f"other seeds and variants, here with {config.smoothness:g}, have the lambda that it takes"
         )
