@@ -3,6 +3,7 @@ that may end in the middle of a line, checksums, and damaged archives."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -72,8 +73,9 @@ def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """A folder to write files to; at the end they take the place of all of these names in `folder`, which is
     made if it is missing.
 
-    Raises OSError in one sentence where that cannot be written; what was there before then stays. If all was
-    written and only a name could not be taken, the sentence says where the new files are.
+    Raises OSError in one sentence where that cannot be written, or where a name is a folder or a file that is
+    open in another program; what was there before then stays. If only a name could not be taken, the sentence
+    says where the new files are.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -99,18 +101,20 @@ def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
 
 
 def _take_names(new: Path, folder: Path, names: Iterable[str]) -> None:
-    """Bring the files of `new` to `folder` in place of all of these names; where one cannot, all go back.
-    Raises OSError."""
-    made, former = [path.name for path in new.iterdir()], new / "former"
-    former.mkdir()
-    away = [name for name in {*names, *made} if (folder / name).is_file()]
-    moves = [(folder / n, former / n) for n in away] + [(new / n, folder / n) for n in made]
-    with ExitStack() as undo:
-        undo.callback(former.rmdir)
-        for source, target in moves:
-            patiently(source.replace, target)
-            undo.callback(patiently, target.replace, source)
-        undo.pop_all()
+    """Bring the files of `new` to `folder` in place of all of these names. Raises OSError, mostly before the
+    first is replaced: Windows moves no file that another program has open, not even onto itself."""
+    made = [path.name for path in new.iterdir()]
+    former = [path for name in {*names, *made} if (path := folder / name).exists()]
+    for path in former:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        with suppress(FileNotFoundError):
+            patiently(path.replace, path)
+    for name in made:
+        patiently((new / name).replace, folder / name)
+    for path in former:
+        if path.name not in made:
+            path.unlink(missing_ok=True)
 
 
 def sha256(path: str | Path) -> str:

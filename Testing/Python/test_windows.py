@@ -106,29 +106,23 @@ def test_of_results_that_belong_together_none_is_replaced_if_one_is_open(tmp_pat
     assert texts(tmp_path, "*") == dict.fromkeys("ab", "new")
 
 
-def test_a_folder_by_the_name_of_a_result_and_a_ctrl_c_leave_everything(tmp_path, monkeypatch):
+def test_a_folder_by_the_name_of_a_result_leaves_everything(tmp_path):
     write_whole(tmp_path / "a", "old")
     (tmp_path / "b").mkdir()
     write_whole(tmp_path / "b" / "mine", "mine")
     with pytest.raises(OSError, match="could not be replaced"):
         new_results(tmp_path)
     assert texts(tmp_path, "[!.]*/**/*") | texts(tmp_path, "*") == {"a": "old", "b/mine": "mine"}
-    (tmp_path / "b" / "mine").rename(tmp_path / "mine")
-    (tmp_path / "b").rmdir()
-    for kept in tmp_path.glob(".partial-*"):
-        files.shutil.rmtree(kept)
-    replace = Path.replace
 
-    def interrupted(path: Path, target: Path) -> Path:
-        if target == tmp_path / "b":
-            raise KeyboardInterrupt
-        return replace(path, target)
+
+def test_a_ctrl_c_leaves_no_folder_behind(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        new_results(tmp_path)
-    assert texts(tmp_path) == {"a": "old", "mine": "mine"}
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "mine"}
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path, ("a",)) as partial:
+        (partial / "a").write_text("new")
+    assert not list(tmp_path.iterdir())
 
 
 def steps_in(path: Path) -> list[int]:
