@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, field, fields
@@ -30,9 +30,12 @@ def option(default: Any, help_text: str, choices: Collection[str] | None = None)
 
 
 def command_line(words: Iterable[object]) -> str:
-    """A command as it can be pasted into the shell of this system."""
+    """A command as it can be pasted into the shell of this system; on Windows either one."""
     texts = [str(word) for word in words]
-    return subprocess.list2cmdline(texts) if sys.platform == "win32" else shlex.join(texts)
+    if sys.platform != "win32":
+        return shlex.join(texts)
+    plain = re.compile(r"[\w.:/\\=+-]+")
+    return " ".join(text if plain.fullmatch(text) else f'"{text}"' for text in texts)
 
 
 class Config:

@@ -94,6 +94,18 @@ def test_a_list_made_on_windows_may_have_backslashes(tmp_path):
     assert len(listing.pairs) == 1, layouts.refused(listing)
 
 
+def test_a_backslash_and_a_letter_of_neither_form(tmp_path):
+    layouts.plain_pair(tmp_path, "\u212bx", 1, labels="")  # the sign of the unit, which both forms replace
+    rows = [{"fixed": ".\\\u212bx_ES.nii.gz", "moving": ".\\\u212bx_ED.nii.gz"}]
+    listing = PairsDataset(layouts.manifest(tmp_path, rows)).scan()
+    assert len(listing.pairs) == 1, layouts.refused(listing)
+
+
+def test_no_patient_stays_no_patient():
+    blank = np.zeros((8, 8), np.float32)
+    assert [PairSample(blank, blank, patient=name).patient for name in ("", None, 7)] == ["", "", "7"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_list_tells_its_encoding_by_its_mark(folder, encoding):
     text = f"case\tfixed\tmoving\r\n{NAME}\t{NAME}_ES.nii.gz\t{NAME}_ED.nii.gz\r\n"

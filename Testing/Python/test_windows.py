@@ -186,7 +186,7 @@ def test_a_name_that_the_code_page_lacks_does_not_end_a_command(monkeypatch):
 
 
 def test_a_command_is_quoted_as_the_shell_reads_it(tmp_path, monkeypatch):
-    for name, shown in ((r"C:\Users\Jane\run", "{}"), (r"C:\Jane Doe\run", '"{}"')):
+    for name, shown in ((r"C:\Users\Jane\run", "{}"), (r"C:\Jane Doe\run", '"{}"'), (r"C:\R&D\run", '"{}"')):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "last.ckpt").touch()

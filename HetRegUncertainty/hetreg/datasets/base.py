@@ -58,7 +58,8 @@ class PairSample:
                     f"{name} is an array of {array.shape} and fixed of {shape}: {expected} is accepted."
                 )
             object.__setattr__(self, name, _checked(name, array))
-        object.__setattr__(self, "patient", composed(str(self.patient)))  # as a split file has it
+        name = "" if self.patient is None else str(self.patient)
+        object.__setattr__(self, "patient", composed(name))  # as a split file has it
 
     @property
     def ndim(self) -> int:

@@ -77,7 +77,7 @@ def _files(folder: Path, row: dict[str, str]) -> Found:
 
 def _file(folder: Path, name: str) -> Path:
     """The file of that name; if there is none, one with other slashes or accents."""
-    ways = [unicodedata.normalize(form, name) for form in ("NFC", "NFD")]
+    ways = [name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD"))]
     paths = [folder / way for way in (name, *(way.replace("\\", "/") for way in ways))]
     return next((path for path in paths if path.is_file()), paths[0])
 
