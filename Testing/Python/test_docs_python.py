@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib import import_module
+from pathlib import Path
 
 import hetreg
 
@@ -26,3 +28,16 @@ def test_every_public_name_is_listed_and_there():
         assert getattr(hetreg, name) is not None
     assert hetreg.evaluate is import_module("hetreg.evaluate")
     assert hetreg.evaluate_data is hetreg.evaluate.evaluate
+
+
+def test_type_checkers_see_what_is_there():
+    stub = ast.parse(Path(hetreg.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    typed = {
+        alias.asname: (line.module or "", alias.name)
+        for line in stub.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
+    public = {name: (target, name) for name, target in hetreg._PUBLIC.items()}
+    assert public.pop("evaluate_data") == ("evaluate:evaluate", "evaluate_data")
+    assert typed == public
