@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +14,24 @@ import torch
 from .spatial import integrate, resize
 
 
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """While it is entered, torch keeps gradients and computes in the type of the weights, whatever mode its
+    caller is in: `inference_mode`, `no_grad`, `autocast`."""
+    # torch warns of autocast on a GPU that is not there
+    kinds = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))  # gradients are kept again with that
+        for kind in kinds:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
 @cache
 def _suffices(kind: str) -> bool:
     """Whether a field can be resized, integrated and learnt there; older PyTorch cannot on Apple's GPUs."""
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with plain_torch():
             for ndim in (2, 3):
                 field = torch.zeros((1, ndim, *[4] * ndim), device=kind, requires_grad=True)
                 integrate(resize(field, [2] * ndim), steps=1).sum().backward()
@@ -59,6 +73,18 @@ def describe_device(device: torch.device) -> str:
 def made_current(device: torch.device) -> AbstractContextManager[object]:
     """While it is entered, what names no GPU (streams, graphs) uses this one."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def seed(number: int, device: torch.device) -> None:
+    """Seed torch's random numbers of the CPU and of this device, no other's."""
+    torch.default_generator.manual_seed(number)
+    if device.type != "cpu":
+        getattr(torch, device.type).manual_seed(number)
+
+
+def random_state_kept(device: torch.device) -> AbstractContextManager[None]:
+    """After it torch's random numbers, of the CPU and of this GPU by NVIDIA, go on where they were."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
 
 
 def physical_memory_gb() -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +31,20 @@ Register = Callable[[Case], RegisterResult]
 Emit = Callable[..., None]
 
 
+class _Raised(Cancelled):
+    """What the caller's `cancelled` raised within a case, which did not fail by that."""
+
+
+@contextmanager
+def _callers_errors() -> Iterator[None]:
+    """Raise what was raised by the caller's `cancelled`."""
+    try:
+        yield
+    except _Raised as found:
+        raise found.args[0] from None
+
+
+@_callers_errors()
 def evaluate(
     config: EvaluateConfig,
     progress: Progress | None = None,
@@ -48,7 +63,8 @@ def evaluate(
     the median and the worst case once more and keep the images.
 
     A case that cannot be read, or whose registration or measurement raises, is a row with its "error". Raises
-    ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled.
+    ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled, and what the
+    callbacks raise.
     """
     progress = progress or Progress()
     solid_size = 0
@@ -76,7 +92,14 @@ def _by_model(
 ) -> tuple[Register, int]:
     """`register_pair` with the model, which is loaded once; it can be cancelled and reports nothing. And the
     voxels per side of the 3D phantoms that the model was trained on, 0 if on none."""
-    how, quiet = config.registration, Progress(cancelled=progress.cancelled)
+
+    def asked() -> bool:
+        try:
+            return progress.cancelled()
+        except Exception as error:
+            raise _Raised(error) from error
+
+    how, quiet = config.registration, Progress(cancelled=asked)
     if model is None and config.model != "auto":
         model = RegistrationModel.load(config.model)
 

@@ -70,6 +70,7 @@ class RegistrationModel(nn.Module):
             sizes = own  # a network of its own size works at full resolution
         residual = self.network.variance_residual
         self.variance_net = VarianceNet(ndim=self.ndim, residual=residual, **sizes)
+        self.float()  # torch's default type may be another one
         self.checksum = ""
         self.file = ""  # folder/name of the file that it was loaded from
 

@@ -17,7 +17,7 @@ from . import zoo
 from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_notes, result_notes
 from .checks import check_labels, check_pair
 from .config import RegisterConfig
-from .device import describe_device, resolve_device
+from .device import describe_device, plain_torch, resolve_device
 from .errors import is_out_of_memory
 from .image import Image, as_image
 from .losses.snr_weighted import snr_weight
@@ -33,7 +33,7 @@ from .versions import versions
 _CHUNK_VOXELS = {2: 2**19, 3: 2**30}  # voxels per forward pass; 2D slices beyond it go in several
 
 
-@torch.inference_mode(False)  # the refinement needs gradients, whatever surrounds this
+@plain_torch()  # the refinement needs gradients
 def register_pair(
     fixed: Image | str | Path,
     moving: Image | str | Path,
@@ -128,6 +128,11 @@ def _load(
         raise ValueError(
             f"The model works in {model.ndim}D, but dimension is '{config.dimension}': choose "
             f"'auto' or another model."
+        )
+    if (types := {p.dtype for p in model.parameters()}) not in ({torch.float32}, {torch.float64}):
+        raise ValueError(
+            f"The model's weights are {' and '.join(sorted(map(str, types)))}: torch.float32, which "
+            "model.float() makes of them, or torch.float64 is accepted."
         )
     if any(p.is_inference() for p in model.parameters()):  # made in `inference_mode`, of no use outside it
         model = copy.deepcopy(model)

@@ -67,7 +67,9 @@ def test_adding_a_constant_changes_no_map_and_no_number(place):
 
 
 @pytest.mark.parametrize("refine", [0, 2])
-@pytest.mark.parametrize("way", ["default dtype", "double model", "inference mode", "inference model"])
+@pytest.mark.parametrize(
+    "way", ["default dtype", "double model", "autocast", "inference mode", "inference model"]
+)
 def test_what_surrounds_it_in_torch_does_not_matter(tmp_path, way, refine):
     model, config = tiny_model(rough=1.0), RegisterConfig(refine=refine)
     model.save(tmp_path / "m.pt")
@@ -81,6 +83,9 @@ def test_what_surrounds_it_in_torch_does_not_matter(tmp_path, way, refine):
     elif way == "double model":
         other = register_pair(*pair_2d(), model.double(), config)
         assert next(model.parameters()).dtype == torch.float64
+    elif way == "autocast":
+        with torch.autocast("cpu", torch.bfloat16):
+            other = register_pair(*pair_2d(), model, config)
     elif way == "inference mode":
         with torch.inference_mode():
             loaded = RegistrationModel.load(tmp_path / "m.pt")

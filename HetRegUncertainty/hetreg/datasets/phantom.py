@@ -27,6 +27,7 @@ SLICE_DISTANCE = 8.0  # mm, of a short-axis stack
 MIN_SIZE, MAX_SIZE, MAX_SIZE_3D = 16, 1024, 256  # voxels per side
 
 
+@np.errstate(under="ignore")  # what is far from an edge or a centre is 0 in the end
 def make_pair(
     kind: str,
     seed: int,

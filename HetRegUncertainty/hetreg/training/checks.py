@@ -17,6 +17,10 @@ from .folder import RunFolder
 
 def check(config: TrainConfig, ranks: Ranks) -> None:
     """Raises ValueError if the run cannot be done here."""
+    if (usual := torch.get_default_dtype()) != torch.float32:
+        raise ValueError(
+            f"torch's default type is {usual}: a training needs torch.float32, by torch.set_default_dtype."
+        )
     accelerate.check(config, ranks.device)
     recording.check(config, ranks.device, grouped=ranks.grouped)
     shares = config.accumulate * ranks.world

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..config import GridConfig, NetworkConfig, TrainConfig
 from ..datasets.base import PairSample
-from ..device import made_current
+from ..device import made_current, plain_torch, random_state_kept
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress, silent
 from . import schedule
@@ -134,6 +134,7 @@ class Run:
         self.folder.write_card(trainer.model.card | {"ndim": trainer.model.ndim}, self.counts)
 
 
+@plain_torch()
 def train(
     config: TrainConfig,
     folder: str | Path,
@@ -159,6 +160,7 @@ def train(
         ranks = join(config.device)
         stack.callback(ranks.close)
         stack.enter_context(made_current(ranks.device))
+        stack.enter_context(random_state_kept(ranks.device))
         progress = progress if ranks.first else Progress()
         check(config, ranks)
         begun = find_start(config, folder)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ..config import GridConfig, NetworkConfig, TrainConfig
+from ..device import seed
 from ..losses.mse import mean_squared_error
 from ..model import RegistrationModel
 from . import schedule
@@ -32,7 +33,7 @@ class Trainer:
         self.config, self.ranks, self.step, self.best, self.seconds = config, ranks, 0, -math.inf, 0.0
         self.checked = 0  # step of the last validation
         self.start: dict[str, Any] = {}  # what the run took over from another model
-        torch.manual_seed(config.seed % SEEDS)
+        seed(config.seed % SEEDS, ranks.device)
         self.model = accelerate(RegistrationModel(network, grid).to(ranks.device), config)
         self.recorder = Recorder() if config.graphs and ranks.device.type == "cuda" else None
         self.optimisers: dict[str, torch.optim.Optimizer] = {
@@ -84,7 +85,7 @@ class Trainer:
         """Train on one batch of all processes. Raises ValueError if the loss is not a number."""
         config, step = self.config, self.step
         drawn = (config.seed * 1_000_003 + step) * self.ranks.world + self.ranks.rank
-        torch.manual_seed(drawn % SEEDS)
+        seed(drawn % SEEDS, self.ranks.device)
         self._set_rate(schedule.learning_rate(config, step))
         batch = batch.part(self.ranks.rank, self.ranks.world).to(self.ranks.device)
         if step == config.warmup and not config.start:
