@@ -35,7 +35,7 @@ class Image:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "array", as_array(self.array, f"Image '{self.name}'"))
-        object.__setattr__(self, "ijk_to_lps", _finite(self.ijk_to_lps))
+        object.__setattr__(self, "ijk_to_lps", _finite(self.ijk_to_lps).copy())
         if self.array.ndim != 3:
             raise ValueError(
                 f"Image '{self.name}' has {self.array.ndim} axes (shape {self.array.shape}): a "

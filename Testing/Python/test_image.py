@@ -247,6 +247,14 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     assert (tmp_path / "old.nrrd").read_bytes() == b"former result"
 
 
+def test_an_image_keeps_its_place_when_the_matrix_that_it_was_made_with_changes():
+    matrix = np.eye(4)
+    image = Image(np.zeros((1, 2, 3)), matrix)
+    other = image.like(image.array, "other")
+    matrix[0, 3] = image.ijk_to_lps[1, 3] = 7.0
+    assert (image.origin_lps[0], other.origin_lps[1]) == (0.0, 0.0)
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def interrupted(image, path, *arguments, **options):
         Path(path).write_bytes(b"half")
