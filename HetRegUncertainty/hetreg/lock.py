@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that the system drops when its process ends, however it ends."""
+"""One thread of one process at a time in a folder: a lock that ends with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,53 +16,61 @@ T = TypeVar("T")
 PATIENCE_S = 10.0  # what a process that was just killed, or its workers, may still need to go
 _POLL_S = 0.1
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
-_own: dict[Path, tuple[int, int]] = {}  # folder -> handle, and how often this process has taken it
+_own: dict[Path, tuple[int, int, int]] = {}  # folder -> handle, the thread that has it, and how often
+_guard = threading.Lock()  # of _own
 
 
 class Busy(ValueError):
-    """Another process works in the folder."""
+    """Another process or thread works in the folder."""
 
 
 class FolderLock:
-    """The lock on an existing folder. Several of one process may have it; it is free after the last release.
-    Where the file system has no locks, taking it always succeeds."""
+    """The lock on an existing folder. Several of one thread may have it; it is free after the last release.
+    Where the file system has no locks, other processes can take it too."""
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._taken: Path | None = None
 
     def take(self, patience_s: float = 0.0) -> bool:
-        """True if the folder is now this process's own; tried again for so long. Raises OSError if the
-        folder cannot be opened."""
-        if self._taken in _own:
-            return True
+        """True if the folder is now this thread's own; tried again for so long. Raises OSError if the folder
+        cannot be opened."""
         path, until = self.folder.resolve(), time.monotonic() + patience_s
-        while path not in _own:
-            if (handle := _open(path)) is not None:
-                _own[path] = handle, 0
-            elif time.monotonic() >= until:
+        while not self._take_once(path):
+            if time.monotonic() >= until:
                 return False
-            else:
-                time.sleep(_POLL_S)
-        handle, times = _own[path]
-        _own[path], self._taken = (handle, times + 1), path
+            time.sleep(_POLL_S)
         return True
+
+    def _take_once(self, path: Path) -> bool:
+        with _guard:
+            if self._taken in _own:
+                return True
+            thread = threading.get_ident()
+            if path not in _own and (opened := _open(path)) is not None:
+                _own[path] = opened, thread, 0
+            handle, owner, times = _own.get(path, (0, 0, 0))
+            if owner != thread:
+                return False
+            _own[path], self._taken = (handle, thread, times + 1), path
+            return True
 
     def release(self) -> None:
         """Leave the folder to others; more than once is once."""
-        if self._taken not in _own:  # also in a forked child
-            return
-        handle, times = _own.pop(self._taken)
-        if times > 1:
-            _own[self._taken] = handle, times - 1
-        else:
-            _close(handle, _file(self._taken))
-        self._taken = None
+        with _guard:
+            if self._taken not in _own:  # also in a forked child
+                return
+            handle, owner, times = _own.pop(self._taken)
+            if times > 1:
+                _own[self._taken] = handle, owner, times - 1
+            else:
+                _close(handle, _file(self._taken))
+            self._taken = None
 
     def __enter__(self) -> FolderLock:
-        """Raises Busy if another process has the folder."""
+        """Raises Busy if another process or thread has the folder."""
         if not self.take():
-            raise Busy(f"Another process works in {self.folder.name}.")
+            raise Busy(f"Somebody else works in {self.folder.name}.")
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -122,13 +131,14 @@ def _close(handle: int, path: Path) -> None:
 
 def _forget() -> None:
     """In a forked child: the locks are its parent's, and are not to last longer than that."""
-    for handle, _ in _own.values():
+    for handle, *_ in _own.values():
         os.close(handle)
     _own.clear()
+    _guard.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(before=_guard.acquire, after_in_parent=_guard.release, after_in_child=_forget)
 
 
 def _lock(handle: int) -> None:

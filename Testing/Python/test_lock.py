@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_a_folder_is_free_again_once_its_process_was_killed(held):
 def test_a_second_training_in_a_folder_is_refused_and_leaves_it_as_it_is(held, monkeypatch):
     folder, _ = held
     monkeypatch.setattr(run_folder, "PATIENCE_S", 0.2)
-    with pytest.raises(ValueError, match="Another process is training in run") as error:
+    with pytest.raises(ValueError, match="Another training works in run") as error:
         train(tiny_training(), folder, samples=train_samples(), network=NetworkConfig(size="tiny"))
     assert_sentence(error.value, "another folder is accepted")
     assert [path.name for path in folder.iterdir()] == [".lock"]  # of the other
@@ -89,6 +90,40 @@ def test_a_training_leaves_its_folder_to_others_also_when_it_fails(tmp_path):
         train(config, tmp_path, samples=train_samples())
     assert of_another(tmp_path)
     assert error  # which keeps the frames of the training
+
+
+def test_of_two_trainings_of_one_process_the_second_is_refused_until_the_first_has_ended(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(run_folder, "PATIENCE_S", 0.0)
+    config, samples, network = tiny_training(), train_samples(), NetworkConfig(size="tiny")
+    second = []
+
+    def begin(kind, **_fields):
+        if kind == "data" and not second:  # the folder is the first one's by now
+            second.append(pool.submit(train, config, tmp_path, samples=samples, network=network).exception())
+            raise KeyError("of the caller")
+
+    with ThreadPoolExecutor(1) as pool:
+        with FolderLock(tmp_path), pytest.raises(KeyError):  # within a lock of one's own, as `reproduce` does
+            train(config, tmp_path, emit=begin, samples=samples, network=network)
+        assert isinstance(second[0], Busy)
+        assert_sentence(second[0], "Another training works in", "another folder is accepted")
+        assert not (tmp_path / "log.jsonl").exists()
+        pool.submit(train, config, tmp_path, samples=samples, network=network).result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_can_take_folders(tmp_path):
+    with FolderLock(tmp_path), multiprocessing.get_context("fork").Pool(1) as pool:
+        (tmp_path / "other").mkdir()
+        assert not pool.apply(taken, [tmp_path])
+        assert pool.apply(taken, [tmp_path / "other"])
+
+
+def taken(folder):
+    """True if this process can take the folder."""
+    return FolderLock(folder).take()
 
 
 @pytest.mark.slow

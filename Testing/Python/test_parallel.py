@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 
 import numpy as np
 import pytest
+import torch
 
 from builders import assert_sentence
-from hetreg.config import GridConfig
+from hetreg.config import GridConfig, TrainConfig
 from hetreg.datasets import parallel
 from hetreg.datasets.simulated import PhantomDataset
+from hetreg.training.data import worker_count
 
 
 @pytest.mark.parametrize("count", [3, 50])
@@ -22,6 +25,21 @@ def test_results_come_in_order_whoever_makes_them(monkeypatch, count):
     makers = {process for _, process in found}
     alone = count == 3 or not parallel.can_fork()
     assert makers == {os.getpid()} if alone else os.getpid() not in makers
+
+
+@pytest.mark.skipif(not parallel.can_fork(), reason="processes are copied on Linux only")
+def test_a_process_of_a_pool_does_the_work_itself():
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        child, makers, workers = pool.apply(in_a_pool)
+    assert makers == {child}
+    assert workers == 0
+
+
+def in_a_pool():
+    """This process, those that did work in it for two, and how many would draw batches."""
+    parallel.processors = lambda: 2
+    makers = set(parallel.each(lambda _: os.getpid(), range(40)))
+    return os.getpid(), makers, worker_count(TrainConfig(workers=3), torch.device("cpu"))
 
 
 def test_an_error_ends_the_work_and_is_the_same(monkeypatch):

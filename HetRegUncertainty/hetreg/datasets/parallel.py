@@ -18,8 +18,11 @@ _work: list[Callable[[int], Any]] = []  # of a process of `each`
 
 
 def can_fork() -> bool:
-    """True where a process is copied with what it has in memory."""
-    return sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
+    """True where a process is copied with what it has in memory; not in one of a pool, which may have no
+    children."""
+    if sys.platform != "linux" or multiprocessing.current_process().daemon:
+        return False
+    return "fork" in multiprocessing.get_all_start_methods()
 
 
 def processors() -> int:

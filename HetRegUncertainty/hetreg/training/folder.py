@@ -86,8 +86,8 @@ class RunFolder:
         self._lock = FolderLock(path)
 
     def open(self, device: str) -> None:
-        """Make the folder and say in it what the run is; until `close` it is this process's own. Raises
-        ValueError if another process trains there. `check_same` comes before."""
+        """Make the folder and say in it what the run is; until `close` it is this training's own. Raises
+        ValueError if another one works there. `check_same` comes before."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.claim()
         made_with = {"code": code_version(), **versions()}
@@ -98,7 +98,7 @@ class RunFolder:
         self._board = _tensorboard(self.path)
 
     def claim(self) -> None:
-        """Keep other processes out of the folder, if it is there. Raises ValueError if one is in it."""
+        """Keep other trainings out of the folder, if it is there. Raises ValueError if one is in it."""
         if not self.path.is_dir():
             return
         try:
@@ -106,7 +106,7 @@ class RunFolder:
         except OSError as error:
             raise unwritten(self.path) from error
         if not taken:
-            raise Busy(f"Another process is training in {self.path.name}: another folder is accepted.")
+            raise Busy(f"Another training works in {self.path.name}: another folder is accepted.")
 
     def _earlier(self, made_with: dict[str, str]) -> dict[str, Any]:
         """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""
