@@ -44,7 +44,6 @@ def _callers_errors() -> Iterator[None]:
         raise found.args[0] from None
 
 
-@_callers_errors()
 def evaluate(
     config: EvaluateConfig,
     progress: Progress | None = None,
@@ -72,12 +71,13 @@ def evaluate(
         register, solid_size = _by_model(config, model, progress)
     sources, refused = list_cases(config, solid_size)
     run = _Run(config, register, emit or (lambda *_, **__: None))
-    for n, source in enumerate(sources):
-        progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
-        run.add(source)
-    label = _label(config, run.rows)
-    ranked_by = f"dice_{label}" if label else "ncc_after"
-    shown = _pictures(run, ranked_by, progress) if pictures else []
+    with _callers_errors():
+        for n, source in enumerate(sources):
+            progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
+            run.add(source)
+        label = _label(config, run.rows)
+        ranked_by = f"dice_{label}" if label else "ncc_after"
+        shown = _pictures(run, ranked_by, progress) if pictures else []
     patients = patient_rows(run.rows)
     curves = mean_curves([s.curves for s in run.scores])
     run.note_missing_labels()
