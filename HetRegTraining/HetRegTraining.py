@@ -16,10 +16,12 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from HetRegUncertaintyLib import install, layout, modelmenu, packages, reload, traininglayout, trainingsection
+from HetRegUncertaintyLib import install, layout, modelmenu, traininglayout, trainingsection
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.evaluationsection import EvaluationSection
+from HetRegUncertaintyLib.packages import PackageButton
 from HetRegUncertaintyLib.parameterlink import OneWrapper, ParameterLink
+from HetRegUncertaintyLib.reload import ReloadMixin
 from HetRegUncertaintyLib.trainingdata import DataCheck
 from HetRegUncertaintyLib.trainingfolder import nextFolder
 from HetRegUncertaintyLib.trainingform import TrainingForm
@@ -63,7 +65,7 @@ class HetRegTraining(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", traininglayout.register)
 
 
-class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class HetRegTrainingWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel."""
 
     def __init__(self, parent=None):
@@ -91,9 +93,7 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.useButton.connect("clicked(bool)", self.onUse)
         self.form = TrainingForm(self.ui, lambda: self.section.running)
         self.former = FormerRun(self.ui)
-        self.packageButton = packages.PackageButton(
-            self.ui.packageButton, self._onParameters, self.section.say
-        )
+        self.packageButton = PackageButton(self.ui.packageButton, self._onParameters, self.section.say)
         self.startCheck = StartCheck(self.ui, self.section, self.former, self.packageButton)
         self.dependencyCard = DependencyCard(self.ui, self._onParameters)
         scene = slicer.mrmlScene
@@ -123,10 +123,10 @@ class HetRegTrainingWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._restoreLayout()
         self.setParameterNode(None)
 
-    def onReload(self):
-        """Reload in developer mode: the library too."""
-        reload.dropPackages()
-        super().onReload()
+    @property
+    def running(self):
+        """True while a training or an evaluation runs."""
+        return any(part is not None and part.running for part in (self.section, self.evaluation))
 
     def onSceneStartClose(self, caller, event):
         """The scene goes away. A training goes on: it has its own process and writes to its own folder."""

@@ -18,7 +18,7 @@ from slicer.util import VTKObservationMixin
 
 from hetreg.config import RegisterConfig
 from hetreg.progress import Cancelled, Progress
-from HetRegUncertaintyLib import install, labels, layout, reload, results, sampledata, volumes
+from HetRegUncertaintyLib import install, labels, layout, results, sampledata, volumes
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
 from HetRegUncertaintyLib.modelmenu import ModelMenu
@@ -29,6 +29,7 @@ from HetRegUncertaintyLib.parameters import (
     outputParameter,
     registerConfig,
 )
+from HetRegUncertaintyLib.reload import ReloadMixin
 from HetRegUncertaintyLib.runsection import RunSection, missing
 from HetRegUncertaintyLib.selftest import SelfTest
 
@@ -68,7 +69,7 @@ def registerSampleData():
         slicer.util.selectModule("HetRegUncertainty")
 
 
-class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel."""
 
     def __init__(self, parent=None):
@@ -123,10 +124,10 @@ class HetRegUncertaintyWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
         if not self.run.running:
             self.setParameterNode(None)
 
-    def onReload(self):
-        """Reload in developer mode: the library too."""
-        reload.dropPackages()
-        super().onReload()
+    @property
+    def running(self):
+        """True while a registration runs."""
+        return self.run is not None and self.run.running
 
     def onSceneStartClose(self, caller, event):
         """The scene goes away: stop a run, it has nothing to write to."""

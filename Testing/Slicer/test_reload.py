@@ -1,8 +1,13 @@
-"""Reload in developer mode: the new panel is not entered again, and works all the same."""
+"""Reload in developer mode: the new panel is not entered again, and works all the same; so does the other."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import slicer
 
+import runtime
 from HetRegUncertaintyLib import layout, reload
 
 
@@ -42,3 +47,33 @@ def test_theTrainingFollowsTheScene(training, reloaded):
     assert new.ui.outputFolderEdit.currentPath == new.logic.getParameterNode().outputFolder != ""
     new.ui.batchSpinBox.value = 3
     assert new.logic.getParameterNode().batch == 3
+
+
+def test_theOtherModuleIsReloadedToo(training, panel, reloaded):
+    reloaded(training)
+    other = slicer.util.getModuleWidget("HetRegUncertainty")
+    assert other is not panel
+    slicer.util.selectModule("HetRegUncertainty")
+    other.ui.sampleButton.click()
+    assert other.ui.registerButton.enabled
+
+
+def test_noReloadWhileTheOtherModuleIsAtWork(fake, training, panel):
+    fake("slow")
+    training.ui.startButton.click()
+    runtime.wait(lambda: training.section.running)
+    before = {**sys.modules}
+    with pytest.raises(RuntimeError, match="HetRegTraining is at work"):
+        panel.onReload()
+    assert sys.modules == before
+    assert slicer.util.getModuleWidget("HetRegUncertainty") is panel
+    assert training.section.running
+    assert not panel.running
+
+
+def test_registersAfterEitherReload():
+    """With all packages, thus in a process of its own: the new classes would not fit those of other tests."""
+    modules = ["HetRegTraining", "HetRegUncertainty", "HetRegTraining"]
+    script = Path(__file__).with_name("reload_both.py")
+    done = subprocess.run([sys.executable, script, *modules], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == [*(f"{name}: registered" for name in modules), "[]"], done.stderr
