@@ -23,7 +23,8 @@ def plain_torch() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))  # gradients are kept again with that
         for kind in kinds:
-            stack.enter_context(torch.autocast(kind, enabled=False))
+            # its cache would keep the weights of a first step for those within it
+            stack.enter_context(torch.autocast(kind, enabled=False, cache_enabled=False))
         yield
 
 

@@ -13,10 +13,12 @@ import torch
 from builders import TINY, assert_sentence, pair_2d, tiny_model, tiny_training, train_samples
 from hetreg.config import EvaluateConfig, NetworkConfig
 from hetreg.datasets.phantom import make_pair
+from hetreg.device import plain_torch
 from hetreg.evaluate import evaluate
 from hetreg.model import RegistrationModel
 from hetreg.progress import Progress
 from hetreg.register import register_pair
+from hetreg.training.accelerate import in_bfloat16
 from hetreg.training.loop import train
 
 SURROUNDINGS = {
@@ -48,6 +50,16 @@ def test_a_training_is_the_same_inside_any_mode_of_torch(tmp_path, way):
     with SURROUNDINGS[way]():
         inside = short_run(tmp_path / "inside")
     assert all(torch.equal(a, b) for a, b in zip(alone.parameters(), inside.parameters(), strict=True))
+
+
+def test_a_network_in_bfloat16_sees_its_weights_change_inside_the_guard():
+    net, image = torch.nn.Conv2d(1, 1, 1), torch.ones((1, 1, 4, 4))
+    in_bfloat16(net, "cpu")
+    with plain_torch():
+        first = net(image)
+        with torch.no_grad():
+            net.weight.add_(1.0)
+        assert not torch.allclose(first, net(image))
 
 
 def test_a_training_leaves_the_random_numbers_of_the_program_around_it(tmp_path):
