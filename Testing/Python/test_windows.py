@@ -19,6 +19,7 @@ from hetreg.config import NetworkConfig
 from hetreg.files import json_lines, whole_folder, write_whole
 from hetreg.reproduce import documents
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.training import folder as run_folder
 from hetreg.training.folder import RunFolder
 from hetreg.training.loop import train
 
@@ -152,6 +153,33 @@ def test_rows_wait_while_log_csv_is_open(tmp_path, monkeypatch):
     held.names, held.tries = {"log.jsonl"}, ALWAYS
     with pytest.raises(OSError, match=r"log\.jsonl could not be written.*open in another program"):
         folder.log({"event": "step", "step": 4})
+
+
+def test_rows_that_wait_follow_at_the_end(tmp_path, monkeypatch):
+    held = Open(monkeypatch, "log.csv", tries=0)
+    run = RunFolder(tmp_path, tiny_training())
+    for step in (1, 2, 3):
+        held.tries = ALWAYS if step > 1 else 0
+        run.log({"event": "step", "step": step})
+    held.tries = 0
+    run.close()
+    assert steps_in(tmp_path / "log.csv") == [1, 2, 3]
+
+
+def test_a_row_that_a_full_disk_cut_off_is_written_anew(tmp_path, monkeypatch):
+    run, add = RunFolder(tmp_path, tiny_training()), run_folder._add
+    run.log({"event": "step", "step": 1})
+
+    def half(path: Path, text: str, mode: str = "a") -> None:
+        add(path, text if path.suffix == ".jsonl" else text[: len(text) // 2], mode)
+        if path.suffix == ".csv":
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "_add", half)
+        run.log({"event": "step", "step": 2})
+    run.log({"event": "step", "step": 3})
+    assert steps_in(tmp_path / "log.csv") == [1, 2, 3]
 
 
 def test_a_training_goes_on_while_its_table_and_its_preview_are_open(tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -80,8 +79,8 @@ class RunFolder:
         self.last, self.best, self.preview = path / "last.ckpt", path / "best.pt", path / "preview"
         self.split = path / "split.json"
         self.note = ""  # what has changed since the run began
-        self.behind: list[dict[str, Any]] = []  # rows that log.csv does not have, as it cannot be written
-        self._mode = "w"  # of log.csv
+        self.behind = False  # log.csv lacks rows, as it cannot be written
+        self._begun = False  # log.csv is this process's
         self._board = None
         self._lock = FolderLock(path)
 
@@ -142,7 +141,7 @@ class RunFolder:
         """True if a split file, of another name than before, has each patient in the same part."""
         if not file or not self.split.exists():
             return False
-        named, own = read_split(Path(file)), json.loads(self.split.read_text(encoding="utf-8"))
+        named, own = read_split(Path(file)), read_split(self.split)
         return all(set(members) <= set(named.get(part, [])) for part, members in own.items())
 
     def write(self, name: str, text: str) -> None:
@@ -164,12 +163,15 @@ class RunFolder:
                     self._board.add_scalar(f"{row['event']}/{name}", row[name], row["step"])
 
     def _to_csv(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Add rows to log.csv, which is begun anew with the process. While it is open in another program they
-        wait: it is only a copy for spreadsheets."""
-        self.behind += rows
-        with suppress(OSError):
-            _add(self.path / "log.csv", _table(self.behind, header=self._mode == "w"), self._mode)
-            self.behind, self._mode = [], "a"
+        """Add rows to log.csv. It is begun anew, with all rows of log.jsonl, by each process and where it
+        lacks some, as after another program had it open: it is only a copy for spreadsheets."""
+        anew = self.behind or not self._begun
+        try:
+            rows = json_lines(self.path / "log.jsonl") if anew else rows
+            _add(self.path / "log.csv", _table(rows, header=anew), "w" if anew else "a")
+            self.behind, self._begun = False, True
+        except OSError:
+            self.behind = True
 
     def forget_after(self, step: int) -> None:
         """Drop what was logged after a step: a killed run was further than its last checkpoint."""
@@ -215,7 +217,9 @@ class RunFolder:
         self.write("model_card.md", "\n".join(lines))
 
     def close(self) -> None:
-        """End the TensorBoard file and leave the folder to others."""
+        """End both logs and leave the folder to others."""
+        if self.behind:
+            self._to_csv([])
         if self._board is not None:
             self._board.close()
         self._lock.release()

@@ -152,7 +152,7 @@ def train(
 
     emit(kind, **fields): told of "left_out" (a pair whose voxels cannot be used), "note", "data", "step",
     "validation", "preview", "paused", "resumed", "stopped" and "done". control: pauses and stops. Raises
-    ValueError on unusable data or if another process trains in the folder, Cancelled when progress asks to
+    ValueError on unusable data or if another training works in the folder, Cancelled when progress asks to
     stop and KeyboardInterrupt on Ctrl-C (after both the checkpoint is written).
     """
     progress, folder = progress or Progress(), Path(folder)
