@@ -80,9 +80,9 @@ def describeDevice():
         return _("GPU: {name}, {free:.1f} of {total:.1f} GB free").format(name=name, free=free, total=total)
     if "mps" in available_devices():
         return _("GPU: Apple (MPS)")
-    return _("CPU: {cores} cores{memory}. No GPU was found; everything works, refinement is slower.").format(
-        cores=os.cpu_count(), memory=_memory()
-    )
+    return _(
+        "CPU: {cores} cores{memory}. No usable GPU was found; everything works, refinement is slower."
+    ).format(cores=os.cpu_count(), memory=_memory())
 
 
 def installTorch():

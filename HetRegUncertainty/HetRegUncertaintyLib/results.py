@@ -239,7 +239,7 @@ def _connect(nodes, fixedNode, movingNode, result, segments, undo):
         for name, other in (("fixed", fixedNode), ("moving", movingNode), ("transform", transform)):
             if other is not node:
                 _refer(node, REFERENCE + name, other, undo)
-    for role in set(OUTPUTS) - {"transform"}:
+    for role in (r for r in OUTPUTS if r != "transform"):
         _refer(transform, REFERENCE + role, nodes.get(role), undo)
     if "moved_segmentation" in nodes:
         _drawnOn(nodes["moved_segmentation"], fixedNode, undo)

@@ -91,13 +91,13 @@ class Pyramid(PairNetwork):
         velocity = moving.new_zeros((len(coarsest), self.ndim, *coarsest.shape[2:]))
         given, state = [velocity], velocity
         for level, estimator in enumerate(self.estimators):
-            a, b = levels[level].chunk(2)  # features of moving and fixed
+            moving_features, fixed_features = levels[level].chunk(2)
             if level:
-                velocity = resize_disp(velocity, b.shape[2:])
-                given = [velocity, F.interpolate(state, size=b.shape[2:], mode="nearest")]
-            moved = warp(a, integrate(velocity, WARP_STEPS), padding="border")
-            compared = local_correlation(b, moved, self.reach[level])
-            state = estimator(torch.cat((b, moved, compared, *given), dim=1))
+                velocity = resize_disp(velocity, fixed_features.shape[2:])
+                given = [velocity, F.interpolate(state, size=fixed_features.shape[2:], mode="nearest")]
+            moved = warp(moving_features, integrate(velocity, WARP_STEPS), padding="border")
+            compared = local_correlation(fixed_features, moved, self.reach[level])
+            state = estimator(torch.cat((fixed_features, moved, compared, *given), dim=1))
             last = level == len(self.estimators) - 1
             out = (self.head if last else self.heads[level])(state)
             velocity = velocity + out[:, : self.ndim].to(velocity.dtype)
