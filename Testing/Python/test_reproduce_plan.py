@@ -10,6 +10,7 @@ import pytest
 from builders import assert_sentence
 from hetreg.registry import METHODS, WEIGHT_MODES
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.documents import title
 from hetreg.reproduce.plan import (
     Job,
     choose,
@@ -195,6 +196,20 @@ def test_of_those_that_score_alike_the_largest_lambda_is_taken(tolerance, taken,
     assert further(scores, tolerance) == then  # tried on while the largest is taken
 
 
+def test_a_known_lambda_is_taken_and_not_swept():
+    methods = ("mse", "nll", "ours", "gamma_1", "precision_weight", "precision_blind")
+    config = ReproduceConfig(methods=methods, lambda_of=("nll=3", "ours=0.1", "precision_blind=1"), seeds=1)
+    taken = {j.variant: j.config.smoothness for j in jobs(config, FOLDER)}
+    others = dict.fromkeys(("mse", "precision_weight"), config.smoothness)
+    assert taken == {"nll": 3.0, "ours": 0.1, "gamma_1": 0.1, "precision_blind": 1.0, **others}
+    assert "nll 3, ours 0.1" in title(config)
+    sweeping = replace(config, sweep_lambda=True)
+    assert [v for _, v in swept(sweeping)] == ["mse", "precision_weight"]
+    found = {("voxelmorph", "mse"): 0.03, ("voxelmorph", "precision_weight"): 0.01}
+    taken |= {"mse": 0.03, "precision_weight": 0.01}
+    assert {j.variant: j.config.smoothness for j in jobs(sweeping, FOLDER, found)} == taken
+
+
 def test_below_the_lower_edge_is_tried_whatever_the_tolerance():
     assert further({0.03: 0.9, 0.1: 0.89}, 0.05) == 0.01  # a better one would change what is near the best
 
@@ -211,6 +226,11 @@ def test_below_the_lower_edge_is_tried_whatever_the_tolerance():
         ({"seeds": 0}, ("seeds is 0", "at least 1")),
         ({"budget": 0}, ("budget is 0",)),
         ({"lambdas": (0.1, -1.0)}, ("lambdas", "at least 0")),
+        ({"lambda_of": ("nll",)}, ("lambda_of has 'nll'", "nll=3")),
+        ({"lambda_of": ("best=1",)}, ("lambda_of has 'best=1'",)),
+        ({"lambda_of": ("elastix=1",)}, ("lambda_of has 'elastix=1'",)),
+        ({"lambda_of": ("mse=-1",)}, ("lambda_of has 'mse=-1'", "at least 0")),
+        ({"lambda_of": ("mse=1", "mse=2")}, ("lambda_of has 'mse=2'", "once")),
         ({"tolerance": -0.1}, ("tolerance is -0.1", "at least 0")),
         ({"learning_rate": 0.0}, ("learning_rate is 0.0",)),
         ({"weight_mode": "best"}, ("weight_mode is 'best'", "robust")),

@@ -29,7 +29,7 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
         if isinstance(f.default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=text)
         else:
-            kind = type(f.default[0] if several else f.default)
+            kind = type((f.default or ("",))[0] if several else f.default)
             choices, count = f.metadata["choices"], "+" if several else None
             parser.add_argument(flag, type=kind, nargs=count, default=SUPPRESS, choices=choices, help=text)
 

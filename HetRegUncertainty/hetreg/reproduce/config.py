@@ -9,7 +9,7 @@ from pathlib import Path
 from ..choices import DECAYS, DEVICES, INTEGRATE, PROTOCOLS
 from ..config import DataConfig, TrainConfig
 from ..configbase import option
-from ..registry import DATASETS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
+from ..registry import DATASETS, METHODS, NETWORKS, PHANTOMS, SIZES, WEIGHT_MODES
 from .variants import VARIANTS
 
 ALL, AUTO = "all", "auto"
@@ -43,6 +43,9 @@ class ReproduceConfig(DataConfig):
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
     decay: str = option("cosine", "fall of the learning rate", DECAYS)
     smoothness: float = option(0.01, "lambda, coefficient of the smoothness term, where it is not swept")
+    lambda_of: tuple[str, ...] = option(
+        (), "lambda of single methods where it is known, as method=value (nll=3); it is not swept for these"
+    )
     sweep_lambda: bool = option(False, "choose lambda for each method by the Dice of validation pairs")
     lambdas: tuple[float, ...] = option(
         (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
@@ -69,6 +72,7 @@ class ReproduceConfig(DataConfig):
         self._training()  # checks the rest
         if not all(isinstance(v, int | float) and 0 <= v < math.inf for v in self.lambdas):
             raise ValueError(f"lambdas are {self.lambdas}: numbers of at least 0 are accepted.")
+        self.known_lambdas()
 
     def _check_lists(self) -> None:
         """Raises ValueError if a list is empty or has a value twice."""
@@ -87,6 +91,25 @@ class ReproduceConfig(DataConfig):
             crop=self.crop,
             learning_rate=self.learning_rate,
         )
+
+    def known_lambdas(self) -> dict[str, float]:
+        """`lambda_of` by method or variant. Raises ValueError on one that has no lambda, or two."""
+        found: dict[str, float] = {}
+        for text in self.lambda_of:
+            name, _, value = str(text).partition("=")
+            method = VARIANTS[name].method if name in VARIANTS else ""
+            try:
+                number = float(value)
+            except ValueError:
+                number = -1.0
+            has_one = method and "smoothness" in METHODS[method].options
+            if not has_one or name in found or not 0 <= number < math.inf:
+                raise ValueError(
+                    f"lambda_of has '{text}': each method that has a lambda, once, with a number of at "
+                    "least 0 is accepted, as in nll=3."
+                )
+            found[name] = number
+        return found
 
     @property
     def phantom_size(self) -> int:

@@ -130,6 +130,8 @@ def title(config: ReproduceConfig) -> str:
     if config.sweep_lambda:
         within = f"largest lambda within {config.tolerance:g} of the best"
         how = within if config.tolerance else "lambda swept"
+    if config.lambda_of:
+        how += f" ({', '.join(text.replace('=', ' ') for text in config.lambda_of)})"
     trained = f"{networks} ({config.size}{integrated}), {config.budget:,} steps, {methods}, {how}"
     if not count and ALL not in config.methods:
         trained = "Baselines alone"

@@ -91,10 +91,12 @@ def swept(config: ReproduceConfig) -> list[tuple[str, str]]:
     """(network, variant) for which lambda is chosen."""
     if not config.sweep_lambda:
         return []
+    known = config.known_lambdas()
     pairs: list[tuple[str, str]] = []
     for network in config.networks:
         there = [v for v, reason in chosen(config, network).items() if not reason]
-        names = dict.fromkeys(leader(v, config.weight_mode) for v in there)
+        leads = dict.fromkeys(leader(v, config.weight_mode) for v in there if v not in known)
+        names = [v for v in leads if v not in known]
         pairs += [(network, v) for v in names if "smoothness" in METHODS[VARIANTS[v].method].options]
     return pairs
 
@@ -182,8 +184,10 @@ def _ladder(value: float, step: int) -> float:
 def jobs(config: ReproduceConfig, folder: Path, lambdas: Lambdas | None = None) -> list[Job]:
     """Baselines first, then all runs of seed 0, of seed 1 ...; a variant that equals one before is left out.
 
-    lambdas: what a sweep chose; for the others it is `config.smoothness`.
+    lambdas: what a sweep chose. A variant takes its own of `config.lambda_of`, else that of its leader there
+    or in the sweep, else `config.smoothness`.
     """
+    known = config.known_lambdas()
     found = [Job(name, "", name, 0, None) for name in chosen(config, "")]
     for seed in range(config.seeds):
         for network in config.networks:
@@ -192,7 +196,8 @@ def jobs(config: ReproduceConfig, folder: Path, lambdas: Lambdas | None = None) 
                 if reason:
                     continue
                 leads = leader(variant, config.weight_mode)
-                smoothness = (lambdas or {}).get((network, leads), config.smoothness)
+                led = known.get(leads, (lambdas or {}).get((network, leads), config.smoothness))
+                smoothness = known.get(variant, led)
                 run = job(config, folder, network, variant, seed, smoothness)
                 if run.config is not None and run.config not in made.values():
                     made[variant] = run.config
