@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import qt
+import slicer
 from slicer.i18n import tr as _
 
 import hetreg
@@ -24,8 +25,13 @@ ITK_PLUGINS = "ITK_AUTOLOAD_PATH"  # Slicer's own: no other ITK can load them
 
 
 def python():
-    """The interpreter: Slicer's PythonSlicer, or the one that runs this."""
-    return shutil.which("PythonSlicer") or sys.executable
+    """The interpreter: Slicer's PythonSlicer, or the one that runs this.
+
+    Never one in the working folder, where Windows looks first.
+    """
+    own = os.path.join(slicer.app.slicerHome, "bin", "PythonSlicer" + (".exe" if os.name == "nt" else ""))
+    found = own if os.path.isfile(own) else shutil.which("PythonSlicer") or ""
+    return found if os.path.isabs(found) else sys.executable
 
 
 class Lines:
@@ -93,8 +99,10 @@ class HetRegProcess:
         self._last = []
         self._output, self._errors = Lines(), Lines()
         environment = qt.QProcessEnvironment.systemEnvironment()
-        folders = [os.path.dirname(os.path.dirname(hetreg.__file__)), environment.value("PYTHONPATH", "")]
-        environment.insert("PYTHONPATH", os.pathsep.join(folder for folder in folders if folder))
+        folders = [os.path.dirname(os.path.dirname(hetreg.__file__))]
+        folders += filter(None, environment.value("PYTHONPATH", "").split(os.pathsep))
+        environment.insert("PYTHONPATH", os.pathsep.join(folders))
+        environment.insert("PYTHONSAFEPATH", "1")  # no modules of the folder that Slicer was started in
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
         environment.remove(ITK_PLUGINS)
@@ -185,7 +193,8 @@ def killTree(pid):
     if pid <= 0:
         return
     if os.name == "nt":
-        command = ["taskkill", "/F", "/T", "/PID", str(pid)]
+        taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
+        command = [taskkill, "/F", "/T", "/PID", str(pid)]
         subprocess.run(  # without a console that flashes up
             command, capture_output=True, check=False, creationflags=subprocess.CREATE_NO_WINDOW
         )

@@ -1,5 +1,6 @@
 """The process beside Slicer: lines cut anywhere, stray output, crashes, and no process left behind."""
 
+import ntpath
 import os
 import sys
 import time
@@ -152,9 +153,31 @@ def test_noConsoleFlashesUpOnWindows(monkeypatch):
     runs = []
     fake = SimpleNamespace(run=lambda *a, **k: runs.append((a[0], k["creationflags"])), CREATE_NO_WINDOW=7)
     monkeypatch.setattr(process, "subprocess", fake)
-    monkeypatch.setattr(process, "os", SimpleNamespace(name="nt"))
+    monkeypatch.setattr(process, "os", SimpleNamespace(name="nt", path=ntpath, environ={}))
     process.killTree(12)
-    assert runs == [(["taskkill", "/F", "/T", "/PID", "12"], 7)]
+    ((command, flags),) = runs
+    assert command == [r"C:\Windows\System32\taskkill.exe", "/F", "/T", "/PID", "12"]
+    assert flags == 7
+
+
+def test_nothingInTheWorkingFolderIsRun(tmp_path, monkeypatch):
+    for name in ("SimpleITK.py", "random.py"):
+        (tmp_path / name).write_text("raise SystemExit('of the working folder')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep)  # an empty entry means that folder, too
+    heard = Heard()
+    heard.process.start(["models", "--json"])
+    assert heard.wait() == [(0, "")]
+
+
+def test_slicersOwnPythonComesFirst(tmp_path, monkeypatch):
+    monkeypatch.setattr(process.shutil, "which", lambda name: "./PythonSlicer.EXE")  # so on Windows
+    assert process.python() == sys.executable
+    own = tmp_path / "bin" / "PythonSlicer"
+    own.parent.mkdir()
+    own.touch()
+    monkeypatch.setattr(process, "slicer", SimpleNamespace(app=SimpleNamespace(slicerHome=str(tmp_path))))
+    assert process.python() == str(own)
 
 
 def test_programThatIsMissing(monkeypatch):
