@@ -19,6 +19,8 @@ import hetreg
 from hetreg import cli
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig
 from hetreg.datasets.base import PairSample
+from hetreg.datasets.phantom import make_pair
+from hetreg.evaluation.case import Case
 from hetreg.image import Image, geometry
 from hetreg.model import LOG_VARIANCE_Z_RANGE, RegistrationModel
 from hetreg.networks.variance import before_clamp
@@ -116,6 +118,17 @@ def pair_3d(size: int = 16) -> tuple[Image, Image]:
         (size,) * 3, (2.0,) * 3, function=lambda p: scene(p + np.array([1.5, 0, 0])), name="moving"
     )
     return fixed, moved
+
+
+def stack(axis: int) -> Case:
+    """Four slices along an axis of the array; the label 3 is largest in the third, 1 in the fourth."""
+    pair = make_pair("mri2d", 0, size=32, slices=4)
+    labels = np.zeros_like(pair.fixed_label.array)
+    labels[1, 10:14, 10:14], labels[2, 10:20, 10:20], labels[3, 2:30, 2:30] = 3, 3, 1
+    images = (pair.fixed, pair.moving, pair.fixed_label.like(labels, "labels"), pair.moving_label)
+    matrix = np.diag([*np.roll([1.5, 1.5, 8.0], -axis), 1.0])
+    turned = [Image(np.ascontiguousarray(np.moveaxis(i.array, 0, axis)), matrix, i.name) for i in images]
+    return Case("x", "x", *turned)
 
 
 def resample(moving: Image, fixed: Image, transform: sitk.Transform) -> np.ndarray:

@@ -12,21 +12,21 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from builders import assert_sentence, tiny_model
+from builders import assert_sentence, stack, tiny_model
 from hetreg import cli
 from hetreg.assemble import result_from_field
 from hetreg.config import EvaluateConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.evaluate import evaluate
 from hetreg.evaluation.case import Case
-from hetreg.image import Image
+from hetreg.evaluation.cut import cut
 from hetreg.measures import OTHERS, split_name
 from hetreg.register import register_pair
 from hetreg.registry import METRICS
 from hetreg.report import document
 from hetreg.report.document import html_report, write_report
 from hetreg.report.page import table_figure
-from hetreg.report.pictures import around_labels, case_picture, cut
+from hetreg.report.pictures import around_labels, case_picture
 from hetreg.report.plots import sparsification_plot
 from hetreg.tables import Column, Spread, Table, number
 
@@ -171,35 +171,6 @@ def test_a_tool_without_variance_and_data_without_labels(undrawn):
     text = html_report(evaluate(replace(CONFIG, phantoms=1), register=still))
     assert "Noise variance" not in text
     assert "1 case of 1 patient, none failed." in text
-
-
-def stack(axis: int) -> Case:
-    """Four slices along an axis of the array; the label 3 is largest in the third."""
-    pair = make_pair("mri2d", 0, size=32, slices=4)
-    labels = np.zeros_like(pair.fixed_label.array)
-    labels[1, 10:14, 10:14], labels[2, 10:20, 10:20], labels[3, 2:30, 2:30] = 3, 3, 1
-    images = (pair.fixed, pair.moving, pair.fixed_label.like(labels, "labels"), pair.moving_label)
-    matrix = np.diag([*np.roll([1.5, 1.5, 8.0], -axis), 1.0])
-    turned = [Image(np.ascontiguousarray(np.moveaxis(i.array, 0, axis)), matrix, i.name) for i in images]
-    return Case("x", "x", *turned)
-
-
-@pytest.mark.parametrize("axis", [0, 2])
-def test_the_slice_with_most_of_the_label_is_cut(axis):
-    case = stack(axis)
-    result = register_pair(case.fixed, case.moving, tiny_model(rough=0.05), RegisterConfig(inverse=False))
-    shown = cut(case, result, 3)
-    assert shown.place == "slice 3 of 4"
-    for found, array in (
-        (shown.fixed, case.fixed.array),
-        (shown.fixed_label, case.fixed_label.array),
-        (shown.moving_label, case.moving_label.array),
-        (shown.noise_sd, result.noise_sd.array),
-        (shown.disp[0], result.disp_vox[1 if axis == 0 else 0]),
-    ):
-        assert np.array_equal(found, np.moveaxis(array, axis, 0)[2])
-    assert shown.spacing_mm == (1.5, 1.5)
-    assert cut(case, result, 1).place == "slice 4 of 4"
 
 
 def test_what_is_drawn_is_a_square_in_mm_around_the_labels():

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builders import TINY_REPRODUCTION
+from builders import TINY_REPRODUCTION, stack
 from hetreg.reproduce import figures, gallery
+from hetreg.reproduce.baselines import undeformed
 from hetreg.reproduce.book import Book
-from hetreg.reproduce.pictures import middling
+from hetreg.reproduce.pictures import draw, middling
+from hetreg.reproduce.plan import Job
 from hetreg.reproduce.run import reproduce
 from hetreg.reproduce.scores import Score
+from hetreg.reproduce.scoring import Scorer
 
 SOURCE = "phantom:mri2d"
 
@@ -53,6 +56,28 @@ def test_figures_2_3_and_7_are_drawn_of_a_method_that_is_not_in_table_1(tmp_path
         assert files[f"{name}.png"].is_file()
     assert titles == 2 * ["Undeformed", "Ours, gamma 1"]
     assert "noise SD and weight of Ours, gamma 1 on" in files["README"].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_slice_is_drawn_whatever_axis_the_slices_lie_along(axis, tmp_path):
+    case, job = stack(axis), Job("undeformed", "", "undeformed", 0, None)
+    shown = draw(case, job, Scorer(TINY_REPRODUCTION, tmp_path), 3)
+    assert np.array_equal(shown.fixed, case.fixed.array.take(2, axis))
+    assert np.array_equal(shown.truth, case.fixed_label.array.take(2, axis) == 3)
+    assert shown.found.sum() == (undeformed(case).apply(case.moving_label).array.take(2, axis) == 3).sum()
+    assert shown.aspect == 1
+    assert shown.note.startswith("DSC")
+    assert (shown.noise_sd, shown.weight, shown.displacement_sd) == (None, None, None)
+
+
+def test_a_figure_that_fails_is_a_note(monkeypatch, tmp_path):
+    def broken(*_):
+        raise TypeError("Input z must be at least a (2, 2) shaped array")
+
+    monkeypatch.setattr(gallery, "_noise", broken)
+    drawn, notes = gallery.draw_all(book(), Scorer(TINY_REPRODUCTION, tmp_path), [])
+    assert drawn == {}
+    assert notes == ["A figure was not drawn: TypeError: Input z must be at least a (2, 2) shaped array"]
 
 
 def test_a_figure_is_whole_and_the_same_whatever_settings_matplotlib_has(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..evaluation.cut import cut
 from ..evaluation.results import Evaluation
 from ..evaluation.summary import values
 from ..files import write_whole
@@ -191,11 +192,11 @@ def _pictures(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.pictures:
         yield heading("Best, median and worst case")
     for shown in evaluation.pictures:
-        cut = pictures.cut(shown.case, shown.result, evaluation.label)
+        drawn = cut(shown.case, shown.result, evaluation.label)
         score = number(shown.row.get(evaluation.ranked_by, math.nan))
-        words = [f"{shown.role.capitalize()}: {shown.case.name}", cut.place]
+        words = [f"{shown.role.capitalize()}: {shown.case.name}", drawn.place]
         words.append(f"{metric_column(evaluation.ranked_by).heading}: {score}")
-        yield picture(pictures.case_picture(cut), "png", ", ".join(w for w in words if w))
+        yield picture(pictures.case_picture(drawn), "png", ", ".join(w for w in words if w))
 
 
 def _cases(evaluation: Evaluation) -> list[str]:

@@ -18,7 +18,7 @@ from .config import source_label
 from .paper import paper_set, printed
 from .pictures import draw, middling, read_case, worst
 from .plan import OURS, Job
-from .runs import FAILURES, done, log_rows, run_folder
+from .runs import done, log_rows, run_folder
 from .scoring import Scorer
 from .variants import VARIANTS
 
@@ -41,7 +41,7 @@ def draw_all(book: Book, scorer: Scorer, planned: Sequence[Job]) -> tuple[dict[P
     for maker in makers:
         try:
             drawn |= maker(book, scorer, trained)
-        except FAILURES as error:
+        except Exception as error:  # the tables are there; a picture is no reason to lose them
             notes.append(f"A figure was not drawn: {sentence(error)}")
     return drawn, notes
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..assemble import add_segmentation
 from ..evaluation.case import Case
 from ..evaluation.cases import list_cases
+from ..evaluation.cut import cut
 from ..metrics.means import nanmean
 from ..metrics.overlap import dice
-from ..resample import resample_like
-from ..result import RegisterResult
 from .book import Book
 from .figures import Picture
 from .paper import PUBLISHED
@@ -65,38 +63,26 @@ def read_case(book: Book, scorer: Scorer, source: str, name: str) -> Case | None
 
 def draw(case: Case, job: Job, scorer: Scorer, label: int) -> Picture:
     """The slice of a case with most of the label, registered by a job. Raises ValueError or OSError."""
-    result, fixed = scorer.register(job)(case), case.fixed
-    if result.moved_seg is None and case.moving_label is not None:
-        result = add_segmentation(result, fixed, case.moving_label, None)
-    truth = _mask(case, label)
-    carried = np.zeros_like(truth) if result.moved_seg is None else result.moved_seg.array == label
-    at = int(truth.sum(axis=(1, 2)).argmax()) if truth.any() else len(truth) // 2
-    moving = resample_like(case.moving, fixed)
-    low, high = float(fixed.array.min()), float(fixed.array.max())
-    noise = None if job.config is None else result.noise_sd.array[at] / max(high - low, 1e-9)
+    shown = cut(case, scorer.register(job)(case), label)
+    truth, found = (
+        np.zeros(shown.fixed.shape, bool) if labels is None else labels == label
+        for labels in (shown.fixed_label, shown.moved_label)
+    )
+    span = max(float(np.ptp(case.fixed.array)), 1e-9)
+    rows_mm, columns_mm = shown.spacing_mm
     return Picture(
         title=VARIANTS[job.variant].label,
-        fixed=fixed.array[at],
-        moving=moving[at],
-        moved=result.moved.array[at],
-        truth=truth[at],
-        found=carried[at],
-        noise_sd=noise,
-        weight=None if job.config is None else result.snr_weight.array[at],
-        displacement_sd=_spread(result, at),
-        aspect=float(fixed.spacing_mm[1] / fixed.spacing_mm[0]),
-        note=_dice(truth[at], carried[at]),
+        fixed=shown.fixed,
+        moving=shown.moving,
+        moved=shown.moved,
+        truth=truth,
+        found=found,
+        noise_sd=None if shown.noise_sd is None else shown.noise_sd / span,
+        weight=shown.weight,
+        displacement_sd=shown.displacement_sd,
+        aspect=rows_mm / columns_mm,
+        note=_dice(truth, found),
     )
-
-
-def _mask(case: Case, label: int) -> np.ndarray:
-    if case.fixed_label is None:
-        return np.zeros(case.fixed.array.shape, bool)
-    return resample_like(case.fixed_label, case.fixed, nearest=True) == label
-
-
-def _spread(result: RegisterResult, at: int) -> np.ndarray | None:
-    return None if result.displacement_sd_mm is None else result.displacement_sd_mm.array[at]
 
 
 def _dice(truth: np.ndarray, found: np.ndarray) -> str:
