@@ -88,6 +88,7 @@ def test_train_from_flags_from_a_file_and_resumed(tmp_path, capsys):
     error_of(capsys, [*bare, "--method", "mse", "--gamma", "0.3"], "gamma", "mse")
     error_of(capsys, ["train"], "--output", "--resume")
     error_of(capsys, ["train", "--resume", str(tmp_path)], "config.json")
+    error_of(capsys, [*bare, "--resume", str(run)], f"--resume is {run} and --output {bare[-1]}: one of")
 
 
 def test_a_bad_training_is_an_error_event_too(tmp_path, capsys):
@@ -240,11 +241,8 @@ def test_a_control_file_pauses_resumes_and_stops(tmp_path):
         if word := say.get(seen[-1]["event"]):
             control.write_text(word, encoding="utf-8")
     assert process.wait(60) == 0
-    assert [e["event"] for e in seen if e["event"] in ("paused", "resumed", "stopped")] == [
-        "paused",
-        "resumed",
-        "stopped",
-    ]
+    words = ["paused", "resumed", "stopped"]
+    assert [e["event"] for e in seen if e["event"] in words] == words
     assert (tmp_path / "run" / "last.ckpt").is_file()
     assert (tmp_path / "run" / "best.pt").is_file()  # although nothing was validated before
     assert 0 < seen[-1]["step"] < 10_000

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, or list the data."""
-    folder = arguments.resume or arguments.output
+    folder = _folder(arguments)
     if arguments.resume and not (arguments.resume / "config.json").is_file():
         raise ValueError(f"{arguments.resume} holds no run: a folder with config.json is accepted.")
     source = arguments.config or (arguments.resume and arguments.resume / "config.json")
@@ -63,6 +63,14 @@ def run(arguments: argparse.Namespace) -> None:
         with heard(emit, control) as say, steered(control, arguments.control, say):
             before = _before_steps(say if arguments.json else line.loading, LOADED)
             train(config, folder, Progress(before), emit=_drawn_at_the_end(say, folder), control=control)
+
+
+def _folder(arguments: argparse.Namespace) -> Path | None:
+    """The run folder, if one is given. Raises ValueError if two are."""
+    resumed, new = arguments.resume, arguments.output
+    if resumed and new and resumed.absolute() != new.absolute():
+        raise ValueError(f"--resume is {resumed} and --output {new}: one of the two is accepted.")
+    return resumed or new
 
 
 def _follow_start(arguments: argparse.Namespace) -> None:
