@@ -184,17 +184,6 @@ class TrainConfig(DataConfig):
                 "augment would change the true variance that method oracle_weight needs: False is accepted."
             )
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The configuration in a dictionary. What was once the default of an option that the method does not
-        use counts as the present one, and so does what is only used with augmentation in a run without it,
-        as former versions wrote both. Raises ValueError."""
-        method = METHODS.get(str(values.get("method", cls.method)))
-        used = method.options if method else ()
-        old = [n for n, v in _FORMER.items() if n not in used and values.get(n) == v]
-        old += AUGMENTATION if values.get("augment") is False else ()
-        return super().from_dict({n: v for n, v in values.items() if n not in old})
-
     def for_method(self, method: str) -> TrainConfig:
         """The same run by another method; options that it does not use go back to their default."""
         if method not in METHODS:
@@ -223,7 +212,6 @@ class TrainConfig(DataConfig):
 
 
 AUGMENTATION = ("wide_augment", "stretch", "extra_noise")  # what a run without it does not use
-_FORMER = {"alpha": 0.001}  # defaults before, in the files of earlier runs
 
 
 def _defaults(config: Any) -> dict[str, Any]:

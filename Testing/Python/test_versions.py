@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import sys
+from pathlib import Path
 
 import hetreg
 from hetreg import versions
+from hetreg.training.folder import code_version
 
 
 def test_versions_are_those_of_what_is_there(monkeypatch):
@@ -26,3 +28,9 @@ def test_versions_are_those_of_what_is_there(monkeypatch):
     found = versions.versions()
     assert found["numpy"] == numpy.__version__  # shipped without metadata
     assert "scipy" not in found
+
+
+def test_the_version_of_the_code_is_that_of_what_runs_not_of_a_later_change(monkeypatch):
+    first = code_version()
+    monkeypatch.setattr(Path, "read_bytes", lambda path: b"changed")
+    assert code_version() == first

@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,12 @@ _VALUES = (
 COLUMNS = ("event", "step", "epoch", "phase", *_VALUES)
 
 
+@cache
 def code_version() -> str:
-    """SHA-256 of the core's Python files, its first 16 digits: the version of the code without git."""
+    """SHA-256 of the core's Python files, its first 16 digits: the version of the code without git.
+
+    As they are when this process asks first: what changes on the disk later is not what runs.
+    """
     root = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

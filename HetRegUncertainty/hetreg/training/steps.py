@@ -99,15 +99,21 @@ def loss_inputs(
 
 
 def displacement_loss(
-    model: RegistrationModel, batch: Batch, objective: Objective, *, warmup: bool = False
+    model: RegistrationModel,
+    batch: Batch,
+    objective: Objective,
+    *,
+    warmup: bool = False,
+    motion: Motion | None = None,
 ) -> tuple[Tensor, Row]:
     """The loss of the displacement network (of both in a joint run) and its parts: scalars.
 
-    With `bidirectional` each part is the mean over the pair and its inverse: fixed warped by exp(-velocity).
+    motion: what the displacement network gives for the batch, where that is known already. With
+    `bidirectional` each part is the mean over the pair and its inverse: fixed warped by exp(-velocity).
     """
-    draw(model, batch)
-    sample = sample_of(model, batch)
-    motion = model.move(batch.moving, batch.fixed, sample=sample)
+    if motion is None:
+        draw(model, batch)
+        motion = model.move(batch.moving, batch.fixed, sample=sample_of(model, batch))
     ways = [loss_inputs(model, batch, motion, objective, warmup=warmup)]
     if objective.bidirectional:
         back = model.inverse(motion, batch.fixed)

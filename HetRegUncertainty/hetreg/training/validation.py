@@ -71,7 +71,7 @@ def _scores(
     row = {
         "mse": float(mean_squared_error(batch.fixed, motion.moved, batch.mask)),
         "folding": 100.0 * float(masked_mean((jacobian_determinant(motion.disp) <= 0).float(), batch.mask)),
-        "loss": float(displacement_loss(model, batch, objective)[0]),
+        "loss": float(displacement_loss(model, batch, objective, motion=motion)[0]),
     }
     if batch.true_disp is not None and truth is not None:
         heart = torch.from_numpy(truth).to(device) > 0
