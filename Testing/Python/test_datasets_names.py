@@ -13,10 +13,10 @@ import pytest
 
 from builders import assert_sentence
 from hetreg.config import EvaluateConfig, TrainConfig
-from hetreg.datasets.base import PairSample, split
+from hetreg.datasets.base import PairSample
 from hetreg.datasets.naming import longer
 from hetreg.datasets.pairs import PairsDataset
-from hetreg.datasets.split import read_split
+from hetreg.datasets.split import read_split, split
 from hetreg.evaluation.cases import list_cases
 
 NAME = "Müller"

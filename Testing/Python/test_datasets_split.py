@@ -10,8 +10,9 @@ import pytest
 
 from builders import assert_sentence
 from hetreg.config import TrainConfig
-from hetreg.datasets.base import PairFiles, PairSample, split
-from hetreg.datasets.split import PARTS, patients
+from hetreg.datasets.base import PairSample
+from hetreg.datasets.listing import PairFiles
+from hetreg.datasets.split import PARTS, patients, split
 
 
 def items(count: int, *, per_patient: int = 3, first: int = 0, **more) -> list[PairSample]:

@@ -10,11 +10,7 @@ import torch
 from torch import Tensor
 
 from ..image import as_array
-from .listing import Listing as Listing
-from .listing import PairFiles as PairFiles
-from .listing import Rejected as Rejected
 from .listing import composed
-from .split import split as split
 
 ARRAYS = ("fixed", "moving", "fixed_label", "moving_label", "true_variance", "true_disp")
 _IMAGE, _LABEL = (0, 1, np.float32), (0, 255, np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -98,23 +99,19 @@ class SpeckleGrid:
         return np.interp(np.abs(offset), *_correlation_table())
 
 
-def _correlation_table(steps: int = 61) -> tuple[np.ndarray, np.ndarray]:
+@cache
+def _correlation_table() -> tuple[np.ndarray, np.ndarray]:
     """Correlation against distance (0 to 4 nodes), averaged over where the first point lies."""
-    if not _TABLE:
-        offsets = np.linspace(0.0, 4.0, steps)
-        lags = np.array([1.0, SpeckleGrid.LAG_1, SpeckleGrid.LAG_2, 0.0, 0.0, 0.0])
-        start = np.linspace(0.0, 1.0, 41)[:-1][:, None]
-        there = start + offsets
+    offsets = np.linspace(0.0, 4.0, 61)
+    lags = np.array([1.0, SpeckleGrid.LAG_1, SpeckleGrid.LAG_2, 0.0, 0.0, 0.0])
+    start = np.linspace(0.0, 1.0, 41)[:-1][:, None]
+    there = start + offsets
 
-        def weights(at: np.ndarray) -> np.ndarray:
-            return np.maximum(0.0, 1.0 - np.abs(at[..., None] - np.arange(7)))
+    def weights(at: np.ndarray) -> np.ndarray:
+        return np.maximum(0.0, 1.0 - np.abs(at[..., None] - np.arange(7)))
 
-        covariance = lags.take(np.abs(np.subtract.outer(np.arange(7), np.arange(7))), mode="clip")
-        a, b = weights(start), weights(there)
-        power = [np.einsum("...i,ij,...j->...", w, covariance, w) for w in (a, b)]
-        cross = np.einsum("...i,ij,...j->...", np.broadcast_to(a, b.shape), covariance, b)
-        _TABLE.append((offsets, (cross / np.sqrt(power[0] * power[1])).mean(0)))
-    return _TABLE[0]
-
-
-_TABLE: list[tuple[np.ndarray, np.ndarray]] = []
+    covariance = lags.take(np.abs(np.subtract.outer(np.arange(7), np.arange(7))), mode="clip")
+    a, b = weights(start), weights(there)
+    power = [np.einsum("...i,ij,...j->...", w, covariance, w) for w in (a, b)]
+    cross = np.einsum("...i,ij,...j->...", np.broadcast_to(a, b.shape), covariance, b)
+    return offsets, (cross / np.sqrt(power[0] * power[1])).mean(0)

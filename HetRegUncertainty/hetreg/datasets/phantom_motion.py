@@ -17,9 +17,9 @@ import numpy as np
 
 from .phantom_fields import smoothstep
 
-CAVITY = (
-    0.33  # width of the cavity part of Q(q), as a fraction of the squared end-systolic endocardial radius
-)
+# Width of the cavity part of Q(q), as a fraction of the squared end-systolic endocardial radius.
+CAVITY = 0.33
+BORDER = 0.12  # of an image's side, where a displacement fades
 
 
 @dataclass(frozen=True)
@@ -151,15 +151,15 @@ def _push(pushes: tuple[Bump, ...], y: np.ndarray, x: np.ndarray) -> tuple[np.nd
     return y, x
 
 
-def small_pushes(rng: np.random.Generator, reach: float, amount: float, count: int = 3) -> tuple[Bump, ...]:
-    """Irregular displacements of up to `amount` mm within `reach` mm of the LV centre."""
+def small_pushes(rng: np.random.Generator, reach: float, amount: float) -> tuple[Bump, ...]:
+    """Three irregular displacements of up to `amount` mm within `reach` mm of the LV centre."""
     return tuple(
         Bump(
             tuple(rng.uniform(-reach, reach, 2).tolist()),
             tuple(rng.uniform(-amount, amount, 2).tolist()),
             rng.uniform(0.45, 0.8) * reach,
         )
-        for _ in range(count)
+        for _ in range(3)
     )
 
 
@@ -192,8 +192,8 @@ def with_fraction(motion, fraction: float):
     return replace(motion, fraction=fraction)
 
 
-def border_fade(shape: tuple[int, ...], width: float = 0.12) -> np.ndarray:
-    """(shape) weight that is 1 inside and falls to 0 at the border over `width` of the image."""
+def border_fade(shape: tuple[int, ...]) -> np.ndarray:
+    """(shape) weight that is 1 inside and falls to 0 at the border over BORDER of the image."""
     weight = np.ones(shape, np.float32)
     for axis, n in enumerate(shape):
         if n == 1:
@@ -201,5 +201,5 @@ def border_fade(shape: tuple[int, ...], width: float = 0.12) -> np.ndarray:
         edge = np.minimum(np.arange(n), np.arange(n)[::-1]).astype(np.float32) / (n - 1)
         view = [1] * len(shape)
         view[axis] = n
-        weight = weight * smoothstep(edge, 0.0, width).reshape(view)
+        weight = weight * smoothstep(edge, 0.0, BORDER).reshape(view)
     return weight

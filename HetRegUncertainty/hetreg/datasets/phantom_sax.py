@@ -45,13 +45,7 @@ class SaxHeart:
         epi = r - self.epi * (1.0 + sum((c * p).real for c, p in zip(self.wobble_epi, powers, strict=True)))
         (cy, cx), (ry, rx) = self.rv_centre, self.rv_radius
         rv = (np.sqrt(((y - cy) / ry) ** 2 + ((x - cx) / rx) ** 2) - 1.0) * min(rx, ry)
-        return {
-            "endo": endo,
-            "epi": epi,
-            "rv": rv,
-            "rv_cavity": np.maximum(rv + self.rv_wall, 0.4 - epi),
-            "r": r,
-        }
+        return {"endo": endo, "epi": epi, "rv": rv, "rv_cavity": np.maximum(rv + self.rv_wall, 0.4 - epi)}
 
     def wall(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
         """True in the LV myocardium."""

@@ -44,7 +44,7 @@ def dimension(pair: PairFiles) -> int:
 
 
 class FolderDataset:
-    """A data set in a folder. `scan` looks at the headers, `samples` reads; both keep what they found.
+    """A data set in a folder. `scan` looks at the headers and keeps what it found, `samples` reads.
 
     failed: pairs whose voxels turned out unusable in `samples`, and labels, without which their pair is used;
     with the reason.
@@ -60,7 +60,6 @@ class FolderDataset:
             raise FileNotFoundError(f"There is no data folder {root}.")
         self.failed: list[Rejected] = []
         self._listing: Listing | None = None
-        self._samples: dict[GridConfig, list[PairSample]] = {}
 
     def scan(self) -> Listing:
         """All pairs and all refused files, by names and headers alone. Raises OSError, ValueError."""
@@ -81,11 +80,7 @@ class FolderDataset:
 
         Raises ValueError if the folder has no usable pair.
         """
-        if grid not in self._samples:
-            self._samples[grid] = self._read_all(grid, progress or Progress())
-        return list(self._samples[grid])
-
-    def _read_all(self, grid: GridConfig, progress: Progress) -> list[PairSample]:
+        progress = progress or Progress()
         made: list[PairSample] = []
         pairs, self.failed = self.scan().pairs, []
         for n, pair in enumerate(pairs):

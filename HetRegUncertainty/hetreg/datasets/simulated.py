@@ -58,7 +58,6 @@ class PhantomDataset:
         self, kind: str, count: int, *, seed: int = 0, size: int | None = None, truth: bool = False
     ) -> None:
         self.kinds, self.count, self.seed, self.size, self.truth = kind.split("+"), count, seed, size, truth
-        self._samples: dict[GridConfig, list[PairSample]] = {}
         self._listing: Listing | None = None
 
     def _drawn(self) -> list[tuple[str, int]]:
@@ -99,10 +98,8 @@ class PhantomDataset:
         return self._kept() >= self.count
 
     def samples(self, grid: GridConfig, progress: Progress | None = None) -> list[PairSample]:
-        """Make all pairs (once). Where the memory does not take them, each is made when it is looked at, and
-        the last ones are kept."""
-        if grid in self._samples:
-            return list(self._samples[grid])
+        """Make all pairs. Where the memory does not take them, each is made when it is looked at, and the
+        last ones are kept."""
         drawn = self._drawn()
 
         def make(n: int) -> PairSample:
@@ -121,5 +118,4 @@ class PhantomDataset:
                 made.append(sample)
                 if progress and len(made) % 20 == 1:
                     progress.step(len(made) / self.count, f"Making phantom {len(made)} of {self.count}")
-        self._samples[grid] = made
-        return list(made)
+        return made
