@@ -1,4 +1,4 @@
-"""What the configurations accept where it is no entry of the registry: names, mostly with their meaning."""
+"""What the configurations accept beside the names in the registry, mostly with what each means."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ INTEGRATE = {
     "yes": "output is a velocity",
     "no": "output is the displacement",
 }
-DECAYS = {"cosine": "to 2 % by a cosine", "poly": "(1 - step / steps)^0.9", "none": "constant"}
+DECAYS = {
+    "cosine": "to 2 % by a cosine",
+    "poly": "(1 - epoch / epochs)^0.9, epoch from 0, as TransMorph",
+    "none": "constant",
+}
 MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen
 DIMENSIONS = ("auto", "2d", "3d")
 SPREADS = ("velocity", "displacement")

@@ -45,7 +45,8 @@ class RegisterResult:
     disp_vox: (3, K, J, I) float32, voxels, components in array order (k, j, i), pull-back.
     disp_lps_mm: (K, J, I, 3) float64, components x, y, z of LPS.
     inverse_disp_lps_mm: the same for the inverse transform, or None if it was not asked for.
-    noise_variance, noise_sd: in the units of the fixed image (squared, and plain).
+    noise_variance, noise_sd: of the noise in fixed - moved, that of both images, in the units of the fixed
+    image (squared, and plain).
     snr_weight: in [0, 1]. log_jacobian: log det(I + grad disp); NaN-free, folded voxels at the floor.
     residual: fixed - moved, where moved has no voxels with the lower end of the intensities in their place.
     displacement_mm: length of disp_lps_mm.

@@ -17,9 +17,10 @@ class PhantomPair:
     fixed_label, moving_label: uint8; 0 background, 1 RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium
         (apical echo).
     disp_vox: (3, K, J, I) float32, array order (k, j, i), voxels, pull-back on the fixed grid.
-    noise_variance: variance of the noise in `fixed`, squared units of `fixed`; None if made with
+    noise_variance: variance of the noise in `fixed` alone, squared units of `fixed`; None if made with
         `with_truth=False`, and of point scatterers.
     residual_variance: E[(fixed - moving(x + disp))^2], linear interpolation, given the anatomy; likewise.
+        This is what `RegisterResult.noise_variance` predicts.
     body: uint8, 1 where there is image content (inside the body or the ultrasound sector).
     """
 
