@@ -74,5 +74,7 @@ def test_a_dry_run_says_how_many_runs_the_sweep_may_add(tmp_path, capsys):
     assert "adds up to 6 runs" in capsys.readouterr().out
     assert cli.main([*command, "--sweep-lambda", "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["further_runs"] == 6
+    command.remove("--lambdas")
+    command.remove("0.1")
     assert cli.main(command) == 0
     assert "sweep" not in capsys.readouterr().out

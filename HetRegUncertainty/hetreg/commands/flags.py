@@ -25,7 +25,8 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
         flag = "--" + f.name.replace("_", "-")
         several = isinstance(f.default, tuple)
         shown = " ".join(map(str, f.default)) if several else f.default
-        text = f"{f.metadata['help']} (default: {shown})".replace("%", "%%")
+        text = f.metadata["help"] + (f" (default: {shown})" if shown != "" else "")
+        text = text.replace("%", "%%")
         if isinstance(f.default, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=SUPPRESS, help=text)
         else:

@@ -11,7 +11,7 @@ from typing import Any
 from ..configbase import command_line
 from ..progress import JsonLines, Progress
 from ..reproduce.config import SETTINGS, ReproduceConfig
-from ..reproduce.plan import FURTHER, duration, swept
+from ..reproduce.plan import FURTHER, duration, idle_lambdas, swept
 from .console import Line, output_folder, written
 from .flags import add_flags, config_from
 
@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Reproduce, or list the runs. Raises ValueError, after that, if nothing could be measured."""
     base = ReproduceConfig.load(arguments.config) if arguments.config else None
     config = config_from(arguments, ReproduceConfig, base)
+    check_flags(arguments, config)
     with output_folder(arguments.output):
         from ..reproduce.run import estimate, reproduce
         from ..training.accelerate import keep_memory
@@ -47,6 +48,21 @@ def run(arguments: argparse.Namespace) -> None:
     if ended and all(error for _, error in ended):
         count, first = len({run for run, _ in ended}), ended[0][1]
         raise ValueError(f"None of the {count} runs and baselines could be measured; the first: {first}")
+
+
+def check_flags(arguments: argparse.Namespace, config: ReproduceConfig) -> None:
+    """Raises ValueError on a flag that would do nothing; what a file of settings has is no matter."""
+    for name in ("lambdas", "tolerance"):
+        changed = hasattr(arguments, name) and getattr(config, name) != getattr(ReproduceConfig, name)
+        if changed and not config.sweep_lambda:
+            raise ValueError(
+                f"--{name} was given without --sweep-lambda, and does nothing then: both, or --smoothness, "
+                "are accepted."
+            )
+    if hasattr(arguments, "lambda_of") and (idle := idle_lambdas(config)):
+        raise ValueError(
+            f"--lambda-of has {', '.join(idle)}, of which nothing is run: methods that are run are accepted."
+        )
 
 
 def how_to_go_on(arguments: argparse.Namespace) -> str:

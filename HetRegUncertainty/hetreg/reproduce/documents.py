@@ -190,7 +190,8 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     device = describe_device(resolve_device(config.device))
     given = config.to_dict() | {"root": Path(config.root).name, "elastix_python": ""}
     default = ReproduceConfig().to_dict()
-    flags = [_flag(name, value) for name, value in given.items() if value != default[name]]
+    idle = () if config.sweep_lambda else ("lambdas", "tolerance")  # the command refuses them
+    flags = [_flag(n, v) for n, v in given.items() if v != default[n] and n not in idle]
     return [
         "```",
         f"hetreg reproduce {' '.join(flags)} --output FOLDER",

@@ -101,6 +101,14 @@ def swept(config: ReproduceConfig) -> list[tuple[str, str]]:
     return pairs
 
 
+def idle_lambdas(config: ReproduceConfig) -> list[str]:
+    """The methods of `lambda_of` whose lambda no run takes."""
+    known = config.known_lambdas()
+    run = {v for network in config.networks for v, why in chosen(config, network).items() if not why}
+    taken = run | {leader(v, config.weight_mode) for v in run if v not in known}
+    return [name for name in known if name not in taken]
+
+
 def train_config(
     config: ReproduceConfig, folder: Path, network: str, variant: str, seed: int, smoothness: float
 ) -> TrainConfig:
