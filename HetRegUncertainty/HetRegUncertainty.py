@@ -21,6 +21,7 @@ from hetreg.progress import Cancelled, Progress
 from HetRegUncertaintyLib import install, labels, layout, results, sampledata, volumes
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
+from HetRegUncertaintyLib.literal import toolTip
 from HetRegUncertaintyLib.modelmenu import ModelMenu
 from HetRegUncertaintyLib.parameterlink import OneWrapper, ParameterLink
 from HetRegUncertaintyLib.parameters import (
@@ -181,7 +182,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         """Enable Register, or say in its tooltip and in the status line what is missing."""
         reason = missing(self._parameterNode)
         self.ui.registerButton.enabled = not reason and not self.run.running
-        self.ui.registerButton.toolTip = reason or _("Register the moving to the fixed image.")
+        self.ui.registerButton.toolTip = toolTip(reason or _("Register the moving to the fixed image."))
         judged = (reason, choices(self._parameterNode) if self._parameterNode else None)
         if not self.run.running and judged != self._judged:  # the former sentence is about other choices
             self.run.status, self._judged = reason, judged

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from html import escape
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from . import evaluationnodes, evaluationnumbers, packages, traininglayout
+from .literal import toolTip
 from .process import HetRegProcess
 from .trainingwords import inWords
 
@@ -51,7 +53,7 @@ class EvaluationSection:
             self._folder, self._problem = folder, ""
         numbers = self._numbers()
         self.ui.evaluateButton.enabled = not reason and not self.running
-        self.ui.evaluateButton.toolTip = reason or _(
+        self.ui.evaluateButton.toolTip = toolTip(reason) or _(
             "Register the test pairs of this run, which the training has not seen, with its best model, and "
             "measure the results."
         )
@@ -63,7 +65,7 @@ class EvaluationSection:
             self.wanted = False
         self._showReport()
         if not self.running:
-            self._say(self._problem or self._text(numbers))
+            self._show(_escaped(self._problem) or self._html(numbers))
 
     def showInViews(self):
         """Table and plot of the evaluation, into the views of their layout while that is shown."""
@@ -93,23 +95,26 @@ class EvaluationSection:
                 self._read, self._problem = (state, None), str(error)
         return self._read[1]
 
-    def _text(self, numbers):
+    def _html(self, numbers):
         if numbers is None:
             return ""
-        text = evaluationnumbers.html(numbers)
+        html = evaluationnumbers.html(numbers)
         if evaluationnumbers.isOutdated(self._folder):
-            text += "<br>" + _("The model has changed since: evaluate again.")
-        return text
+            html += "<br>" + _("The model has changed since: evaluate again.")
+        return html
 
     def _showReport(self):
         report = evaluationnumbers.reportOf(self._folder)
         self.ui.reportButton.enabled = bool(report) and not self.running
-        self.ui.reportButton.toolTip = report or _("There is no report yet: it is made by Evaluate.")
+        self.ui.reportButton.toolTip = toolTip(report) or _("There is no report yet: it is made by Evaluate.")
         self.packageButton.show(["matplotlib"])
 
     def _say(self, text):
-        self.ui.evaluationLabel.text = text
-        self.ui.evaluationLabel.visible = bool(text)
+        self._show(_escaped(text))
+
+    def _show(self, html):
+        self.ui.evaluationLabel.text = html
+        self.ui.evaluationLabel.visible = bool(html)
 
     def _onEvaluate(self, _checked=False):
         with slicer.util.tryWithErrorDisplay(_("The evaluation could not be started."), waitCursor=False):
@@ -143,6 +148,10 @@ class EvaluationSection:
         self._problem = _("The evaluation was cancelled.") if wasCancelled else inWords(self.ui, problem)
         self.wanted = not self._problem
         self._onChange()
+
+
+def _escaped(text):
+    return escape(text, quote=False)
 
 
 def openFile(path):

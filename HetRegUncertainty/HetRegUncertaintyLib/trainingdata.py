@@ -5,6 +5,7 @@ import os
 import qt
 from slicer.i18n import tr as _
 
+from .literal import toolTip
 from .process import HetRegProcess
 from .trainingwords import inWords
 
@@ -120,7 +121,7 @@ def _fill(table, rows, tips=None):
     for i, row in enumerate(shown):
         for j, text in enumerate(row):
             item = qt.QTableWidgetItem("" if text is None else str(text))
-            item.setToolTip(tips[i] if tips and j == 0 else item.text())
+            item.setToolTip(toolTip(tips[i] if tips and j == 0 else item.text()))
             table.setItem(i, j, item)
     table.resizeColumnsToContents()
 

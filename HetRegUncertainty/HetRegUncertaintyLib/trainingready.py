@@ -8,6 +8,7 @@ from hetreg.registry import METHODS
 from hetreg.zoo import options_from
 
 from . import install, packages, trainingfolder
+from .literal import toolTip
 from .trainingform import rowName, valueText
 from .trainingparameters import parameterOf, plain
 from .trainingrun import canContinue
@@ -28,7 +29,7 @@ class StartCheck:
         against = self._reason or self._atEnd
         button.enabled = not against and not self._section.running
         button.text = _("Continue") if goesOn else _("Start")
-        button.toolTip = against or (
+        button.toolTip = toolTip(against) or (
             _("Go on with the run in the output folder, up to the length above. Click New for another run.")
             if goesOn
             else _("Start the training.")

@@ -121,7 +121,9 @@ class TrainingSection:
         self.log(self._said)
         self._status(self._said)
         if self.run.failed:
-            slicer.util.errorDisplay(self._said, windowTitle=_("The training failed"))
+            slicer.util.errorDisplay(
+                self._said, windowTitle=_("The training failed"), textFormat=qt.Qt.PlainText
+            )
 
     def _unguard(self):
         window = slicer.util.mainWindow()
@@ -144,7 +146,9 @@ class TrainingSection:
             "A training is running. Stop it and close Slicer? It stops after the current step and keeps a "
             "checkpoint in {folder}, from where it can go on later."
         ).format(folder=self.run.folder)
-        return slicer.util.confirmOkCancelDisplay(question, _("Training is running"))
+        return slicer.util.confirmOkCancelDisplay(
+            question, _("Training is running"), textFormat=qt.Qt.PlainText
+        )
 
     def _update(self):
         state = self.run.state
