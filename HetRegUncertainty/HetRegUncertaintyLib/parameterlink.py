@@ -9,6 +9,8 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from . import numberboxes
+
 PROPERTY = "SlicerParameterName"  # of a widget in the form: the parameter that it shows
 
 
@@ -18,6 +20,10 @@ class ParameterLink(VTKObservationMixin):
     def __init__(self, ui, onModified):
         super().__init__()
         self._widgets = {name: widget for widget in vars(ui).values() if (name := widget.property(PROPERTY))}
+        self._decimalPoint = numberboxes.DecimalPoint()
+        for widget in self._widgets.values():
+            if hasattr(widget, "textFromValue") and hasattr(widget, "decimals"):
+                widget.installEventFilter(self._decimalPoint)
         self._onModified = onModified
         self._followed = self._connected = self._tag = None
         for event in (slicer.vtkMRMLScene.StartCloseEvent, slicer.vtkMRMLScene.StartImportEvent):
@@ -33,8 +39,18 @@ class ParameterLink(VTKObservationMixin):
         if parameters is not self._connected:
             self._disconnect()
             parameters.Modified()  # the wrapper reads again: nodes of a loaded scene resolve without an event
-            self._connected, self._tag = parameters, parameters.connectParametersToGui(self._widgets)
+            self._connected = parameters
+            self._tag = parameters.connectParametersToGui(self._connectors(parameters))
         self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._onModified)
+
+    def _connectors(self, parameters):
+        """{parameter: widget, or the connector of one with a number}."""
+        return {
+            name: numberboxes.connector(widget, parameters.dataType(name))
+            if hasattr(widget, "value")
+            else widget
+            for name, widget in self._widgets.items()
+        }
 
     def close(self):
         """The panel goes away: touch the widgets no more."""

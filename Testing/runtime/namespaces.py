@@ -15,6 +15,7 @@ from . import (
     mrml_widgets,
     other_views,
     packaging_module,
+    parameter_gui,
     parameter_node,
     parameter_types,
     qt_modules,
@@ -67,6 +68,7 @@ def _addPython():
     wrapper = {
         name: getattr(parameter_node, name) for name in ("parameterNodeWrapper", "isParameterNodeWrapper")
     }
+    wrapper["createGuiConnector"] = parameter_gui.makeConnector
     wrapper |= {name: getattr(parameter_types, name) for name in parameter_types.PUBLIC}
     _submodule("parameterNodeWrapper", wrapper, everything=True)
     _submodule("i18n", {"tr": _tr, "translate": _translate})

@@ -130,11 +130,14 @@ class _Wrapper:
         self.connectParametersToGui(parameter_gui.parameterWidgets(gui))
 
     def connectParametersToGui(self, mapping):
-        """{parameter: widget}; the tag is for disconnectGui(). The observer stays, as in those releases."""
+        """{parameter: widget or connector}; the tag is for disconnectGui(). The observer stays, as there."""
         for name in mapping:
             self._parameter(name)
         connectors = {
-            n: parameter_gui.makeConnector(w, self._parameter(n).unalteredType) for n, w in mapping.items()
+            n: w
+            if isinstance(w, parameter_gui.Connector)
+            else parameter_gui.makeConnector(w, self._parameter(n).unalteredType)
+            for n, w in mapping.items()
         }
         tag, self._nextTag = self._nextTag, self._nextTag + 1
         self._guis[tag] = connectors
