@@ -22,6 +22,11 @@ from .registry import (
     phantom_ndim,
 )
 
+_WEIGHT_FORM = (
+    "form of the signal-to-noise weight: robust is relative to the image, precision by the noise alone, "
+    "paper as the paper prints it, released as its code has it"
+)
+
 
 @dataclass(frozen=True)
 class RegisterConfig(Config):
@@ -33,7 +38,7 @@ class RegisterConfig(Config):
     )
     device: str = option("auto", "where to compute; cuda:1 is the second GPU", choices.DEVICES)
     refine: int = option(0, "iterations of optimisation on this pair (0: none)")
-    weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
+    weight_mode: str = option("robust", _WEIGHT_FORM, WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     inverse: bool = option(True, "also compute the inverse transform")
 
@@ -78,7 +83,7 @@ class TrainConfig(DataConfig):
     variance_residual: bool = option(False, "the variance network also sees the mean squared residual nearby")
     integrate: str = option("auto", "integrate the output, so that nothing folds", choices.INTEGRATE)
     method: str = option("ours", "training method", METHODS)
-    weight_mode: str = option("robust", "form of the signal-to-noise weight", WEIGHT_MODES)
+    weight_mode: str = option("robust", _WEIGHT_FORM, WEIGHT_MODES)
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     beta: float = option(0.5, "beta of the variance network's loss")
     smoothness: float = option(

@@ -7,6 +7,7 @@ of its own to the tables before it makes a configuration.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -18,12 +19,11 @@ from .methods import method_options as method_options
 
 @dataclass(frozen=True)
 class Entry:
-    """target: "module:Name", the module in full or, with a dot before it, below `hetreg`; label: for menus;
-    help: one sentence."""
+    """What has a name for people. target: "module:Name", the module in full or, with a dot before it, below
+    `hetreg`; label: for menus."""
 
     target: str
     label: str
-    help: str
 
 
 @dataclass(frozen=True)
@@ -38,80 +38,42 @@ class Metric:
 
 
 NETWORKS: dict[str, Entry] = {
-    "voxelmorph": Entry(".networks.unet:UNet", "VoxelMorph", "Convolutional U-Net, fast and small."),
-    "transmorph": Entry(
-        ".networks.transmorph:TransMorph", "TransMorph", "Swin transformer, large and slow; needs MONAI."
-    ),
-    "pyramid": Entry(
-        ".networks.pyramid:Pyramid", "Pyramid", "Coarse to fine: features warped and compared at each scale."
-    ),
+    "voxelmorph": Entry(".networks.unet:UNet", "VoxelMorph"),
+    "transmorph": Entry(".networks.transmorph:TransMorph", "TransMorph"),
+    "pyramid": Entry(".networks.pyramid:Pyramid", "Pyramid"),
 }
 
-LOSSES: dict[str, Entry] = {
-    "mse": Entry(".losses.mse:MSE", "MSE", "Mean squared difference of fixed and moved."),
-    "snr_weighted": Entry(
-        ".losses.snr_weighted:SNRWeightedMSE",
-        "SNR-weighted MSE",
-        "Squared difference weighted by the relative signal-to-noise ratio (paper, eq. 4).",
-    ),
-    "smoothness": Entry(".losses.smoothness:Smoothness", "Smoothness", "Mean squared gradient of the field."),
-    "nll": Entry(".losses.nll:GaussianNLL", "NLL", "Gaussian negative log-likelihood (paper, eq. 3)."),
-    "beta_nll": Entry(
-        ".losses.nll:BetaNLL", "beta-NLL", "NLL times the detached variance^beta (paper, eq. 5)."
-    ),
-    "ncc": Entry(".losses.ncc:NCC", "NCC", "Minus the squared local cross-correlation."),
-    "mutual_information": Entry(
-        ".losses.mutual_information:MutualInformation", "Mutual information", "Minus the mutual information."
-    ),
-    "velocity_smoothness": Entry(
-        ".losses.smoothness:VelocitySmoothness",
-        "Velocity smoothness",
-        "Mean squared gradient of the mean velocity.",
-    ),
-    "adareg": Entry(".losses.adareg:AdaReg", "AdaReg", "Smoothness that yields where the residual is large."),
-    "adaframe_smoothness": Entry(
-        ".losses.adaframe:AdaFrameSmoothness",
-        "AdaFrame smoothness",
-        "Smoothness that grows where the residual is large.",
-    ),
-    "displacement_prior": Entry(
-        ".losses.displacement_prior:DisplacementPrior",
-        "Displacement prior",
-        "Prior of the displacement's variance, least at one voxel.",
-    ),
-    "displacement_error": Entry(
-        ".losses.supervised:DisplacementError", "End-point error", "Distance to the known displacement."
-    ),
-    "label_overlap": Entry(
-        ".losses.supervised:LabelOverlap", "Label overlap", "1 - Dice of the warped labels."
-    ),
-    "displacement_nll": Entry(
-        ".losses.supervised:DisplacementNLL",
-        "Displacement NLL",
-        "Likelihood of the displacement's error under its predicted variance.",
-    ),
-    "voxelmorph_kl": Entry(
-        ".losses.displacement_prior:VoxelMorphKL", "VoxelMorph-diff KL", "KL divergence to a smooth prior."
-    ),
+LOSSES: dict[str, str] = {
+    "mse": ".losses.mse:MSE",
+    "snr_weighted": ".losses.snr_weighted:SNRWeightedMSE",
+    "smoothness": ".losses.smoothness:Smoothness",
+    "nll": ".losses.nll:GaussianNLL",
+    "beta_nll": ".losses.nll:BetaNLL",
+    "ncc": ".losses.ncc:NCC",
+    "mutual_information": ".losses.mutual_information:MutualInformation",
+    "velocity_smoothness": ".losses.smoothness:VelocitySmoothness",
+    "adareg": ".losses.adareg:AdaReg",
+    "adaframe_smoothness": ".losses.adaframe:AdaFrameSmoothness",
+    "displacement_prior": ".losses.displacement_prior:DisplacementPrior",
+    "displacement_error": ".losses.supervised:DisplacementError",
+    "label_overlap": ".losses.supervised:LabelOverlap",
+    "displacement_nll": ".losses.supervised:DisplacementNLL",
+    "voxelmorph_kl": ".losses.displacement_prior:VoxelMorphKL",
 }
 
-WEIGHTS: dict[str, Entry] = {
-    "snr": Entry(".losses.weights:snr", "SNR", "Relative signal-to-noise ratio."),
-    "constant": Entry(".losses.weights:constant", "Constant", "The mean of the SNR weight."),
-    "oracle": Entry(".losses.weights:oracle", "Oracle", "SNR weight from the true noise variance."),
-    "shuffled": Entry(".losses.weights:shuffled", "Shuffled", "SNR weight in random order."),
-    "adaframe": Entry(".losses.weights:adaframe", "AdaFrame", "Small where the residual is large."),
+WEIGHTS: dict[str, str] = {
+    "snr": ".losses.weights:snr",
+    "constant": ".losses.weights:constant",
+    "oracle": ".losses.weights:oracle",
+    "shuffled": ".losses.weights:shuffled",
+    "adaframe": ".losses.weights:adaframe",
 }
 
 DATASETS: dict[str, Entry] = {
-    "phantom": Entry(
-        ".datasets.simulated:PhantomDataset", "Phantom", "Simulated pairs with known truth, made on the fly."
-    ),
-    "acdc": Entry(".datasets.acdc:ACDCDataset", "ACDC", "Cine MRI in folders patientNNN with Info.cfg."),
-    "camus": Entry(".datasets.camus:CAMUSDataset", "CAMUS", "Echocardiograms in folders patientNNNN."),
-    "pairs": Entry(
-        ".datasets.pairs:PairsDataset", "Folder of pairs", "<case>_ED / <case>_ES images, or a CSV manifest."
-    ),
+    "phantom": Entry(".datasets.simulated:PhantomDataset", "Phantom"),
+    "acdc": Entry(".datasets.acdc:ACDCDataset", "ACDC"),
+    "camus": Entry(".datasets.camus:CAMUSDataset", "CAMUS"),
+    "pairs": Entry(".datasets.pairs:PairsDataset", "Folder of pairs"),
 }
 
 SIZES: dict[str, str] = {
@@ -178,12 +140,7 @@ PHANTOMS: dict[str, str] = {
 }
 SCATTERERS = "_scatterers"  # the hearts of the kind before it by another simulator; its noise is not known
 
-WEIGHT_MODES: dict[str, str] = {
-    "robust": "Per image, standardised by median and interquartile range (default)",
-    "precision": "By the inverse noise alone, without the signal",
-    "paper": "As printed in the paper (eq. 4)",
-    "released": "As in the paper's released code (min-max over the batch)",
-}
+WEIGHT_MODES = ("robust", "precision", "paper", "released")
 
 
 def phantom_ndim(kind: str) -> int:
@@ -191,12 +148,13 @@ def phantom_ndim(kind: str) -> int:
     return 3 if kind == "echo3d" else 2
 
 
-def resolve(table: dict[str, Entry], name: str) -> Any:
+def resolve(table: Mapping[str, Entry | str], name: str) -> Any:
     """The object behind a name of one of the tables.
 
     Raises ValueError if the name is not in the table.
     """
     if name not in table:
         raise ValueError(f"Unknown name '{name}': accepted are {', '.join(sorted(table))}.")
-    module, attribute = table[name].target.split(":")
+    entry = table[name]
+    module, attribute = (entry if isinstance(entry, str) else entry.target).split(":")
     return getattr(import_module(module, __package__), attribute)
