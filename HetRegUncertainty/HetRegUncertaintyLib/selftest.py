@@ -50,8 +50,8 @@ class SelfTest:
     def test_badInputIsOneSentence(self):
         """The same volume twice, and no volume, raise ValueError and leave the scene alone."""
         node = sampledata.load()["fixed"]
+        logic = slicer.util.getModuleLogic("HetRegUncertainty")  # first: it may make the parameter node
         count = slicer.mrmlScene.GetNumberOfNodes()
-        logic = slicer.util.getModuleLogic("HetRegUncertainty")
         for moving in (node, None):
             with self.assertRaises(ValueError):
                 logic.register(node, moving)

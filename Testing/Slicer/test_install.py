@@ -225,14 +225,14 @@ original = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "torch" else original(name, *rest)
 import runtime; runtime.start()
 runtime.load_module("HetRegUncertainty/HetRegUncertainty.py")
-import slicer; slicer.util.selectModule("HetRegUncertainty")
-ui = slicer.modules.HetRegUncertaintyWidget.ui
-assert ui.modelComboBox.count >= 2 and ui.overlayComboBox.count >= 7
-assert not ui.dependencyCollapsibleButton.collapsed and ui.installButton.visible
 import HetRegUncertainty
 suite = unittest.defaultTestLoader.loadTestsFromTestCase(HetRegUncertainty.HetRegUncertaintyTest)
 outcome = unittest.TextTestRunner(stream=sys.stdout, verbosity=0).run(suite)
 assert outcome.wasSuccessful() and outcome.testsRun >= 5
+import slicer; slicer.util.selectModule("HetRegUncertainty")
+ui = slicer.modules.HetRegUncertaintyWidget.ui
+assert ui.modelComboBox.count >= 2 and ui.overlayComboBox.count >= 7
+assert not ui.dependencyCollapsibleButton.collapsed and ui.installButton.visible
 assert not runtime.errors(), runtime.errors()
 print("all well without torch")
 """
