@@ -21,6 +21,7 @@ from .evaluation.scores import Row, Score
 from .evaluation.scores import score as score
 from .evaluation.summary import mean_curves, patient_rows, statistics, values
 from .model import RegistrationModel
+from .modelconfig import UseConfig
 from .progress import Cancelled, Progress
 from .register import register_pair
 from .result import RegisterResult
@@ -106,10 +107,11 @@ def _by_model(
     def register(case: Case) -> RegisterResult:
         solid = model is None and case.volume and how.dimension == "auto"
         own = replace(how, dimension="3d") if solid else how
+        own = replace(own, inverse=False) if case.turned else own  # which nobody would read
         return register_pair(case.fixed, case.moving, model, own, quiet)
 
-    trained = {} if model is None or model.ndim == 2 else model.card.get("config", {})
-    return register, trained["crop"] if "phantom" in trained.get("dataset", "").split("+") else 0
+    trained = UseConfig.from_card({} if model is None or model.ndim == 2 else model.card)
+    return register, trained.crop if "phantom" in trained.dataset.split("+") else 0
 
 
 class _Run:

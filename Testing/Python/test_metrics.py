@@ -10,7 +10,6 @@ import pytest
 from hetreg.metrics.deformation import (
     end_point_error,
     folding_percent,
-    sd_log_jacobian,
     similarity,
 )
 from hetreg.metrics.overlap import binarise, dice, dice_per_label
@@ -66,15 +65,6 @@ def test_similarity_of_a_constant_is_nan_and_of_large_images_exact():
     found = similarity(a, b)
     assert found["ncc"] == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1], abs=1e-4)
     assert found["mse"] == pytest.approx(np.mean((a.astype(float) - b) ** 2), rel=1e-4)
-
-
-def test_sd_of_the_log_jacobian():
-    jacobian = np.exp([1.0, -1.0, 3.0, 5.0])
-    assert sd_log_jacobian(jacobian[:2]) == pytest.approx(1.0)
-    assert sd_log_jacobian(jacobian, np.array([False, False, True, True])) == pytest.approx(1.0)
-    assert sd_log_jacobian(np.ones((3, 3))) == 0.0
-    assert sd_log_jacobian(np.array([1.0, -4.0])) == pytest.approx(math.log(1e3) / 2)  # folded: the floor
-    assert math.isnan(sd_log_jacobian(jacobian, np.zeros(4, bool)))
 
 
 def test_end_point_error_in_voxels_and_mm():

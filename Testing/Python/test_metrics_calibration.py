@@ -82,7 +82,7 @@ def test_reliability_and_ence_by_hand():
     assert curve.predicted_sd.tolist() == [1.0, 2.0]
     assert curve.observed_sd.tolist() == [1.0, math.sqrt(17)]
     assert curve.count.tolist() == [2, 2]
-    assert ence(residual, variance, bins=2) == pytest.approx((math.sqrt(17) - 2) / 2 / 2)
+    assert ence(curve) == pytest.approx((math.sqrt(17) - 2) / 2 / 2)
     assert reliability(residual, variance, bins=99).count.tolist() == [1, 1, 1, 1]
 
 
@@ -90,7 +90,7 @@ def test_voxels_of_equal_variance_share_their_residual_in_any_order():
     """Four voxels of SD 2 with squared residuals of mean 4: in image order both bins would be wrong by half
     and more."""
     residual = np.array([1.0, 1.0, math.sqrt(7), math.sqrt(7)])
-    assert ence(residual, np.full(4, 4.0), bins=2) == pytest.approx(0.0)
+    assert ence(reliability(residual, np.full(4, 4.0), bins=2)) == pytest.approx(0.0)
     assert reliability(residual, np.full(4, 4.0), bins=2).observed_sd == pytest.approx([2.0, 2.0])
 
 
@@ -101,12 +101,12 @@ def test_a_tie_across_two_bins_is_split_by_its_mean():
         assert curve.predicted_sd == pytest.approx([math.sqrt(2.5), math.sqrt(6.5)])
         assert curve.observed_sd == pytest.approx([math.sqrt((1 + 5) / 2), math.sqrt((5 + 4) / 2)])
         by_hand = (math.sqrt(3 / 2.5) - 1 + 1 - math.sqrt(4.5 / 6.5)) / 2
-        assert ence(residual[order], variance[order], bins=2) == pytest.approx(by_hand)
+        assert ence(curve) == pytest.approx(by_hand)
 
 
 def test_ence_of_draws_is_near_0_and_that_of_half_the_sd_near_1():
-    assert ence(DRAWS, VARIANCE) < 0.01
-    assert ence(DRAWS, VARIANCE / 4) == pytest.approx(1.0, abs=0.02)
+    assert ence(reliability(DRAWS, VARIANCE, bins=20)) < 0.01
+    assert ence(reliability(DRAWS, VARIANCE / 4, bins=20)) == pytest.approx(1.0, abs=0.02)
 
 
 def test_spearman_sees_the_order_alone():
@@ -120,14 +120,15 @@ def test_spearman_sees_the_order_alone():
 @pytest.mark.parametrize("bad", [0.0, -1.0, np.nan, np.inf])
 def test_an_unusable_variance_gives_nan_and_not_a_number_without_it(bad):
     residual, variance = np.ones(4), np.array([1.0, 1.0, 1.0, bad])
-    found = [gaussian_nll(residual, variance), coverage(residual, variance, 0.95), ence(residual, variance)]
-    assert np.isnan(found).all()
+    found = [gaussian_nll(residual, variance), coverage(residual, variance, 0.95)]
+    assert np.isnan([*found, ence(reliability(residual, variance, bins=2))]).all()
     assert np.isfinite(gaussian_nll(residual, variance, np.arange(4) < 3))
 
 
 def test_nothing_to_look_at_is_nan():
     residual, nothing = np.ones(4), np.zeros(4, bool)
-    found = [f(residual, residual, mask=nothing) for f in (gaussian_nll, ence, spearman)]
+    found = [f(residual, residual, mask=nothing) for f in (gaussian_nll, spearman)]
+    found.append(ence(reliability(residual, residual, 2, nothing)))
     assert np.isnan([*found, coverage(residual, residual, 0.5, nothing)]).all()
     assert math.isnan(spearman(residual, np.arange(4.0)))
 

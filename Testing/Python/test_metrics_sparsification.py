@@ -56,8 +56,8 @@ def test_an_empty_background_lowers_only_what_is_of_the_whole_image():
     uncertainty = 1.0 + rng.random((16, 16))
     mask = np.zeros((32, 16), bool)
     mask[:16] = True
-    alone, _ = ause_numbers(image, uncertainty, np.ones_like(image, bool))
-    padded, curve = ause_numbers(
+    alone, _, _ = ause_numbers(image, uncertainty, np.ones_like(image, bool))
+    padded, _, curve = ause_numbers(
         np.vstack([image, 0 * image]), np.vstack([uncertainty, 0 * uncertainty]), mask
     )
     assert padded["ause_mask"] == pytest.approx(alone["ause_mask"])

@@ -85,9 +85,9 @@ def test_a_figure_is_whole_and_the_same_whatever_settings_matplotlib_has(tmp_pat
     from matplotlib.figure import Figure
 
     panels = {"network": [figures.Curve("method", np.arange(3.0), np.arange(3.0))]}
-    plain = figures.training(panels, tmp_path / "plain.png", "Dice").read_bytes()
+    plain = figures.training(panels, tmp_path / "plain.png").read_bytes()
     with matplotlib.rc_context({"font.family": "monospace", "axes.facecolor": "black", "axes.grid": True}):
-        path = figures.training(panels, tmp_path / "own.png", "Dice")
+        path = figures.training(panels, tmp_path / "own.png")
     assert path.read_bytes() == plain
 
     def broken(self, stream, **_):
@@ -96,6 +96,6 @@ def test_a_figure_is_whole_and_the_same_whatever_settings_matplotlib_has(tmp_pat
 
     monkeypatch.setattr(Figure, "savefig", broken)
     with pytest.raises(RuntimeError):  # which `draw_all` makes a note of
-        figures.training(panels, path, "Dice")
+        figures.training(panels, path)
     assert path.read_bytes() == plain
     assert len(list(tmp_path.iterdir())) == 2

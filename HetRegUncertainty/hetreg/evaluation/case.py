@@ -22,7 +22,8 @@ class Case:
     RV cavity, 2 LV myocardium, 3 LV cavity, 4 left atrium where the data set says so. truth: the phantom that
     the images are of. note: what the user should know; "" if nothing. scale: range of intensities that errors
     are divided by; 0: that of the images, by percentiles. volume: the images are registered as a volume
-    whatever their spacing, as the data were before they were resized.
+    whatever their spacing, as the data were before they were resized. turned: the other way round, for the
+    inverse consistency alone.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Case:
     note: str = ""
     scale: float = 0.0
     volume: bool = False
+    turned: bool = False
 
     @property
     def slice_axis(self) -> int | None:
@@ -45,8 +47,8 @@ class Case:
     @property
     def swapped(self) -> Case:
         """The same pair the other way round, by another name; what is known of the one way is left out."""
-        turned = replace(self, fixed_label=self.moving_label, moving_label=self.fixed_label)
-        return replace(turned, name=f"{self.name}, swapped", fixed=self.moving, moving=self.fixed, truth=None)
+        other = replace(self, fixed_label=self.moving_label, moving_label=self.fixed_label, turned=True)
+        return replace(other, name=f"{self.name}, swapped", fixed=self.moving, moving=self.fixed, truth=None)
 
 
 def main_label(found: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ from scipy.ndimage import binary_closing, binary_fill_holes
 from ..config import GridConfig
 from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, reliability, spearman
 from ..metrics.deformation import similarity
-from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers, sparsification
+from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers
 from ..preprocess import intensity_range
 from ..resample import reached
 from ..result import RegisterResult
@@ -91,40 +91,37 @@ def noise_numbers(f: Frame) -> tuple[dict[str, float], Curves]:
     if f.variance is None:
         return {}, {}
     squares = f.residual.astype(np.float64) ** 2
-    numbers, inside = ause_numbers(squares, f.variance, f.mask)
-    numbers |= calibration_numbers(f.residual, f.variance, f.mask)
+    numbers, whole, inside = ause_numbers(squares, f.variance, f.mask)
+    calibrated, calibration_curves = calibration(f.residual, f.variance, f.mask)
+    numbers |= calibrated
     numbers["spearman_residual"] = spearman(squares, f.variance, f.mask)
     numbers["noise_sd_median"] = (
         float(np.sqrt(np.median(f.variance[f.mask]))) if f.mask.any() else float("nan")
     )
-    whole = sparsification(squares, f.variance).sampled(PUBLISHED_BINS)
-    inside = inside.sampled(CURVE_STEPS)
+    whole, inside = whole.sampled(PUBLISHED_BINS), inside.sampled(CURVE_STEPS)
     curves = {
         "sparsification": inside.by_uncertainty,
         "oracle": inside.oracle,
         "sparsification_published": whole.by_uncertainty,
         "oracle_published": whole.oracle,
-        **calibration_curves(f.residual, f.variance, f.mask),
+        **calibration_curves,
     }
     return numbers, curves
 
 
-def calibration_numbers(
+def calibration(
     residual: np.ndarray, variance: np.ndarray, mask: np.ndarray, of: str = ""
-) -> dict[str, float]:
-    """nll, coverage68, coverage95 and ence, with a suffix for what they are of."""
-    return {
+) -> tuple[dict[str, float], Curves]:
+    """nll, coverage68, coverage95 and ence; predicted_sd and observed_sd in bins of equal count, and coverage
+    at `calibration.LEVELS`. All with a suffix for what they are of."""
+    found = reliability(residual, variance, RELIABILITY_BINS, mask)
+    numbers = {
         f"nll{of}": gaussian_nll(residual, variance, mask),
         f"coverage68{of}": coverage(residual, variance, 0.68, mask),
         f"coverage95{of}": coverage(residual, variance, 0.95, mask),
-        f"ence{of}": ence(residual, variance, RELIABILITY_BINS, mask),
+        f"ence{of}": ence(found),
     }
-
-
-def calibration_curves(residual: np.ndarray, variance: np.ndarray, mask: np.ndarray, of: str = "") -> Curves:
-    """predicted_sd and observed_sd in bins of equal count, and coverage at `calibration.LEVELS`."""
-    found = reliability(residual, variance, RELIABILITY_BINS, mask)
-    return {
+    return numbers, {
         f"predicted_sd{of}": found.predicted_sd,
         f"observed_sd{of}": found.observed_sd,
         f"coverage{of}": np.array(coverage_curve(residual, variance, mask=mask)),

@@ -12,7 +12,7 @@ from ..metrics.deformation import end_point_error
 from ..metrics.sparsification import ause
 from ..result import RegisterResult
 from .case import MYOCARDIUM, Case
-from .noise import Curves, Frame, calibration_curves, calibration_numbers
+from .noise import Curves, Frame, calibration
 
 _LEAST_SD = 1e-3  # of the intensity range
 
@@ -41,8 +41,8 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     moved = Interpolator(truth.disp_vox).mean(case.moving.array.astype(np.float64))
     noise, true = f.fixed - moved / f.scale, truth.residual_variance.array / f.scale**2
     inside = f.mask & (true > _LEAST_SD**2)
-    numbers |= calibration_numbers(noise, f.variance, inside, "_truth")
-    numbers |= calibration_numbers(noise, true, inside, "_true_variance")
+    of_truth, curves = calibration(noise, f.variance, inside, "_truth")
+    numbers |= of_truth | calibration(noise, true, inside, "_true_variance")[0]
     squares = noise.astype(np.float64) ** 2
     for of, variance in (("truth", f.variance), ("true_variance", true)):
         numbers[f"ause_mask_normalised_{of}"] = ause(squares, variance, inside, normalised=True)
@@ -50,7 +50,7 @@ def truth_numbers(case: Case, result: RegisterResult, f: Frame) -> tuple[dict[st
     numbers["coverage95_expected"] = expected_coverage(true, f.variance, 0.95, inside)
     numbers["spearman_truth"] = spearman(f.variance, true, inside)
     numbers["spearman_noise"] = spearman(f.variance, truth.noise_variance.array, inside)
-    return numbers, calibration_curves(noise, f.variance, inside, "_truth")
+    return numbers, curves
 
 
 def _regions(truth: PhantomPair) -> dict[str, np.ndarray]:

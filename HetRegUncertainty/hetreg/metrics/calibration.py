@@ -78,7 +78,7 @@ def expected_coverage(
 
 
 def reliability(
-    residual: np.ndarray, variance: np.ndarray, bins: int = 20, mask: np.ndarray | None = None
+    residual: np.ndarray, variance: np.ndarray, bins: int, mask: np.ndarray | None = None
 ) -> Reliability:
     """Voxels sorted by variance and cut into bins of equal count (to one voxel); fewer voxels, fewer bins.
     Voxels of equal variance share their mean squared residual: their order says nothing."""
@@ -93,10 +93,9 @@ def reliability(
     )
 
 
-def ence(residual: np.ndarray, variance: np.ndarray, bins: int = 20, mask: np.ndarray | None = None) -> float:
+def ence(curve: Reliability) -> float:
     """Expected normalised calibration error: mean over the bins of |found SD - promised SD| / promised SD
     (Levi et al., Sensors 2022); 0 is right."""
-    curve = reliability(residual, variance, bins, mask)
     return float(np.mean(np.abs(curve.observed_sd - curve.predicted_sd) / curve.predicted_sd))
 
 

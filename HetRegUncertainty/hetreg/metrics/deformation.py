@@ -13,13 +13,6 @@ def folding_percent(jacobian_determinant: np.ndarray) -> float:
     return 100.0 * float(np.mean(jacobian_determinant <= 0))
 
 
-def sd_log_jacobian(jacobian_determinant: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Standard deviation of log det J, natural logarithm; det J below JACOBIAN_FLOOR, folded too, is raised
-    to it."""
-    values = jacobian_determinant if mask is None else jacobian_determinant[mask]
-    return float(np.std(np.log(np.maximum(values, JACOBIAN_FLOOR)))) if values.size else float("nan")
-
-
 def end_point_error(
     disp: np.ndarray,
     true_disp: np.ndarray,

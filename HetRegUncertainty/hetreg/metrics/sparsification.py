@@ -91,16 +91,17 @@ def ause(
 
 def ause_numbers(
     squared_error: np.ndarray, uncertainty: np.ndarray, mask: np.ndarray
-) -> tuple[dict[str, float], Curve]:
-    """All AUSE numbers that a report gives, and the curve inside the mask.
+) -> tuple[dict[str, float], Curve, Curve]:
+    """All AUSE numbers that a report gives, and the curves of the whole image and inside the mask.
 
     ause_published: whole image, 50 bins, plain (the paper's figure 3). ause_whole: whole image, exact,
     normalised; an empty background lowers it. ause_mask, ause_mask_normalised: in the mask, exact.
     """
     whole, inside = (sparsification(squared_error, uncertainty, m) for m in (None, mask))
-    return {
+    numbers = {
         "ause_published": whole.sampled(PUBLISHED_BINS).area(),
         "ause_whole": whole.area(normalised=True),
         "ause_mask": inside.area(),
         "ause_mask_normalised": inside.area(normalised=True),
-    }, inside
+    }
+    return numbers, whole, inside

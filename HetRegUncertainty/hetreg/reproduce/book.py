@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .comparisons import Claim, Comparison, compare, ordering
 from .config import ReproduceConfig
@@ -58,7 +59,12 @@ class Book:
 
     def label(self, source: str) -> int:
         """The structure that is measured on a source: myocardium (2), else cavity (3)."""
-        return label_of([s for s in self.scores if s.source == source], PUBLISHED["dice"])
+        return self._labels[source]
+
+    @cached_property
+    def _labels(self) -> dict[str, int]:
+        found = {source: [s for s in self.scores if s.source == source] for source in self.config.sources}
+        return {source: label_of(scores, PUBLISHED["dice"]) for source, scores in found.items()}
 
     def series(self, source: str, network: str, variant: str, measure: str) -> Series | None:
         """The measure of a method over units and seeds; None if no run has rows."""

@@ -116,14 +116,14 @@ def displacement_sd(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
 
 
 @_plain()
-def training(panels: Mapping[str, Sequence[Curve]], path: Path, ylabel: str) -> Path:
-    """Validation against steps, a panel for each network."""
+def training(panels: Mapping[str, Sequence[Curve]], path: Path) -> Path:
+    """Dice of the validation against steps, a panel for each network."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6 * len(panels), 3.4), dpi=_DPI, layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (label, curves) in zip(axes, panels.items(), strict=True):
-        _lines(axis, curves, "step", ylabel)
+        _lines(axis, curves, "step", "validation Dice (%)")
         axis.set_title(label, fontsize=8)
     return _save(figure, path)
 

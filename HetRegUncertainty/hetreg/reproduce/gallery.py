@@ -74,7 +74,7 @@ def _training(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
             panels[NETWORKS[network].label] = curves
     if not panels:
         return {}
-    path = figures.training(panels, _path(scorer, "training"), "validation Dice (%)")
+    path = figures.training(panels, _path(scorer, "training"))
     return {path: "Dice of the validation pairs during training, seed 0."}
 
 

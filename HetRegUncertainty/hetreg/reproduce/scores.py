@@ -12,6 +12,7 @@ import numpy as np
 from ..metrics.means import nanmean
 
 Unit = tuple[str, str]  # (patient, name of the pair or slice)
+LABELS = (2, 3)  # myocardium, cavity
 
 
 @dataclass(frozen=True)
@@ -133,11 +134,10 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
-def label_of(scores: Iterable[Score], measure: Measure, labels: Sequence[int] = (2, 3)) -> int:
-    """The first of the labels (myocardium, cavity) that the rows have the measure of; the first if none."""
-    scores = list(scores)
-    for label in labels:
+def label_of(scores: Sequence[Score], measure: Measure) -> int:
+    """The first of LABELS that the rows have the measure of; the first if none."""
+    for label in LABELS:
         rows = [row for score in scores for row in score.units(measure, label)]
         if any(not math.isnan(_number(row.get(measure.key.format(label=label)))) for row in rows):
             return label
-    return labels[0]
+    return LABELS[0]

@@ -186,11 +186,11 @@ def spread(found: Series | None) -> Cell:
     return found.mean if math.isnan(found.seed_sd) else Spread(found.mean, found.seed_sd)
 
 
-def interval(found: Series | None, digits: int = 2) -> Cell:
+def interval(found: Series | None) -> Cell:
     """95 % interval of the mean over all units, for other patients."""
     if found is None:
         return None
-    return bounds(*bootstrap_interval(found.over_seeds, found.patients, pooled=True), digits)
+    return bounds(*bootstrap_interval(found.over_seeds, found.patients, pooled=True), 2)
 
 
 def errors(scores: Sequence[Score]) -> str:
