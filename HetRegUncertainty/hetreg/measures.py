@@ -40,7 +40,7 @@ OTHERS = {  # numbers of an evaluation that are no metrics: their label, and wha
 _PHRASES = {"true_variance": "true variance", "truth": "simulated noise", "expected": "all such noise"}
 
 
-def metric_column(name: str, group: str = "") -> Column:
+def metric_column(name: str) -> Column:
     """The column of a number of an evaluation: `hd_mm_2_before` is METRICS' "hd_mm" and the rest in words."""
     stem, words = split_name(name)
     rest = "_".join(words)
@@ -48,8 +48,8 @@ def metric_column(name: str, group: str = "") -> Column:
         rest = rest.replace(key, phrase)
     parts = [f"label {part}" if part.isdigit() else part for part in rest.split("_") if part]
     if stem in METRICS:
-        return Column(", ".join([METRICS[stem].label, *parts]), None, METRICS[stem].better, group)
-    return Column(", ".join([OTHERS[stem][0], *parts]) if stem else " ".join(words), group=group)
+        return Column(", ".join([METRICS[stem].label, *parts]), None, METRICS[stem].better)
+    return Column(", ".join([OTHERS[stem][0], *parts]) if stem else " ".join(words))
 
 
 def split_name(name: str) -> tuple[str, list[str]]:

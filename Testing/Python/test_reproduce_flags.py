@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import fields
 
 import pytest
 
@@ -10,6 +11,7 @@ from builders import error_of
 from hetreg import cli
 from hetreg.commands.flags import config_from
 from hetreg.commands.reproduce import check_flags
+from hetreg.config import TrainConfig
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.documents import _made_how
 from hetreg.reproduce.plan import idle_lambdas
@@ -68,3 +70,11 @@ def test_the_help_names_no_default_where_there_is_none(capsys):
     with pytest.raises(SystemExit):
         cli.parser().parse_args(["reproduce", "--help"])
     assert "(default: )" not in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_option_of_a_training_is_explained_as_there():
+    of_training = {f.name: f.metadata["help"] for f in fields(TrainConfig)}
+    of_these = {f.name: f.metadata["help"] for f in fields(ReproduceConfig)}
+    own = {name for name in of_training.keys() & of_these if of_training[name] != of_these[name]}
+    assert own == {"split", "smoothness", "phantoms"}
+    assert of_these["smoothness"].startswith(of_training["smoothness"])

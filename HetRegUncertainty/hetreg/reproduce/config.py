@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..choices import DECAYS, DEVICES, INTEGRATE, PROTOCOLS
@@ -16,6 +16,7 @@ ALL, AUTO = "all", "auto"
 CHOICE = {AUTO: "published for the paper's own data, native otherwise", **PROTOCOLS}
 PAPERS = {"acdc", "camus"}
 SETTINGS = "reproduce.json"  # in the folder of a reproduction
+_TRAINING = {f.name: f.metadata["help"] for f in fields(TrainConfig)}  # help of the options of a training
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class ReproduceConfig(DataConfig):
     methods: tuple[str, ...] = option((ALL,), "methods, variants and baselines", (ALL, *VARIANTS))
     seeds: int = option(3, "runs of each method, with seeds 0, 1, 2, ...")
     budget: int = option(2000, "training steps of each run (paper: 300 epochs, 30000 by its code)")
-    size: str = option("paper", "size of the networks", SIZES)
-    integrate: str = option("auto", "integrate the networks' output, so that nothing folds", INTEGRATE)
-    batch: int = option(8, "pairs per step")
-    crop: int = option(0, "pixels per side of a training crop (0: 64 for 3D phantoms alone, else 128)")
-    learning_rate: float = option(1e-4, "Adam learning rate of both networks")
-    decay: str = option("cosine", "fall of the learning rate", DECAYS)
-    smoothness: float = option(0.01, "lambda, coefficient of the smoothness term, where it is not swept")
+    size: str = option("paper", _TRAINING["size"], SIZES)
+    integrate: str = option("auto", _TRAINING["integrate"], INTEGRATE)
+    batch: int = option(8, _TRAINING["batch"])
+    crop: int = option(0, _TRAINING["crop"])
+    learning_rate: float = option(1e-4, _TRAINING["learning_rate"])
+    decay: str = option("cosine", _TRAINING["decay"], DECAYS)
+    smoothness: float = option(0.01, _TRAINING["smoothness"] + "; where it is not swept")
     lambda_of: tuple[str, ...] = option(
         (), "lambda of single methods where it is known, as method=value (nll=3); it is not swept for these"
     )
@@ -52,13 +53,13 @@ class ReproduceConfig(DataConfig):
         "values of lambda that are tried (NLL needs larger ones), and some beyond the best at an edge",
     )
     tolerance: float = option(0.0, "take the largest lambda whose Dice is at most this below the best (of 1)")
-    weight_mode: str = option("paper", "form of the signal-to-noise weight of ours", WEIGHT_MODES)
-    augment: bool = option(True, "flips, small affine, intensity changes")
+    weight_mode: str = option("paper", _TRAINING["weight_mode"], WEIGHT_MODES)
+    augment: bool = option(True, _TRAINING["augment"])
     phantoms: int = option(400, "phantom pairs made for each seed's runs")
     test_phantoms: int = option(40, "phantom pairs of each kind that are tested on")
-    device: str = option("auto", "where to compute", DEVICES)
-    amp: bool = option(False, "train in bfloat16 (NVIDIA GPU; CPU with AMX or AVX512-BF16)")
-    compile: bool = option(False, "torch.compile (NVIDIA GPU)")
+    device: str = option("auto", _TRAINING["device"], DEVICES)
+    amp: bool = option(False, _TRAINING["amp"])
+    compile: bool = option(False, _TRAINING["compile"])
     elastix_python: str = option("", "Python that has itk-elastix (empty: this one)")
 
     def __post_init__(self) -> None:
