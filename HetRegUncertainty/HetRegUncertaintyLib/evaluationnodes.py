@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from hetreg.measures import metric_column
 
 from . import traininglayout
-from .evaluationnumbers import STATISTICS
+from .evaluationnumbers import STATISTICS, real
 
 ATTRIBUTE = "HetReg.Evaluation"
 COLORS = {"by_uncertainty": (0.84, 0.15, 0.16), "oracle": (0.12, 0.47, 0.71)}
@@ -69,7 +69,8 @@ def _addTexts(table, name, values):
 
 
 def _float(value):
-    return float(value) if value not in (None, "") else float("nan")
+    value = real(value)
+    return float("nan") if value is None else value
 
 
 def _fillChart(numbers):

@@ -16,6 +16,17 @@ from .trainingrun import MODEL
 
 FOLDER, SUMMARY, ROWS, REPORT = "evaluation", "summary.json", "metrics.csv", "report.html"
 STATISTICS = ("mean", "sd", "median")
+CURVE = ("fraction", "by_uncertainty", "oracle")
+UNREADABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    csv.Error,
+)
 # Names of what the panel shows, where it was measured; {label} is the main label.
 SHOWN = (
     "dice_{label}",
@@ -54,7 +65,7 @@ class Numbers:
 
     def statistic(self, name, which):
         """Mean, sd, median or n of a number over the cases; None where it is not known."""
-        return self.summary["cases"].get(name, {}).get(which)
+        return real(self.summary["cases"].get(name, {}).get(which))
 
 
 def folderOf(runFolder):
@@ -84,12 +95,30 @@ def read(runFolder):
         with open(path, encoding="utf-8") as file:
             summary = json.load(file)
         with open(os.path.join(folder, ROWS), newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        if not isinstance(summary["cases"], dict) or not isinstance(summary["counts"], dict):
-            raise ValueError(SUMMARY)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            numbers = Numbers(folder, list(csv.DictReader(file)), summary)
+        _check(numbers)
+    except UNREADABLE as error:
         raise ValueError(_("The evaluation in {folder} cannot be read.").format(folder=folder)) from error
-    return Numbers(folder, rows, summary)
+    return numbers
+
+
+def real(value):
+    """A cell or a statistic as a float, None where there is none. Raises ValueError, TypeError."""
+    return None if value in (None, "") else float(value)
+
+
+def _check(numbers):
+    """Raise now what showing them would raise: a run folder may come from anywhere."""
+    html(numbers)
+    for name in numbers.names:
+        for row in numbers.rows:
+            real(row.get(name))
+        for which in STATISTICS:
+            numbers.statistic(name, which)
+    curve = numbers.curve
+    columns = [[v if v is None else float(v) for v in curve[role]] for role in CURVE if curve]
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError(SUMMARY)
 
 
 def isOutdated(runFolder):
@@ -128,7 +157,7 @@ def html(numbers):
     text = _("Test cases: {cases}, patients: {patients}, failed: {failed}.").format(
         cases=counts.get("cases"), patients=counts.get("patients"), failed=counts.get("failed")
     )
-    failed = [f"{row['case']}: {row['error']}" for row in numbers.rows if row.get("error")]
+    failed = [f"{row.get('case')}: {row['error']}" for row in numbers.rows if row.get("error")]
     failures = "".join(f"<br>{escape(reason)}" for reason in failed)
     heads = "".join(f"<th align='right'>{escape(h)}</th>" for h in (_("Before"), _("Mean"), _("SD")))
     body = "".join(_line(numbers, name) for name in _shown(numbers))

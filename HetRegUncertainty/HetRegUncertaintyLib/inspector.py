@@ -127,7 +127,7 @@ class Inspector:
     def _showDeformation(self, transform, fixed):
         p = self._parameters
         numbers, _names = results.summaryOf(transform)
-        largest = max(float((numbers or {}).get("displacement_max_mm", 10.0)), 0.1)
+        largest = max(summary.numberIn(numbers or {}, "displacement_max_mm", 10.0), 0.1)
         region = layout.sliceNodeIn3D() or fixed  # the plane alone: a whole volume of lines cannot be read
         deformation.show(transform, region, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest)
 

@@ -63,7 +63,7 @@ def event(line):
         return None
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and isinstance(content.get("event"), str) else None
 

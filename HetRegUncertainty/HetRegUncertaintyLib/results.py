@@ -127,15 +127,13 @@ def inputsOf(node):
 
 def summaryOf(transformNode):
     """Summary and label names of the run that made this transform; (None, {}) for any other transform."""
-    text = transformNode.GetAttribute(SUMMARY) if transformNode else None
-    if not text:
-        return None, {}
-    return json.loads(text), json.loads(transformNode.GetAttribute(NAMES) or "{}")
+    attribute = transformNode.GetAttribute if transformNode else {}.get
+    return summary.read(attribute(SUMMARY)) or None, summary.read(attribute(NAMES))
 
 
 def secondsOf(transformNode):
     """How long the run of this transform took."""
-    return float((summaryOf(transformNode)[0] or {}).get("seconds", 0.0))
+    return summary.numberIn(summaryOf(transformNode)[0] or {}, "seconds", 0.0)
 
 
 def _payloads(result, moved, segments):

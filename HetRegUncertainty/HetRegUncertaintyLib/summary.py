@@ -1,5 +1,9 @@
-"""The numbers of one registration for people: rows, an HTML table for the panel, a vtkTable for the scene."""
+"""The numbers of one registration for people: rows, an HTML table for the panel, a vtkTable for the scene.
 
+A summary may come with a scene from anywhere: what it lacks, or has of another kind, is left out.
+"""
+
+import json
 from dataclasses import dataclass
 from html import escape
 
@@ -17,7 +21,22 @@ class Row:
     unit: str = ""
 
 
+LARGEST = 1e300  # an integer of JSON may be larger than any float
 DETAILS = ("mse_after", "displacement_mean_mm")  # in the table of the scene, not in the panel
+
+
+def read(text):
+    """The JSON object in an attribute of a node; {} if that holds none."""
+    try:
+        content = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return _dict(content)
+
+
+def numberIn(summary, key, default):
+    """A number of a summary; the default where it has none."""
+    return summary[key] if _isNumber(summary.get(key)) else default
 
 
 def rows(summary, names=None, brief=False):
@@ -40,9 +59,10 @@ def rows(summary, names=None, brief=False):
     found = _overlapRows(summary, names or {})
     for before, after, label, decimals in pairs:
         if after in summary and after not in skipped:
-            found.append(Row(label, _number(summary[before], decimals), _number(summary[after], decimals)))
+            texts = (_number(summary.get(key), decimals) for key in (before, after))
+            found.append(Row(label, *texts))
     for key, label, decimals, unit in singles:
-        if summary.get(key) is not None and key not in skipped:
+        if _isNumber(summary.get(key)) and key not in skipped:
             found.append(Row(label, "", _number(summary[key], decimals), unit))
     return found
 
@@ -53,7 +73,7 @@ def origin(summary):
         model=summary.get("model", "?"),
         dimension=str(summary.get("dimension", "?")).upper(),
         device=summary.get("device", "?"),
-        seconds=float(summary.get("seconds", 0.0)),
+        seconds=numberIn(summary, "seconds", 0.0),
     )
 
 
@@ -67,7 +87,9 @@ def html(summary, names=None, pair=()):
         f"<td align='right'><b>{escape(r.after)}</b></td><td>{escape(r.unit)}</td></tr>"
         for r in rows(summary, names, brief=True)
     )
-    notes = "".join(f"<p><b>{_('Note')}:</b> {escape(str(n))}</p>" for n in summary.get("notes", []))
+    said = summary.get("notes")
+    said = said if isinstance(said, list) else []
+    notes = "".join(f"<p><b>{_('Note')}:</b> {escape(str(note))}</p>" for note in said)
     whose = _("{moving} to {fixed}: ").format(moving=pair[0], fixed=pair[1]) if pair else ""
     below = f"<p>{escape(whose + origin(summary))}</p>{notes}"
     return f"<table width='100%' cellpadding='1'>{head}{body}</table>{below}"
@@ -88,7 +110,7 @@ def table(summary, names=None):
 
 
 def _overlapRows(summary, names):
-    before, after = summary.get("dice_before") or {}, summary.get("dice_after") or {}
+    before, after = (_dict(summary.get(key)) for key in ("dice_before", "dice_after"))
     return [
         Row(
             _("Dice, {label}").format(label=names.get(str(value), value)),
@@ -100,7 +122,15 @@ def _overlapRows(summary, names):
 
 
 def _number(value, decimals=None):
-    """Fixed decimals, or three significant digits."""
-    if value is None:
+    """Fixed decimals, or three significant digits; "" for what is no number."""
+    if not _isNumber(value):
         return ""
     return f"{float(value):.3g}" if decimals is None else f"{float(value):.{decimals}f}"
+
+
+def _isNumber(value):
+    return isinstance(value, int | float) and not abs(value) > LARGEST
+
+
+def _dict(value):
+    return value if isinstance(value, dict) else {}

@@ -40,6 +40,9 @@ class Curves:
             values = (event.get("step", 0), event.get("dice"), event.get("loss"))
         else:
             return
+        values = [value if isinstance(value, int | float) else None for value in values]
+        if values[0] is None:  # the log of another program
+            return
         for column in columns[::-1]:
             del column[bisect_left(columns[0], values[0]) :]
         for column, value in zip(columns, values, strict=True):
