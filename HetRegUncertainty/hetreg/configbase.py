@@ -65,6 +65,11 @@ class Config:
                 number = "whole number" if whole else "number"
                 raise ValueError(f"{name} is {value!r}: a {number} of at least {low} is accepted.")
 
+    def _check_max(self, **maximum: float) -> None:
+        for name, high in maximum.items():
+            if getattr(self, name) > high:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: at most {high} is accepted.")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, ready for JSON."""
         return json.loads(json.dumps(asdict(self)))  # type: ignore[call-overload]

@@ -4,8 +4,6 @@ configuration."""
 from __future__ import annotations
 
 import math
-import pickle
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,15 @@ from torch import Tensor, nn
 
 from . import zoo
 from .config import GridConfig, NetworkConfig
-from .files import check_parts, whole_file
 from .files import sha256 as sha256
+from .files import whole_file
+from .modelconfig import UseConfig
 from .networks.variance import VarianceNet, before_clamp, soft_clamp
 from .progress import Progress
 from .registry import NETWORKS, resolve
 from .spatial import integrate, resize, resize_disp, warp
+from .weightfile import FORMAT, AtMost, read_weights
 
-FORMAT = 1
 LOG_VARIANCE_Z_RANGE = (-20.0, 4.0)  # of z in voxels squared: SD 5e-5 to 7 voxels
 _START_LOG_VARIANCE = {"velocity": -10.0, "displacement": 0.0}  # SD 0.007 (VoxelMorph-diff, Dalca 2019); 1
 SD_SAMPLES = 32  # the SD of a component is known to 1 / sqrt(2 * 31), 13 %
@@ -238,42 +237,24 @@ class RegistrationModel(nn.Module):
         foreign or of another architecture.
         """
         path = zoo.locate(name_or_path)
-        content = _read_weights(path)
+        content = read_weights(path)
         try:
-            with torch.random.fork_rng(devices=[]):  # the first weights, which are replaced, are drawn
+            size = path.stat().st_size
+            if sum(v.numel() for v in content["state"].values()) > size:
+                raise ValueError("its weights repeat parts of it")
+            # the first weights, which are replaced, are drawn
+            with torch.random.fork_rng(devices=[]), AtMost(size):
                 model = cls(
                     NetworkConfig.from_dict(content["network"]),
                     GridConfig.from_dict(content["grid"]),
                     dict(content["card"]),
                 )
+            UseConfig.from_card(model.card)
             model.load_state_dict({k: v.float() for k, v in content["state"].items()})
         except (KeyError, TypeError, AttributeError, RuntimeError, ValueError, ArithmeticError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".:")
-            raise ValueError(f"{path.name} does not fit the network that it names ({reason}).") from error
+            raise ValueError(f"{path.name} holds no model that can be used ({reason}).") from error
         if not all(bool(p.isfinite().all()) for p in model.parameters()):
             raise ValueError(f"{path.name} holds weights that are not finite numbers: it is damaged.")
         model.checksum, model.file = sha256(path), "/".join(path.absolute().parts[-2:])
         return model.eval()
-
-
-def _read_weights(path: Path) -> dict[str, Any]:
-    try:
-        check_parts(path)
-        with warnings.catch_warnings():  # torch warns of foreign pickles; the error below says it
-            warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise ValueError(
-            f"{path.name} is damaged or holds code, and nothing in it was run: a plain weight file written "
-            "by HetReg is accepted."
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ValueError(
-            f"{path.name} is damaged or is not a weight file: one written by HetReg is accepted."
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format", "none") if isinstance(content, dict) else type(content).__name__
-        raise ValueError(
-            f"{path.name} has format {found}: a weight file of HetReg, format {FORMAT}, is accepted."
-        )
-    return content

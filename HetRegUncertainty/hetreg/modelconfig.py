@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from . import choices
 from .configbase import Config, option
 from .registry import NETWORKS, SIZES
+
+_MOST_LEVELS = 10  # images are padded to multiples of 2 to that power
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class NetworkConfig(Config):
                 "numbers from 1 are accepted."
             )
         self._check_min(integration_steps=0)
+        self._check_max(integration_steps=20)
+        if max(map(len, (self.encoder, self.tail, *own))) > _MOST_LEVELS:
+            raise ValueError(
+                f"encoder, decoder and tail, of both networks, have at most {_MOST_LEVELS} levels."
+            )
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,7 @@ class GridConfig(Config):
         super().__post_init__()
         self._check_min(min_spacing_mm=0.0, max_spacing_mm=0.0, max_size=16, taper_vox=0, margin_vox=0)
         self._check_min(min_size=1, depth_axis=-1)
+        self._check_max(max_size=4096, margin_vox=256)
         if self.max_size < self.min_size:
             raise ValueError(
                 f"min_size is {self.min_size} and max_size {self.max_size}: the first must not be larger."
@@ -98,3 +107,33 @@ class GridConfig(Config):
             )
         if not self.low_percentile < self.high_percentile <= 100:
             raise ValueError("high_percentile has to lie above low_percentile and be at most 100.")
+
+
+@dataclass(frozen=True)
+class UseConfig(Config):
+    """What a model's card says on how it is used best; what it does not say is 0 or empty here."""
+
+    anchor: float = option(0.0, "weight of the network's own displacement as a prior of the refinement")
+    rate: float = option(0.0, "step of the refinement in voxels")
+    kernels_vox: tuple[float, ...] = option((), "SD of the Gaussians that smooth the refinement, in voxels")
+    views: int = option(0, "turned copies that the answer is the mean of")
+    refined_sd: float = option(0.0, "factor of the displacement SD of a refined pair")
+    dataset: str = option("", "data that it was trained on, joined by +")
+    crop: int = option(0, "voxels per side of its training's phantoms")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_min(anchor=0.0, rate=0.0, views=0, refined_sd=0.0, crop=0)
+        if not all(isinstance(n, int | float) and 0 < n <= 64 for n in self.kernels_vox):
+            raise ValueError(
+                f"kernels_vox is {list(self.kernels_vox)}: numbers above 0, up to 64, are accepted."
+            )
+
+    @classmethod
+    def from_card(cls, card: dict[str, Any]) -> UseConfig:
+        """What the card says. Raises ValueError if a value is of another kind."""
+        trained = card.get("config", {})
+        if not isinstance(trained, dict):
+            raise ValueError(f"config is {trained!r}: a dictionary is accepted.")
+        said = card | {name: trained[name] for name in ("dataset", "crop") if name in trained}
+        return cls(**{f.name: said[f.name] for f in fields(cls) if f.name in said})

@@ -23,6 +23,7 @@ from .image import Image, as_image
 from .losses.snr_weighted import snr_weight
 from .modality import modality
 from .model import Motion, RegistrationModel
+from .modelconfig import UseConfig
 from .preprocess import NetworkPair, choose_dimension, to_network_grid
 from .progress import Progress
 from .refine import RefineOptions, optimise
@@ -231,7 +232,7 @@ def _forward(
         motion = _refined(model, moving, fixed, window, mask, config, progress.part(0.0, 0.8))
     else:
         # the card says with how many turned copies the model and its displacement SD are best
-        count, first = int(model.card.get("views") or 1), progress.part(0.0, 0.5)
+        count, first = UseConfig.from_card(model.card).views or 1, progress.part(0.0, 0.5)
         motion = mean_motion(model, moving, fixed, window=window, count=count, progress=first)
     _check_numbers(model, "displacements", motion.velocity, motion.disp)
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
@@ -271,15 +272,14 @@ def _refined(
     that suit it."""
     start = mean_motion(model, moving, fixed, window=window, progress=progress.part(0.0, 0.5))
     _check_numbers(model, "displacements", start.velocity)
-    own: dict[str, Any] = {n: float(model.card[n]) for n in ("anchor", "rate") if model.card.get(n)}
-    if model.card.get("kernels_vox"):
-        own["kernels_vox"] = tuple(map(float, model.card["kernels_vox"]))
+    use = UseConfig.from_card(model.card)
+    own: dict[str, Any] = {n: v for n in ("anchor", "rate", "kernels_vox") if (v := getattr(use, n))}
     options = RefineOptions(config.refine, config.weight_mode, config.gamma, **own)
     rest = progress.part(0.5, 1.0)
     motion = optimise(model, moving, fixed, start, options, window=window, mask=mask, progress=rest)
     spread = start.log_variance_z  # the network's, kept around the refined velocity
     if spread is not None:
-        spread = spread + 2 * math.log(float(model.card.get("refined_sd") or 1.0))
+        spread = spread + 2 * math.log(use.refined_sd or 1.0)
     return replace(motion, log_variance_z=spread)
 
 

@@ -36,6 +36,7 @@ LAYERS = {
     1: [
         *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.checks", "hetreg.preprocess"),
         *("hetreg.imagefile", "hetreg.modality", "hetreg.device", "hetreg.result"),
+        "hetreg.weightfile",
     ],
     0: [
         "hetreg",

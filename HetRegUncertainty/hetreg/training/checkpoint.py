@@ -43,6 +43,7 @@ def save_checkpoint(
 def start_in(path: Path) -> dict[str, Any]:
     """What a checkpoint says that its run took over; nothing where it cannot be read, as loading it tells."""
     try:
+        check_parts(path)
         return dict(torch.load(path, map_location="cpu", weights_only=True)["start"])
     except (RuntimeError, LookupError, EOFError, OSError, TypeError, ValueError, pickle.UnpicklingError):
         return {}
