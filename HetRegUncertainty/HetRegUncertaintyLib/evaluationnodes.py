@@ -3,6 +3,7 @@
 Each run folder has nodes of its own, so that runs can be compared; they are saved with the scene.
 """
 
+import hashlib
 import os
 
 import numpy as np
@@ -108,7 +109,8 @@ def _fillChart(numbers):
 
 def _node(className, numbers, role, name):
     """The node of a role of this evaluation, made where the scene has none."""
-    key = f"{role}:{numbers.folder}"
+    place = hashlib.sha256(os.fsencode(numbers.folder)).hexdigest()  # a scene is shared: it names no folder
+    key = f"{role}:{place}"
     for node in slicer.util.getNodesByClass(f"vtkMRML{className}Node"):
         if node.GetAttribute(ATTRIBUTE) == key:
             return node

@@ -5,6 +5,7 @@ the transform references all of them, so that a run is found again in a loaded s
 """
 
 import json
+import os
 from contextlib import contextmanager
 
 import slicer
@@ -87,8 +88,7 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=N
     left behind and updated nodes have their former content.
     """
     outputs, segments = outputs or {}, segments or {}
-    fill = _payloads(result, moved, segments)
-    nodes, styles = {}, {}
+    fill, nodes, styles = _payloads(result, moved, segments), {}, {}
     slicer.mrmlScene.SaveStateForUndo()
     with _allOrNothing() as undo:
         for role, content in fill.items():
@@ -228,7 +228,9 @@ def _display(nodes, styles, movingNode, undo):
 def _connect(nodes, fixedNode, movingNode, result, segments, undo):
     """Roles, references and the run record."""
     transform = nodes["transform"]
-    record = json.dumps(result.record, default=str)
+    config = result.record["config"]
+    config = config | {"model": os.path.basename(config["model"])}  # a scene is shared: it names no folder
+    record = json.dumps(result.record | {"config": config}, default=str)
     for role, node in nodes.items():
         _leaveFormerRun(node, transform, undo)
         for key, value in ((ROLE, role), (RECORD, record)):
