@@ -7,7 +7,10 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
+import stat
+import sys
 import tempfile
 import time
 import zipfile
@@ -51,15 +54,27 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises OSError in one sentence where writing raises that, or RuntimeError as PyTorch and SimpleITK do;
     then, and when the user interrupts, what was there before stays and nothing lies beside it.
     """
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")  # nobody can lay a link there
     try:
+        mode = 0o600 if path.exists() else 0o666  # what replaces a private file is private from the start
+        os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         yield partial
+        _keep_mode(path, partial)
         patiently(partial.replace, path)
     except (OSError, RuntimeError) as error:
         raise unwritten(path) from error
     finally:
         with suppress(OSError):  # mostly it is the target by now
             partial.unlink()
+
+
+def _keep_mode(former: Path, new: Path) -> None:
+    """Who may read and write the new file is as it was for the one that it replaces, if there is one."""
+    if (
+        sys.platform != "win32" and former.exists()
+    ):  # Windows knows read-only alone, and replaces no such file
+        with suppress(OSError):  # a file system that has no such bits
+            new.chmod(stat.S_IMODE(former.stat().st_mode))
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -110,6 +125,7 @@ def _take_names(new: Path, folder: Path, names: Iterable[str]) -> None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         with suppress(FileNotFoundError):
             patiently(path.replace, path)
+            _keep_mode(path, new / path.name)
     for name in made:
         patiently((new / name).replace, folder / name)
     for path in former:

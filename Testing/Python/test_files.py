@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from builders import assert_sentence
 from hetreg import files
+from hetreg.commands import console
 from hetreg.config import RegisterConfig
 from hetreg.files import json_lines, whole_file, whole_folder, write_whole
 
@@ -75,6 +77,42 @@ def test_files_that_belong_together_come_at_once_or_not_at_all(tmp_path):
     with pytest.raises(OSError, match="could not be written") as caught:
         write(folder / "b.txt")
     assert_sentence(caught.value, "b.txt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_link_that_another_laid_is_not_written_through(tmp_path, monkeypatch):
+    """Not even if its name could be foreseen."""
+    victim, folder = tmp_path / "victim", tmp_path / "shared"
+    victim.write_text("mine", encoding="utf-8")
+    folder.mkdir()
+    with whole_file(folder / "a.txt") as one, whole_file(folder / "a.txt") as two:
+        assert one != two
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "1")
+    for name in (".partial-1-a.txt", ".hetreg-probe-1"):
+        (folder / name).symlink_to(victim)
+    with pytest.raises(OSError, match="could not be written"):
+        write_whole(folder / "a.txt", "new")
+    with pytest.raises(OSError, match="cannot be written"), console.output_folder(folder):
+        pass
+    assert victim.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such permissions")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_who_may_read_a_file_stays_when_it_is_replaced(tmp_path, mode):
+    path = tmp_path / "a.txt"
+    write_whole(path, "old")
+    path.chmod(mode)
+    with whole_file(path) as partial:
+        assert partial.stat().st_mode & 0o077 == 0
+        partial.write_text("new", encoding="utf-8")
+    assert (path.stat().st_mode & 0o777, path.read_text(encoding="utf-8")) == (mode, "new")
+    with whole_folder(tmp_path, ("a.txt", "b.txt")) as partial:
+        write_whole(partial / "a.txt", "newer")
+        write_whole(partial / "b.txt", "new")
+    assert (path.stat().st_mode & 0o777, path.read_text(encoding="utf-8")) == (mode, "newer")
+    (tmp_path / "c.txt").touch()
+    assert (tmp_path / "b.txt").stat().st_mode == (tmp_path / "c.txt").stat().st_mode
 
 
 def test_a_configuration_that_cannot_be_saved_leaves_the_one_before(tmp_path, monkeypatch):

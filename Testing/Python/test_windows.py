@@ -78,7 +78,8 @@ def test_a_file_that_stays_open_stays_as_it_is_and_the_sentence_says_what_may_be
 
 def test_the_probe_of_an_output_folder_may_be_looked_at(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "PATIENCE_S", 60)
-    Open(monkeypatch, f".hetreg-probe-{console.os.getpid()}", tries=2)
+    monkeypatch.setattr(console.secrets, "token_hex", lambda _: "1")
+    Open(monkeypatch, ".hetreg-probe-1", tries=2)
     with console.output_folder(tmp_path):
         assert not texts(tmp_path)
 

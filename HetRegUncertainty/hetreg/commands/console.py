@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,11 +98,11 @@ def output_folder(folder: Path) -> Iterator[None]:
     """The output folder, made if missing and removed again if it stays empty. Raises OSError before the work,
     not after it, if it cannot be written."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    probe = folder / f".hetreg-probe-{os.getpid()}"  # several processes may look at once
+    probe = folder / f".hetreg-probe-{secrets.token_hex(4)}"  # several processes may look at once
     try:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"")
+            probe.touch(exist_ok=False)
             patiently(probe.unlink)
         except OSError as error:
             raise OSError(f"{folder} cannot be written: {error.strerror}.") from error
