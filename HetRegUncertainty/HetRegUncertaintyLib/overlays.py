@@ -7,7 +7,8 @@ from . import colors, layout, results
 LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
 LEGEND_FONT_SIZE = 12
 ROUNDING = 0.005  # of a map's range: what the sliders, of three significant digits, round by
-HIDDEN = "HetReg.Hidden"  # attribute of what `showOnly` hid, to show it again
+HIDDEN = "HetReg.Hidden"  # attribute of what `showOnly` or `putAside` hid, to show it again
+ASIDE = "aside"  # its value for `putAside`
 
 
 def show(nodes, fixedNode, role="", opacity=0.5, fade=1.0):
@@ -60,13 +61,20 @@ def showLegend(nodes, role):
 def showOnly(nodes):
     """Hide contours and deformation of all runs but that of `nodes`; of this one, show what was hidden so."""
     own = list(nodes.values())
-    for node in _allResults("vtkMRMLSegmentationNode") + _allResults(results.TRANSFORM):
+    for node in _drawnResults():
         if node in own and node.GetAttribute(HIDDEN):
-            node.SetDisplayVisibility(True)
-            node.RemoveAttribute(HIDDEN)
+            _unhide(node)
         elif node not in own and node.GetDisplayVisibility():
-            node.SetDisplayVisibility(False)
-            node.SetAttribute(HIDDEN, "1")
+            _hide(node, "1")
+
+
+def putAside(aside):
+    """Hide contours and deformation of every run, as long as the views are for images of another place."""
+    for node in _drawnResults():
+        if aside and node.GetDisplayVisibility():
+            _hide(node, ASIDE)
+        elif not aside and node.GetAttribute(HIDDEN) == ASIDE:
+            _unhide(node)
 
 
 def clear():
@@ -135,6 +143,21 @@ def _displayOf(node):
     if node.GetScalarVolumeDisplayNode() is None:
         colors.applyStyle(node, node.GetAttribute(results.ROLE))
     return node.GetScalarVolumeDisplayNode()
+
+
+def _hide(node, why):
+    node.SetDisplayVisibility(False)
+    node.SetAttribute(HIDDEN, why)
+
+
+def _unhide(node):
+    node.SetDisplayVisibility(True)
+    node.RemoveAttribute(HIDDEN)
+
+
+def _drawnResults():
+    """The outputs of all runs that are drawn over any view, whatever image that shows."""
+    return _allResults("vtkMRMLSegmentationNode") + _allResults(results.TRANSFORM)
 
 
 def _allResults(className):

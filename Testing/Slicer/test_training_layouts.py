@@ -4,7 +4,7 @@ import pytest
 import slicer
 
 import runtime
-from HetRegUncertaintyLib import evaluationnodes, traininglayout
+from HetRegUncertaintyLib import evaluationnodes, overlays, results, traininglayout
 
 ONE_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
 
@@ -87,3 +87,35 @@ def test_tableAndPlotComeBackWhenTheUserHasRemovedThem(evaluated):
     assert table.GetTable().GetNumberOfRows() == 6
     chart = traininglayout.plotViewNode(traininglayout.EVALUATION_PLOT).GetPlotChartNode()
     assert chart.GetNumberOfPlotSeriesNodes() == 2
+
+
+def drawn(className, role):
+    """A visible output of a registration."""
+    node = slicer.mrmlScene.AddNewNodeByClass(className)
+    node.SetAttribute(results.ROLE, role)
+    node.CreateDefaultDisplayNodes()
+    node.SetDisplayVisibility(True)
+    return node
+
+
+def test_registrationIsNotDrawnOverThePreview(training):
+    """Nor its grid: the preview is of another heart. Both come back, by whatever way its layout goes."""
+    contours, other = (drawn("vtkMRMLSegmentationNode", "moved_segmentation") for _run in range(2))
+    grid = drawn(results.TRANSFORM, "transform")
+    overlays.showOnly({"contours": contours, "grid": grid})
+    for leave in (lambda: choose(ONE_UP), lambda: slicer.util.selectModule("HetRegUncertainty")):
+        slicer.util.selectModule("HetRegTraining")
+        choose(traininglayout.LAYOUT_ID)
+        assert [bool(node.GetDisplayVisibility()) for node in (contours, grid, other)] == [False] * 3
+        leave()
+        assert [bool(node.GetDisplayVisibility()) for node in (contours, grid, other)] == [True, True, False]
+
+
+def test_resultThatComesDuringTheTrainingWaits(training, fake):
+    training.ui.startButton.click()
+    runtime.wait(lambda: not training.section.running)
+    contours = drawn("vtkMRMLSegmentationNode", "moved_segmentation")
+    training.section.showInViews()
+    assert not contours.GetDisplayVisibility()
+    choose(ONE_UP)
+    assert contours.GetDisplayVisibility()
