@@ -18,7 +18,7 @@ def test_a_pair_is_registered_once_and_its_loss_is_that_of_a_step(monkeypatch):
         train_samples(3),
         Objective({"mse": 1.0, "smoothness": 0.1}),
     )
-    losses = [float(displacement_loss(model, single(s, 16)[0], objective)[0]) for s in samples]
+    losses = [displacement_loss(model, single(s, 16)[0], objective)[0].item() for s in samples]
     moved, move = [], RegistrationModel.move
     monkeypatch.setattr(RegistrationModel, "move", lambda *a, **b: moved.append(a) or move(*a, **b))
     found = validate(model, samples, 16, torch.device("cpu"), objective)
