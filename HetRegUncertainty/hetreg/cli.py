@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from . import __version__
 from .commands import evaluate, models, phantom, register, reproduce, train
-from .commands.console import drop_output
+from .commands.console import drop_output, visible
 from .commands.flags import Parser
 from .errors import is_out_of_memory
 from .progress import Cancelled, JsonLines
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(arguments, " ".join(str(error).split()))
     except (Cancelled, KeyboardInterrupt):
         go_on = getattr(COMMANDS.get(arguments.command), "how_to_go_on", lambda _: "")(arguments)
-        print("hetreg: cancelled" + (f", go on with: {go_on}" if go_on else ""), file=sys.stderr)
+        print(visible("hetreg: cancelled" + (f", go on with: {go_on}" if go_on else "")), file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
         return _failed(arguments, f"The Python package '{error.name}' is missing: install it first.")
@@ -102,5 +102,5 @@ def _nobody_reads() -> bool:
 def _failed(arguments: argparse.Namespace, message: str) -> int:
     if arguments.json:
         JsonLines(sys.stdout).event("error", message=message)
-    print(f"hetreg: {message}", file=sys.stderr)
+    print(f"hetreg: {visible(message)}", file=sys.stderr)
     return 2

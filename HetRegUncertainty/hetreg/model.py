@@ -74,6 +74,13 @@ class RegistrationModel(nn.Module):
         self.file = ""  # folder/name of the file that it was loaded from
 
     @property
+    def name(self) -> str:
+        """That of a shipped model if this is its very file, since a changed one keeps the card; else its own
+        folder and file, or what the card of one that was never a file says."""
+        shipped = {card.sha256: card.name for card in zoo.list_models()}
+        return shipped.get(self.checksum) or self.file or str(self.card.get("name") or "unnamed")
+
+    @property
     def ndim(self) -> int:
         """Number of spatial dimensions."""
         return self.network.ndim

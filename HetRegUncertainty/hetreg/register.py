@@ -84,12 +84,8 @@ def _config(given: RegisterConfig | None) -> RegisterConfig:
 
 
 def _what_ran(model: RegistrationModel, device: torch.device, seconds: float) -> dict[str, Any]:
-    ran = {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": _name(model)}
+    ran = {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": model.name}
     return {"seconds": round(seconds, 3), **ran}
-
-
-def _name(model: RegistrationModel) -> str:
-    return str(model.card.get("name") or model.file or "unnamed")
 
 
 def _segmentations(
@@ -253,7 +249,7 @@ def _home(tensor: Tensor | None) -> Tensor | None:
 def _check_numbers(model: RegistrationModel, what: str, *found: Tensor) -> None:
     if not all(bool(values.isfinite().all()) for values in found):
         raise ValueError(
-            f"The model '{_name(model)}' gives {what} that are not finite numbers for this pair: another "
+            f"The model '{model.name}' gives {what} that are not finite numbers for this pair: another "
             "model is accepted."
         )
 

@@ -88,7 +88,7 @@ def test_register_in_json_lines(pair, capsys):
     assert events[-1]["event"] == "result"
     assert {Path(p).name for p in events[-1]["files"].values()} == WRITTEN
     assert all(Path(p).is_file() for p in events[-1]["files"].values())
-    assert events[-1]["summary"]["model"] == "tiny"
+    assert events[-1]["summary"]["model"].endswith("/tiny.pt")
 
 
 def test_the_flags_make_the_configuration(pair):
@@ -197,10 +197,10 @@ def test_an_output_that_cannot_be_written_fails_before_the_work(pair, tmp_path, 
     (tmp_path / "out").unlink()
     (tmp_path / "out").mkdir()
 
-    def refuse(*arguments):
+    def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
     error_of(capsys, pair, "out", "Permission denied")
 
 

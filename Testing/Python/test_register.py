@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -26,6 +27,7 @@ from hetreg import register, zoo
 from hetreg.config import GridConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import from_sitk, read_image
+from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
 from hetreg.register import register_pair
 from hetreg.registry import WEIGHT_MODES
@@ -276,12 +278,15 @@ def test_oblique_pig_cine_files_and_transform_reproduce_moved(data_dir, tmp_path
     assert result.summary["inverse_error_max_mm"] < 2.0 * fixed.spacing_mm.min()
 
 
-def test_a_model_without_a_name_is_called_by_its_file(tmp_path):
-    (tmp_path / "my run").mkdir()
-    own = tiny_model()
-    own.card = {}
-    own.save(tmp_path / "my run" / "best.pt")
+def test_a_model_that_is_not_a_shipped_one_is_called_by_its_file(tmp_path):
+    """Also one that was made of a shipped one, and has its card."""
+    file, shipped = tmp_path / "my run" / "best.pt", RegistrationModel.load("cine-mri-2d")
+    file.parent.mkdir()
+    own = RegistrationModel(shipped.network, shipped.grid, shipped.card)
+    own.save(file)
     pair = make_pair("mri2d", 1, size=32, with_truth=False)
-    summary = register_pair(pair.fixed, pair.moving, tmp_path / "my run" / "best.pt").summary
-    assert summary["model"] == "my run/best.pt"
-    assert register_pair(pair.fixed, pair.moving, own).summary["model"] == "unnamed"
+    result = register_pair(pair.fixed, pair.moving, file)
+    assert result.summary["model"] == result.record["model"]["name"] == "my run/best.pt"
+    shutil.copy(zoo.locate("cine-mri-2d"), file)
+    assert RegistrationModel.load(file).name == shipped.name == "cine-mri-2d"
+    assert [RegistrationModel(card=card).name for card in ({}, {"name": "mine"})] == ["unnamed", "mine"]

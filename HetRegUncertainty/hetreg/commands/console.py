@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,19 @@ from typing import Any
 from ..files import patiently
 from ..progress import JsonLines, Progress
 
+_STEERING = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _UNITS = {"_mm": " mm", "_percent": " %", "seconds": " s"}
+
+
+def visible(text: str) -> str:
+    """A text of others, as a file's name, for a terminal: characters that steer it, or turn the direction of
+    reading, as \\x1b."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def say(text: str) -> None:
+    """Print a line for people."""
+    print(visible(text), flush=True)
 
 
 def drop_output() -> None:
@@ -33,7 +46,7 @@ class Line:
         """A fraction and what is being done."""
         if self._shown:
             end = "\n" if fraction >= 1.0 else ""
-            sys.stderr.write(f"\r\033[K{100 * fraction:5.1f} %  {message[:100]}{end}")
+            sys.stderr.write(f"\r\033[K{100 * fraction:5.1f} %  {visible(message)[:100]}{end}")
             sys.stderr.flush()
 
     def loading(self, kind: str, fraction: float, message: str) -> None:
@@ -57,7 +70,7 @@ class Line:
         if self._shown:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()
-        print(text, flush=True)
+        say(text)
 
     def _bar(self, fields: dict[str, Any]) -> None:
         done = fields["step"] / fields["steps"]
@@ -90,7 +103,7 @@ def written(arguments: argparse.Namespace, files: dict[str, Path], **fields: Any
     if arguments.json:
         JsonLines(sys.stdout).event("result", **fields, files={k: str(v) for k, v in files.items()})
     else:
-        print(f"{len(files)} files in {arguments.output}")
+        say(f"{len(files)} files in {arguments.output}")
 
 
 @contextmanager

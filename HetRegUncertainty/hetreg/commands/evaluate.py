@@ -12,7 +12,7 @@ from ..config import EvaluateConfig
 from ..measures import metric_column
 from ..progress import JsonLines
 from ..tables import number
-from .console import Line, output_folder, progress_for, written
+from .console import Line, output_folder, progress_for, say, written
 from .flags import add_flags, config_from
 
 HELP = "Register every pair of a data set and measure the results."
@@ -36,7 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
         files = write(evaluation, arguments.output, write_report)
     summary = evaluation.summary
     if not arguments.json:
-        print("\n".join(_lines(summary)))
+        for line in _lines(summary):
+            say(line)
     written(arguments, files, summary=summary)
     counts = summary["counts"]
     if counts["failed"] == counts["cases"]:

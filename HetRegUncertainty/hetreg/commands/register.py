@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..config import RegisterConfig
-from .console import output_folder, progress_for, summary_lines, written
+from .console import output_folder, progress_for, say, summary_lines, written
 from .flags import add_flags, config_from
 
 HELP = "Register a moving image to a fixed one."
@@ -36,5 +36,6 @@ def run(arguments: argparse.Namespace) -> None:
         result = register_pair(arguments.fixed, arguments.moving, None, config, progress, **segs)
         files = result.save(arguments.output)
     if not arguments.json:
-        print("\n".join(summary_lines(result.summary)))
+        for line in summary_lines(result.summary):
+            say(line)
     written(arguments, files, summary=result.summary)

@@ -16,7 +16,7 @@ from ..configbase import command_line
 from ..progress import Control, JsonLines, Progress
 from ..registry import METHODS, method_options
 from ..zoo import options_from
-from .console import Line, output_folder
+from .console import Line, output_folder, say
 from .flags import add_flags, config_from
 from .steering import heard, steered
 
@@ -152,8 +152,8 @@ def _list(found: dict[str, list[dict[str, Any]]]) -> None:
         size, spacing = ("x".join(f"{n:g}" for n in pair[key]) or "-" for key in ("size", "spacing_mm"))
         note = f"  ({pair['note']})" if pair["note"] else ""
         text = f"{pair['case']:32} {pair['split']:10} {size:>14} {spacing:>20} mm  labels: {pair['labels']}"
-        print(text + note)
+        say(text + note)
     for item in found["rejected"]:
-        print(f"rejected  {item['file']}: {item['reason']}")
+        say(f"rejected  {item['file']}: {item['reason']}")
     parts = ", ".join(f"{n} {name}" for name, n in Counter(pair["split"] for pair in found["pairs"]).items())
-    print(f"{len(found['pairs'])} pairs ({parts}), {len(found['rejected'])} files rejected")
+    say(f"{len(found['pairs'])} pairs ({parts}), {len(found['rejected'])} files rejected")

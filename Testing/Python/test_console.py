@@ -1,0 +1,57 @@
+"""What the commands print: characters that steer a terminal are shown, not obeyed."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from builders import pair_2d, tiny_model
+from hetreg import cli
+from hetreg.commands.console import Line, say, visible
+from hetreg.image import write_image
+
+ODD = "a\x1b]0;title\x07\n\x1b[2J\x9b\u202eb"
+SHOWN = r"a\x1b]0;title\x07\n\x1b[2J\x9b\u202eb"
+
+
+def test_characters_that_steer_a_terminal_are_shown():
+    assert visible(ODD) == SHOWN
+    assert visible("Müller, 心, 1.5 µm \\") == "Müller, 心, 1.5 µm \\"
+
+
+def test_every_line_for_people_is_printed_so(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    line = Line()
+    say(ODD)
+    line.event("note", text=ODD)
+    line.event("left_out", file=ODD, reason="why")
+    line.report(0.5, ODD)
+    out, err = capsys.readouterr()
+    assert out == f"{SHOWN}\nnote: {SHOWN}\nleft out: {SHOWN}: why\n"
+    assert err.replace("\r\033[K", "") == f" 50.0 %  {SHOWN}"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file has such a name there")
+def test_no_command_hands_a_name_to_the_terminal(tmp_path, capsys):
+    name = "b\x1b[2J\n"
+    files = [tmp_path / f"{name}_{phase}.nrrd" for phase in ("ES", "ED")]
+    for image, file in zip(pair_2d(), files, strict=True):
+        write_image(image, file)
+    (tmp_path / f"{name}bad_ED.nrrd").touch()
+    model = tmp_path / f"{name}.pt"
+    tiny_model().save(model)
+    listing = ["train", "--dry-run", "--dataset", "pairs", "--root"]
+    pair = [f"--fixed={files[0]}", f"--moving={files[1]}", f"--output={tmp_path / 'out'}"]
+    commands = [
+        [*listing, str(tmp_path)],
+        [*listing, f"/{name}"],
+        ["register", *pair, "--model", str(model)],
+        ["register", *pair, "--model", name],
+    ]
+    assert [cli.main(command) for command in commands] == [0, 2, 0, 2]
+    out, err = capsys.readouterr()
+    assert "\x1b" not in out + err
+    assert r"/b\x1b[2J\n.pt" in out
+    assert r"rejected  " in out
+    assert err.count(r"b\x1b[2J") == 2
