@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import slicer
 from slicer.i18n import tr as _
 
-from . import colors, labels, summary, volumes
+from . import colors, labels, resultnames, summary, volumes
 
 ROLE = volumes.ROLE
 RECORD, SUMMARY, NAMES = "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
@@ -31,25 +31,6 @@ OUTPUTS = {
     "moved_segmentation": "vtkMRMLSegmentationNode",
     "numbers": "vtkMRMLTableNode",
 }
-
-
-def nodeName(role, fixed, moving):
-    """Name of a new output node; fixed, moving: names of the inputs."""
-    names = {
-        "moved": _("{moving} moved"),
-        "transform": _("{moving} to {fixed}"),
-        "inverse_transform": _("{fixed} to {moving}"),
-        "noise_sd": _("{fixed} noise SD"),
-        "noise_variance": _("{fixed} noise variance"),
-        "snr_weight": _("{fixed} SNR weight"),
-        "displacement_mm": _("{fixed} displacement"),
-        "displacement_sd_mm": _("{fixed} displacement SD"),
-        "log_jacobian": _("{fixed} log-Jacobian"),
-        "residual": _("{fixed} residual"),
-        "moved_segmentation": _("{moving} moved segmentation"),
-        "numbers": _("{fixed} numbers"),
-    }
-    return names[role].format(fixed=fixed, moving=moving)
 
 
 def checkOutputs(outputs, inputs):
@@ -91,11 +72,10 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=N
     fill, nodes, styles = _payloads(result, moved, segments), {}, {}
     slicer.mrmlScene.SaveStateForUndo()
     with _allOrNothing() as undo:
+        kept = {r: n for r, n in outputs.items() if n is not None and slicer.mrmlScene.IsNodePresent(n)}
+        names = resultnames.free(fill.keys() - kept.keys(), fixedNode.GetName(), movingNode.GetName())
         for role, content in fill.items():
-            node = outputs.get(role)
-            if node is None or not slicer.mrmlScene.IsNodePresent(node):
-                name = _freeName(nodeName(role, fixedNode.GetName(), movingNode.GetName()))
-                node = slicer.mrmlScene.AddNewNodeByClass(OUTPUTS[role], name)
+            node = kept.get(role) or slicer.mrmlScene.AddNewNodeByClass(OUTPUTS[role], names[role])
             styles[role] = _styleFor(node, role) if role in colors.styles() else None
             _FILL[OUTPUTS[role]](node, content, undo)
             nodes[role] = node
@@ -150,12 +130,6 @@ def _payloads(result, moved, segments):
         fill["moved_segmentation"] = labels.segmentationFromLabels(moved, segments)
     fill["numbers"] = summary.table(result.summary, _plainNames(segments))
     return fill
-
-
-def _freeName(name):
-    """The name itself if no node has it: the scene's own counter goes on when such a node is gone."""
-    taken = slicer.mrmlScene.GetFirstNodeByName(name) is not None
-    return slicer.mrmlScene.GenerateUniqueName(name) if taken else name
 
 
 def _plainNames(segments):

@@ -9,7 +9,7 @@ import vtk
 
 from hetreg.config import RegisterConfig
 from hetreg.image import Image
-from HetRegUncertaintyLib import results, sampledata, summary, volumes
+from HetRegUncertaintyLib import resultnames, results, sampledata, summary, volumes
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
@@ -170,3 +170,25 @@ def test_undoIsNotDisturbed(panel, smallPair):
     finally:
         scene.ClearUndoStack()
         scene.SetUndoOff()
+
+
+def test_outputsOfOneRunEndAlike(panel, smallPair):
+    """The pair, the pair exchanged, and the pair again: each run by its number, the inverse by its word."""
+    pair = [node.GetName() for node in smallPair]
+    runs = []
+    for fixed, moving in (pair, pair[::-1], pair):
+        names = resultnames.free(results.OUTPUTS, fixed, moving)
+        for role, className in results.OUTPUTS.items():
+            slicer.mrmlScene.AddNewNodeByClass(className, names[role])
+        runs.append(names)
+    assert runs[0]["transform"] == "ED to ES"
+    assert runs[1]["transform"] == "ES to ED"
+    assert runs[0]["inverse_transform"] == "ES to ED (inverse)"
+    assert {name.rpartition("_")[2] for name in runs[2].values()} == {"1"}
+    assert len({name for names in runs for name in names.values()}) == 3 * len(results.OUTPUTS)
+
+
+def test_oneOutputThatIsThereNumbersTheWholeRun(panel, smallPair):
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "ES numbers")
+    nodes = panel.logic.register(*smallPair)
+    assert {node.GetName().rpartition("_")[2] for node in nodes.values()} == {"1"}
