@@ -149,12 +149,10 @@ class HetRegTrainingWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObserva
                 self.initializeParameterNode()
 
     def initializeParameterNode(self):
-        """Follow the scene's parameter node; a first run gets a folder of its own."""
+        """Follow the scene's parameter node."""
         parameters = self.logic.getParameterNode()
         if self.section.running:
             parameters.outputFolder = self.section.run.folder
-        elif not parameters.outputFolder:
-            parameters.outputFolder = nextFolder("")
         self.setParameterNode(parameters)
 
     def setParameterNode(self, parameterNode):
@@ -259,6 +257,7 @@ class HetRegTrainingWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObserva
         with slicer.util.tryWithErrorDisplay(_("The training could not be started."), waitCursor=False):
             self.evaluation.wanted, self._asked = False, None
             file = self.logic.writeConfig(config, "run")
+            p.outputFolder = p.outputFolder or nextFolder("")
             self.section.start(file, os.path.abspath(p.outputFolder), config)
 
     def onUse(self, _checked=False):

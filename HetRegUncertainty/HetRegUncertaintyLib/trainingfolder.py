@@ -48,7 +48,7 @@ def reasonAgainst(parameters, nameOf):
 
 def _reasonAgainstOutput(p, nameOf):
     if not p.outputFolder:
-        return _("Choose an output folder.")
+        return ""  # Start takes the next free one
     if reason := _reasonNotWhole(p, "outputFolder", nameOf):
         return reason
     if os.path.isfile(p.outputFolder):
@@ -95,7 +95,8 @@ def stepOf(folder):
 def _stepIn(path, _changed):
     try:
         with zipfile.ZipFile(path) as archive:
-            name = next(n for n in archive.namelist() if n.endswith("data.pkl"))
+            plain = (p.filename for p in archive.infolist() if p.compress_type == zipfile.ZIP_STORED)
+            name = next(n for n in plain if n.endswith("data.pkl"))  # a packed one could fill the memory
             content = _Numbers(io.BytesIO(archive.read(name))).load()
         return int(content["step"])
     except Exception:  # damaged or of another kind: the trainer says so

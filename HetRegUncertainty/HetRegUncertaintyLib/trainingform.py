@@ -11,7 +11,7 @@ from hetreg.registry import METHODS
 from hetreg.zoo import options_from
 
 from .parameters import outputParameter
-from .trainingfolder import expanded
+from .trainingfolder import expanded, nextFolder
 from .trainingparameters import (
     HARDWARE,
     OPTIONS,
@@ -62,6 +62,8 @@ class TrainingForm:
             if expanded(path) != path:
                 setattr(p, parameter, expanded(path))
             _setPath(getattr(self.ui, widget), getattr(p, parameter))
+        # only shown: a scene, which may be shared, names no folder that was not chosen
+        self.ui.outputFolderEdit.comboBox().lineEdit().placeholderText = nextFolder("")
         self._showData(p)
         used = usedOptions(p)
         for name in OPTIONS:

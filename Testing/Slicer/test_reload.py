@@ -44,7 +44,7 @@ def test_theResultIsShown(panel, reloaded, smallPair):
 def test_theTrainingFollowsTheScene(training, reloaded):
     new = reloaded(training)
     slicer.mrmlScene.Clear()
-    assert new.ui.outputFolderEdit.currentPath == new.logic.getParameterNode().outputFolder != ""
+    assert new.ui.outputFolderEdit.currentPath == new.logic.getParameterNode().outputFolder == ""
     new.ui.batchSpinBox.value = 3
     assert new.logic.getParameterNode().batch == 3
 

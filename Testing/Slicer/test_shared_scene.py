@@ -9,6 +9,7 @@ import slicer
 
 from hetreg.config import RegisterConfig
 from HetRegUncertaintyLib import evaluationnodes, evaluationnumbers, results
+from runtime import wait
 
 
 @pytest.fixture
@@ -48,3 +49,21 @@ def test_evaluationNamesNoFolder(trained, texts):
     p.outputFolder = ""
     assert "run-1, cases" in texts()
     assert str(folder.parent) not in texts()
+
+
+def test_folderThatNobodyChoseIsOnlyShown(training, texts, fake, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "jdoe"))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path / "jdoe"))
+    slicer.mrmlScene.Clear(0)
+    ui, p = training.ui, training.logic.getParameterNode()
+    assert ui.outputFolderEdit.currentPath == p.outputFolder == ""
+    first = ui.outputFolderEdit.comboBox().lineEdit().placeholderText
+    assert Path(first) == tmp_path / "jdoe" / "HetReg" / "run-1"
+    assert "jdoe" not in texts()
+    ui.startButton.click()
+    assert ui.outputFolderEdit.currentPath == p.outputFolder == training.section.run.folder == first
+    wait(lambda: not training.section.running)
+    assert ui.statusLabel.text == "Finished."
+    assert ui.useButton.enabled
+    slicer.mrmlScene.Clear(0)
+    assert ui.outputFolderEdit.comboBox().lineEdit().placeholderText == first.replace("run-1", "run-2")
