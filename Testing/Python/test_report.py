@@ -120,7 +120,7 @@ def test_the_same_evaluation_gives_the_same_plots(evaluation, text):
 
 def test_a_failed_case_is_named_with_its_reason(text):
     assert "4 cases of 4 patients, 1 failed." in plain(text)
-    assert f'<td class="text">{BAD}</td><td class="text">Label 7 &lt; 8 &amp; more.</td>' in text
+    assert f'<th class="text" scope="row">{BAD}</th><td class="text">Label 7 &lt; 8 &amp; more.</td>' in text
     assert "without" in text
 
 
@@ -194,9 +194,11 @@ def test_a_table_is_escaped_and_its_best_is_bold():
     columns = (Column("Method"), Column("Dice", 2, "high", "A & B"))
     table = Table(columns, (("<b>", Spread(0.9, 0.1)), ("x", 0.8)), "Of | all", ("Note <1>.",))
     tree = ElementTree.fromstring(table_figure(table))
-    assert ["".join(c.itertext()) for c in tree.iter("td")] == ["<b>", "0.90 ± 0.10", "x", "0.80"]
+    assert ["".join(c.itertext()) for c in tree.iter("td")] == ["", "0.90 ± 0.10", "0.80"]
     assert [b.text for b in tree.iter("b")] == ["0.90 ± 0.10"]
-    assert [h.text for h in tree.iter("th")] == [None, "A & B", "Method", "Dice"]
+    heads = [(h.text, h.get("scope")) for h in tree.iter("th")]
+    assert heads[:3] == [("A & B", "col"), ("Method", "col"), ("Dice", "col")]
+    assert heads[3:] == [("<b>", "row"), ("x", "row")]
     assert tree.find("p").text == "Note <1>."
 
 

@@ -17,7 +17,7 @@ from ..files import write_whole
 from ..measures import OTHERS, metric_column, split_name
 from ..registry import METRICS
 from ..tables import Cell, Column, Interval, Spread, Table, number
-from . import pictures, plots
+from . import alternatives, pictures, plots
 from .page import heading, keys, page, paragraph, picture, table_figure, title
 
 _WORST = 10
@@ -179,24 +179,30 @@ def _plots(evaluation: Evaluation) -> Iterator[str]:
         content = plots.before_after_plot(evaluation.rows, before, name, words)
         yield heading("Before and after")
         caption = f"{words} of each case before and after registration"
-        yield picture(content, "svg", caption, size="half")
+        told = alternatives.before_after_text(evaluation.rows, before, name)
+        yield picture(content, "svg", caption, told, size="half")
     if "sparsification" in curves or "reliability" in curves:
         yield heading("Uncertainty")
     if "sparsification" in curves:
-        yield picture(plots.sparsification_plot(curves), "svg", "Sparsification", _SPARSIFICATION)
+        content, told = plots.sparsification_plot(curves), alternatives.sparsification_text(curves)
+        yield picture(content, "svg", "Sparsification", told, _SPARSIFICATION)
     if "reliability" in curves:
-        yield picture(plots.calibration_plot(curves), "svg", "Calibration", _CALIBRATION)
+        content, told = plots.calibration_plot(curves), alternatives.calibration_text(curves)
+        yield picture(content, "svg", "Calibration", told, _CALIBRATION)
 
 
 def _pictures(evaluation: Evaluation) -> Iterator[str]:
+    name = evaluation.ranked_by
+    before = _before(name, evaluation.summary["cases"])
     if evaluation.pictures:
         yield heading("Best, median and worst case")
     for shown in evaluation.pictures:
         drawn = cut(shown.case, shown.result, evaluation.label)
-        score = number(shown.row.get(evaluation.ranked_by, math.nan))
+        score = number(shown.row.get(name, math.nan))
         words = [f"{shown.role.capitalize()}: {shown.case.name}", drawn.place]
-        words.append(f"{metric_column(evaluation.ranked_by).heading}: {score}")
-        yield picture(pictures.case_picture(drawn), "png", ", ".join(w for w in words if w))
+        words.append(f"{metric_column(name).heading}: {score}")
+        told = alternatives.case_text(drawn, shown.row, before, name)
+        yield picture(pictures.case_picture(drawn), "png", ", ".join(w for w in words if w), told)
 
 
 def _cases(evaluation: Evaluation) -> list[str]:

@@ -35,13 +35,15 @@ th, td { text-align: right; padding: 4px 10px; vertical-align: top; white-space:
 th.text, td.text { text-align: left; white-space: normal; min-width: 9em; max-width: 46em; }
 thead th { border-bottom: 1.5px solid #1d2329; vertical-align: bottom; white-space: normal; }
 thead th.group { border-bottom: 1px solid #9aa5b0; text-align: center; }
+tbody th { font-weight: inherit; }
 tbody tr { border-bottom: 1px solid #e7ebee; }
 code { font-size: 13px; background: #f2f4f6; padding: 1px 4px; border-radius: 3px; overflow-wrap: anywhere; }
 @media print {
   @page { margin: 14mm; }
   body { max-width: none; padding: 0; font-size: 10.5pt; }
-  table { font-size: 8.5pt; }
-  th, td { padding: 2px 5px; }
+  table { font-size: 7.5pt; }
+  th, td { padding: 2px 4px; white-space: normal; }
+  th.text, td.text { min-width: 7em; overflow-wrap: anywhere; }
   .scroll { overflow: visible; }
   figure, tr, .keys { break-inside: avoid; }
   figure.table { break-inside: auto; }
@@ -68,12 +70,12 @@ def title(text: str) -> str:
     return f"<h1>{escape(text)}</h1>"
 
 
-def picture(content: bytes, kind: str, caption: str, text: str = "", size: str = "wide") -> str:
-    """A figure with its picture inside; kind: "svg" or "png". text: a note below it. size: "wide", "half"."""
+def picture(content: bytes, kind: str, caption: str, alt: str, text: str = "", size: str = "wide") -> str:
+    """A figure with its picture inside; kind: "svg" or "png". alt: what it tells, in words. text: a note
+    below it. size: "wide", "half"."""
     data = base64.b64encode(content).decode("ascii")
     note = f'<p class="note">{escape(text)}</p>' if text else ""
-    alt = escape(caption, quote=True)
-    source = f'<img alt="{alt}" src="data:{_TYPES[kind]};base64,{data}">'
+    source = f'<img alt="{escape(alt, quote=True)}" src="data:{_TYPES[kind]};base64,{data}">'
     return f'<figure class="{size}"><figcaption>{escape(caption)}</figcaption>{source}{note}</figure>'
 
 
@@ -97,16 +99,25 @@ def heading(text: str) -> str:
 
 
 def table_figure(table: Table) -> str:
-    """A table in its figure, with caption and notes."""
+    """A table in its figure, with caption and notes; the first cell of each row is its header."""
     kinds = [' class="text"' if is_text(table, i) else "" for i in range(len(table.columns))]
-    spans = "".join(f'<th colspan="{n}" class="group">{escape(g)}</th>' for g, n in group_spans(table))
-    heads = "".join(f"<th{k}>{escape(c.heading)}</th>" for c, k in zip(table.columns, kinds, strict=True))
+    spans = "".join(_group(*span) for span in group_spans(table))
+    heads = "".join(
+        f'<th{k} scope="col">{escape(c.heading)}</th>' for c, k in zip(table.columns, kinds, strict=True)
+    )
     lines = ['<figure class="table">']
     lines += [f"<figcaption>{escape(table.caption)}</figcaption>"] if table.caption else []
     lines += ['<div class="scroll"><table><thead>', f"<tr>{spans}</tr>" if spans else ""]
     lines.append(f"<tr>{heads}</tr></thead><tbody>")
-    for row in text_rows(table, escape, "<b>{}</b>"):
-        cells = "".join(f"<td{k}>{c}</td>" for c, k in zip(row, kinds, strict=True))
-        lines.append(f"<tr>{cells}</tr>")
+    for first, *row in text_rows(table, escape, "<b>{}</b>"):
+        cells = "".join(f"<td{k}>{c}</td>" for c, k in zip(row, kinds[1:], strict=True))
+        lines.append(f'<tr><th{kinds[0]} scope="row">{first}</th>{cells}</tr>')
     notes = [f'<p class="note">{escape(note)}</p>' for note in table.notes]
     return "\n".join([*lines, "</tbody></table></div>", *notes, "</figure>"]) + "\n"
+
+
+def _group(name: str, columns: int) -> str:
+    """The cell above that many columns."""
+    if not name:
+        return f'<td colspan="{columns}"></td>'
+    return f'<th colspan="{columns}" class="group" scope="col">{escape(name)}</th>'

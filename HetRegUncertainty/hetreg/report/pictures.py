@@ -60,7 +60,7 @@ def around_labels(shown: Cut) -> Cut:
 
 def _panels(s: Cut) -> list[Draw | None]:
     """How each panel is drawn; None for what the case has not."""
-    fixed_line, before_line = (s.fixed_label, FIXED, "-"), (s.moving_label, BEFORE, "-")
+    fixed_line, before_line = (s.fixed_label, FIXED, "-"), (s.moving_label, BEFORE, ":")
     return [
         _grey("Moving, before registration", s.moving, s.moving, fixed_line, before_line),
         _grey("Fixed", s.fixed, s.fixed, fixed_line),
@@ -122,7 +122,7 @@ def _legend(figure: Figure, s: Cut) -> None:
 
     kinds: tuple[tuple[Any, str, Any, str], ...] = (
         (s.fixed_label, FIXED, "-", "labels of fixed"),
-        (s.moving_label, BEFORE, "-", "labels of moving, before"),
+        (s.moving_label, BEFORE, ":", "labels of moving, before"),
         (s.moved_label, MOVED, "--", "labels of moving, moved"),
     )
     lines = [Line2D([], [], color=c, linestyle=d, label=t) for label, c, d, t in kinds if label is not None]

@@ -30,14 +30,14 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "hetreg",
 }
 # What the curves of an evaluation are of, by the end of their names (`evaluation.summary.mean_curves`).
-_PARTS = {"": "inside the mask", "_published": "whole image, 50 bins (as published)"}
-_NOISE = {"": ("residual", BLUE, "o-"), "_truth": ("simulated noise", ORANGE, "s--")}
+PARTS = {"": "Inside the mask", "_published": "Whole image, 50 bins (as published)"}
+NOISE = {"": ("residual", BLUE, "o-"), "_truth": ("simulated noise", ORANGE, "s--")}
 Curves = dict[str, dict[str, Any]]
 
 
 def sparsification_plot(curves: Curves) -> bytes:
     """Mean squared error of what is left against the part that is taken away."""
-    found = {title: c for end, title in _PARTS.items() if (c := curves.get(f"sparsification{end}"))}
+    found = {title: c for end, title in PARTS.items() if (c := curves.get(f"sparsification{end}"))}
     with figure_of(1, len(found), 3.4) as (figure, axes):
         for ax, (title, curve) in zip(axes, found.items(), strict=True):
             at, ours, oracle = (np.asarray(curve[n], float) for n in ("fraction", "by_uncertainty", "oracle"))
@@ -45,18 +45,27 @@ def sparsification_plot(curves: Curves) -> bytes:
             ax.plot(100 * at, ours, color=BLUE, label="most uncertain first")
             ax.plot(100 * at, oracle, color=ORANGE, linestyle="--", label="largest error first (oracle)")
             ax.axhline(oracle[0], color=GREY, linestyle=":", label="at random")
-            title = f"{title[0].upper()}{title[1:]}: AUSE {np.mean(ours - oracle):.2e}"
-            ax.set(title=title, xlabel="voxels taken away (%)", ylabel="MSE of the rest", xlim=(0, 100))
+            ax.set(
+                title=f"{title}: AUSE {area(curve):.2e}",
+                xlabel="voxels taken away (%)",
+                ylabel="MSE of the rest",
+                xlim=(0, 100),
+            )
             ax.set_ylim(0, 1.35 * oracle[0] or 1.0)  # room for the legend
             ax.legend(loc="upper right")
         return drawn(figure, "svg")
+
+
+def area(curve: dict[str, Any]) -> float:
+    """Mean distance of a sparsification curve from its oracle: AUSE."""
+    return float(np.mean(np.subtract(curve["by_uncertainty"], curve["oracle"])))
 
 
 def calibration_plot(curves: Curves) -> bytes:
     """Promised against found SD, and nominal against found coverage."""
     with figure_of(1, 2, 4.4) as (figure, (left, right)):
         most = 0.0
-        for end, (name, colour, style) in _NOISE.items():
+        for end, (name, colour, style) in NOISE.items():
             if curve := curves.get(f"reliability{end}"):
                 left.plot(curve["predicted_sd"], curve["observed_sd"], style, ms=3, color=colour, label=name)
                 most = max(most, *curve["predicted_sd"], *curve["observed_sd"])
@@ -72,14 +81,19 @@ def calibration_plot(curves: Curves) -> bytes:
 
 def before_after_plot(rows: Sequence[dict[str, Any]], before: str, after: str, heading: str) -> bytes:
     """A dot for each case: the number before registration against that after it."""
-    pairs = [(row[before], row[after]) for row in rows if before in row and after in row]
-    x, y = np.array(pairs, float).reshape(-1, 2).T
+    x, y = pairs(rows, before, after)
     most = 1.0 if after.startswith("dice") else float(np.nanmax([*x, *y, 1e-9])) * 1.05
     with figure_of(1, 1, 4.4) as (figure, (ax,)):
         ax.plot(x, y, "o", ms=5, color=BLUE, alpha=0.6, markeredgewidth=0)
         _equal(ax, most)
         ax.set(xlabel=f"{heading}, before", ylabel=f"{heading}, after")
         return drawn(figure, "svg")
+
+
+def pairs(rows: Sequence[dict[str, Any]], before: str, after: str) -> np.ndarray:
+    """(2, N): the number before and after registration of the cases that have both."""
+    found = [(row[before], row[after]) for row in rows if before in row and after in row]
+    return np.array(found, float).reshape(-1, 2).T
 
 
 def _equal(ax: Axes, most: float) -> None:

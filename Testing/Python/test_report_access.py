@@ -1,0 +1,89 @@
+"""What a report tells who cannot see its pictures or its colours, and on paper."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from builders import stack
+from hetreg.assemble import result_from_field
+from hetreg.evaluation.cut import Cut, cut
+from hetreg.report import alternatives, pictures
+from hetreg.report.page import page, picture
+
+FRACTION = [0.0, 0.25, 0.5, 0.75]
+
+
+@pytest.fixture
+def shown() -> Cut:
+    """A slice without labels, moved by (1, 0) voxels of 2 mm, with a noise SD of 1 to 3."""
+    case = stack(0)
+    made = cut(case, result_from_field(case.fixed, case.moving, np.zeros((3, 4, 32, 32))))
+    disp = np.stack([np.ones((32, 32)), np.zeros((32, 32))])
+    noise = np.linspace(1.0, 3.0, 32 * 32).reshape(32, 32)
+    none = dict.fromkeys(("fixed_label", "moving_label", "moved_label", "weight"))
+    return replace(made, **none, noise_sd=noise, disp=disp, spacing_mm=(2.0, 1.0))
+
+
+def test_a_picture_tells_its_numbers_and_not_its_caption_again():
+    text = picture(b"", "svg", "Calibration", 'found "0.1" & more')
+    assert 'alt="found &quot;0.1&quot; &amp; more"' in text
+    assert "<figcaption>Calibration</figcaption>" in text
+
+
+def test_before_and_after_in_words():
+    rows = [{"hd_mm_before": 4.0, "hd_mm": 2.0}, {"hd_mm_before": 2.0, "hd_mm": 3.0}, {"hd_mm": 9.0}]
+    text = alternatives.before_after_text(rows, "hd_mm_before", "hd_mm")
+    assert text.endswith("on average 3 before and 2.500 after registration, better after it in 1 of 2 cases.")
+    dice = [{"dice_2_before": 0.5, "dice_2": 0.9}]
+    assert "better after it in 1 of 1" in alternatives.before_after_text(dice, "dice_2_before", "dice_2")
+
+
+def test_sparsification_in_words():
+    curve = {"fraction": FRACTION, "by_uncertainty": [8.0, 4.0, 3.0, 1.0], "oracle": [8.0, 2.0, 1.0, 1.0]}
+    text = alternatives.sparsification_text({"sparsification": curve})
+    assert text.startswith("Inside the mask: AUSE 1.00e+00.")
+    assert "8.00e+00 of all voxels, 3.00e+00 without the most uncertain half, 1.00e+00 without" in text
+
+
+def test_calibration_in_words():
+    curves = {
+        "reliability": {"predicted_sd": [0.1, 0.15, 0.2], "observed_sd": [0.3, 0.3, 0.4]},
+        "coverage": {"level": [0.5, 0.95], "found": [41.0, 88.0]},
+    }
+    text = alternatives.calibration_text(curves)
+    assert "0.3000 where 0.1000 is promised and 0.4000 where 0.2000 is promised" in text
+    assert "41.0 % inside the 50 % interval and 88.0 % inside the 95 % interval" in text
+    assert "simulated" not in text
+
+
+def test_a_case_in_words(shown):
+    row = {"dice_2": 0.9, "dice_2_before": 0.6}
+    text = alternatives.case_text(shown, row, "dice_2_before", "dice_2")
+    assert text.startswith("Dice, label 2: 0.9000, before 0.6000. Noise SD: 1 to 3, median 2.")
+    assert text.endswith("Displacement in the slice, mm: 2 to 2, median 2.")
+    assert "weight" not in text
+    assert "before" not in alternatives.case_text(shown, {"ncc_after": 0.9}, "", "ncc_after")
+
+
+def test_contours_of_one_picture_differ_in_style_too(shown, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from matplotlib.axes import Axes
+
+    styles, drawn = [], Axes.contour
+    monkeypatch.setattr(
+        Axes, "contour", lambda ax, *a, **k: styles.append((id(ax), k["linestyles"])) or drawn(ax, *a, **k)
+    )
+    label = np.zeros((32, 32), np.uint8)
+    label[8:20, 8:20] = 2
+    pictures.case_picture(replace(shown, fixed_label=label, moving_label=label, moved_label=label))
+    assert len(styles) == 5
+    assert len(set(styles)) == 5
+
+
+def test_no_cell_of_a_table_holds_its_column_wide_on_paper():
+    printed = page("x", []).split("@media print")[1]
+    assert "th, td { padding: 2px 4px; white-space: normal; }" in printed
+    assert "overflow-wrap: anywhere" in printed
