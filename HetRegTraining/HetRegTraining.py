@@ -16,7 +16,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from HetRegUncertaintyLib import install, layout, modelmenu, traininglayout, trainingsection
+from HetRegUncertaintyLib import install, layout, modelmenu, panelform, traininglayout, trainingsection
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.evaluationsection import EvaluationSection
 from HetRegUncertaintyLib.packages import PackageButton
@@ -79,10 +79,7 @@ class HetRegTrainingWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObserva
     def setup(self):
         """Build the panel once."""
         super().setup()
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/HetRegTraining.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.ui = panelform.build(self, "HetRegTraining")
         self.logic = HetRegTrainingLogic()
         self.section = TrainingSection(self.ui, self._onParameters)
         self.evaluation = EvaluationSection(self.ui, self._onEvaluation, self._onParameters, self.section.log)

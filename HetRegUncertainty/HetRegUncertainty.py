@@ -18,7 +18,7 @@ from slicer.util import VTKObservationMixin
 
 from hetreg.config import RegisterConfig
 from hetreg.progress import Cancelled, Progress
-from HetRegUncertaintyLib import install, labels, layout, results, sampledata, volumes
+from HetRegUncertaintyLib import install, labels, layout, panelform, results, sampledata, volumes
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
 from HetRegUncertaintyLib.literal import toolTip
@@ -84,10 +84,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
     def setup(self):
         """Build the panel once."""
         super().setup()
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/HetRegUncertainty.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.ui = panelform.build(self, "HetRegUncertainty")
         self.logic = HetRegUncertaintyLogic()
         self.inspector, self.run = Inspector(self.ui), RunSection(self.ui)
         self.modelMenu = ModelMenu(

@@ -10,6 +10,7 @@ from .process import HetRegProcess
 from .trainingwords import inWords
 
 MAX_ROWS = 2000
+SEEN_ROWS = 7  # of a table at a time, the titles among them
 NAME_WIDTH = 140  # pixels; a longer name is in the tooltip
 PATIENT = 1  # column of the table of pairs
 
@@ -21,6 +22,8 @@ class DataCheck:
         self.ui = ui
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
         self._listing, self._isOutdated = None, False
+        for table in (ui.pairsTable, ui.rejectedTable):  # higher with a larger font
+            table.setFixedHeight(SEEN_ROWS * table.verticalHeader().defaultSectionSize)
         self.clear()
 
     @property

@@ -7,6 +7,7 @@ from pathlib import Path
 from .api_facts import Api, normalized, qtClass
 
 _UI_NAMES = ("ui", "_ui")
+_LOADERS = {"QLabel": {"buddy"}}  # what Qt's loader of forms takes, though it is no property
 
 
 def checkForm(path, api):
@@ -20,7 +21,8 @@ def checkForm(path, api):
             problems.append(f"{path.name}: class {cls} ({name}) is unknown")
             continue
         for entry in element.findall("property"):
-            if entry.get("stdset") != "0" and entry.get("name") not in facts.properties:
+            known = facts.properties | _LOADERS.get(cls, set())
+            if entry.get("stdset") != "0" and entry.get("name") not in known:
                 problems.append(f"{path.name}: {cls} {name} has no property {entry.get('name')}")
     widgets.update({a.get("name"): "QAction" for a in root.iter("action")})
     for connection in root.iter("connection"):
