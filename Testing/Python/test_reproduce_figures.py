@@ -99,3 +99,36 @@ def test_a_figure_is_whole_and_the_same_whatever_settings_matplotlib_has(tmp_pat
         figures.training(panels, path)
     assert path.read_bytes() == plain
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    found, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda f, *a, **k: found.append(f) or save(f, *a, **k))
+    return found
+
+
+def test_methods_next_to_each_other_differ_in_style_and_all_in_style_and_colour(drawn, tmp_path):
+    steps = np.arange(3.0)
+    curves = [figures.Curve(f"method {n}", steps, steps + n) for n in range(12)]
+    figures.training({"network": [*curves, figures.Curve("", steps, steps, dashed=True)]}, tmp_path / "t.png")
+    *lines, oracle = drawn[0].axes[0].lines
+    dashes, colours = [str(line._dash_pattern) for line in lines], [line.get_color() for line in lines]
+    for n in range(len(lines) - 3):
+        assert len(set(dashes[n : n + 4])) == 4
+    assert len(set(zip(dashes, colours, strict=True))) == 12
+    assert str(oracle._dash_pattern) not in dashes
+    assert oracle.get_color() == colours[-1]
+
+
+def test_the_moved_contour_is_dashed_in_the_picture_and_in_its_legend(drawn, tmp_path):
+    image, mask = np.zeros((8, 8)), np.zeros((8, 8), bool)
+    mask[2:5, 2:5] = True
+    shown = figures.Picture(title="x", fixed=image, moving=image, moved=image, truth=mask, found=mask.T)
+    figures.contours({"network": [shown]}, tmp_path / "c.png")
+    assert [str(c.get_linestyles()[0][1]) == "None" for c in drawn[0].axes[0].collections] == [True, False]
+    assert [line.get_linestyle() for line in drawn[0].legends[0].get_lines()] == ["-", "--"]

@@ -13,10 +13,12 @@ import numpy as np
 
 from ..files import whole_file
 
-_TRUTH, _FOUND = "#ffd400", "#00c8ff"
+_TRUTH, _FOUND = ("#ffd400", "-"), ("#00c8ff", "--")  # contours
 _MARGIN = 0.6  # of the structure's size, shown around it
 _DPI, _CELL, _BAR = 130, 1.6, 0.3  # inches per picture, share of one that a colour bar takes
-_COLOURS = ("#1b6ca8", "#d1495b", "#3a7d44", "#8e5ea2", "#e08e0b", "#4d4d4d", "#00a6a6", "#b0757c")
+# Colours that the colour-blind tell apart (Okabe and Ito), and a style with each; dashes are an oracle's.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000", "#56b4e9")
+_STYLES: tuple[Any, ...] = ("-", ":", "-.", (0, (4, 1, 1, 1, 1, 1)))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -68,8 +70,8 @@ def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
         for axis, picture in zip(line, pictures, strict=False):
             box = _around([p.truth for p in pictures] + [p.found for p in pictures])
             _show(axis, picture.moved[box], picture.aspect, limits=_limits(picture.fixed[box]))
-            _outline(axis, picture.found[box], _FOUND)
-            _outline(axis, picture.truth[box], _TRUTH)
+            _outline(axis, picture.truth[box], *_TRUTH)
+            _outline(axis, picture.found[box], *_FOUND)
             axis.set_title(f"{picture.title}\n{picture.note}".strip(), fontsize=6.5, pad=3)
         _row_label(line[0], label)
     _legend(figure, {"structure in the fixed image": _TRUTH, "moved structure": _FOUND})
@@ -167,19 +169,19 @@ def _map(axis: Any, values: np.ndarray | None, aspect: float, colours: str) -> N
     bar.update_ticks()
 
 
-def _outline(axis: Any, mask: np.ndarray, colour: str) -> None:
+def _outline(axis: Any, mask: np.ndarray, colour: str, style: str) -> None:
     if mask.any() and not mask.all():
-        axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linewidths=0.9)
+        axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=style, linewidths=0.9)
 
 
 def _row_label(axis: Any, text: str) -> None:
     axis.text(-0.06, 0.5, text, rotation=90, ha="right", va="center", fontsize=7, transform=axis.transAxes)
 
 
-def _legend(figure: Any, colours: Mapping[str, str]) -> None:
+def _legend(figure: Any, kinds: Mapping[str, tuple[str, str]]) -> None:
     from matplotlib.lines import Line2D
 
-    lines = [Line2D([], [], color=colour, label=label) for label, colour in colours.items()]
+    lines = [Line2D([], [], color=c, linestyle=style, label=text) for text, (c, style) in kinds.items()]
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=7, frameon=False)
 
 
@@ -188,14 +190,13 @@ def _lines(axis: Any, curves: Sequence[Curve], xlabel: str, ylabel: str) -> None
     for curve in curves:
         number += not curve.dashed
         colour = _COLOURS[number % len(_COLOURS)]
-        # solid, then dotted, once the colours are used up
-        style = "--" if curve.dashed else ("-", ":", "-.")[number // len(_COLOURS) % 3]
-        axis.plot(curve.x, curve.y, style, color=colour, lw=1.1, label=curve.label or None)
+        style = "--" if curve.dashed else _STYLES[number % len(_STYLES)]
+        axis.plot(curve.x, curve.y, linestyle=style, color=colour, lw=1.1, label=curve.label or None)
     axis.set_xlabel(xlabel, fontsize=7)
     axis.set_ylabel(ylabel, fontsize=7)
     axis.tick_params(labelsize=6)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(fontsize=5.5, frameon=False)
+    axis.legend(fontsize=5.5, frameon=False, handlelength=3)
 
 
 def _around(masks: Sequence[np.ndarray]) -> tuple[slice, slice]:

@@ -116,7 +116,7 @@ def _methods(
             where = source_label(source, book.config)
             drawn[path] = (
                 f"Figure {name[-1]}: moved images of {what}, {where}, seed 0. Yellow: the structure in the "
-                "fixed image; blue: the moved one."
+                "fixed image; blue, dashed: the moved one."
             )
     return drawn
 
