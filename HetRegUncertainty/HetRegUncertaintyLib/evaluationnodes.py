@@ -94,6 +94,7 @@ def _fillChart(numbers):
         series.SetYColumnName(name)
         series.SetPlotType(series.PlotTypeScatter)
         series.SetMarkerStyle(series.MarkerStyleNone)
+        series.SetLineStyle(series.LineStyleDash if role == "oracle" else series.LineStyleSolid)
         series.SetLineWidth(2.5)
         series.SetColor(*COLORS[role])
         if not chart.HasPlotSeriesNodeID(series.GetID()):

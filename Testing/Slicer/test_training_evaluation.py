@@ -62,7 +62,8 @@ def test_plotAndTableAreInTheViews(trained, fake):
     chart = traininglayout.plotViewNode(traininglayout.EVALUATION_PLOT).GetPlotChartNode()
     assert chart.GetNumberOfPlotSeriesNodes() == 2
     assert "mean of 3 cases" in chart.GetTitle()
-    oracle = chart.GetNthPlotSeriesNode(1)
+    ours, oracle = (chart.GetNthPlotSeriesNode(n) for n in range(2))
+    assert ours.GetLineStyle() != oracle.GetLineStyle() == oracle.LineStyleDash  # a grey print has no colours
     values = slicer.util.arrayFromTableColumn(oracle.GetTableNode(), oracle.GetYColumnName())
     assert list(values) == [0.2, 0.05]
     removed = slicer.util.arrayFromTableColumn(oracle.GetTableNode(), oracle.GetXColumnName())
