@@ -20,7 +20,7 @@ INTEGRATE = {
 }
 DECAYS = {
     "cosine": "to 2 % by a cosine",
-    "poly": "(1 - epoch / epochs)^0.9, epoch from 0, as TransMorph",
+    "poly": "(1 - epoch / epochs)^0.9, as TransMorph",
     "none": "constant",
 }
 MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen

@@ -35,6 +35,20 @@ def test_noButtonHasAFixedWidth(module):
         assert button.get("class") != "QPushButton" or "maximumSize" not in names, button.get("name")
 
 
+def test_longTextsOfMenusDoNotWidenThePanel(training):
+    """It is cut off by the scroll bar otherwise."""
+    for module in MODULES:
+        ui = slicer.util.getModuleWidget(module).ui
+        names = [e.get("name") for e in form(module).iter("widget") if e.get("class") == "QComboBox"]
+        assert names
+        for name in names:
+            menu = getattr(ui, name)
+            before = menu.minimumSizeHint().width()
+            menu.addItem("W" * 200)
+            assert menu.minimumSizeHint().width() == before, name
+            menu.removeItem(menu.count - 1)
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_everythingThatTakesKeysHasAName(training, module):
     """Also what lies in the selectors, sliders and fields of Slicer and CTK."""
