@@ -19,6 +19,7 @@ from slicer.util import VTKObservationMixin
 from hetreg.config import RegisterConfig
 from hetreg.progress import Cancelled, Progress
 from HetRegUncertaintyLib import install, labels, layout, panelform, results, sampledata, volumes
+from HetRegUncertaintyLib.aside import Aside
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
 from HetRegUncertaintyLib.literal import toolTip
@@ -93,6 +94,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         self.ui.registerButton.connect("clicked(bool)", self.onRegister)
         self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
         self.dependencyCard = DependencyCard(self.ui, self._checkCanApply)
+        self.aside = Aside()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
@@ -106,6 +108,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         """The panel goes away: stop a run, let go of the scene. Does nothing the second time."""
         slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.run.cancel()
+        self.aside.close()
         self.link.close()
         self.removeObservers()
 

@@ -3,6 +3,8 @@
 import numpy as np
 import vtk
 
+from .overlays import HIDDEN
+
 SCALE = (  # share of the largest displacement, colour: dark where nothing moves, then yellow to red
     (0.0, (0.3, 0.33, 0.36)),
     (0.33, (0.99, 0.85, 0.35)),
@@ -29,6 +31,7 @@ def show(transform, region, mode, spacing, inThreeD=False, largest=10.0):
     spacing: mm between lines or arrows. largest: mm at which the colour scale ends.
     """
     transform.CreateDefaultDisplayNodes()
+    transform.RemoveAttribute(HIDDEN)  # what is chosen now counts
     display = transform.GetDisplayNode()
     wasModifying = display.StartModify()
     display.SetVisibility(mode != "none")

@@ -22,10 +22,18 @@ class DecimalPoint(qt.QObject):
     Qt takes the other one for a separator of thousands, and 0,03 for 3.
     """
 
+    def watch(self, widget):
+        """Filter the keys of a box, or of the one in a slider; other widgets have none."""
+        for box in (widget, *widget.findChildren(qt.QDoubleSpinBox)):
+            if hasattr(box, "textFromValue") and hasattr(box, "decimals"):
+                box.installEventFilter(self)
+
     def eventFilter(self, box, event):
         """Type the box's own decimal point in place of either key."""
         if event.type() != qt.QEvent.KeyPress or event.text() not in (".", ","):
             return False
+        if event.modifiers() & (qt.Qt.ControlModifier | qt.Qt.AltModifier | qt.Qt.MetaModifier):
+            return False  # a shortcut
         point = box.textFromValue(0.5)[1:2]
         if event.text() == point or not point:
             return False

@@ -22,8 +22,7 @@ class ParameterLink(VTKObservationMixin):
         self._widgets = {name: widget for widget in vars(ui).values() if (name := widget.property(PROPERTY))}
         self._decimalPoint = numberboxes.DecimalPoint()
         for widget in self._widgets.values():
-            if hasattr(widget, "textFromValue") and hasattr(widget, "decimals"):
-                widget.installEventFilter(self._decimalPoint)
+            self._decimalPoint.watch(widget)
         self._onModified = onModified
         self._followed = self._connected = self._tag = None
         for event in (slicer.vtkMRMLScene.StartCloseEvent, slicer.vtkMRMLScene.StartImportEvent):

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 
 
 def free(roles, fixed, moving):
-    """{role: name} for the new nodes of one run; fixed, moving: names of the inputs.
+    """{role: name} for the new nodes of one run, not those it updates; fixed, moving: names of the inputs.
 
     All end alike, with nothing or with the first number that makes all of them new to the scene: outputs of
     several runs of a pair are told apart by it, also as files.

@@ -7,7 +7,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from . import layout, overlays, traininglayout, trainingplot, trainingpreview
+from . import layout, trainingplot, trainingpreview
+from .aside import Aside
 from .trainingrun import MODEL, State, TrainingRun
 from .trainingwords import inWords
 
@@ -32,10 +33,7 @@ class TrainingSection:
         self._timer.connect("timeout()", self.showInViews)
         self.ui.pauseButton.connect("clicked(bool)", self._onPause)
         self.ui.stopButton.connect("clicked(bool)", self._onStop)
-        self._layoutManager = slicer.app.layoutManager()  # None: Slicer runs without views
-        if self._layoutManager is not None:
-            self._layoutManager.connect("layoutChanged(int)", self._onLayout)
-        self.log("")
+        self._aside = Aside()
         self._update()
 
     @property
@@ -60,8 +58,7 @@ class TrainingSection:
 
     def close(self):
         """The panel goes away, or Slicer quits: stop with a checkpoint."""
-        if self._layoutManager is not None and not self._closed:
-            self._layoutManager.disconnect("layoutChanged(int)", self._onLayout)
+        self._aside.close()
         self._closed = True
         self._timer.stop()
         self.run.stopAndWait(WAIT_S)
@@ -91,7 +88,6 @@ class TrainingSection:
         """Bring curves and preview in line with the run, while they are wanted."""
         if self._closed or not self.wanted or layout.isSceneChanging():
             return
-        self._onLayout()  # a registration may have ended meanwhile
         trainingplot.show(self.run.curves)
         if self.run.previews != self._preview:
             self._preview = self.run.previews
@@ -99,10 +95,6 @@ class TrainingSection:
             if problem:
                 self.log(problem)
         trainingpreview.showInViews(fit=False)
-
-    def _onLayout(self, _layout=None):
-        """No contours and no grid of a registration over the preview, which is of another heart."""
-        overlays.putAside(layout.current() == traininglayout.LAYOUT_ID)
 
     def forgetScene(self):
         """The scene was closed: the nodes are gone, the preview is read again."""

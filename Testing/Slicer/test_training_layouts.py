@@ -4,7 +4,7 @@ import pytest
 import slicer
 
 import runtime
-from HetRegUncertaintyLib import evaluationnodes, overlays, results, traininglayout
+from HetRegUncertaintyLib import deformation, evaluationnodes, overlays, results, traininglayout
 
 ONE_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
 
@@ -114,8 +114,32 @@ def test_registrationIsNotDrawnOverThePreview(training):
 def test_resultThatComesDuringTheTrainingWaits(training, fake):
     training.ui.startButton.click()
     runtime.wait(lambda: not training.section.running)
+    slicer.mrmlScene.StartState(slicer.vtkMRMLScene.BatchProcessState)  # as a registration adds its result
     contours = drawn("vtkMRMLSegmentationNode", "moved_segmentation")
-    training.section.showInViews()
+    slicer.mrmlScene.EndState(slicer.vtkMRMLScene.BatchProcessState)
     assert not contours.GetDisplayVisibility()
     choose(ONE_UP)
     assert contours.GetDisplayVisibility()
+
+
+def test_sceneThatWasSavedMeanwhileIsDrawnWhereItIsLoaded(panel, training, tmp_path):
+    """Also where the panel of the training is not there."""
+    drawn("vtkMRMLSegmentationNode", "moved_segmentation")
+    choose(traininglayout.LAYOUT_ID)
+    scene = tmp_path / "scene.mrml"
+    assert slicer.util.saveScene(str(scene))
+    scene.write_text(scene.read_text().replace(f'currentViewArrangement="{traininglayout.LAYOUT_ID}"', ""))
+    slicer.mrmlScene.Clear()
+    choose(ONE_UP)
+    training.section.close()
+    slicer.util.loadScene(str(scene))
+    (contours,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    assert contours.GetDisplayVisibility()
+
+
+def test_deformationThatIsPutOffMeanwhileStaysOff(training):
+    grid = drawn(results.TRANSFORM, "transform")
+    choose(traininglayout.LAYOUT_ID)
+    deformation.show(grid, None, "none", 5.0)
+    choose(ONE_UP)
+    assert not grid.GetDisplayVisibility()

@@ -97,6 +97,24 @@ def test_sameValueFromElsewhereIsShown(training):
     assert box.value == 0.25
 
 
+@pytest.mark.parametrize("text", ["1,5", "1.5"])
+def test_commaIsTheDecimalPointInSlidersToo(panel, text):
+    slider = panel.ui.gammaSlider
+    box = slider.findChild(QtWidgets.QDoubleSpinBox)
+    typeInto(box, text)
+    QtTest.QTest.keyClick(box, QtCore.Qt.Key.Key_Return)
+    assert slider.value == panel.logic.getParameterNode().gamma == 1.5
+
+
+def test_shortcutIsNoDecimalPoint(training):
+    box = training.ui.smoothnessWidget
+    box.value = 0.03
+    before = box.text
+    box.selectAll()
+    QtTest.QTest.keyClick(box, ",", QtCore.Qt.KeyboardModifier.ControlModifier)
+    assert box.text == before
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("C", "0,03"), ("C", "0.03"), ("de_DE", "0.03"), ("de_DE", "0,03")]
 )
