@@ -54,7 +54,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises OSError in one sentence where writing raises that, or RuntimeError as PyTorch and SimpleITK do;
     then, and when the user interrupts, what was there before stays and nothing lies beside it.
     """
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}-{path.name}")  # nobody can lay a link there
+    kind = "".join(path.suffixes[-2:])  # SimpleITK writes by it
+    partial = path.with_name(f".partial-{secrets.token_hex(4)}{kind}")  # nobody can lay a link there
     try:
         mode = 0o600 if path.exists() else 0o666  # what replaces a private file is private from the start
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
@@ -69,12 +70,11 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def _keep_mode(former: Path, new: Path) -> None:
-    """Who may read and write the new file is as it was for the one that it replaces, if there is one."""
-    if (
-        sys.platform != "win32" and former.exists()
-    ):  # Windows knows read-only alone, and replaces no such file
-        with suppress(OSError):  # a file system that has no such bits
-            new.chmod(stat.S_IMODE(former.stat().st_mode))
+    """Who may read and write the new file is as it was for the one that it replaces, if there is one. Its
+    owner can write in any case: a log goes on. Windows has no such bits."""
+    if sys.platform != "win32" and former.exists():
+        with suppress(OSError):  # nor have some file systems
+            new.chmod(stat.S_IMODE(former.stat().st_mode) | stat.S_IWUSR)
 
 
 def write_whole(path: Path, text: str) -> None:

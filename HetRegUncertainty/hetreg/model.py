@@ -4,6 +4,7 @@ configuration."""
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,8 @@ class RegistrationModel(nn.Module):
 
     @property
     def name(self) -> str:
-        """That of a shipped model if this is its very file, since a changed one keeps the card; else its own
-        folder and file, or what the card of one that was never a file says."""
+        """That of a shipped model if it was loaded from its very file, since a changed one keeps the card;
+        else its own folder and file, or what the card of one that was never a file says."""
         shipped = {card.sha256: card.name for card in zoo.list_models()}
         return shipped.get(self.checksum) or self.file or str(self.card.get("name") or "unnamed")
 
@@ -249,13 +250,11 @@ class RegistrationModel(nn.Module):
             size = path.stat().st_size
             if sum(v.numel() for v in content["state"].values()) > size:
                 raise ValueError("its weights repeat parts of it")
+            network = NetworkConfig.from_dict(content["network"])
+            of_hetreg = NETWORKS[network.architecture].target.startswith(".")
             # the first weights, which are replaced, are drawn
-            with torch.random.fork_rng(devices=[]), AtMost(size):
-                model = cls(
-                    NetworkConfig.from_dict(content["network"]),
-                    GridConfig.from_dict(content["grid"]),
-                    dict(content["card"]),
-                )
+            with torch.random.fork_rng(devices=[]), AtMost(size) if of_hetreg else nullcontext():
+                model = cls(network, GridConfig.from_dict(content["grid"]), dict(content["card"]))
             UseConfig.from_card(model.card)
             model.load_state_dict({k: v.float() for k, v in content["state"].items()})
         except (KeyError, TypeError, AttributeError, RuntimeError, ValueError, ArithmeticError) as error:

@@ -9,6 +9,7 @@ from . import choices
 from .configbase import Config, option
 from .registry import NETWORKS, SIZES
 
+_TRAINED = ("dataset", "crop")  # these a card has in its "config"
 _MOST_LEVELS = 10  # images are padded to multiples of 2 to that power
 
 
@@ -135,5 +136,5 @@ class UseConfig(Config):
         trained = card.get("config", {})
         if not isinstance(trained, dict):
             raise ValueError(f"config is {trained!r}: a dictionary is accepted.")
-        said = card | {name: trained[name] for name in ("dataset", "crop") if name in trained}
-        return cls(**{f.name: said[f.name] for f in fields(cls) if f.name in said})
+        said = {f.name: (trained if f.name in _TRAINED else card).get(f.name) for f in fields(cls)}
+        return cls(**{name: value for name, value in said.items() if value is not None})

@@ -41,7 +41,8 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 class AtMost(TorchFunctionMode):
-    """Within it a network of at most so many weights can be made.
+    """Within it a network of at most so many weights can be made, of the architectures of HetReg: those have
+    no tensors that are not in the file.
 
     One that a file names, with more weights than the file has bytes, is refused before it takes memory. A
     network on PyTorch's device "meta" would tell as much, but loads half of PyTorch for that.

@@ -88,7 +88,7 @@ def test_a_link_that_another_laid_is_not_written_through(tmp_path, monkeypatch):
     with whole_file(folder / "a.txt") as one, whole_file(folder / "a.txt") as two:
         assert one != two
     monkeypatch.setattr(files.secrets, "token_hex", lambda _: "1")
-    for name in (".partial-1-a.txt", ".hetreg-probe-1"):
+    for name in (".partial-1.txt", ".hetreg-probe-1"):
         (folder / name).symlink_to(victim)
     with pytest.raises(OSError, match="could not be written"):
         write_whole(folder / "a.txt", "new")
@@ -103,6 +103,7 @@ def test_who_may_read_a_file_stays_when_it_is_replaced(tmp_path, mode):
     path = tmp_path / "a.txt"
     write_whole(path, "old")
     path.chmod(mode)
+    mode |= 0o200  # what this program has written it goes on writing, as a log
     with whole_file(path) as partial:
         assert partial.stat().st_mode & 0o077 == 0
         partial.write_text("new", encoding="utf-8")
@@ -113,6 +114,14 @@ def test_who_may_read_a_file_stays_when_it_is_replaced(tmp_path, mode):
     assert (path.stat().st_mode & 0o777, path.read_text(encoding="utf-8")) == (mode, "newer")
     (tmp_path / "c.txt").touch()
     assert (tmp_path / "b.txt").stat().st_mode == (tmp_path / "c.txt").stat().st_mode
+
+
+def test_the_longest_name_that_the_system_takes_is_written(tmp_path):
+    path = tmp_path / f"{'n' * 248}.nii.gz"
+    with whole_file(path) as partial:
+        assert partial.name.endswith(".nii.gz")  # SimpleITK writes by it
+        partial.write_bytes(b"new")
+    assert path.read_bytes() == b"new"
 
 
 def test_a_configuration_that_cannot_be_saved_leaves_the_one_before(tmp_path, monkeypatch):

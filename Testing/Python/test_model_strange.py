@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import torch
 from builders import assert_sentence, tiny_model
 from hetreg.config import NetworkConfig, TrainConfig, network_config
 from hetreg.model import RegistrationModel
-from hetreg.registry import NETWORKS
+from hetreg.modelconfig import UseConfig
+from hetreg.networks.unet import UNet
+from hetreg.registry import NETWORKS, Entry
 from hetreg.training.checkpoint import load_checkpoint, start_in
 
 WIDE = {"encoder": [40_000] * 2, "decoder": [40_000] * 2, "tail": [8]}
@@ -77,6 +80,27 @@ def test_every_network_is_loaded_as_it_was_saved(tmp_path, name, ndim):
     pair = (torch.rand(1, 1, *[model.multiple] * ndim) for _ in range(2))
     moving, fixed = pair
     assert torch.equal(loaded.velocity(moving, fixed)[0], model.velocity(moving, fixed)[0])
+
+
+class Own(UNet):
+    """A network of somebody's own, with a table that is not kept in the file."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.register_buffer("table", torch.zeros(1000, 1000), persistent=False)
+
+
+def test_a_network_of_ones_own_may_have_more_than_its_weights(tmp_path, monkeypatch):
+    monkeypatch.setitem(NETWORKS, "own", Entry(f"{__name__}:Own", "Own"))
+    model = RegistrationModel(replace(tiny_model().network, architecture="own"))
+    model.save(tmp_path / "m.pt")
+    assert isinstance(RegistrationModel.load(tmp_path / "m.pt").displacement_net, Own)
+
+
+def test_a_card_may_say_nothing_and_have_words_of_its_own():
+    card = {"anchor": None, "views": None, "dataset": ["acdc", "camus"], "crop": [96, 96]}
+    assert UseConfig.from_card(card) == UseConfig()
+    assert UseConfig.from_card({"views": 4, "config": {"crop": 64}}) == UseConfig(views=4, crop=64)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,22 @@ def test_options_that_would_do_nothing_are_refused(tmp_path, capsys, flags, word
     assert not out.exists()
 
 
+def test_a_flag_that_comes_twice_adds_to_the_first():
+    words = [
+        "reproduce",
+        "--methods",
+        "nll",
+        "--methods",
+        "mse",
+        "--lambda-of",
+        "nll=3",
+        "--lambda-of",
+        "mse=1",
+    ]
+    config = accepted([*words, "--output", "out"])
+    assert (config.methods, config.lambda_of) == (("nll", "mse"), ("nll=3", "mse=1"))
+
+
 def test_a_lambda_is_taken_by_the_variants_that_follow_a_method():
     def idle(*known: str, methods: tuple[str, ...]) -> list[str]:
         return idle_lambdas(ReproduceConfig(methods=methods, lambda_of=known))

@@ -32,7 +32,10 @@ def add_flags(parser: argparse.ArgumentParser, config: type) -> None:
         else:
             kind = type((f.default or ("",))[0] if several else f.default)
             choices, count = f.metadata["choices"], "+" if several else None
-            parser.add_argument(flag, type=kind, nargs=count, default=SUPPRESS, choices=choices, help=text)
+            action = "extend" if several else "store"  # the flag may come twice
+            parser.add_argument(
+                flag, action=action, type=kind, nargs=count, default=SUPPRESS, choices=choices, help=text
+            )
 
 
 def config_from(arguments: argparse.Namespace, config: type, base: Any = None) -> Any:
