@@ -178,7 +178,7 @@ def _row_label(axis: Any, text: str) -> None:
     axis.text(-0.06, 0.5, text, rotation=90, ha="right", va="center", fontsize=7, transform=axis.transAxes)
 
 
-def _legend(figure: Any, kinds: Mapping[str, tuple[str, str]]) -> None:
+def _legend(figure: Any, kinds: Mapping[str, tuple[str, Any]]) -> None:
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], color=c, linestyle=style, label=text) for text, (c, style) in kinds.items()]
