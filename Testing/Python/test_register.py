@@ -151,7 +151,7 @@ def menu(tmp_path, monkeypatch):
     """Two small models in place of the shipped ones."""
     for ndim in (2, 3):
         tiny_model(ndim).save(tmp_path / f"{ndim}.pt")
-    cards = [SimpleNamespace(name=str(ndim), ndim=ndim, modality="mri") for ndim in (2, 3)]
+    cards = [SimpleNamespace(name=str(ndim), ndim=ndim, modality="mri", sha256="none") for ndim in (2, 3)]
     monkeypatch.setattr(zoo, "list_models", lambda: cards)
     monkeypatch.setattr(zoo, "locate", lambda name: tmp_path / f"{name}.pt")
 
