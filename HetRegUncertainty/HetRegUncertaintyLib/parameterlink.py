@@ -21,7 +21,7 @@ class ParameterLink(VTKObservationMixin):
         super().__init__()
         self._widgets = {name: widget for widget in vars(ui).values() if (name := widget.property(PROPERTY))}
         self._decimalPoint = numberboxes.DecimalPoint()
-        for widget in self._widgets.values():
+        for widget in vars(ui).values():
             self._decimalPoint.watch(widget)
         self._onModified = onModified
         self._followed = self._connected = self._tag = None

@@ -54,7 +54,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises OSError in one sentence where writing raises that, or RuntimeError as PyTorch and SimpleITK do;
     then, and when the user interrupts, what was there before stays and nothing lies beside it.
     """
-    kind = "".join(path.suffixes[-2:])  # SimpleITK writes by it
+    kind = "".join(end for end in path.suffixes[-2:] if len(end) < 8)  # SimpleITK writes by it
     partial = path.with_name(f".partial-{secrets.token_hex(4)}{kind}")  # nobody can lay a link there
     try:
         mode = 0o600 if path.exists() else 0o666  # what replaces a private file is private from the start

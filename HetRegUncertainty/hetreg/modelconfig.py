@@ -133,7 +133,8 @@ class UseConfig(Config):
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> UseConfig:
         """What the card says. Raises ValueError if a value is of another kind."""
-        trained = card.get("config", {})
+        trained = card.get("config")
+        trained = {} if trained is None else trained
         if not isinstance(trained, dict):
             raise ValueError(f"config is {trained!r}: a dictionary is accepted.")
         said = {f.name: (trained if f.name in _TRAINED else card).get(f.name) for f in fields(cls)}

@@ -99,7 +99,7 @@ def test_a_network_of_ones_own_may_have_more_than_its_weights(tmp_path, monkeypa
 
 def test_a_card_may_say_nothing_and_have_words_of_its_own():
     card = {"anchor": None, "views": None, "dataset": ["acdc", "camus"], "crop": [96, 96]}
-    assert UseConfig.from_card(card) == UseConfig()
+    assert UseConfig.from_card(card) == UseConfig.from_card({"config": None}) == UseConfig()
     assert UseConfig.from_card({"views": 4, "config": {"crop": 64}}) == UseConfig(views=4, crop=64)
 
 

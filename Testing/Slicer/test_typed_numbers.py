@@ -4,6 +4,7 @@ import pytest
 import qt
 import slicer
 from PySide6 import QtCore, QtTest, QtWidgets
+from registering import register
 
 WHOLE = ("16", "1000")
 DECIMAL = ("0.03", "0.25", "1.5")
@@ -104,6 +105,18 @@ def test_commaIsTheDecimalPointInSlidersToo(panel, text):
     typeInto(box, text)
     QtTest.QTest.keyClick(box, QtCore.Qt.Key.Key_Return)
     assert slider.value == panel.logic.getParameterNode().gamma == 1.5
+
+
+@pytest.mark.parametrize("name", ["windowRangeWidget", "thresholdRangeWidget"])
+def test_commaIsTheDecimalPointInRangesToo(panel, smallPair, name):
+    """They belong to no parameter."""
+    register(panel)
+    sliders = getattr(panel.ui, name)
+    low, _high = sliders.findChildren(QtWidgets.QDoubleSpinBox)
+    typed = f"{0.5 * sliders.maximumValue:.2f}"
+    typeInto(low, typed.replace(".", ","))
+    QtTest.QTest.keyClick(low, QtCore.Qt.Key.Key_Return)
+    assert sliders.minimumValue == float(typed) > 0.0
 
 
 def test_shortcutIsNoDecimalPoint(training):
