@@ -9,7 +9,8 @@ from . import labels, volumes
 
 SEED = 1
 NAMES = {1: _("RV cavity"), 2: _("LV myocardium"), 3: _("LV cavity"), 4: _("Left atrium")}
-COLORS = {1: (0.35, 0.6, 0.95), 2: (0.95, 0.75, 0.3), 3: (0.9, 0.3, 0.3), 4: (0.5, 0.8, 0.5)}
+# No colours of the deformation's grid, which is drawn over them.
+COLORS = {1: (0.35, 0.6, 0.95), 2: (0.2, 0.85, 0.75), 3: (0.9, 0.5, 0.95), 4: (0.9, 0.9, 0.9)}
 SAMPLES = {"Cardiac MRI phantom (ED, ES)": ("mri2d", 6), "Echo phantom (ED, ES)": ("echo2d", 1)}
 THUMBNAILS = ("HetRegPhantomMRI.png", "HetRegPhantomEcho.png")
 MRI, ECHO = SAMPLES

@@ -1,5 +1,6 @@
-"""Both forms: what a screen reader says, what a translator is offered, and what grows with the font."""
+"""Both forms: what a screen reader says, what a translator is offered, what grows with the font; colours."""
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
+
+from HetRegUncertaintyLib import deformation, sampledata
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("HetRegUncertainty", "HetRegTraining")
@@ -75,3 +78,9 @@ def test_helpOfTheMethodIsReadable(training):
 def test_tablesShowAsManyRowsWithAnyFont(training):
     table = training.ui.pairsTable
     assert table.minimumHeight == table.maximumHeight == 7 * table.verticalHeader().defaultSectionSize
+
+
+def test_contoursOfTheExampleHaveNoColorOfTheDeformation():
+    """They could not be told from its grid."""
+    lines = [line for _share, line in deformation.SCALE]
+    assert min(math.dist(segment, line) for segment in sampledata.COLORS.values() for line in lines) > 0.4
