@@ -1,6 +1,7 @@
 """Scenes and run folders of another version, or of somebody else: told in a sentence, the panels go on."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import slicer
 import runtime
 from HetRegUncertaintyLib import evaluationnodes, evaluationnumbers, results, summary, trainingplot
 from HetRegUncertaintyLib.parameters import Deformation
+from HetRegUncertaintyLib.trainingfolder import stepOf
 from HetRegUncertaintyLib.trainingrun import formerCurves
 
 DEEP = "[" * 100_000
@@ -113,3 +115,13 @@ def test_logOfARun(tmp_path):
     curves = formerCurves(tmp_path)
     assert (curves.steps, curves.loss) == ([1, 2], [None, 0.5])
     trainingplot.show(curves)
+
+
+def test_aCompressedCheckpointIsNotUnpacked(tmp_path):
+    """It would fill the memory."""
+    numbers = b"\x80\x02}q\x00X\x04\x00\x00\x00stepq\x01K\x0cs."
+    for packed, step in ((zipfile.ZIP_STORED, 12), (zipfile.ZIP_DEFLATED, 0)):
+        (tmp_path / str(step)).mkdir()
+        with zipfile.ZipFile(tmp_path / str(step) / "last.ckpt", "w", packed) as archive:
+            archive.writestr("last/data.pkl", numbers)
+        assert stepOf(str(tmp_path / str(step))) == step

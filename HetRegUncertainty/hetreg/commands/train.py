@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> None:
         keep_memory()
         control, line = Control(), Line()
         emit = JsonLines(sys.stdout).event if arguments.json else line.event
-        with heard(emit, control) as say, steered(control, arguments.control, say):
-            before = _before_steps(say if arguments.json else line.loading, LOADED)
-            train(config, folder, Progress(before), emit=_drawn_at_the_end(say, folder), control=control)
+        with heard(emit, control) as tell, steered(control, arguments.control, tell):
+            before = _before_steps(tell if arguments.json else line.loading, LOADED)
+            train(config, folder, Progress(before), emit=_drawn_at_the_end(tell, folder), control=control)
 
 
 def _folder(arguments: argparse.Namespace) -> Path | None:
