@@ -63,7 +63,7 @@ def test_folderThatNobodyChoseIsOnlyShown(training, texts, fake, monkeypatch, tm
     ui.startButton.click()
     assert ui.outputFolderEdit.currentPath == p.outputFolder == training.section.run.folder == first
     wait(lambda: not training.section.running)
-    assert ui.statusLabel.text == "Finished."
+    assert ui.statusLabel.text == "Finished.", (training.section.run.outcome, ui.logText.plainText)
     assert ui.useButton.enabled
     slicer.mrmlScene.Clear(0)
     assert ui.outputFolderEdit.comboBox().lineEdit().placeholderText == first.replace("run-1", "run-2")
