@@ -86,6 +86,8 @@ def training(panel, tmp_path):
     widget.ui.advancedCollapsibleButton.collapsed = False  # nothing in a closed section is visible
     widget.logic.getParameterNode().outputFolder = str(tmp_path / "run-1")
     yield widget
+    inPlace = slicer.modules.HetRegTrainingWidget  # another one after a reload
+    assert not inPlace.section._closed, "the test has closed the panel, which serves other tests too"
     widget.section.run.stopAndWait(0.0)
     widget.section.wanted = False
     widget.section.run._forget()

@@ -5,6 +5,7 @@ import slicer
 
 import runtime
 from HetRegUncertaintyLib import deformation, evaluationnodes, overlays, results, traininglayout
+from HetRegUncertaintyLib.aside import Aside
 
 ONE_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
 
@@ -131,8 +132,9 @@ def test_sceneThatWasSavedMeanwhileIsDrawnWhereItIsLoaded(panel, training, tmp_p
     scene.write_text(scene.read_text().replace(f'currentViewArrangement="{traininglayout.LAYOUT_ID}"', ""))
     slicer.mrmlScene.Clear()
     choose(ONE_UP)
-    training.section.close()
+    training.section._aside.close()
     slicer.util.loadScene(str(scene))
+    training.section._aside = Aside()  # the panel serves other tests too
     (contours,) = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
     assert contours.GetDisplayVisibility()
 
