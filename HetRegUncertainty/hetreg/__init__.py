@@ -32,6 +32,7 @@ _PUBLIC = {
     "Cancelled": "progress",
     "RegistrationModel": "model",
     "register_pair": "register",
+    "register_sequence": "sequence",
     "RegisterResult": "result",
     "PairSample": "datasets.base",
     "train": "training.loop",

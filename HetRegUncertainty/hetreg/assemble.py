@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
+from .checks import check_pair
 from .config import GridConfig
 from .image import Image
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
@@ -135,6 +136,7 @@ def result_from_field(
             f"The field has shape {disp_vox.shape}: finite numbers of shape "
             f"{(3, *fixed.array.shape)}, on the grid of the fixed image, are accepted."
         )
+    check_pair(fixed, moving)
     ndim, axis = choose_dimension(fixed)
     flat = axis is not None and not disp_vox[axis].any()
     pair = to_network_grid(fixed, moving, GridConfig(), ndim=ndim if flat else 3, multiple=1)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import MIN_SIZE, check_pair, check_size
+from .checks import MIN_SIZE, check_image, check_size
 from .config import GridConfig
 from .image import Image
 from .modality import depth_axis
@@ -230,7 +230,8 @@ def to_network_grid(
 
     Raises ValueError if an image is unusable, if they do not overlap, or if they are too small.
     """
-    check_pair(fixed, moving)
+    check_image(fixed, "fixed")
+    check_image(moving, "moving")
     seen = reached(moving, fixed)
     if not seen.inside.any():
         raise ValueError(

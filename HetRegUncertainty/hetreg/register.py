@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from dataclasses import replace
@@ -13,18 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import zoo
 from .assemble import Maps, add_segmentation, assemble, inverse_field, pair_notes, result_notes
 from .checks import check_labels, check_pair
+from .choose import choose_model
 from .config import RegisterConfig
 from .device import describe_device, plain_torch, resolve_device
 from .errors import is_out_of_memory
 from .image import Image, as_image
 from .losses.snr_weighted import snr_weight
-from .modality import modality
 from .model import Motion, RegistrationModel
 from .modelconfig import UseConfig
-from .preprocess import NetworkPair, choose_dimension, to_network_grid
+from .preprocess import NetworkPair, to_network_grid
 from .progress import Progress
 from .refine import RefineOptions, optimise
 from .result import RegisterResult
@@ -64,17 +62,17 @@ def register_pair(
     check_pair(fixed, moving)
     moving_seg, fixed_seg = _segmentations(moving_seg, fixed_seg, moving, fixed)
     device = resolve_device(config.device)
-    model, notes = _load(config.model if model is None else model, fixed, config)
+    model, notes = choose_model(config.model if model is None else model, fixed, config)
     pair = to_network_grid(fixed, moving, model.grid, ndim=model.ndim, multiple=model.multiple)
     maps, device = _run_networks(model, pair, config, device, progress.part(0.05, 0.85), notes)
     progress.step(0.87, "Moving the image")
     result = assemble(fixed, moving, pair, maps)
     if moving_seg is not None:
         result = add_segmentation(result, fixed, moving_seg, fixed_seg)
-    summary = result.summary | _what_ran(model, device, time.perf_counter() - started)
+    summary = result.summary | what_ran(model, device, time.perf_counter() - started)
     summary["notes"] = notes + result_notes(result, fixed, moving, pair) + pair_notes(fixed, pair)
     progress.step(1.0, "Done")
-    return replace(result, summary=summary, record=_record(model, config, summary, fixed, moving))
+    return replace(result, summary=summary, record=run_record(model, config, summary, fixed, moving))
 
 
 def _config(given: RegisterConfig | None) -> RegisterConfig:
@@ -83,7 +81,8 @@ def _config(given: RegisterConfig | None) -> RegisterConfig:
     raise ValueError(f"config is a {type(given).__name__}: a RegisterConfig is accepted.")
 
 
-def _what_ran(model: RegistrationModel, device: torch.device, seconds: float) -> dict[str, Any]:
+def what_ran(model: RegistrationModel, device: torch.device, seconds: float) -> dict[str, Any]:
+    """Of a summary: seconds, device, dimension and model."""
     ran = {"device": describe_device(device), "dimension": f"{model.ndim}d", "model": model.name}
     return {"seconds": round(seconds, 3), **ran}
 
@@ -102,47 +101,6 @@ def _labels(given: Image | str | Path | None, image: Image, role: str) -> Image 
     labels = as_image(given, f"{role} segmentation")
     check_labels(labels, image, role)
     return labels
-
-
-def _load(
-    model: RegistrationModel | str | Path, fixed: Image, config: RegisterConfig
-) -> tuple[RegistrationModel, list[str]]:
-    """The model, and a note of how it was chosen if that was automatic."""
-    notes: list[str] = []
-    wanted = {"2d": 2, "3d": 3}.get(config.dimension)
-    if model == "auto":
-        card, reason = _automatic(fixed, wanted or choose_dimension(fixed)[0])
-        model = RegistrationModel.load(card.name)
-        notes.append(f"The model '{card.name}' was chosen automatically: {reason}.")
-    elif isinstance(model, str | Path):
-        model = RegistrationModel.load(model)
-    elif not isinstance(model, RegistrationModel):
-        raise ValueError(
-            f"The model is a {type(model).__name__}: a RegistrationModel, the name of a model or a weight "
-            "file is accepted."
-        )
-    if wanted and wanted != model.ndim:
-        raise ValueError(
-            f"The model works in {model.ndim}D, but dimension is '{config.dimension}': choose "
-            f"'auto' or another model."
-        )
-    if (types := {p.dtype for p in model.parameters()}) not in ({torch.float32}, {torch.float64}):
-        raise ValueError(
-            f"The model's weights are {' and '.join(sorted(map(str, types)))}: torch.float32, which "
-            "model.float() makes of them, or torch.float64 is accepted."
-        )
-    if any(p.is_inference() for p in model.parameters()):  # made in `inference_mode`, of no use outside it
-        model = copy.deepcopy(model)
-    return model, notes
-
-
-def _automatic(fixed: Image, ndim: int) -> tuple[zoo.ModelCard, str]:
-    """The model for an image, and why."""
-    if len(zoo.of_dimension(ndim)) == 1:
-        return zoo.default_model(ndim), f"no other {ndim}D model comes with HetReg"
-    kind, seen = modality(fixed, choose_dimension(fixed)[1])
-    reason = f"the fixed image {seen}; choose another one if that is wrong"
-    return zoo.default_model(ndim, kind), reason
 
 
 def _run_networks(
@@ -279,7 +237,7 @@ def _refined(
     return replace(motion, log_variance_z=spread)
 
 
-def _record(
+def run_record(
     model: RegistrationModel, config: RegisterConfig, summary: dict[str, Any], fixed: Image, moving: Image
 ) -> dict[str, Any]:
     """The run record that travels with the result: what was run, on what, with which versions."""

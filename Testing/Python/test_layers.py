@@ -22,6 +22,8 @@ LAYERS = {
     4: ["hetreg.cli", "hetreg.commands", "hetreg.__main__"],
     3: [
         "hetreg.register",
+        "hetreg.sequence",
+        "hetreg.choose",
         "hetreg.assemble",
         "hetreg.refine",
         "hetreg.symmetry",
@@ -61,7 +63,8 @@ CHAIN = {
     "reproduce": {"evaluate", "evaluation", "register", "assemble", "training"},
     "evaluate": {"register", "evaluation"},
     "report": {"evaluation"},
-    "register": {"assemble", "refine", "symmetry"},
+    "sequence": {"register", "choose", "assemble"},
+    "register": {"choose", "assemble", "refine", "symmetry"},
 }
 SLICER_SIDE = {"slicer", "qt", "ctk", "vtk", "PythonQt"}
 CORE_PACKAGES = {"numpy", "torch", "SimpleITK", "scipy", "monai", "matplotlib", "itk"}

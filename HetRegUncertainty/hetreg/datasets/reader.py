@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..checks import check_pair
 from ..config import GridConfig
 from ..image import Image, read_image
 from ..imagefile import ENDINGS, ending
@@ -110,6 +111,7 @@ def read_samples(pair: PairFiles, grid: GridConfig, failed: list[Rejected]) -> l
     if pair.fixed is None or pair.moving is None:
         raise ValueError(f"{pair.case} has no files: a pair of image files is accepted.")
     fixed, moving = read_image(pair.fixed), read_image(pair.moving)
+    check_pair(fixed, moving)
     laid = to_network_grid(fixed, moving, grid, ndim=choose_dimension(fixed)[0], multiple=1)
     labels: list[np.ndarray | None] = []
     for path in (pair.fixed_label, pair.moving_label):

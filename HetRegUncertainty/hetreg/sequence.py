@@ -1,0 +1,94 @@
+"""`register_sequence`: one image to every frame of a cine, with one model for all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from .assemble import Maps, add_segmentation, assemble
+from .choose import choose_model
+from .config import RegisterConfig
+from .device import resolve_device
+from .image import Image, as_image
+from .model import RegistrationModel
+from .preprocess import to_network_grid
+from .progress import Progress
+from .register import register_pair, run_record, what_ran
+from .resample import same_grid
+from .result import RegisterResult
+
+
+def register_sequence(
+    frames: Sequence[Image | str | Path],
+    moving: Image | str | Path,
+    model: RegistrationModel | str | Path | None = None,
+    config: RegisterConfig | None = None,
+    progress: Progress | None = None,
+    *,
+    moving_seg: Image | str | Path | None = None,
+) -> Iterator[RegisterResult]:
+    """Register moving, mostly the frame at end-diastole, to each frame: yields a `RegisterResult` of each.
+
+    frames: images or files, at least one. model: as for `register_pair`; an automatic one is chosen once, by
+    the first frame. moving_seg: labels drawn on moving, to carry to every frame. Where a frame is the moving
+    image itself nothing moves, and with no residual there is no noise: its maps are 0, its weight is 1.
+
+    Raises, as it comes to a frame, ValueError or OSError with one sentence that names it, Cancelled when
+    asked to stop.
+    """
+    config, progress = config or RegisterConfig(), progress or Progress()
+    if len(frames) == 0:
+        raise ValueError("The sequence has no frames: at least one is accepted.")
+    moving = as_image(moving, "moving image")
+    notes: list[str] = []
+    for i, given in enumerate(frames):
+        part = progress.part(i / len(frames), (i + 1) / len(frames))
+        try:
+            frame = as_image(given, "fixed image")
+            if i == 0:
+                model, notes = choose_model(config.model if model is None else model, frame, config)
+            result = _register(frame, moving, model, config, _numbered(part, i, len(frames)), moving_seg)
+        except (ValueError, OSError) as error:
+            raise type(error)(f"Frame {i + 1} of {len(frames)}: {error}") from error
+        yield replace(result, summary=result.summary | {"notes": notes + result.summary["notes"]})
+
+
+def _numbered(progress: Progress, i: int, count: int) -> Progress:
+    report = progress.report
+    return replace(progress, report=lambda f, m: report(f, f"Frame {i + 1} of {count}: {m}"))
+
+
+def _register(
+    frame: Image,
+    moving: Image,
+    model: RegistrationModel,
+    config: RegisterConfig,
+    progress: Progress,
+    moving_seg: Image | str | Path | None,
+) -> RegisterResult:
+    if not (same_grid(frame, moving) and np.array_equal(frame.array, moving.array)):
+        return register_pair(frame, moving, model, config, progress, moving_seg=moving_seg)
+    progress.step(0.0, "This is the moving image")
+    result = _unmoved(frame, moving, model, config)
+    if moving_seg is None:
+        return result
+    return add_segmentation(result, frame, as_image(moving_seg, "moving segmentation"), None)
+
+
+def _unmoved(frame: Image, moving: Image, model: RegistrationModel, config: RegisterConfig) -> RegisterResult:
+    """The result of an image and itself: nothing moves, nothing differs."""
+    started = time.perf_counter()
+    pair = to_network_grid(frame, moving, model.grid, ndim=model.ndim, multiple=model.multiple)
+    field, map_ = np.zeros((3, *frame.array.shape), np.float32), np.zeros(frame.array.shape, np.float32)
+    inverse = field if config.inverse else None
+    result = assemble(
+        frame, moving, pair, Maps(field, inverse, map_, map_ + 1, field if model.network.sigma_z else None)
+    )
+    ran = what_ran(model, resolve_device(config.device), time.perf_counter() - started)
+    notes = ["This frame is the moving image itself: nothing was registered."]
+    summary = result.summary | ran | {"notes": notes}
+    return replace(result, summary=summary, record=run_record(model, config, summary, frame, moving))

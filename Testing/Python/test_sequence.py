@@ -1,0 +1,118 @@
+"""`register_sequence`: each frame as by `register_pair`, one model for all, the moving frame unmoved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hetreg import choose
+from hetreg.config import NetworkConfig, RegisterConfig
+from hetreg.datasets.phantom import make_pair
+from hetreg.image import Image
+from hetreg.model import RegistrationModel
+from hetreg.progress import Cancelled, Progress
+from hetreg.register import register_pair
+from hetreg.sequence import register_sequence
+
+MAPS = ("moved", "noise_variance", "noise_sd", "snr_weight", "log_jacobian", "residual", "displacement_mm")
+
+
+@pytest.fixture(scope="module")
+def model() -> RegistrationModel:
+    shape = {"encoder": (4, 8), "decoder": (8, 4), "tail": (4,)}
+    return RegistrationModel(NetworkConfig(sigma_z=True, **shape))
+
+
+@pytest.fixture(scope="module")
+def cine() -> list[Image]:
+    """End-diastole first, then end-systole, then something between them."""
+    pair = make_pair("mri2d", 3, size=64, slices=2)
+    between = (pair.fixed.array + pair.moving.array) / 2
+    return [pair.moving, pair.fixed, pair.fixed.like(between, "between")]
+
+
+@pytest.fixture(scope="module")
+def labels(cine: list[Image]) -> Image:
+    array = np.zeros(cine[0].array.shape, np.uint8)
+    array[:, 20:40, 20:40] = 3
+    return cine[0].like(array, "labels")
+
+
+def test_every_frame_is_registered_as_a_pair(cine, labels, model):
+    results = list(register_sequence(cine, cine[0], model, moving_seg=labels))
+    assert len(results) == 3
+    for frame, result in zip(cine[1:], results[1:], strict=True):
+        alone = register_pair(frame, cine[0], model, moving_seg=labels)
+        for name in (*MAPS, "displacement_sd_mm", "moved_seg"):
+            assert np.array_equal(getattr(result, name).array, getattr(alone, name).array), name
+        assert np.array_equal(result.inverse_disp_lps_mm, alone.inverse_disp_lps_mm)
+        timed = {"seconds"}
+        assert {k: v for k, v in result.summary.items() if k not in timed} == {
+            k: v for k, v in alone.summary.items() if k not in timed
+        }
+        assert result.record.keys() == alone.record.keys()
+
+
+def test_the_moving_frame_stays(cine, labels, model):
+    first = next(register_sequence(cine, cine[0], model, moving_seg=labels))
+    assert np.array_equal(first.moved.array, cine[0].array)
+    assert np.array_equal(first.moved_seg.array, labels.array)
+    for name in ("noise_variance", "noise_sd", "residual", "displacement_mm", "displacement_sd_mm"):
+        assert not getattr(first, name).array.any(), name
+    assert (first.snr_weight.array == 1).all()
+    assert not first.disp_lps_mm.any()
+    assert not first.inverse_disp_lps_mm.any()
+    assert first.summary["ncc_after"] == pytest.approx(1)
+    assert first.summary["folded_percent"] == 0
+    assert "moving image itself" in first.summary["notes"][0]
+    other = next(register_sequence(cine[1:], cine[0], model))
+    assert first.summary.keys() == other.summary.keys()
+    assert first.record.keys() == other.record.keys()
+
+
+def test_an_automatic_model_is_chosen_once(cine, monkeypatch):
+    seen, automatic = [], choose._automatic
+    monkeypatch.setattr(choose, "_automatic", lambda *a: seen.append(a[0].name) or automatic(*a))
+    results = list(register_sequence(cine[:2], cine[0], config=RegisterConfig(inverse=False)))
+    assert seen == [cine[0].name]
+    names = {result.summary["model"] for result in results}
+    assert len(names) == 1
+    assert all("chosen automatically" in result.summary["notes"][0] for result in results)
+    assert results[0].inverse_disp_lps_mm is None
+
+
+def test_a_bad_frame_is_named(cine, model):
+    flat = cine[0].like(np.ones_like(cine[0].array), "flat")
+    results = register_sequence([cine[1], flat], cine[0], model)
+    next(results)
+    with pytest.raises(ValueError, match=r"Frame 2 of 2: The fixed image has the same value"):
+        next(results)
+    with pytest.raises(ValueError, match="no frames"):
+        next(register_sequence([], cine[0], model))
+    same = [flat, flat]
+    with pytest.raises(ValueError, match=r"Frame 1 of 2: The fixed image has the same value"):
+        next(register_sequence(same, flat, model))
+    with pytest.raises(OSError, match=r"Frame 1 of 1: .*missing\.nrrd"):
+        next(register_sequence(["missing.nrrd"], cine[0], model))
+
+
+def test_it_reports_and_stops(cine, model):
+    said: list[tuple[float, str]] = []
+    list(register_sequence(cine, cine[0], model, progress=Progress(lambda f, m: said.append((f, m)))))
+    fractions = [fraction for fraction, _ in said]
+    assert fractions == sorted(fractions)
+    assert said[-1] == (1.0, "Frame 3 of 3: Done")
+    assert {message.split(":")[0] for _, message in said} == {f"Frame {n} of 3" for n in (1, 2, 3)}
+    stopping = Progress(cancelled=lambda: len(said) > 0)
+    with pytest.raises(Cancelled):
+        next(register_sequence(cine[1:], cine[0], model, progress=stopping))
+
+
+def test_a_frame_elsewhere_is_not_the_moving_one(cine, model):
+    place = cine[0].ijk_to_lps.copy()
+    place[0, 3] += 2.0
+    shifted = replace(cine[0], ijk_to_lps=place)
+    (result,) = register_sequence([shifted], cine[0], model)
+    assert result.summary["ncc_before"] < 1
