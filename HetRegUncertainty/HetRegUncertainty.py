@@ -4,6 +4,7 @@ The door; the work is in the library next to it. Nothing here imports torch: the
 """
 
 import os
+import time
 
 import slicer
 from slicer.i18n import tr as _
@@ -16,10 +17,10 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from hetreg.config import RegisterConfig
-from hetreg.progress import Cancelled, Progress
-from HetRegUncertaintyLib import install, labels, layout, panelform, results, sampledata, volumes
+from hetreg.progress import Cancelled
+from HetRegUncertaintyLib import install, layout, panelform, results, sampledata
 from HetRegUncertaintyLib.aside import Aside
+from HetRegUncertaintyLib.cinerow import CineRow
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
 from HetRegUncertaintyLib.literal import toolTip
@@ -31,6 +32,7 @@ from HetRegUncertaintyLib.parameters import (
     outputParameter,
     registerConfig,
 )
+from HetRegUncertaintyLib.registration import RegistrationLogic
 from HetRegUncertaintyLib.reload import ReloadMixin
 from HetRegUncertaintyLib.runsection import RunSection, missing
 from HetRegUncertaintyLib.selftest import SelfTest
@@ -50,7 +52,9 @@ class HetRegUncertainty(ScriptedLoadableModule):
             "and predicts the noise of every voxel from the same two images.<ol><li>Choose both images, or "
             "load the example pair.</li><li>Click Register.</li><li>In Inspect, look at the overlay: where "
             "the noise SD is high or the SNR weight low, the displacement rests on little evidence. Switch "
-            "the grid on: it must not fold.</li></ol>The transform can be applied to models and markups of "
+            "the grid on: it must not fold.</li></ol>Of a cine, choose the volume that shows the sequence "
+            "as fixed one, keep the frame at end-diastole as moving one, and tick Register every frame. The "
+            "transform can be applied to models and markups of "
             "the moving image. For a segmentation choose it as moving segmentation and take Moved "
             "segmentation: Slicer cuts off parts of one that is hardened or exported under a transform on an "
             "oblique image. Not for diagnosis or treatment decisions."
@@ -93,6 +97,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         )
         self.ui.registerButton.connect("clicked(bool)", self.onRegister)
         self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
+        self.cineRow = CineRow(self.ui)
         self.dependencyCard = DependencyCard(self.ui, self._checkCanApply)
         self.aside = Aside()
         scene = slicer.mrmlScene
@@ -108,6 +113,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         """The panel goes away: stop a run, let go of the scene. Does nothing the second time."""
         slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.run.cancel()
+        self.inspector.removeObservers()
         self.aside.close()
         self.link.close()
         self.removeObservers()
@@ -170,6 +176,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
             return
         self.modelMenu.model = self._parameterNode.model
         self.ui.refineSpinBox.enabled = self._parameterNode.refine
+        self.cineRow.show(self._parameterNode)
         self._checkCanApply()
         if not self.run.running:
             self.inspector.update()
@@ -208,8 +215,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
             status = ""
             try:
                 with self.run.busy():
-                    nodes = self._register(self._parameterNode)
-                status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
+                    status = self._register(self._parameterNode)
                 self._unseen = True
                 if self.parent.isEntered:
                     self._showNewResult()
@@ -229,57 +235,29 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         self.inspector.showNewResult()
 
     def _register(self, p):
-        """Run with the values of the parameter node, which then has this run's outputs and no others."""
-        outputs = {role: getattr(p, outputParameter(role)) for role in results.OUTPUTS}
-        nodes = self.logic.register(
-            p.fixedVolume,
-            p.movingVolume,
-            movingSegmentation=p.movingSegmentation,
-            fixedSegmentation=p.fixedSegmentation,
-            config=registerConfig(p),
-            outputs=results.updatable(outputs, p.fixedVolume, p.movingVolume),
-            execute=self.run.execute,
-        )
+        """Run with the values of the parameter node, which then has this run's outputs and no others; returns
+        the line that says so."""
+        options = {"movingSegmentation": p.movingSegmentation, "config": registerConfig(p)}
+        options["execute"] = self.run.execute
+        if self.cineRow.everyFrame(p):
+            began = time.monotonic()
+            nodes = self.logic.registerSequence(p.fixedVolume, p.movingVolume, **options)
+            status = _("Every frame done in {seconds:.0f} s.").format(seconds=time.monotonic() - began)
+        else:
+            outputs = {role: getattr(p, outputParameter(role)) for role in results.OUTPUTS}
+            outputs = results.updatable(outputs, p.fixedVolume, p.movingVolume)
+            options |= {"fixedSegmentation": p.fixedSegmentation, "outputs": outputs}
+            nodes = self.logic.register(p.fixedVolume, p.movingVolume, **options)
+            status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
         for role in results.OUTPUTS:
             setattr(p, outputParameter(role), nodes.get(role))
-        return nodes
+        return status
 
 
-class HetRegUncertaintyLogic(OneWrapper, ScriptedLoadableModuleLogic):
-    """Registration of MRML nodes, without a panel."""
+class HetRegUncertaintyLogic(RegistrationLogic, OneWrapper, ScriptedLoadableModuleLogic):
+    """Registration of MRML nodes, without a panel: `register`, `registerSequence`."""
 
     Parameters = HetRegUncertaintyParameterNode
-
-    def register(
-        self,
-        fixedNode,
-        movingNode,
-        *,
-        movingSegmentation=None,
-        fixedSegmentation=None,
-        config=None,
-        outputs=None,
-        progress=None,
-        execute=None,
-    ):
-        """Register the moving to the fixed volume and add the result to the scene; returns {role: node}.
-
-        The roles are the keys of `results.OUTPUTS`. outputs: {role: node} to update, not to make.
-        execute: called with the computation, a function of a `Progress`, to run it elsewhere than right here.
-        Raises ValueError with one sentence on bad input, Cancelled when stopped; then the scene is as it was.
-        """
-        inputs = [fixedNode, movingNode, movingSegmentation, fixedSegmentation]
-        results.checkOutputs(outputs or {}, inputs)
-        images = volumes.imagesFromNodes(fixedNode, movingNode)
-        layers, segments = labels.layersFromNodes(movingSegmentation, fixedSegmentation, **images)
-
-        def compute(progress):
-            return labels.register(images, layers, config or RegisterConfig(), progress)
-
-        result, moved = execute(compute) if execute else compute(progress or Progress())
-        if not all(node is None or slicer.mrmlScene.IsNodePresent(node) for node in inputs):
-            raise ValueError(_("An input was removed from the scene meanwhile: nothing was added."))
-        return results.addToScene(result, fixedNode, movingNode, outputs, moved, segments)
 
 
 class HetRegUncertaintyTest(ScriptedLoadableModuleTest, SelfTest):

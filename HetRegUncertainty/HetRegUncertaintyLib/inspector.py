@@ -2,22 +2,25 @@
 
 import math
 
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
-from . import deformation, layout, overlays, results, summary
+from . import deformation, layout, overlays, results, sequences, summary
 from .parameters import Overlay
 
 ITEM_FLAGS_ROLE = 255  # Qt.UserRole - 1, where a combo box keeps the flags of its items
 ITEM_ON, ITEM_OFF = 33, 0  # Qt.ItemIsSelectable | Qt.ItemIsEnabled, Qt.NoItemFlags
 
 
-class Inspector:
+class Inspector(VTKObservationMixin):
     """Shows the run whose transform is chosen in Outputs. `update` does only what changed."""
 
     def __init__(self, ui):
+        super().__init__()
         self.ui = ui
         self._parameters, self._done, self._updating, self._quiet = None, {}, False, False
-        self._former = self._opened = None  # opened: the run whose sections were opened
+        self._followed = self._former = self._opened = None  # opened: the run whose sections were opened
         self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
 
@@ -69,6 +72,7 @@ class Inspector:
         transform = self._parameters.transform if self._parameters else None
         nodes = results.outputsOf(transform)
         fixed, moving = results.inputsOf(transform)
+        self._followFrames(transform)
         pair = (moving.GetName(), fixed.GetName()) if fixed and moving else ()
         stamp = (transform.GetID(), transform.GetMTime(), pair) if transform else ()
         self._once("numbers", stamp, self._showNumbers, transform, pair)
@@ -77,6 +81,19 @@ class Inspector:
         elif self._parameters:
             self._showNothing()
         self._showEnabled(nodes if fixed else {})
+
+    def _followFrames(self, transform):
+        """Of a cine, the numbers are those of the frame that is shown."""
+        followed = transform if sequences.browserOf(transform) is not None else None
+        if followed is not self._followed:
+            self.removeObservers()
+            self._followed = followed
+            if followed is not None:
+                self.addObserver(followed, vtk.vtkCommand.ModifiedEvent, self._onFrame)
+
+    def _onFrame(self, _caller=None, _event=None):
+        if not layout.isSceneChanging():
+            self.update()
 
     def _showRun(self, transform, nodes, fixed):
         p = self._parameters

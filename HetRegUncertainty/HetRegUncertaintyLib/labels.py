@@ -57,14 +57,30 @@ def layersFromNodes(movingNode, fixedNode, moving, fixed):
 
 def register(images, layers, config, progress):
     """`register_pair` with every layer of the segmentations; returns (result, [moved labels per layer])."""
-    from hetreg.assemble import add_segmentation
     from hetreg.register import register_pair
 
-    first, *others = layers or [{}]
+    first = layers[0] if layers else {}
     result = register_pair(**images, **first, config=config, progress=progress)
+    return _withLayers(result, images["fixed"], layers)
+
+
+def registerFrames(frames, moving, layers, config, progress):
+    """The same for each frame, by `register_sequence`; yields. layers: of the moving segmentation alone."""
+    from hetreg.sequence import register_sequence
+
+    first = layers[0] if layers else {}
+    results = register_sequence(frames, moving, config=config, progress=progress, **first)
+    for result, frame in zip(results, frames, strict=True):
+        yield _withLayers(result, frame, layers)
+
+
+def _withLayers(result, fixed, layers):
+    """The result, with the Dice of all layers, and their moved labels; the first layer is in it already."""
+    from hetreg.assemble import add_segmentation
+
     parts = [result] if layers else []
-    for layer in others:
-        parts.append(add_segmentation(result, images["fixed"], layer["moving_seg"], layer.get("fixed_seg")))
+    for layer in layers[1:]:
+        parts.append(add_segmentation(result, fixed, layer["moving_seg"], layer.get("fixed_seg")))
     summary = {**result.summary, **_overlaps(parts, layers)}
     return replace(result, summary=summary), [part.moved_seg for part in parts]
 

@@ -120,6 +120,7 @@ class HetRegUncertaintyParameterNode:
     movingVolume: vtkMRMLScalarVolumeNode
     movingSegmentation: LABELS
     fixedSegmentation: LABELS
+    everyFrame: bool = False
     model: str = "auto"
     dimension: Dimension = Dimension.AUTO
     device: Device = Device.AUTO
@@ -162,7 +163,16 @@ def choices(parameters):
     """All that Register takes from a parameter node, to see whether it has changed since."""
     p = parameters
     inputs = (p.fixedVolume, p.movingVolume, p.movingSegmentation, p.fixedSegmentation)
-    options = (p.model, p.dimension, p.device, p.refine, p.refineIterations, p.weightMode, p.gamma)
+    options = (
+        p.everyFrame,
+        p.model,
+        p.dimension,
+        p.device,
+        p.refine,
+        p.refineIterations,
+        p.weightMode,
+        p.gamma,
+    )
     return (*(node and node.GetID() for node in inputs), *options)
 
 

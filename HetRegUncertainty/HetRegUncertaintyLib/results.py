@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import slicer
 from slicer.i18n import tr as _
 
-from . import colors, labels, resultnames, summary, volumes
+from . import colors, labels, resultnames, sequences, summary, volumes
 
 ROLE = volumes.ROLE
 RECORD, SUMMARY, NAMES = "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
@@ -52,26 +52,34 @@ def checkOutputs(outputs, inputs):
 
 
 def updatable(outputs, fixedNode, movingNode):
-    """The chosen outputs {role: node} without results of another pair: those stay whole, with their names."""
+    """The chosen outputs {role: node} without results of another pair: those stay whole, with their names.
+
+    So does what a browser goes through: it would put its own frame in place of a result.
+    """
 
     def isOurs(node):
+        if sequences.browserOf(node) is not None:
+            return False
         return node is None or not node.GetAttribute(ROLE) or inputsOf(node) == (fixedNode, movingNode)
 
     return {role: node for role, node in outputs.items() if isOurs(node)}
 
 
-def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=None):
+def addToScene(
+    result, fixedNode, movingNode, outputs=None, moved=(), segments=None, *, roles=OUTPUTS, numbers=None
+):
     """Add or update the nodes of a result; returns {role: node}.
 
     outputs: {role: node to update}. moved: the moved labels, an `Image` per layer (see labels.py), with
-    the segments of the moving segmentation, {label value: (segment ID, vtkSegment)}.
+    the segments of the moving segmentation, {label value: (segment ID, vtkSegment)}. roles: the outputs to
+    give. numbers: vtkTable in place of that of the result.
     An output of the run that is updated goes if this one has no such output. If anything fails, no node is
     left behind and updated nodes have their former content.
     """
     outputs, segments = outputs or {}, segments or {}
-    fill, nodes, styles = _payloads(result, moved, segments), {}, {}
+    fill, nodes, styles = _payloads(result, moved, segments, numbers, roles), {}, {}
     slicer.mrmlScene.SaveStateForUndo()
-    with _allOrNothing() as undo:
+    with allOrNothing() as undo:
         kept = {r: n for r, n in outputs.items() if n is not None and slicer.mrmlScene.IsNodePresent(n)}
         names = resultnames.free(fill.keys() - kept.keys(), fixedNode.GetName(), movingNode.GetName())
         for role, content in fill.items():
@@ -116,19 +124,18 @@ def secondsOf(transformNode):
     return summary.numberIn(summaryOf(transformNode)[0] or {}, "seconds", 0.0)
 
 
-def _payloads(result, moved, segments):
+def _payloads(result, moved, segments, numbers, roles):
     """{role: VTK object or (image data, matrix)}, made before the scene is touched."""
     fill = {"transform": volumes.gridTransform(result.disp_lps_mm, result.moved)}
-    if result.inverse_disp_lps_mm is not None:
+    if result.inverse_disp_lps_mm is not None and "inverse_transform" in roles:
         fill["inverse_transform"] = volumes.gridTransform(result.inverse_disp_lps_mm, result.moved)
-    for role, className in OUTPUTS.items():
-        if className == VOLUME:
-            image = getattr(result, role)
-            if image is not None:
-                fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)
+    for role in (role for role in roles if OUTPUTS[role] == VOLUME):
+        image = getattr(result, role)
+        if image is not None:
+            fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)
     if moved:
         fill["moved_segmentation"] = labels.segmentationFromLabels(moved, segments)
-    fill["numbers"] = summary.table(result.summary, _plainNames(segments))
+    fill["numbers"] = numbers or summary.table(result.summary, _plainNames(segments))
     return fill
 
 
@@ -218,9 +225,10 @@ def _connect(nodes, fixedNode, movingNode, result, segments, undo):
     if "moved_segmentation" in nodes:
         _drawnOn(nodes["moved_segmentation"], fixedNode, undo)
     there, back = (fixedNode, movingNode), (movingNode, fixedNode)
-    for node, (to, start) in ((transform, there), (nodes["inverse_transform"], back)):
-        _refer(node, node.GetFixedNodeReferenceRole(), to, undo)
-        _refer(node, node.GetMovingNodeReferenceRole(), start, undo)
+    for node, (to, start) in ((transform, there), (nodes.get("inverse_transform"), back)):
+        if node is not None:
+            _refer(node, node.GetFixedNodeReferenceRole(), to, undo)
+            _refer(node, node.GetMovingNodeReferenceRole(), start, undo)
     for key, value in ((SUMMARY, result.summary), (NAMES, _plainNames(segments))):
         undo(transform.SetAttribute, key, transform.GetAttribute(key))
         transform.SetAttribute(key, json.dumps(value, default=str))
@@ -255,7 +263,7 @@ def _leaveFormerRun(node, transform, undo):
 
 
 @contextmanager
-def _allOrNothing():
+def allOrNothing():
     """Batch the scene; on an exception call the recorded undo steps backwards and remove every new node."""
     scene, steps = slicer.mrmlScene, []
     before = {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from slicer.i18n import tr as _
 
-from . import install, labels, modelmenu
+from . import install, labels, modelmenu, sequences
 from .background import Job
 
 LOCKED = ("inputs", "model", "outputs", "inspect", "dependency")
@@ -13,9 +13,12 @@ LOCKED = ("inputs", "model", "outputs", "inspect", "dependency")
 def missing(parameters):
     """One sentence on what is missing for a registration with this parameter node (or None), or ""."""
     p = parameters
-    if p is None or p.fixedVolume is None or p.movingVolume is None:
+    fixed, moving = (p.fixedVolume, p.movingVolume) if p is not None else (None, None)
+    if fixed is not None and moving in (None, fixed) and sequences.sequenceOf(fixed) is not None:
+        return _("Go to the frame at end-diastole and keep it as moving volume, with the button above.")
+    if fixed is None or moving is None:
         return _("Choose a fixed and a moving volume, or load the example pair.")
-    if p.fixedVolume == p.movingVolume:
+    if fixed == moving:
         return _("Fixed and moving are the same volume: choose two.")
     return (
         modelmenu.unusable(p.model)

@@ -15,8 +15,10 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 ROLE = "HetReg.Role"  # attribute of the nodes of a result
 
 
-def imageFromNode(node):
+def imageFromNode(node, placedLike=None):
     """The `Image` of a scalar volume node, its voxels copied, in world coordinates.
+
+    placedLike: the node whose parent transform counts, of a node that is not in the scene.
 
     Raises ValueError with one sentence if it is no scalar volume with voxels and a linear place in space.
     """
@@ -40,7 +42,9 @@ def imageFromNode(node):
         )
     from hetreg.image import Image  # loads SimpleITK, a second
 
-    return Image(slicer.util.arrayFromVolume(node).copy(), RAS_TO_LPS @ _ijkToWorld(node), name)
+    return Image(
+        slicer.util.arrayFromVolume(node).copy(), RAS_TO_LPS @ _ijkToWorld(node, placedLike or node), name
+    )
 
 
 def imagesFromNodes(fixedNode, movingNode):
@@ -132,11 +136,14 @@ def _notLinear(name, transform):
     return text.format(name=name, transform=(result or bent[0]).GetName())
 
 
-def _ijkToWorld(node):
-    """(4, 4) IJK to world RAS of a volume. Raises ValueError if not linear with perpendicular axes."""
+def _ijkToWorld(node, placed):
+    """(4, 4) IJK to world RAS of a volume under the parent of `placed`.
+
+    Raises ValueError if not linear with perpendicular axes.
+    """
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
-    world = parentToWorld(node) @ slicer.util.arrayFromVTKMatrix(matrix)
+    world = parentToWorld(placed) @ slicer.util.arrayFromVTKMatrix(matrix)
     spacing = np.linalg.norm(world[:3, :3], axis=0)
     if not np.isfinite(world).all() or not spacing.all():
         raise ValueError(

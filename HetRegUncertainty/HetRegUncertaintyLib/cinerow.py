@@ -1,0 +1,39 @@
+"""The row of the panel for cines: it is there while a chosen volume shows one frame of a sequence."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from . import sequences
+
+
+class CineRow:
+    """Keeps a frame as the moving volume, and says whether every frame is to be registered."""
+
+    def __init__(self, ui):
+        self.ui, self._parameters = ui, None
+        ui.keepFrameButton.connect("clicked(bool)", self._onKeep)
+
+    def show(self, parameters):
+        """Bring the row in line with the parameters."""
+        self._parameters = p = parameters
+        isCine = sequences.sequenceOf(p.fixedVolume) is not None
+        for widget in (self.ui.cineLabel, self.ui.keepFrameButton):
+            widget.visible = self._source() is not None
+        self.ui.everyFrameCheckBox.visible = isCine
+        self.ui.fixedSegmentationSelector.enabled = not self.everyFrame(p)
+
+    def everyFrame(self, parameters):
+        """True if Register is to go through all frames of the fixed volume."""
+        return parameters.everyFrame and sequences.sequenceOf(parameters.fixedVolume) is not None
+
+    def _source(self):
+        p = self._parameters
+        shown = (volume for volume in (p.movingVolume, p.fixedVolume) if sequences.sequenceOf(volume))
+        return next(shown, None)
+
+    def _onKeep(self, _checked=False):
+        with slicer.util.tryWithErrorDisplay(_("The frame could not be kept."), waitCursor=True):
+            p, source = self._parameters, self._source()
+            with slicer.util.NodeModify(p):
+                p.fixedVolume = p.fixedVolume or source
+                p.movingVolume = sequences.keepFrame(source)

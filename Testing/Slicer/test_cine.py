@@ -1,0 +1,280 @@
+"""A cine in the panel: a frame is kept as moving volume, all are registered, the results play along."""
+
+import json
+
+import numpy as np
+import pytest
+import slicer
+
+from hetreg.config import RegisterConfig
+from hetreg.progress import Cancelled, Progress
+from HetRegUncertaintyLib import cine, labels, results, sequences
+
+INDEX = ("0", "40", "80")
+PLAYED = ("moved", "transform", "noise_sd", "snr_weight", "displacement_mm", "displacement_sd_mm")
+
+
+@pytest.fixture
+def movie(smallPair):
+    """The volume that shows a cine of three frames: end-diastole, end-systole, between them; no other."""
+    systole, diastole = smallPair
+    first, last = (slicer.util.arrayFromVolume(node).copy() for node in (diastole, systole))
+    sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "cine")
+    sequence.SetIndexName("time")
+    sequence.SetIndexUnit("ms")
+    for value, array in zip(INDEX, (first, last, (first + last) / 2), strict=True):
+        slicer.util.updateVolumeFromArray(systole, array)
+        sequence.SetDataNodeAtValue(systole, value)
+    for node in smallPair:
+        slicer.mrmlScene.RemoveNode(node)
+    browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
+    browser.AddSynchronizedSequenceNode(sequence)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    browser.SetSelectedItemNumber(0)
+    return browser.GetProxyNode(sequence)
+
+
+@pytest.fixture
+def ready(panel, movie, uncertainModel):
+    """The panel with the cine as fixed volume, its first frame kept as moving volume, at the second frame."""
+    p = panel.logic.getParameterNode()
+    p.fixedVolume, p.model = movie, uncertainModel
+    panel.ui.keepFrameButton.click()
+    panel.ui.everyFrameCheckBox.checked = True
+    goTo(movie, 1)
+    return panel
+
+
+@pytest.fixture
+def drawn(ready):
+    """A segmentation on the moving volume, chosen: a block, and half of it once more."""
+    p = ready.logic.getParameterNode()
+    image = labels.volumes.imageFromNode(p.movingVolume)
+    block, half = np.zeros((2, *image.array.shape), np.int32)
+    block[:, 20:40, 20:40], half[:, 20:40, 20:30] = 1, 2
+    segments = {value: labels.newSegment(value, f"part {value}", (1, 0, 0)) for value in (1, 2)}
+    layers = [image.like(array, "labels") for array in (block, half)]
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
+    node.SetAndObserveSegmentation(labels.segmentationFromLabels(layers, segments))
+    p.movingSegmentation = node
+    return node
+
+
+def goTo(volume, frame):
+    sequences.browserOf(volume).SetSelectedItemNumber(frame)
+    slicer.app.processEvents()
+
+
+def arrayOf(node):
+    return slicer.util.arrayFromVolume(node).copy()
+
+
+def column(table, title):
+    return slicer.util.arrayFromTableColumn(table, title)
+
+
+def nodeIDs():
+    scene = slicer.mrmlScene
+    return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
+
+
+def test_theRowIsThereForACine(panel, movie):
+    ui, p = panel.ui, panel.logic.getParameterNode()
+    assert not ui.keepFrameButton.visible
+    assert not ui.everyFrameCheckBox.visible
+    p.fixedVolume = movie
+    assert ui.keepFrameButton.visible
+    assert ui.everyFrameCheckBox.visible
+    assert "keep it as moving volume" in ui.statusLabel.text
+    p.movingVolume = movie
+    assert "keep it as moving volume" in ui.statusLabel.text
+    assert not ui.registerButton.enabled
+
+
+def test_aSequenceOfOneFrameIsNone(movie):
+    sequence = sequences.sequenceOf(movie)
+    assert sequence.GetName() == "cine"
+    for value in INDEX[1:]:
+        sequence.RemoveDataNodeAtValue(value)
+    assert sequences.sequenceOf(movie) is None
+    assert sequences.sequenceOf(None) is None
+
+
+def test_theKeptFrameStays(panel, movie):
+    p = panel.logic.getParameterNode()
+    p.movingVolume = movie  # and no fixed one
+    goTo(movie, 2)
+    shown = arrayOf(movie)
+    panel.ui.keepFrameButton.click()
+    assert p.fixedVolume is movie
+    assert p.movingVolume.GetName() == f"{movie.GetName()} frame 3"
+    goTo(movie, 0)
+    np.testing.assert_array_equal(arrayOf(p.movingVolume), shown)
+    assert panel.ui.registerButton.enabled
+    p.movingVolume = movie
+    goTo(movie, 2)
+    panel.ui.keepFrameButton.click()
+    assert p.movingVolume.GetName() != f"{movie.GetName()} frame 3"
+
+
+def test_eachFrameAsThePairOfIt(ready, movie, drawn):
+    p, logic = ready.logic.getParameterNode(), ready.logic
+    ready.ui.registerButton.click()
+    assert ready.ui.statusLabel.text.startswith("Every frame done in")
+    played = {role: getattr(p, name) for role, name in outputs().items()}
+    assert all(played[role] is not None for role in PLAYED)
+    assert played["log_jacobian"] is played["inverse_transform"] is None
+    for frame in (1, 2):
+        goTo(movie, frame)
+        alone = logic.register(
+            sequences.keepFrame(movie), p.movingVolume, movingSegmentation=drawn, config=config(p)
+        )
+        for role in ("moved", "noise_sd", "snr_weight", "displacement_mm", "displacement_sd_mm"):
+            np.testing.assert_array_equal(arrayOf(played[role]), arrayOf(alone[role]), role)
+        ends = [
+            node.GetTransformFromParent().TransformPoint(1.0, 2.0, 3.0)
+            for node in (played["transform"], alone["transform"])
+        ]
+        assert ends[0] == ends[1]
+        own, other = (
+            labels.labelsFromNode(node, labels.volumes.imageFromNode(movie))[0]
+            for node in (played["moved_segmentation"], alone["moved_segmentation"])
+        )
+        np.testing.assert_array_equal(own, other)
+
+
+def outputs():
+    from HetRegUncertaintyLib.parameters import outputParameter
+
+    return {role: outputParameter(role) for role in results.OUTPUTS}
+
+
+def config(p):
+    return RegisterConfig(model=p.model)
+
+
+def test_theMovingFrameStays(ready, movie):
+    ready.ui.registerButton.click()
+    p = ready.logic.getParameterNode()
+    goTo(movie, 0)
+    np.testing.assert_array_equal(arrayOf(p.moved), arrayOf(p.movingVolume))
+    assert not arrayOf(p.noiseSd).any()
+    assert (arrayOf(p.snrWeight) == 1).all()
+    assert "moving image itself" in ready.ui.numbersLabel.text
+    goTo(movie, 1)
+    assert arrayOf(p.noiseSd).any()
+    assert "moving image itself" not in ready.ui.numbersLabel.text
+
+
+def test_volumesOfEveryFrame(ready, movie, drawn):
+    ready.ui.registerButton.click()
+    p = ready.logic.getParameterNode()
+    table, voxel = p.numbers, np.prod(movie.GetSpacing()) / 1000.0
+    assert column(table, "Frame").tolist() == [1, 2, 3]
+    assert column(table, "time (ms)").tolist() == [0, 40, 80]
+    for frame in range(3):
+        goTo(movie, frame)
+        image = labels.volumes.imageFromNode(movie)
+        arrays, found = labels.labelsFromNode(p.movedSegmentation, image)
+        assert len(found) == 2
+        for value in found:
+            count = max((array == value).sum() for array in arrays)
+            volume = column(table, f"part {value}, volume (ml)")[frame]
+            assert volume == pytest.approx(count * voxel)
+    assert column(table, "part 1, volume (ml)")[0] == pytest.approx(2 * 400 * voxel)
+    numbers = results.summaryOf(p.transform)[0]
+    assert column(table, "Correlation after")[2] == pytest.approx(numbers["ncc_after"])
+    (chart,) = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    assert chart.GetNumberOfPlotSeriesNodes() == 2
+    assert chart.GetNthPlotSeriesNode(1).GetYColumnName() == "part 2, volume (ml)"
+    assert chart.GetNthPlotSeriesNode(1).GetTableNode() is table
+
+
+def test_aSavedSceneStillPlays(ready, movie, tmp_path):
+    ready.ui.registerButton.click()
+    goTo(movie, 1)
+    expected = arrayOf(ready.logic.getParameterNode().noiseSd)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    slicer.app.processEvents()
+    p = ready.logic.getParameterNode()
+    goTo(p.fixedVolume, 0)
+    assert not arrayOf(p.noiseSd).any()
+    goTo(p.fixedVolume, 1)
+    np.testing.assert_allclose(arrayOf(p.noiseSd), expected, rtol=1e-5)
+    assert results.outputsOf(p.transform)["noise_sd"] is p.noiseSd
+    assert "moving image itself" not in ready.ui.numbersLabel.text
+
+
+def test_aSecondRunLeavesTheFirst(ready, movie):
+    ready.ui.registerButton.click()
+    p = ready.logic.getParameterNode()
+    first, kept = p.transform, arrayOf(p.noiseSd)
+    noise = p.noiseSd
+    ready.ui.registerButton.click()
+    assert p.transform is not first
+    assert sequences.browserOf(p.transform) is sequences.browserOf(first)
+    ready.ui.everyFrameCheckBox.checked = False
+    ready.ui.registerButton.click()
+    assert sequences.browserOf(p.transform) is None  # a pair, which no browser goes through
+    np.testing.assert_array_equal(arrayOf(noise), kept)
+
+
+def test_cancelledOrFailedItLeavesTheSceneAlone(ready, movie, monkeypatch, raisesInSlot):
+    p, before = ready.logic.getParameterNode(), nodeIDs()
+    reports = []
+    progress = Progress(lambda _f, message: reports.append(message), lambda: "Frame 3" in reports[-1])
+    with pytest.raises(Cancelled):
+        ready.logic.registerSequence(movie, p.movingVolume, config=config(p), progress=progress)
+    assert nodeIDs() == before
+    monkeypatch.setattr(cine, "_addChart", lambda *_: 1 / 0)
+    with raisesInSlot(ZeroDivisionError, "division"):
+        ready.ui.registerButton.click()
+    assert nodeIDs() == before
+    assert sequences.browserOf(movie).GetNumberOfSynchronizedSequenceNodes(True) == 1
+    assert p.transform is None
+
+
+def test_badFramesAreNamed(ready, movie):
+    p, logic, before = ready.logic.getParameterNode(), ready.logic, nodeIDs()
+    with pytest.raises(ValueError, match="shows no sequence"):
+        logic.registerSequence(p.movingVolume, movie)
+    sequences.sequenceOf(movie).GetNthDataNode(2).SetAndObserveImageData(None)
+    with pytest.raises(ValueError, match=r"Frame 3 of 'cine': .* has no voxels"):
+        logic.registerSequence(movie, p.movingVolume)
+    assert nodeIDs() == before
+
+
+def test_sequenceThatChangedMeanwhile(ready, movie):
+    p, before = ready.logic.getParameterNode(), nodeIDs()
+
+    def execute(compute):
+        found = compute(Progress())
+        sequences.sequenceOf(movie).RemoveDataNodeAtValue(INDEX[2])
+        return found
+
+    with pytest.raises(ValueError, match="changed meanwhile"):
+        ready.logic.registerSequence(movie, p.movingVolume, config=config(p), execute=execute)
+    assert nodeIDs() == before
+
+
+def test_placeOfTheCineCounts(ready, movie):
+    """A linear transform above it, as a rigid registration gives, moves all frames."""
+    p = ready.logic.getParameterNode()
+    matrix = np.eye(4)
+    matrix[0, 3] = 7.0
+    above = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "above")
+    above.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    for node in (movie, p.movingVolume):
+        node.SetAndObserveTransformNodeID(above.GetID())
+    for image in sequences.frameImages(movie):
+        expected = labels.volumes.imageFromNode(movie).ijk_to_lps
+        np.testing.assert_allclose(image.ijk_to_lps, expected)
+    nodes = ready.logic.registerSequence(movie, p.movingVolume, config=config(p))
+    record = json.loads(nodes["moved"].GetAttribute(results.RECORD))
+    assert record["moving"]["name"] == p.movingVolume.GetName()
+    place = slicer.util.arrayFromVTKMatrix(
+        labels.volumes.ijkToRasMatrix(labels.volumes.imageFromNode(nodes["moved"]))
+    )
+    assert place[0, 3] == pytest.approx(-expected[0, 3])
