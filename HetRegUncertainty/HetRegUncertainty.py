@@ -18,9 +18,9 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from hetreg.progress import Cancelled
-from HetRegUncertaintyLib import install, layout, panelform, results, sampledata
+from HetRegUncertaintyLib import install, layout, panelform, results, sampledata, sequences
 from HetRegUncertaintyLib.aside import Aside
-from HetRegUncertaintyLib.cinerow import CineRow
+from HetRegUncertaintyLib.cinerow import CineRow, everyFrame
 from HetRegUncertaintyLib.dependencies import DependencyCard
 from HetRegUncertaintyLib.inspector import Inspector
 from HetRegUncertaintyLib.literal import toolTip
@@ -239,15 +239,17 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         the line that says so."""
         options = {"movingSegmentation": p.movingSegmentation, "config": registerConfig(p)}
         options["execute"] = self.run.execute
-        if self.cineRow.everyFrame(p):
+        if everyFrame(p):
             began = time.monotonic()
-            nodes = self.logic.registerSequence(p.fixedVolume, p.movingVolume, **options)
+            with sequences.kept(p.movingVolume) as (moving,):
+                nodes = self.logic.registerSequence(p.fixedVolume, moving, **options)
             status = _("Every frame done in {seconds:.0f} s.").format(seconds=time.monotonic() - began)
         else:
             outputs = {role: getattr(p, outputParameter(role)) for role in results.OUTPUTS}
-            outputs = results.updatable(outputs, p.fixedVolume, p.movingVolume)
-            options |= {"fixedSegmentation": p.fixedSegmentation, "outputs": outputs}
-            nodes = self.logic.register(p.fixedVolume, p.movingVolume, **options)
+            options["fixedSegmentation"] = p.fixedSegmentation
+            with sequences.kept(p.fixedVolume, p.movingVolume) as pair:  # a cine goes on, a result does not
+                options["outputs"] = results.updatable(outputs, *pair)
+                nodes = self.logic.register(*pair, **options)
             status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
         for role in results.OUTPUTS:
             setattr(p, outputParameter(role), nodes.get(role))

@@ -76,7 +76,8 @@ def _table(found, segments, sequence):
     """vtkTable with a row per frame: its index, the volume of each segment, the numbers of its result."""
     columns = {_("Frame"): np.arange(1, len(found) + 1)}
     if sequence.GetIndexType() == sequence.NumericIndex and sequence.GetIndexName():
-        title = f"{sequence.GetIndexName()} ({sequence.GetIndexUnit() or '-'})"
+        unit = sequence.GetIndexUnit()
+        title = sequence.GetIndexName() + (f" ({unit})" if unit else "")
         columns[title] = [float(sequence.GetNthIndexValue(i)) for i in range(len(found))]
     for value, title in _volumeTitles(segments).items():
         columns[title] = [_millilitres(moved, value) for _result, moved in found]
@@ -107,10 +108,13 @@ def _measures():
 
 
 def _volumeTitles(segments):
-    return {
-        value: _("{segment}, volume (ml)").format(segment=segment.GetName())
-        for value, (_id, segment) in segments.items()
-    }
+    """{label value: title of the column of its volume}, all different."""
+    names = [segment.GetName() for _id, segment in segments.values()]
+    titles = {}
+    for value, name in zip(segments, names, strict=True):
+        name = f"{name} {value}" if names.count(name) > 1 else name
+        titles[value] = _("{segment}, volume (ml)").format(segment=name)
+    return titles
 
 
 def _millilitres(layers, value):

@@ -6,6 +6,11 @@ from slicer.i18n import tr as _
 from . import sequences
 
 
+def everyFrame(parameters):
+    """True if Register is to go through all frames of the fixed volume."""
+    return parameters.everyFrame and sequences.sequenceOf(parameters.fixedVolume) is not None
+
+
 class CineRow:
     """Keeps a frame as the moving volume, and says whether every frame is to be registered."""
 
@@ -20,11 +25,7 @@ class CineRow:
         for widget in (self.ui.cineLabel, self.ui.keepFrameButton):
             widget.visible = self._source() is not None
         self.ui.everyFrameCheckBox.visible = isCine
-        self.ui.fixedSegmentationSelector.enabled = not self.everyFrame(p)
-
-    def everyFrame(self, parameters):
-        """True if Register is to go through all frames of the fixed volume."""
-        return parameters.everyFrame and sequences.sequenceOf(parameters.fixedVolume) is not None
+        self.ui.fixedSegmentationSelector.enabled = not everyFrame(p)
 
     def _source(self):
         p = self._parameters

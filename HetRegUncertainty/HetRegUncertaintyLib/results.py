@@ -92,7 +92,7 @@ def addToScene(
         _connect(nodes, fixedNode, movingNode, result, segments, undo)
         for role, node in outputs.items():  # maps of the overwritten run that this one did not give
             if node is not None and former.get(role) is node and role not in nodes:
-                _remove(node)
+                volumes.remove(node)
     return nodes
 
 
@@ -245,13 +245,6 @@ def _drawnOn(segmentationNode, fixedNode, undo):
     role = segmentationNode.GetReferenceImageGeometryReferenceRole()
     undo(segmentationNode.SetNodeReferenceID, role, segmentationNode.GetNodeReferenceID(role))
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(fixedNode)
-
-
-def _remove(node):
-    """Remove an output from the scene, with its display."""
-    for i in reversed(range(node.GetNumberOfDisplayNodes())):
-        slicer.mrmlScene.RemoveNode(node.GetNthDisplayNode(i))
-    slicer.mrmlScene.RemoveNode(node)
 
 
 def _leaveFormerRun(node, transform, undo):

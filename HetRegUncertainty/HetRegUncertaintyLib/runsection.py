@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from . import install, labels, modelmenu, sequences
 from .background import Job
+from .cinerow import everyFrame
 
 LOCKED = ("inputs", "model", "outputs", "inspect", "dependency")
 
@@ -22,7 +23,7 @@ def missing(parameters):
         return _("Fixed and moving are the same volume: choose two.")
     return (
         modelmenu.unusable(p.model)
-        or labels.unusable(p.movingSegmentation, p.fixedSegmentation)
+        or labels.unusable(p.movingSegmentation, None if everyFrame(p) else p.fixedSegmentation)
         or install.reasonMissing()
     )
 

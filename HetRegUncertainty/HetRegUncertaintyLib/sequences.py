@@ -1,14 +1,21 @@
 """Sequences of volumes, as of a cine: the frames behind a volume that shows one of them after the other."""
 
+from contextlib import contextmanager
+
+import numpy as np
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from . import volumes
 
+FRAME = "HetReg.Frame"  # attribute of a kept frame: which one it is
+
 
 def browserOf(node):
     """The browser that shows one item of a sequence after the other in this node, None if none does."""
-    return None if node is None else slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(node)
+    module = getattr(slicer.modules, "sequences", None)  # Slicer may have been told to leave it out
+    return None if node is None or module is None else module.logic().GetFirstBrowserNodeForProxyNode(node)
 
 
 def sequenceOf(volume):
@@ -41,10 +48,50 @@ def frameImages(volume):
 
 
 def keepFrame(volume):
-    """A volume of its own with the frame that is shown, which stays when the sequence goes on."""
+    """A volume of its own with the frame that is shown, which stays when the sequence goes on.
+
+    It is the one that was kept of this frame before, if that still has the same voxels in the same place.
+    """
+    frame = f"{sequenceOf(volume).GetID()} {shownFrame(volume)}"
+    same = (
+        node for node in slicer.util.getNodesByClass(volume.GetClassName()) if _isKept(node, frame, volume)
+    )
+    return next(same, None) or _copy(volume, frame)
+
+
+@contextmanager
+def kept(*nodes):
+    """The volumes, with a kept frame in place of each that shows one; of an error no new one stays behind."""
+    before = set(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+    volumes_ = [keepFrame(node) if sequenceOf(node) is not None else node for node in nodes]
+    try:
+        yield volumes_
+    except BaseException:
+        for node in set(volumes_) - before - set(nodes):
+            volumes.remove(node)
+        raise
+
+
+def _isKept(node, frame, volume):
+    return (
+        node.GetAttribute(FRAME) == frame
+        and node.GetParentTransformNode() is volume.GetParentTransformNode()
+        and np.array_equal(_placeOf(node), _placeOf(volume))
+        and np.array_equal(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVolume(volume))
+    )
+
+
+def _placeOf(node):
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
+def _copy(volume, frame):
     name = _("{name} frame {number}").format(name=volume.GetName(), number=shownFrame(volume) + 1)
     if slicer.mrmlScene.GetFirstNodeByName(name) is not None:
         name = slicer.mrmlScene.GenerateUniqueName(name)
-    kept = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, volume, name)
-    kept.RemoveAttribute(volumes.ROLE)  # of a result it is no output any more
-    return kept
+    copy = slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, volume, name)
+    copy.RemoveAttribute(volumes.ROLE)  # of a result it is no output any more
+    copy.SetAttribute(FRAME, frame)
+    return copy

@@ -118,6 +118,13 @@ def leaveParent(node, undo):
     node.SetAndObserveTransformNodeID(None)
 
 
+def remove(node):
+    """Remove a node from the scene, with its display."""
+    for i in reversed(range(node.GetNumberOfDisplayNodes())):
+        slicer.mrmlScene.RemoveNode(node.GetNthDisplayNode(i))
+    slicer.mrmlScene.RemoveNode(node)
+
+
 def _notLinear(name, transform):
     """One sentence on the transform that is to blame; hardening a result would deform twice."""
     bent = []

@@ -49,6 +49,42 @@ def smallPair(panel):
     return fixed, moving
 
 
+@pytest.fixture
+def movie(smallPair):
+    """The volume that shows a cine of three frames: end-diastole, end-systole, between them; no other."""
+    import slicer
+
+    systole, diastole = smallPair
+    first, last = (slicer.util.arrayFromVolume(node).copy() for node in (diastole, systole))
+    sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "cine")
+    sequence.SetIndexName("time")
+    sequence.SetIndexUnit("ms")
+    for value, array in zip(("0", "40", "80"), (first, last, (first + last) / 2), strict=True):
+        slicer.util.updateVolumeFromArray(systole, array)
+        sequence.SetDataNodeAtValue(systole, value)
+    for node in smallPair:
+        slicer.mrmlScene.RemoveNode(node)
+    browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
+    browser.AddSynchronizedSequenceNode(sequence)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    browser.SetSelectedItemNumber(0)
+    return browser.GetProxyNode(sequence)
+
+
+@pytest.fixture
+def goTo():
+    """goTo(volume, frame): show this frame of the sequence, as Slicer's toolbar does."""
+    import slicer
+
+    from HetRegUncertaintyLib import sequences
+
+    def go(volume, frame):
+        sequences.browserOf(volume).SetSelectedItemNumber(frame)
+        slicer.app.processEvents()
+
+    return go
+
+
 def untrained(path, **options):
     """File of a small model that was not trained."""
     from hetreg.config import NetworkConfig
@@ -63,6 +99,17 @@ def untrained(path, **options):
 def uncertainModel(tmp_path):
     """A model that also gives the uncertainty of its displacement."""
     return untrained(tmp_path / "uncertain.pt", sigma_z=True)
+
+
+@pytest.fixture
+def ready(panel, movie, goTo, uncertainModel):
+    """The panel with the cine as fixed volume, its first frame kept as moving volume, at the second frame."""
+    p = panel.logic.getParameterNode()
+    p.fixedVolume, p.model = movie, uncertainModel
+    panel.ui.keepFrameButton.click()
+    panel.ui.everyFrameCheckBox.checked = True
+    goTo(movie, 1)
+    return panel
 
 
 @pytest.fixture

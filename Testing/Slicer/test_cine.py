@@ -10,39 +10,7 @@ from hetreg.config import RegisterConfig
 from hetreg.progress import Cancelled, Progress
 from HetRegUncertaintyLib import cine, labels, results, sequences
 
-INDEX = ("0", "40", "80")
 PLAYED = ("moved", "transform", "noise_sd", "snr_weight", "displacement_mm", "displacement_sd_mm")
-
-
-@pytest.fixture
-def movie(smallPair):
-    """The volume that shows a cine of three frames: end-diastole, end-systole, between them; no other."""
-    systole, diastole = smallPair
-    first, last = (slicer.util.arrayFromVolume(node).copy() for node in (diastole, systole))
-    sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "cine")
-    sequence.SetIndexName("time")
-    sequence.SetIndexUnit("ms")
-    for value, array in zip(INDEX, (first, last, (first + last) / 2), strict=True):
-        slicer.util.updateVolumeFromArray(systole, array)
-        sequence.SetDataNodeAtValue(systole, value)
-    for node in smallPair:
-        slicer.mrmlScene.RemoveNode(node)
-    browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "browser")
-    browser.AddSynchronizedSequenceNode(sequence)
-    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
-    browser.SetSelectedItemNumber(0)
-    return browser.GetProxyNode(sequence)
-
-
-@pytest.fixture
-def ready(panel, movie, uncertainModel):
-    """The panel with the cine as fixed volume, its first frame kept as moving volume, at the second frame."""
-    p = panel.logic.getParameterNode()
-    p.fixedVolume, p.model = movie, uncertainModel
-    panel.ui.keepFrameButton.click()
-    panel.ui.everyFrameCheckBox.checked = True
-    goTo(movie, 1)
-    return panel
 
 
 @pytest.fixture
@@ -60,11 +28,6 @@ def drawn(ready):
     return node
 
 
-def goTo(volume, frame):
-    sequences.browserOf(volume).SetSelectedItemNumber(frame)
-    slicer.app.processEvents()
-
-
 def arrayOf(node):
     return slicer.util.arrayFromVolume(node).copy()
 
@@ -78,46 +41,7 @@ def nodeIDs():
     return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
 
 
-def test_theRowIsThereForACine(panel, movie):
-    ui, p = panel.ui, panel.logic.getParameterNode()
-    assert not ui.keepFrameButton.visible
-    assert not ui.everyFrameCheckBox.visible
-    p.fixedVolume = movie
-    assert ui.keepFrameButton.visible
-    assert ui.everyFrameCheckBox.visible
-    assert "keep it as moving volume" in ui.statusLabel.text
-    p.movingVolume = movie
-    assert "keep it as moving volume" in ui.statusLabel.text
-    assert not ui.registerButton.enabled
-
-
-def test_aSequenceOfOneFrameIsNone(movie):
-    sequence = sequences.sequenceOf(movie)
-    assert sequence.GetName() == "cine"
-    for value in INDEX[1:]:
-        sequence.RemoveDataNodeAtValue(value)
-    assert sequences.sequenceOf(movie) is None
-    assert sequences.sequenceOf(None) is None
-
-
-def test_theKeptFrameStays(panel, movie):
-    p = panel.logic.getParameterNode()
-    p.movingVolume = movie  # and no fixed one
-    goTo(movie, 2)
-    shown = arrayOf(movie)
-    panel.ui.keepFrameButton.click()
-    assert p.fixedVolume is movie
-    assert p.movingVolume.GetName() == f"{movie.GetName()} frame 3"
-    goTo(movie, 0)
-    np.testing.assert_array_equal(arrayOf(p.movingVolume), shown)
-    assert panel.ui.registerButton.enabled
-    p.movingVolume = movie
-    goTo(movie, 2)
-    panel.ui.keepFrameButton.click()
-    assert p.movingVolume.GetName() != f"{movie.GetName()} frame 3"
-
-
-def test_eachFrameAsThePairOfIt(ready, movie, drawn):
+def test_eachFrameAsThePairOfIt(ready, movie, drawn, goTo):
     p, logic = ready.logic.getParameterNode(), ready.logic
     ready.ui.registerButton.click()
     assert ready.ui.statusLabel.text.startswith("Every frame done in")
@@ -153,7 +77,7 @@ def config(p):
     return RegisterConfig(model=p.model)
 
 
-def test_theMovingFrameStays(ready, movie):
+def test_theMovingFrameStays(ready, movie, goTo):
     ready.ui.registerButton.click()
     p = ready.logic.getParameterNode()
     goTo(movie, 0)
@@ -166,7 +90,7 @@ def test_theMovingFrameStays(ready, movie):
     assert "moving image itself" not in ready.ui.numbersLabel.text
 
 
-def test_volumesOfEveryFrame(ready, movie, drawn):
+def test_volumesOfEveryFrame(ready, movie, drawn, goTo):
     ready.ui.registerButton.click()
     p = ready.logic.getParameterNode()
     table, voxel = p.numbers, np.prod(movie.GetSpacing()) / 1000.0
@@ -190,7 +114,7 @@ def test_volumesOfEveryFrame(ready, movie, drawn):
     assert chart.GetNthPlotSeriesNode(1).GetTableNode() is table
 
 
-def test_aSavedSceneStillPlays(ready, movie, tmp_path):
+def test_aSavedSceneStillPlays(ready, movie, tmp_path, goTo):
     ready.ui.registerButton.click()
     goTo(movie, 1)
     expected = arrayOf(ready.logic.getParameterNode().noiseSd)
@@ -251,7 +175,7 @@ def test_sequenceThatChangedMeanwhile(ready, movie):
 
     def execute(compute):
         found = compute(Progress())
-        sequences.sequenceOf(movie).RemoveDataNodeAtValue(INDEX[2])
+        sequences.sequenceOf(movie).RemoveDataNodeAtValue("80")
         return found
 
     with pytest.raises(ValueError, match="changed meanwhile"):
@@ -278,3 +202,22 @@ def test_placeOfTheCineCounts(ready, movie):
         labels.volumes.ijkToRasMatrix(labels.volumes.imageFromNode(nodes["moved"]))
     )
     assert place[0, 3] == pytest.approx(-expected[0, 3])
+
+
+def test_aFixedSegmentationIsLeftOut(ready, drawn):
+    p, ui = ready.logic.getParameterNode(), ready.ui
+    p.fixedSegmentation, p.movingSegmentation = drawn, None
+    assert ui.registerButton.enabled
+    assert not ui.fixedSegmentationSelector.enabled
+    ui.everyFrameCheckBox.checked = False
+    assert ui.fixedSegmentationSelector.enabled
+    assert not ui.registerButton.enabled
+
+
+def test_segmentsOfOneNameHaveColumnsOfTheirOwn(ready, drawn):
+    segmentation = drawn.GetSegmentation()
+    for i in range(2):
+        segmentation.GetNthSegment(i).SetName("LV")
+    ready.ui.registerButton.click()
+    table = ready.logic.getParameterNode().numbers
+    assert column(table, "LV 1, volume (ml)")[0] > column(table, "LV 2, volume (ml)")[0] > 0

@@ -1,0 +1,94 @@
+"""Frames of a cine in the panel: one is kept as moving volume, a pair stays with the frame it was made of."""
+
+import numpy as np
+import slicer
+
+from HetRegUncertaintyLib import results, sequences
+
+
+def arrayOf(node):
+    return slicer.util.arrayFromVolume(node).copy()
+
+
+def nodeIDs():
+    scene = slicer.mrmlScene
+    return {scene.GetNthNode(i).GetID() for i in range(scene.GetNumberOfNodes())}
+
+
+def test_theRowIsThereForACine(panel, movie):
+    ui, p = panel.ui, panel.logic.getParameterNode()
+    assert not ui.keepFrameButton.visible
+    assert not ui.everyFrameCheckBox.visible
+    p.fixedVolume = movie
+    assert ui.keepFrameButton.visible
+    assert ui.everyFrameCheckBox.visible
+    assert "keep it as moving volume" in ui.statusLabel.text
+    p.movingVolume = movie
+    assert "keep it as moving volume" in ui.statusLabel.text
+    assert not ui.registerButton.enabled
+
+
+def test_aSequenceOfOneFrameIsNone(movie):
+    sequence = sequences.sequenceOf(movie)
+    assert sequence.GetName() == "cine"
+    for value in ("40", "80"):
+        sequence.RemoveDataNodeAtValue(value)
+    assert sequences.sequenceOf(movie) is None
+    assert sequences.sequenceOf(None) is None
+
+
+def test_theKeptFrameStays(panel, movie, goTo):
+    p = panel.logic.getParameterNode()
+    p.movingVolume = movie  # and no fixed one
+    goTo(movie, 2)
+    shown = arrayOf(movie)
+    panel.ui.keepFrameButton.click()
+    assert p.fixedVolume is movie
+    assert p.movingVolume.GetName() == f"{movie.GetName()} frame 3"
+    goTo(movie, 0)
+    np.testing.assert_array_equal(arrayOf(p.movingVolume), shown)
+    assert panel.ui.registerButton.enabled
+
+
+def test_aPairOfACineIsThatOfItsFrame(ready, movie, goTo):
+    """The cine goes on, the result stays with the frame that was registered."""
+    p, ui = ready.logic.getParameterNode(), ready.ui
+    ui.everyFrameCheckBox.checked = False
+    shown = arrayOf(movie)
+    ui.registerButton.click()
+    fixed, moving = results.inputsOf(p.transform)
+    assert fixed.GetName() == f"{movie.GetName()} frame 2"
+    assert moving is p.movingVolume
+    assert p.fixedVolume is movie
+    goTo(movie, 0)
+    np.testing.assert_array_equal(arrayOf(fixed), shown)
+    goTo(movie, 1)
+    before, transform = slicer.util.getNodesByClass("vtkMRMLVolumeNode"), p.transform
+    ui.registerButton.click()  # again: the kept frame and the outputs are used again
+    assert slicer.util.getNodesByClass("vtkMRMLVolumeNode") == before
+    assert p.transform is transform
+
+
+def test_ofAPairThatFailsNoFrameIsKept(ready, monkeypatch, raisesInSlot):
+    ready.ui.everyFrameCheckBox.checked = False
+    before = nodeIDs()
+    monkeypatch.setattr(results, "addToScene", lambda *_, **__: 1 / 0)
+    with raisesInSlot(ZeroDivisionError, "division"):
+        ready.ui.registerButton.click()
+    assert nodeIDs() == before
+
+
+def test_aKeptFrameThatWasChangedIsKeptAnew(movie):
+    first = sequences.keepFrame(movie)
+    assert sequences.keepFrame(movie) is first
+    slicer.util.updateVolumeFromArray(first, arrayOf(first) + 1)
+    second = sequences.keepFrame(movie)
+    assert second is not first
+    assert second.GetName() != first.GetName()
+
+
+def test_withoutTheModuleOfSequences(panel, smallPair, monkeypatch):
+    monkeypatch.delattr(slicer.modules, "sequences")
+    panel._onParameters()
+    assert not panel.ui.keepFrameButton.visible
+    assert panel.ui.registerButton.enabled
