@@ -44,17 +44,17 @@ def register_sequence(
     if len(frames) == 0:
         raise ValueError("The sequence has no frames: at least one is accepted.")
     moving = as_image(moving, "moving image")
-    notes: list[str] = []
+    chosen: tuple[RegistrationModel, list[str]] | None = None
     for i, given in enumerate(frames):
-        part = progress.part(i / len(frames), (i + 1) / len(frames))
+        part = _numbered(progress.part(i / len(frames), (i + 1) / len(frames)), i, len(frames))
         try:
             frame = as_image(given, "fixed image")
-            if i == 0:
-                model, notes = choose_model(config.model if model is None else model, frame, config)
-            result = _register(frame, moving, model, config, _numbered(part, i, len(frames)), moving_seg)
+            chosen = chosen or choose_model(config.model if model is None else model, frame, config)
+            result = _register(frame, moving, chosen[0], config, part, moving_seg)
         except (ValueError, OSError) as error:
-            raise type(error)(f"Frame {i + 1} of {len(frames)}: {error}") from error
-        yield replace(result, summary=result.summary | {"notes": notes + result.summary["notes"]})
+            kind = OSError if isinstance(error, OSError) else ValueError
+            raise kind(f"Frame {i + 1} of {len(frames)}: {error}") from error
+        yield replace(result, summary=result.summary | {"notes": chosen[1] + result.summary["notes"]})
 
 
 def _numbered(progress: Progress, i: int, count: int) -> Progress:
