@@ -28,6 +28,11 @@ def sentence(error: BaseException) -> str:
     return text if isinstance(error, ValueError | OSError) else f"{name}: {text}"
 
 
+def printable(text: str) -> str:
+    """The text with what is not UTF-8 in it, as in the names of files out of old archives, as \\udce4."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def doubtful_path(path: Path) -> str:
     """A further reason, for the end of a list, why SimpleITK may fail with a file on Windows; else ""."""
     doubtful = sys.platform == "win32" and not str(path).isascii()

@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import doubtful_path
+from .errors import doubtful_path, printable
 
 PATIENCE_S, _LOOK_S = 3.0, 0.05
 
@@ -31,6 +31,15 @@ def unwritten(path: Path) -> OSError:
         f"{path} could not be written: is the disk full, the folder read-only or a file open in another "
         f"program{doubtful_path(path)}?"
     )
+
+
+def in_utf8(path: Path) -> str:
+    """The path as SimpleITK takes it. Raises ValueError where it is not UTF-8: there SimpleITK ends the
+    process."""
+    given = str(path)
+    if (shown := printable(given)) != given:
+        raise ValueError(f"The path {shown} is not in UTF-8: rename the file or folder, UTF-8 is accepted.")
+    return given
 
 
 def patiently(act: Callable[..., object], *arguments: object) -> None:
@@ -80,7 +89,7 @@ def _keep_mode(former: Path, new: Path) -> None:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file. Raises OSError in one sentence; what was there before then stays."""
     with whole_file(path) as partial:
-        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.write_text(printable(text), encoding="utf-8", newline="\n")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
-from .files import whole_file
+from .files import in_utf8, whole_file
 from .imagefile import read_file
 
 _ROUNDING = 0.02  # what the length of a direction of few decimals may lack
@@ -249,10 +249,11 @@ def read_image(path: str | Path) -> Image:
 
 def write_sitk(image: sitk.Image, path: str | Path) -> Path:
     """Write beside the target and rename, so that a full disk leaves no broken file. Raises OSError, and
-    ValueError for a format of two files, of which one names the other."""
+    ValueError for a format of two files, of which one names the other, and for a path that is not UTF-8."""
     path = Path(path)
     if path.name.lower().endswith(_TWO_FILES):
         raise ValueError(f"{path.name} would be two files: .nrrd, .nii.gz or .mha, for example, is accepted.")
+    in_utf8(path)
     with whole_file(path) as partial:
         sitk.WriteImage(image, str(partial), useCompression=True)
     return path

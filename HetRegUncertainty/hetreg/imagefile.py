@@ -16,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import doubtful_path
+from .files import in_utf8
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 _META = (".mha", ".mhd")
@@ -50,7 +51,7 @@ def opened(path: Path, *, all_of_it: bool = False) -> sitk.ImageFileReader:
     Raises ValueError, in one sentence, if it cannot be read or lacks voxels that its header promises.
     """
     reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+    reader.SetFileName(in_utf8(path))
     if ending(path) in _META:
         reader.SetImageIO("MetaImageIO")  # it does not know its own endings in upper case
     try:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ..files import patiently
+from ..files import in_utf8, patiently
 from ..progress import JsonLines, Progress
 
 _STEERING = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
@@ -106,10 +107,25 @@ def written(arguments: argparse.Namespace, files: dict[str, Path], **fields: Any
         say(f"{len(files)} files in {arguments.output}")
 
 
+def keep_files_of_others(folder: Path, names: Iterable[str], about: str, key: str) -> None:
+    """Raises ValueError before the work if a file that it would replace is of no former result, of which the
+    file `about` has `key` in it."""
+    former: Any = None
+    with suppress(OSError, ValueError):
+        former = json.loads((folder / about).read_text(encoding="utf-8"))
+    there = sorted(name for name in names if (folder / name).exists())
+    if there and not (isinstance(former, dict) and key in former):
+        raise ValueError(
+            f"{folder} has a {there[0]} that is of no former result, and would be replaced: another output "
+            "folder is accepted."
+        )
+
+
 @contextmanager
 def output_folder(folder: Path) -> Iterator[None]:
-    """The output folder, made if missing and removed again if it stays empty. Raises OSError before the work,
-    not after it, if it cannot be written."""
+    """The output folder, made if missing and removed again if it stays empty. Raises before the work, not
+    after it, OSError if it cannot be written, and ValueError if its path is not UTF-8."""
+    in_utf8(folder)
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     probe = folder / f".hetreg-probe-{secrets.token_hex(4)}"  # several processes may look at once
     try:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import printable
+
 
 def composed(name: str) -> str:
-    """The name with each accent in its letter (NFC), as it is typed; macOS and archives may part them."""
-    return unicodedata.normalize("NFC", name)
+    """The name with each accent in its letter (NFC), as it is typed; macOS and archives may part them. Fit to
+    be written: `printable`."""
+    return unicodedata.normalize("NFC", printable(name))
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class Listing:
 
     def reject(self, file: Path, reason: str, *of: str) -> None:
         """Add a refused file. of: case, patient and split of the pair that suffers by it."""
-        self.rejected.append(Rejected(file, reason, *of))
+        self.rejected.append(Rejected(file, printable(reason), *of))
 
     def __add__(self, other: Listing) -> Listing:
         return Listing(self.pairs + other.pairs, self.rejected + other.rejected)
