@@ -1,5 +1,6 @@
 """Every test in this folder runs in the stand-in of Testing/runtime, on an empty scene."""
 
+import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,6 +137,8 @@ def training(panel, tmp_path):
     inPlace = slicer.modules.HetRegTrainingWidget  # another one after a reload
     assert not inPlace.section._closed, "the test has closed the panel, which serves other tests too"
     widget.section.run.stopAndWait(0.0)
+    inPlace.dataCheck._process.kill()
+    runtime.wait(lambda: not (widget.section.run.running or inPlace.dataCheck.running))
     widget.section.wanted = False
     widget.section.run._forget()
     slicer.util.selectModule("HetRegUncertainty")
@@ -160,17 +163,27 @@ def trained(training):
 
 
 @pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """fake(mode): from now on the panel starts the fake trainer."""
+def program(tmp_path_factory, monkeypatch):
+    """program(file): from now on this Python file is run instead of the command line."""
     from HetRegUncertaintyLib import process
 
+    launcher = tmp_path_factory.mktemp("launcher") / "python"
+
+    def install(file):
+        command = shlex.join([sys.executable, str(file)])  # a first line #!python allows no space in the path
+        launcher.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        launcher.chmod(0o755)
+        monkeypatch.setattr(process, "python", lambda: str(launcher))
+
+    return install
+
+
+@pytest.fixture
+def fake(program, monkeypatch):
+    """fake(mode): from now on the panel starts the fake trainer."""
+
     def install(mode=""):
-        program = tmp_path / "python"
-        program.write_text(
-            f"#!{sys.executable}\n{FAKE_TRAINER.read_text(encoding='utf-8')}", encoding="utf-8"
-        )
-        program.chmod(0o755)
-        monkeypatch.setattr(process, "python", lambda: str(program))
+        program(FAKE_TRAINER)
         monkeypatch.setenv("FAKE_TRAINER", mode)
 
     install()

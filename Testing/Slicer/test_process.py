@@ -33,14 +33,13 @@ class Heard:
 
 
 @pytest.fixture
-def program(tmp_path, monkeypatch):
-    """program(text): the Python program that is run instead of the command line."""
+def runs(program, tmp_path):
+    """runs(text): from now on this Python program is run instead of the command line."""
 
     def install(text):
-        file = tmp_path / "program"
-        file.write_text(f"#!{sys.executable}\n{text}\n", encoding="utf-8")
-        file.chmod(0o755)
-        monkeypatch.setattr(process, "python", lambda: str(file))
+        file = tmp_path / "program.py"
+        file.write_text(text, encoding="utf-8")
+        program(file)
 
     return install
 
@@ -101,8 +100,20 @@ def test_errorOfTheCommandIsItsSentence():
     assert "KeyError: 3" in third
 
 
-def test_crashIsSaid(program):
-    program(
+def test_theRepositoryMayLieInAFolderWithASpace(runs, tmp_path, monkeypatch):
+    python = tmp_path / "my files" / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+    runs("import sys; print(sys.argv[3])")
+    heard = Heard()
+    heard.process.start(["train"])
+    assert heard.wait() == [(0, "")]
+    assert heard.log == ["train"]
+
+
+def test_crashIsSaid(runs):
+    runs(
         "import os, signal, sys; print('last words', file=sys.stderr); sys.stderr.flush()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
@@ -188,16 +199,15 @@ def test_programThatIsMissing(monkeypatch):
     assert "/no/such/python could not be started" in problem
 
 
-def test_killTakesTheWholeTree(program):
-    program(
+def test_killTakesTheWholeTree(runs):
+    runs(
         "import subprocess, sys, time\n"
         "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "print('child', p.pid, flush=True); time.sleep(600)"
     )
     heard = Heard()
     heard.process.start([])
-    while not heard.log:
-        runtime.process_events(0.02)
+    runtime.wait(lambda: heard.log)
     child = int(heard.log[0].split()[1])
     heard.process.kill()
     assert heard.wait()

@@ -86,6 +86,18 @@ def test_errors_in_slots_are_collected(dummy):
     runtime.bring_up.state.errors.clear()
 
 
+def test_ctrl_c_in_a_slot_is_raised_again(dummy):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    button = qt.QPushButton()
+    button.connect("clicked()", interrupted)
+    button.click()
+    with pytest.raises(KeyboardInterrupt):
+        runtime.errors()
+    runtime.bring_up.state.errors.clear()
+
+
 # --- PythonQt's ways
 def test_properties_are_attributes():
     button = qt.QPushButton("text")

@@ -84,7 +84,7 @@ def test_homeFolder(training, fake, tmp_path, monkeypatch):
     assert not (tmp_path / "~").exists()
 
 
-def test_aPathThatIsNotWholeIsRefused(training, monkeypatch, tmp_path):
+def test_aPathThatIsNotWholeIsRefused(training, fake, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     ui, p = training.ui, training.logic.getParameterNode()
     p.dataset, p.folder = Dataset("pairs"), str(tmp_path)

@@ -186,7 +186,7 @@ def test_brokenDataFolder(training, tmp_path, content):
     p = training.logic.getParameterNode()
     p.dataset, p.folder = Dataset("pairs"), str(folder)
     training.ui.checkButton.click()
-    wait(lambda: not training.dataCheck.running)
+    wait(lambda: not training.dataCheck.running, 180)
     expected = "no data folder" if content == "missing" else "No pairs were found"
     assert expected in training.ui.dataLabel.text
     assert training.ui.rejectedTable.visible == (content == "rubbish")

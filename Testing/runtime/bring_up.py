@@ -155,7 +155,10 @@ def reset():
 
 
 def errors():
-    """The exceptions raised in slots and observers since the last reset()."""
+    """The exceptions raised in slots and observers since the last reset(). Raises Ctrl-C again."""
+    for error in state.errors:
+        if isinstance(error, KeyboardInterrupt):
+            raise error
     return list(state.errors)
 
 
