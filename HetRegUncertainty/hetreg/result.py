@@ -35,6 +35,7 @@ _OTHERS = (
     "inverse_transform_2d.h5",
     "report.json",
 )
+FILES = (*(f"{name}.nrrd" for name in _IMAGES), *_OTHERS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +134,7 @@ class RegisterResult:
         goes. Raises OSError if the folder cannot be written.
         """
         folder = Path(folder)
-        with whole_folder(folder, (*(f"{n}.nrrd" for n in _IMAGES), *_OTHERS)) as partial:
+        with whole_folder(folder, FILES) as partial:
             written = self._write(partial)
         return {name: folder / path.name for name, path in written.items()}
 

@@ -12,7 +12,7 @@ from ..config import EvaluateConfig
 from ..measures import metric_column
 from ..progress import JsonLines
 from ..tables import number
-from .console import Line, output_folder, progress_for, say, written
+from .console import Line, keep_files_of_others, output_folder, progress_for, say, written
 from .flags import add_flags, config_from
 
 HELP = "Register every pair of a data set and measure the results."
@@ -29,8 +29,10 @@ def run(arguments: argparse.Namespace) -> None:
     config = config_from(arguments, EvaluateConfig)
     with output_folder(arguments.output):
         from ..evaluate import evaluate, write
+        from ..evaluation.results import FILES
         from ..report.document import write_report
 
+        keep_files_of_others(arguments.output, FILES, "summary.json", "counts")
         emit = JsonLines(sys.stdout).event if arguments.json else _failures(Line())
         evaluation = evaluate(config, progress_for(arguments), emit=emit)
         files = write(evaluation, arguments.output, write_report)

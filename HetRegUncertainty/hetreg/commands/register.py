@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..config import RegisterConfig
-from .console import output_folder, progress_for, say, summary_lines, written
+from .console import keep_files_of_others, output_folder, progress_for, say, summary_lines, written
 from .flags import add_flags, config_from
 
 HELP = "Register a moving image to a fixed one."
@@ -29,10 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Register and write the files."""
     from ..register import register_pair
+    from ..result import FILES
 
     segs = {name: getattr(arguments, name) for name in ("moving_seg", "fixed_seg")}
     config, progress = config_from(arguments, RegisterConfig), progress_for(arguments)
     with output_folder(arguments.output):
+        keep_files_of_others(arguments.output, FILES, "report.json", "record")
         result = register_pair(arguments.fixed, arguments.moving, None, config, progress, **segs)
         files = result.save(arguments.output)
     if not arguments.json:

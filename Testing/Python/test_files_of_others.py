@@ -1,0 +1,42 @@
+"""What a command writes does not take the place of a user's own files; of a former result it does."""
+
+from __future__ import annotations
+
+import pytest
+from test_cli import register_arguments
+from test_cli_evaluate import evaluate_arguments
+
+from builders import error_of, pair_2d, tiny_model
+from hetreg import cli
+from hetreg.image import write_image
+
+
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [
+        ("evaluate", "patients.csv"),
+        ("evaluate", "slices.csv"),
+        ("register", "report.json"),
+        ("register", "moved.nrrd"),
+    ],
+)
+def test_a_file_of_the_user_is_kept_and_the_sentence_names_it(tmp_path, capsys, command, own):
+    arguments = register_arguments(tmp_path) if command == "register" else evaluate_arguments(tmp_path)
+    path = tmp_path / "out" / own
+    path.parent.mkdir()
+    for content in ("my notes", "[1]", "{}"):
+        path.write_text(content, encoding="utf-8")
+        error_of(capsys, arguments, f"has a {own} that is of no former result", "another output folder")
+    assert path.read_text(encoding="utf-8") == "{}"
+    assert [p.name for p in path.parent.iterdir()] == [own]
+
+
+def test_a_former_result_is_replaced_beside_files_of_the_user(tmp_path):
+    for name, image in zip(("fixed", "moving"), pair_2d(), strict=True):
+        write_image(image, tmp_path / f"{name}.nrrd")
+    tiny_model(rough=1.0).save(tmp_path / "tiny.pt")
+    for arguments in (register_arguments(tmp_path), evaluate_arguments(tmp_path)):
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "notes.txt").write_text("mine", encoding="utf-8")
+        assert [cli.main(arguments), cli.main(arguments)] == [0, 0]
+    assert (tmp_path / "out" / "notes.txt").read_text(encoding="utf-8") == "mine"
