@@ -101,6 +101,9 @@ def _nobody_reads() -> bool:
 
 def _failed(arguments: argparse.Namespace, message: str) -> int:
     if arguments.json:
-        JsonLines(sys.stdout).event("error", message=message)
+        try:
+            JsonLines(sys.stdout).event("error", message=message)
+        except OSError:  # the sentence below says it
+            drop_output()
     print(f"hetreg: {visible(message)}", file=sys.stderr)
     return 2

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -82,9 +82,25 @@ class Line:
         self.report(min(done, 0.999), text)
 
 
+def unstopped(tell: Callable[..., None]) -> Callable[..., None]:
+    """`tell`, for work that goes on where what it says can no longer be written, as on a full disk; not where
+    nobody is left to read it."""
+
+    def told(*what: Any, **fields: Any) -> None:
+        try:
+            tell(*what, **fields)
+        except BrokenPipeError:
+            raise
+        except OSError:  # `written` tells it, if it is still so at the end
+            return
+
+    return told
+
+
 def progress_for(arguments: argparse.Namespace) -> Progress:
-    """JSON lines with --json, else a line on the terminal."""
-    return JsonLines(sys.stdout).progress() if arguments.json else Progress(Line().report)
+    """JSON lines with --json, else a line on the terminal; `unstopped`."""
+    progress = JsonLines(sys.stdout).progress() if arguments.json else Progress(Line().report)
+    return Progress(unstopped(progress.report))
 
 
 def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
@@ -99,12 +115,25 @@ def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
             yield f"{name:22} {value:.5g}{unit}" if isinstance(value, float) else f"{name:22} {value}{unit}"
 
 
-def written(arguments: argparse.Namespace, files: dict[str, Path], **fields: Any) -> None:
-    """Say which files a command has written: the event "result", or their number."""
-    if arguments.json:
-        JsonLines(sys.stdout).event("result", **fields, files={k: str(v) for k, v in files.items()})
-    else:
-        say(f"{len(files)} files in {arguments.output}")
+def written(
+    arguments: argparse.Namespace, files: dict[str, Path], lines: Iterable[str] = (), **fields: Any
+) -> None:
+    """Say which files a command has written: the event "result", or the lines for people and their number.
+    Raises OSError if that cannot be written."""
+    try:
+        if arguments.json:
+            JsonLines(sys.stdout).event("result", **fields, files={k: str(v) for k, v in files.items()})
+            return
+        for line in (*lines, f"{len(files)} files in {arguments.output}"):
+            say(line)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        drop_output()
+        reason = error.strerror or error
+        raise OSError(
+            f"The output could not be written ({reason}): the {len(files)} files are in {arguments.output}."
+        ) from error
 
 
 def keep_files_of_others(folder: Path, names: Iterable[str], about: str, key: str) -> None:

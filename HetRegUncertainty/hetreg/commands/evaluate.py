@@ -12,7 +12,7 @@ from ..config import EvaluateConfig
 from ..measures import metric_column
 from ..progress import JsonLines
 from ..tables import number
-from .console import Line, keep_files_of_others, output_folder, progress_for, say, written
+from .console import Line, keep_files_of_others, output_folder, progress_for, unstopped, written
 from .flags import add_flags, config_from
 
 HELP = "Register every pair of a data set and measure the results."
@@ -34,13 +34,10 @@ def run(arguments: argparse.Namespace) -> None:
 
         keep_files_of_others(arguments.output, FILES, "summary.json", "counts")
         emit = JsonLines(sys.stdout).event if arguments.json else _failures(Line())
-        evaluation = evaluate(config, progress_for(arguments), emit=emit)
+        evaluation = evaluate(config, progress_for(arguments), emit=unstopped(emit))
         files = write(evaluation, arguments.output, write_report)
     summary = evaluation.summary
-    if not arguments.json:
-        for line in _lines(summary):
-            say(line)
-    written(arguments, files, summary=summary)
+    written(arguments, files, _lines(summary), summary=summary)
     counts = summary["counts"]
     if counts["failed"] == counts["cases"]:
         first = summary["failed"][0]["error"]

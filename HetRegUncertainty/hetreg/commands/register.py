@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..config import RegisterConfig
-from .console import keep_files_of_others, output_folder, progress_for, say, summary_lines, written
+from .console import keep_files_of_others, output_folder, progress_for, summary_lines, written
 from .flags import add_flags, config_from
 
 HELP = "Register a moving image to a fixed one."
@@ -37,7 +37,4 @@ def run(arguments: argparse.Namespace) -> None:
         keep_files_of_others(arguments.output, FILES, "report.json", "record")
         result = register_pair(arguments.fixed, arguments.moving, None, config, progress, **segs)
         files = result.save(arguments.output)
-    if not arguments.json:
-        for line in summary_lines(result.summary):
-            say(line)
-    written(arguments, files, summary=result.summary)
+    written(arguments, files, summary_lines(result.summary), summary=result.summary)

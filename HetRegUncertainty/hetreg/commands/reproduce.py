@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..configbase import command_line
-from ..progress import JsonLines, Progress
+from ..progress import JsonLines
 from ..reproduce.config import SETTINGS, ReproduceConfig
 from ..reproduce.plan import FURTHER, duration, idle_lambdas, swept
-from .console import Line, output_folder, written
+from .console import Line, output_folder, progress_for, unstopped, written
 from .flags import add_flags, config_from
 
 HELP = "Train and test all methods, and write the paper's tables and figures with the statistics."
@@ -36,13 +36,13 @@ def run(arguments: argparse.Namespace) -> None:
         from ..training.accelerate import keep_memory
 
         keep_memory()
-        lines, line = JsonLines(sys.stdout), Line()
-        progress = lines.progress() if arguments.json else Progress(line.report)
+        line, progress = Line(), progress_for(arguments)
         if arguments.dry_run:
             _list(estimate(config, arguments.output, progress), config, line, as_json=arguments.json)
             return
         ended: list[tuple[str, str]] = []
-        emit = _noting(ended, lines.event if arguments.json else _said(line))
+        tell = JsonLines(sys.stdout).event if arguments.json else _said(line)
+        emit = _noting(ended, unstopped(tell))
         files = reproduce(config, arguments.output, progress, emit=emit)
     written(arguments, files)
     if ended and all(error for _, error in ended):
