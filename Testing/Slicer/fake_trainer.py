@@ -1,8 +1,8 @@
 """Stands for `python -m hetreg train` and `evaluate` in tests of the panel: speaks the protocol, no more.
 
-argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "deaf" to stop, "messy", "slow",
-"long", "failing" (an evaluation of which one case fails), "single" (it has one case), "empty" (it has none),
-"unvalidated" (no pair for validation), "refused" (the settings are no good).
+argv: as for python. FAKE_TRAINER in the environment: "crash" in the middle, "messy", "long", "deaf" to stop,
+"slow" (a check or an evaluation), "failing" (an evaluation of which one case fails), "single" (it has one
+case), "empty" (it has none), "unvalidated" (no pair for validation), "refused" (the settings are no good).
 """
 
 import json
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 MODE = os.environ.get("FAKE_TRAINER", "")
-STEPS = 4000 if MODE == "long" else 40
+STEPS = 4000 if MODE in ("long", "deaf", "unvalidated") else 40
 
 
 def say(event, **content):
@@ -68,7 +68,7 @@ def evaluate():
     count = 1 if MODE == "single" else 3
     for n in range(count):
         say("progress", fraction=n / 3, message=f"Case {n + 1} of 3: a{n}")
-        time.sleep(0.3 if MODE == "slow" else 0.02)
+        time.sleep(2.0 if MODE == "slow" else 0.02)
         failed = MODE == "failing" and n == 0
         row = {"case": f"a{n}", "patient": "a", "split": "test", "error": "no image" if failed else ""}
         rows.append(row | ({} if failed else {"dice_2": 0.6 + n / 10, "dice_2_before": 0.5}))
@@ -147,7 +147,7 @@ def train(config):
             (output / "last.ckpt").write_text(str(step))
             print("CUDA error: an illegal memory access was encountered", file=sys.stderr, flush=True)
             os.kill(os.getpid(), signal.SIGSEGV)
-        time.sleep({"slow": 0.1, "long": 0.1, "unvalidated": 0.05}.get(MODE, 0.02))
+        time.sleep({"long": 0.1, "deaf": 0.1, "unvalidated": 0.05}.get(MODE, 0.02))
     say("done", model=str(output / "best.pt"))
 
 

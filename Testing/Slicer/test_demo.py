@@ -25,7 +25,7 @@ FILES |= {"snr_weight.nrrd", "screenshot.png", "report.json"}
 def demo(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The command's body; Testing/demo itself only makes the environment first."""
     command = [sys.executable, str(DEMO), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,7 @@ def test_sample_pair(tmp_path):
     assert report["transform_error_of_intensity_range"] < 1e-3
     numbers = report["summary"]
     assert numbers["folded_percent"] < 0.5
+    assert numbers["dice_before"]
     assert all(numbers["dice_after"][k] > numbers["dice_before"][k] for k in numbers["dice_before"])
     screenshot = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "screenshot.png")))
     assert screenshot.shape[0] >= 600

@@ -9,7 +9,8 @@ import pytest
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from HetRegUncertaintyLib import deformation, sampledata
+from HetRegUncertaintyLib import deformation, results, sampledata
+from HetRegUncertaintyLib.parameters import outputParameter
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("HetRegUncertainty", "HetRegTraining")
@@ -29,6 +30,21 @@ def test_onlyWordsAreTranslated(module):
         if entry.get("name") in NOT_WORDS and entry[0].get("notr") != "true"
     ]
     assert offered == []
+
+
+def test_everyOutputIsInTheRowOfItsName():
+    labels, parameters = {}, {}
+    for widget in form("HetRegUncertainty").iter("widget"):
+        labels[widget.findtext("property[@name='buddy']/cstring")] = widget.findtext(
+            "property[@name='text']/string"
+        )
+        parameters[widget.get("name")] = widget.findtext("property[@name='SlicerParameterName']/string")
+    for role in results.OUTPUTS:
+        name = role.removesuffix("_mm")
+        selector = outputParameter(name) + "Selector"
+        assert parameters[selector] == outputParameter(role)
+        words = "moved image" if name == "moved" else name.replace("_", " ")
+        assert labels[selector].lower().replace("-", " ") == f"{words}:"
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -170,9 +170,8 @@ def test_openingThePanelImportsNoTorch():
         "import slicer; slicer.util.selectModule('HetRegUncertainty')\n"
         "print('torch' in sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.split()[-1] == "False"
 
 

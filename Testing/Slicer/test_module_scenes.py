@@ -77,6 +77,7 @@ def test_sceneInANewSession(saved, how):
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     last = done.stdout.strip().splitlines()[-1]
     assert last == "[] True 1 ES True True True False False", done.stdout + done.stderr

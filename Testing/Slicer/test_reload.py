@@ -59,7 +59,7 @@ def test_theOtherModuleIsReloadedToo(training, panel, reloaded):
 
 
 def test_noReloadWhileTheOtherModuleIsAtWork(fake, training, panel):
-    fake("slow")
+    fake("long")
     training.ui.startButton.click()
     runtime.wait(lambda: training.section.running)
     before = {**sys.modules}
@@ -75,5 +75,6 @@ def test_registersAfterEitherReload():
     """With all packages, thus in a process of its own: the new classes would not fit those of other tests."""
     modules = ["HetRegTraining", "HetRegUncertainty", "HetRegTraining"]
     script = Path(__file__).with_name("reload_both.py")
-    done = subprocess.run([sys.executable, script, *modules], capture_output=True, text=True, check=False)
+    command = [sys.executable, script, *modules]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout.splitlines() == [*(f"{name}: registered" for name in modules), "[]"], done.stderr

@@ -61,17 +61,15 @@ def test_startPauseResumeStop(training, fake):
 
 
 def test_continuesAfterStop(training, fake):
-    fake("slow")
+    fake("long")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 5)
     training.ui.stopButton.click()
     wait(lambda: not training.section.running)
-    fake("")
+    stopped = steps(training)[-1]
     training.ui.startButton.click()
-    wait(lambda: not training.section.running)
-    assert steps(training)[-1] == 40
-    assert steps(training)[0] > 1
-    assert training.ui.statusLabel.text == "Finished."
+    wait(lambda: steps(training))
+    assert steps(training)[0] > stopped
 
 
 def test_twiceInARow(training, fake):
@@ -178,14 +176,16 @@ def test_programCannotBeStarted(training, monkeypatch):
 
 # --- what happens around a run
 def test_sceneClosedWhileTraining(training, fake):
-    fake("slow")
+    fake("long")
     training.ui.startButton.click()
     wait(lambda: len(steps(training)) >= 3)
     slicer.mrmlScene.Clear(0)
     assert training.section.running
     assert training.ui.outputFolderEdit.currentPath == training.section.run.folder
+    wait(lambda: training.section.run.previews)
+    training.ui.stopButton.click()
     wait(lambda: not training.section.running)
-    assert training.ui.statusLabel.text == "Finished."
+    assert training.ui.statusLabel.text.startswith("Stopped after step")
     assert len(trainingNodes()) == 15
 
 

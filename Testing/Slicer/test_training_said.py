@@ -39,8 +39,13 @@ def test_aCheckOfOtherDataIsForgotten(training, fake, tmp_path):
 
 # --- a run
 def test_withoutAValidationPairNothingIsCalledValidation(training, fake):
+    """The model can be used from the first check on, too."""
     fake("unvalidated")
-    run(training)
+    training.ui.startButton.click()
+    wait(lambda: training.ui.useButton.enabled or not training.section.running)
+    assert training.section.running
+    training.ui.stopButton.click()
+    wait(lambda: not training.section.running)
     assert training.section.run.curves.validation_steps == []
     assert "validation:" not in training.ui.logText.plainText
     rows = re.findall(
@@ -53,15 +58,6 @@ def test_withoutAValidationPairNothingIsCalledValidation(training, fake):
     assert table.GetNumberOfRows() == 0
     assert training.ui.useButton.enabled
     assert training.ui.evaluateButton.enabled
-
-
-def test_theModelCanBeUsedFromTheFirstCheckOn(training, fake):
-    """Without a validation pair too."""
-    fake("unvalidated")
-    training.ui.startButton.click()
-    wait(lambda: training.ui.useButton.enabled or not training.section.running)
-    assert training.section.running
-    wait(lambda: not training.section.running)
 
 
 def test_aFailureIsSaidWhileItsSettingsAreThere(training, fake):
