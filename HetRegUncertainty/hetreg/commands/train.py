@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -84,12 +85,12 @@ def _follow_start(arguments: argparse.Namespace) -> None:
 
 def _absolute(path: str) -> str:
     """A path as it is from any folder, so that the run goes on there too; none stays none."""
-    return str(Path(path).expanduser().absolute()) if path else ""
+    return str(Path(os.path.expanduser(path)).absolute()) if path else ""
 
 
 def _weights(start: str) -> str:
     """A weight file as it is from any folder; the name of a model as it is."""
-    return _absolute(start) if Path(start).expanduser().is_file() else start
+    return _absolute(start) if os.path.isfile(os.path.expanduser(start)) else start
 
 
 def _drawn_at_the_end(emit: Callable[..., None], folder: Path) -> Callable[..., None]:

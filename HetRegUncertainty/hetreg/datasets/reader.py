@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +57,7 @@ class FolderDataset:
     def __init__(self, root: str | Path) -> None:
         if not str(root):
             raise ValueError(f"No data folder is given: {self.accepted} are accepted.")
-        self.root = Path(root).expanduser().absolute()
+        self.root = Path(os.path.expanduser(root)).absolute()  # as it is where there is no such user
         if not self.root.exists():
             raise FileNotFoundError(f"There is no data folder {root}.")
         self.failed: list[Rejected] = []
