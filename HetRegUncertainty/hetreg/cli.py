@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except ModuleNotFoundError as error:
         return _failed(arguments, f"The Python package '{error.name}' is missing: install it first.")
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError) as error:
         if not is_out_of_memory(error):
             raise
         return _failed(arguments, "The memory is not enough: a smaller image, size or batch is accepted.")

@@ -5,14 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-# PyTorch has a type for it on NVIDIA's GPUs alone; the first words are those of all GPUs, the last
-# SimpleITK's, the rest the CPU's.
-_NO_MEMORY = ("out of memory", "not enough memory", "DefaultCPUAllocator", "Failed to allocate memory")
+# PyTorch has a type for it on NVIDIA's GPUs alone; the first words are those of all GPUs, the last ones
+# those of the loader of libraries, before them SimpleITK's, the rest the CPU's.
+_NO_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "DefaultCPUAllocator",
+    "Failed to allocate memory",
+    "failed to map segment",
+    "Cannot allocate memory",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the memory of the computer or of its GPU was not enough."""
-    said = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
+    said = isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in _NO_MEMORY)
     return said or isinstance(error, MemoryError)
 
 

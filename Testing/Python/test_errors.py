@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from builders import error_of
+from hetreg.commands import models
 from hetreg.errors import is_out_of_memory, sentence
 
 NO_MEMORY = [
@@ -16,6 +18,7 @@ NO_MEMORY = [
     RuntimeError(
         "Exception thrown in SimpleITK Image_Image:\nITK ERROR: Failed to allocate memory for image."
     ),
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
 ]
 
 
@@ -29,8 +32,17 @@ def test_other_errors_are_no_lack_of_memory():
     for error in (
         RuntimeError("CUDA error: an illegal memory access was encountered"),
         ValueError("The file 'out of memory.nii' is empty."),
+        ImportError("cannot import name 'zoo'"),
     ):
         assert not is_out_of_memory(error)
+
+
+def test_packages_that_the_memory_is_not_enough_for_are_a_sentence(capsys, monkeypatch):
+    def load(_: object) -> None:
+        raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
+
+    monkeypatch.setattr(models, "run", load)
+    error_of(capsys, ["models"], "The memory is not enough")
 
 
 @pytest.mark.parametrize(
