@@ -37,7 +37,11 @@ from recipes import RECIPES, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
+USE = (
+    "- Use: research, not diagnosis or treatment decisions. Accuracy, calibration and where it fails: "
+    "`docs/results` of the repository."
+)
+CITE = "to be cited: Radau et al., The MIDAS Journal, 2009 (`docs/data.md`)"
 FOLDS, VALIDATION = 3, 4
 OPTIONS = ("method", "weight_mode", "variance_residual")  # of a run that starts from the model
 
@@ -100,7 +104,9 @@ def held_out(run: Path) -> str:
 def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
     """The model card as Markdown."""
     lines = [f"# {card['name']}", "", card["description"], ""]
-    lines += [f"- Data: {card['data']}.", f"- Licence: {card['licence']}."]
+    lines += [f"- Data: {card['data']}.", f"- Licence: {card['licence']}.", USE]
+    if seen := card.get("trained_on"):
+        lines.append(f"- Trained on {len(seen)} real patients, who are listed in `models.json`; {CITE}.")
     for (stage, config), run in zip(recipe.stages, runs, strict=True):
         steps = RegistrationModel.load(run / "best.pt").card["steps"]
         pairs = f"{config.batch} pairs" if config.batch > 1 else "1 pair"
@@ -118,7 +124,7 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
         f"{recipe.anchor:g} of the network's answer.",
         f"- Command: `{card['command']}`, at commit {commit} (later code may split or draw otherwise).",
         f"- Real patients not trained on: {held_out(runs[-1])}.",
-        f"- Scores on the last stage's validation split: {scores}.",
+        f"- Scores on the last stage's validation split, by which its best step was chosen: {scores}.",
         f"- SHA-256: `{card['sha256']}`",
     ]
     if recipe.views > 1:

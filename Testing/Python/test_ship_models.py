@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,20 @@ def test_the_model_of_a_fold_is_used_as_the_shipped_one_is(ship, tmp_path):
     script.finish_fold(script.RECIPES["cine-mri-2d"], tmp_path)
     card = RegistrationModel.load(tmp_path / "best.pt").card
     assert (card["anchor"], card["views"]) == (3.0, 1)
+
+
+def test_a_card_says_what_it_is_not_for_and_whom_to_cite(ship, tmp_path):
+    script, _ = ship
+    model, recipe = tiny_model(), script.RECIPES["cine-mri-2d"]
+    model.card = {"steps": 5}
+    model.save(tmp_path / "best.pt")
+    (tmp_path / "split.json").write_text('{"training": ["P1"], "validation": ["P2"], "test": []}')
+    shown = {name: "x" for name in ("name", "description", "data", "licence", "command", "sha256")}
+    card = {**shown, "scores": {"dice": 0.9}, "trained_on": ["P1"]}
+    recipe = replace(recipe, stages=recipe.stages[:1])
+    text = script.card_text(card, recipe, [tmp_path], "abc")
+    assert "not diagnosis" in text
+    assert "Trained on 1 real patients" in text
+    assert "Radau et al." in text
+    del card["trained_on"]
+    assert "Radau" not in script.card_text(card, recipe, [tmp_path], "abc")
