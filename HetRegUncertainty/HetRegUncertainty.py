@@ -1,4 +1,4 @@
-"""HetRegUncertainty: register two cardiac images and see where the result can be trusted.
+"""HetRegUncertainty: register two cardiac images, with maps of noise and of the displacement's error.
 
 The door; the work is in the library next to it. Nothing here imports torch: the panel opens without it.
 """
@@ -50,12 +50,12 @@ class HetRegUncertainty(ScriptedLoadableModule):
         parent.helpText = _(
             "Deforms a moving cardiac image (usually end-diastole) onto a fixed one (usually end-systole) "
             "and predicts the noise of every voxel from the same two images.<ol><li>Choose both images, or "
-            "load the example pair.</li><li>Click Register.</li><li>In Inspect, look at the overlay: where "
-            "the noise SD is high or the SNR weight low, the displacement rests on little evidence. Switch "
-            "the grid on: it must not fold.</li></ol>Of a cine, choose the volume that shows the sequence "
-            "as fixed one, keep the frame at end-diastole as moving one, and tick Register every frame. The "
-            "transform can be applied to models and markups of "
-            "the moving image. For a segmentation choose it as moving segmentation and take Moved "
+            "load the example pair.</li><li>Click Register.</li><li>In Inspect, look at the overlay: noise "
+            "SD and SNR weight say how well the images agree after the registration, Displacement SD (mm) is "
+            "the estimated error of the displacement. Switch the grid on: it must not fold.</li></ol>Of a "
+            "cine, choose the volume that shows the sequence as fixed one, keep the frame at end-diastole as "
+            "moving one, and tick Register every frame. The transform can be applied to models and markups "
+            "of the moving image. For a segmentation choose it as moving segmentation and take Moved "
             "segmentation: Slicer cuts off parts of one that is hardened or exported under a transform on an "
             "oblique image. Not for diagnosis or treatment decisions."
         )

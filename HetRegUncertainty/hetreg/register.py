@@ -43,7 +43,7 @@ def register_pair(
     moving_seg: Image | str | Path | None = None,
     fixed_seg: Image | str | Path | None = None,
 ) -> RegisterResult:
-    """Register moving to fixed and say where to trust it.
+    """Register moving to fixed, with maps of the noise and of the displacement's error.
 
     fixed, moving: images or files. model: a loaded model, a name or a file; None: `config.model`.
     moving_seg: labels to carry along; with fixed_seg the summary has their Dice before and after.

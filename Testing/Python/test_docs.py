@@ -78,11 +78,25 @@ def test_tutorial_names_what_the_panel_shows(root):
         assert name in shown, name
 
 
+def test_help_and_tooltips_send_whoever_asks_for_errors_to_the_displacement_sd(root):
+    module = root / "HetRegUncertainty"
+    tree = ElementTree.parse(module / "Resources" / "UI" / "HetRegUncertainty.ui")
+    for name in ("noiseSdSelector", "snrWeightSelector", "overlayComboBox"):
+        tip = tree.find(f".//widget[@name='{name}']/property[@name='toolTip']/string").text
+        assert "Displacement SD" in tip, name
+    help_text = (module / "HetRegUncertainty.py").read_text(encoding="utf-8").split("helpText")[1]
+    assert "Displacement SD" in help_text.split("acknowledgementText")[0]
+    step = (root / "README.md").read_text(encoding="utf-8").split("## Tutorial")[1].split("\n6. ")[0]
+    assert "choose *Displacement SD*" in step
+
+
 def test_every_model_has_its_card(root):
     for card in zoo.list_models():
         text = card.path.with_suffix(".md").read_text(encoding="utf-8")
         assert card.sha256 in text
         assert card.command in text
+        assert "not diagnosis" in text
+        assert ("Radau et al." in text) == bool(card.trained_on)
 
 
 def test_no_path_of_a_machine_is_in_the_documents(root):
