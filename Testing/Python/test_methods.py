@@ -45,9 +45,17 @@ ALL = [(m, n, d) for m in METHODS for n in NETWORKS for d in (2, 3)]
 SOME = [(m, n, d) for m, n, d in ALL if (n, d) != ("pyramid", 3) or m in ("ours", "mi", "supervised")]
 
 
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize(("method", "network", "ndim"), SOME)
 def test_twenty_steps_are_finite_and_lower_the_loss(method, network, ndim):
-    torch.set_num_threads(1)
     config = BASE.for_method(method)
     config = replace(config, network=network, batch=4 - ndim, crop=SIZES[ndim])
     trainer = Trainer(config, network_config(config, ndim), GridConfig(), Ranks(torch.device("cpu")))

@@ -190,7 +190,9 @@ def test_most_slices_decide():
 
 
 def test_real_cine_mri_is_mri(data_dir):
-    for file in sorted((data_dir / "sunnybrook").glob("*_ES.nii.gz"))[::8]:
+    files = sorted((data_dir / "sunnybrook").glob("*_ES.nii.gz"))[::8]
+    assert files
+    for file in files:
         image = read_image(file)
         middle = replace(image, array=image.array[:, 64:192, 64:192])
         assert modality(image, 0)[0] == modality(middle, 0)[0] == MRI

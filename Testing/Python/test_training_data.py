@@ -99,7 +99,6 @@ def test_prepared_pairs_are_kept_in_the_run_folder_if_asked(tmp_path):
     assert np.array_equal(first[0].fixed, second[0].fixed)
 
 
-@pytest.mark.skipif(not can_fork(), reason="processes are copied on Linux only")
 def test_a_batch_is_augmented_as_far_as_the_configuration_says():
     samples = PhantomDataset("mri2d", 3, size=32).samples(GridConfig())
     config = TrainConfig(batch=2, crop=32)
@@ -125,6 +124,7 @@ def test_wide_augmentation_turns_a_volume_out_of_its_slices_where_voxels_are_cub
     assert torch.equal(drawn((1.0, 1.0, 1.0)), drawn((3.0, 1.0, 1.0)))
 
 
+@pytest.mark.skipif(not can_fork(), reason="processes are copied on Linux only")
 def test_processes_draw_the_batches_that_a_thread_draws():
     samples = PhantomDataset("mri2d", 3, size=32).samples(GridConfig())
     config = TrainConfig(batch=2, crop=32, steps=5)
