@@ -33,6 +33,7 @@ _PUBLIC = {
     "RegistrationModel": "model",
     "register_pair": "register",
     "register_sequence": "sequence",
+    "read_frames": "sequence",
     "RegisterResult": "result",
     "PairSample": "datasets.base",
     "train": "training.loop",

@@ -14,6 +14,7 @@ from .progress import Cancelled as Cancelled
 from .progress import Progress as Progress
 from .register import register_pair as register_pair
 from .result import RegisterResult as RegisterResult
+from .sequence import read_frames as read_frames
 from .sequence import register_sequence as register_sequence
 from .training.loop import train as train
 

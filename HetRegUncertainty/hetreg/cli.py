@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from . import __version__
-from .commands import evaluate, models, phantom, register, reproduce, train
+from .commands import evaluate, models, phantom, register, reproduce, sequence, train
 from .commands.console import drop_output, visible
 from .commands.flags import Parser
 from .errors import is_out_of_memory
@@ -19,6 +19,7 @@ from .progress import Cancelled, JsonLines
 
 COMMANDS = {
     "register": register,
+    "sequence": sequence,
     "models": models,
     "phantom": phantom,
     "train": train,

@@ -13,13 +13,34 @@ from .assemble import Maps, add_segmentation, assemble
 from .choose import choose_model
 from .config import RegisterConfig
 from .device import resolve_device
-from .image import Image, as_image
+from .image import Image, as_image, from_sitk, read_image
+from .imagefile import read_file
 from .model import RegistrationModel
 from .preprocess import to_network_grid
 from .progress import Progress
 from .register import register_pair, run_record, what_ran
 from .resample import same_grid
 from .result import RegisterResult
+
+
+def read_frames(*paths: str | Path) -> list[Image]:
+    """The frames of one 4D file, or one of each file, in order.
+
+    Raises ValueError or OSError with one sentence if a file cannot be read, or a single one is no sequence.
+    """
+    if len(paths) != 1:
+        return [read_image(path) for path in paths]
+    path = Path(paths[0])
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no image file {path}.")
+    whole = read_file(path)
+    if whole.GetDimension() != 4 or whole.GetSize()[3] < 2:
+        raise ValueError(
+            f"{path.name} has size {whole.GetSize()}: one 4D file of two frames or more, or a file for each "
+            "frame, is accepted."
+        )
+    name = path.name.split(".")[0]
+    return [from_sitk(whole[..., t], f"{name} frame {t + 1}") for t in range(whole.GetSize()[3])]
 
 
 def register_sequence(

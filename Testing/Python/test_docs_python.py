@@ -14,7 +14,7 @@ def test_the_examples_run(root, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = (root / "docs" / "python.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 11
+    assert len(examples) == 12
     names: dict[str, object] = {}
     for number, example in enumerate(examples, 1):
         exec(compile(example, f"example {number}", "exec"), names)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
-from hetreg import choose
+from hetreg import choose, cli
 from hetreg.config import NetworkConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
-from hetreg.image import Image
+from hetreg.image import Image, read_image, write_image
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
 from hetreg.register import register_pair
-from hetreg.sequence import register_sequence
+from hetreg.sequence import read_frames, register_sequence
 
 MAPS = ("moved", "noise_variance", "noise_sd", "snr_weight", "log_jacobian", "residual", "displacement_mm")
 
@@ -116,3 +118,61 @@ def test_a_frame_elsewhere_is_not_the_moving_one(cine, model):
     shifted = replace(cine[0], ijk_to_lps=place)
     (result,) = register_sequence([shifted], cine[0], model)
     assert result.summary["ncc_before"] < 1
+
+
+# --- files
+@pytest.fixture
+def files(cine, labels, model, tmp_path):
+    """Arguments of `hetreg sequence` for the cine as a 4D file with labels; output in tmp_path / out."""
+    sitk.WriteImage(sitk.JoinSeries([frame.to_sitk() for frame in cine]), tmp_path / "cine.nii.gz")
+    write_image(labels, tmp_path / "labels.nrrd")
+    model.save(tmp_path / "tiny.pt")
+    given = {"frames": "cine.nii.gz", "moving-seg": "labels.nrrd", "model": "tiny.pt", "output": "out"}
+    return ["sequence", *(a for flag, name in given.items() for a in (f"--{flag}", str(tmp_path / name)))]
+
+
+def test_frames_of_a_file(cine, files, tmp_path):
+    frames = read_frames(tmp_path / "cine.nii.gz")
+    assert [frame.name for frame in frames] == ["cine frame 1", "cine frame 2", "cine frame 3"]
+    for frame, written in zip(cine, frames, strict=True):
+        np.testing.assert_array_equal(written.array, frame.array)
+        np.testing.assert_allclose(written.ijk_to_lps, frame.ijk_to_lps, atol=1e-5)
+    write_image(cine[0], tmp_path / "one.nrrd")
+    assert [frame.name for frame in read_frames(tmp_path / "one.nrrd", tmp_path / "one.nrrd")] == [
+        "one",
+        "one",
+    ]
+    with pytest.raises(ValueError, match=r"one\.nrrd has size \(64, 64, 2\): one 4D file"):
+        read_frames(tmp_path / "one.nrrd")
+    with pytest.raises(FileNotFoundError, match=r"no image file .*none\.nrrd"):
+        read_frames(tmp_path / "none.nrrd")
+    with pytest.raises(ValueError, match="folder"):
+        read_frames(tmp_path, tmp_path / "one.nrrd")
+
+
+def test_the_command_writes_each_frame_and_the_numbers(cine, files, labels, model, tmp_path, capsys):
+    assert cli.main([*files, "--moving-frame", "1", "--no-inverse"]) == 0
+    out = tmp_path / "out"
+    assert sorted(p.name for p in out.iterdir()) == ["frame-1", "frame-2", "frame-3", "frames.csv"]
+    assert (out / "frame-2" / "transform.h5").is_file()
+    rows = list(csv.DictReader((out / "frames.csv").open(encoding="utf-8")))
+    assert [row["frame"] for row in rows] == ["1", "2", "3"]
+    voxel = np.prod(labels.spacing_mm) / 1000
+    assert float(rows[0]["volume_3_ml"]) == pytest.approx(voxel * np.count_nonzero(labels.array))
+    moved = read_image(out / "frame-2" / "moved_seg.nrrd").array
+    assert float(rows[1]["volume_3_ml"]) == pytest.approx(voxel * np.count_nonzero(moved))
+    alone = register_pair(cine[1], cine[0], model, RegisterConfig(inverse=False))
+    assert float(rows[1]["ncc_after"]) == pytest.approx(alone.summary["ncc_after"], abs=1e-5)
+    assert "files in" in capsys.readouterr().out
+
+
+def test_the_command_keeps_what_is_done(cine, files, tmp_path, capsys):
+    array = np.stack([frame.array for frame in cine])
+    array[2] = 7.0
+    sitk.WriteImage(sitk.GetImageFromArray(array, isVector=False), tmp_path / "cine.nii.gz")
+    assert cli.main([*files[:3], *files[5:], "--json"]) == 2
+    assert "Frame 3 of 3: The fixed image has the same value" in capsys.readouterr().err
+    assert len(list(csv.DictReader((tmp_path / "out" / "frames.csv").open(encoding="utf-8")))) == 2
+    assert not (tmp_path / "out" / "frame-3").exists()
+    assert cli.main([*files, "--moving-frame", "4"]) == 2
+    assert "--moving-frame is 4: 1 to 3 is accepted." in capsys.readouterr().err

@@ -1,0 +1,90 @@
+"""`hetreg sequence`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import RegisterConfig
+from ..files import whole_file
+from .console import output_folder, progress_for, say, written
+from .flags import add_flags, config_from
+
+if TYPE_CHECKING:
+    from ..image import Image
+    from ..result import RegisterResult
+
+HELP = "Register one frame of a cine to every other one."
+NUMBERS = "frames.csv"
+_TEXTS = ("device", "dimension", "model", "notes")  # of a summary
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    parser.add_argument(
+        "--frames",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="a 4D file, or one per frame",
+    )
+    parser.add_argument(
+        "--moving-frame", type=int, default=1, metavar="N", help="the frame that is moved (end-diastole; 1)"
+    )
+    parser.add_argument("--moving-seg", type=Path, help="labels of that frame, to carry to every other one")
+    parser.add_argument("--output", type=Path, required=True, help="folder for a folder of each frame")
+    add_flags(parser, RegisterConfig)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Register frame by frame; what is done is written, also where a later frame fails."""
+    from ..sequence import read_frames, register_sequence
+
+    frames, n = read_frames(*arguments.frames), arguments.moving_frame
+    if not 1 <= n <= len(frames):
+        raise ValueError(f"--moving-frame is {n}: 1 to {len(frames)} is accepted.")
+    config, progress = config_from(arguments, RegisterConfig), progress_for(arguments)
+    files: dict[str, Path] = {}
+    rows: list[dict[str, Any]] = []
+    with output_folder(arguments.output):
+        results = register_sequence(
+            frames, frames[n - 1], None, config, progress, moving_seg=arguments.moving_seg
+        )
+        for i, result in enumerate(results):
+            name = f"frame-{i + 1:0{len(str(len(frames)))}d}"
+            for kind, path in result.save(arguments.output / name).items():
+                files[f"{name}/{kind}"] = path
+            rows.append({"frame": i + 1} | _numbers(result))
+            files["frames"] = _write(rows, arguments.output / NUMBERS)
+    if not arguments.json:
+        for note in result.summary["notes"]:
+            say(f"note: {note}")
+    written(arguments, files, frames=len(rows))
+
+
+def _numbers(result: RegisterResult) -> dict[str, Any]:
+    """Volumes of the moved labels, ml, and the numbers of the summary."""
+    found = volumes_ml(result.moved_seg) if result.moved_seg is not None else {}
+    numbers = {k: v for k, v in result.summary.items() if k not in _TEXTS}
+    return {f"volume_{label}_ml": volume for label, volume in found.items()} | numbers
+
+
+def volumes_ml(labels: Image) -> dict[int, float]:
+    """Volume of each label but 0, ml; of a 2D image that of a slice 1 mm thick."""
+    import numpy as np
+
+    values, counts = np.unique(labels.array, return_counts=True)
+    voxel = float(np.prod(labels.spacing_mm)) / 1000.0
+    return {int(v): float(n) * voxel for v, n in zip(values, counts, strict=True) if v}
+
+
+def _write(rows: list[dict[str, Any]], path: Path) -> Path:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, names, restval=0.0, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
