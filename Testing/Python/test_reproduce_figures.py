@@ -58,6 +58,14 @@ def test_figures_2_3_and_7_are_drawn_of_a_method_that_is_not_in_table_1(tmp_path
     assert "noise SD and weight of Ours, gamma 1 on" in files["README"].read_text(encoding="utf-8")
 
 
+def test_the_figures_show_table_1_first_and_as_many_others_as_can_be_told_apart():
+    job = Job("undeformed", "", "undeformed", 0, None)
+    others = ["precision_blind", "precision_weight", *(f"gamma_{n}" for n in range(9))]
+    ready = dict.fromkeys([("voxelmorph", v) for v in (*others, "ours", "mse")], job)
+    shown = gallery._shown_variants("voxelmorph", {**ready, ("transmorph", "nll"): job})
+    assert shown == ["mse", "ours", *others[:4]]
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_slice_is_drawn_whatever_axis_the_slices_lie_along(axis, tmp_path):
     case, job = stack(axis), Job("undeformed", "", "undeformed", 0, None)

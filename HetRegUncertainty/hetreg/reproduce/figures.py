@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ _MARGIN = 0.6  # of the structure's size, shown around it
 _DPI, _CELL, _BAR = 130, 1.6, 0.3  # inches per picture, share of one that a colour bar takes
 # Colours that the colour-blind tell apart (Okabe and Ito), and a style with each; dashes are an oracle's.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000", "#56b4e9")
+_LINE, _TITLE = 32, 26  # letters of a legend beside curves, above a picture
 _STYLES: tuple[Any, ...] = ("-", ":", "-.", (0, (4, 1, 1, 1, 1, 1)))
 
 
@@ -72,7 +74,7 @@ def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
             _show(axis, picture.moved[box], picture.aspect, limits=_limits(picture.fixed[box]))
             _outline(axis, picture.truth[box], *_TRUTH)
             _outline(axis, picture.found[box], *_FOUND)
-            axis.set_title(f"{picture.title}\n{picture.note}".strip(), fontsize=6.5, pad=3)
+            axis.set_title(f"{fill(picture.title, _TITLE)}\n{picture.note}".strip(), fontsize=6.5, pad=3)
         _row_label(line[0], label)
     _legend(figure, {"structure in the fixed image": _TRUTH, "moved structure": _FOUND})
     return _save(figure, path)
@@ -191,7 +193,8 @@ def _lines(axis: Any, curves: Sequence[Curve], xlabel: str, ylabel: str) -> None
         number += not curve.dashed
         colour = _COLOURS[number % len(_COLOURS)]
         style = "--" if curve.dashed else _STYLES[number % len(_STYLES)]
-        axis.plot(curve.x, curve.y, linestyle=style, color=colour, lw=1.1, label=curve.label or None)
+        label = fill(curve.label, _LINE) or None
+        axis.plot(curve.x, curve.y, linestyle=style, color=colour, lw=1.1, label=label)
     axis.set_xlabel(xlabel, fontsize=7)
     axis.set_ylabel(ylabel, fontsize=7)
     axis.tick_params(labelsize=6)

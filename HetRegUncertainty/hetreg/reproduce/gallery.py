@@ -23,6 +23,7 @@ from .scoring import Scorer
 from .variants import VARIANTS
 
 NOISE, SPREADS = ("nll", "beta_nll", OURS), ("ours_sigma_z", "sigma_z", "voxelmorph_diff")
+MOST = 6  # pictures beside each other that can still be told apart
 Ready = dict[tuple[str, str], Job]  # (network, variant) -> its run with seed 0, finished
 
 
@@ -55,9 +56,10 @@ def _path(scorer: Scorer, name: str) -> Path:
 
 
 def _shown_variants(network: str, ready: Ready) -> list[str]:
-    """The methods of Table 1 that have a model, in its order; if none of them has, those that have."""
+    """The methods of Table 1 that have a model, in its order, then what else has one, up to MOST."""
     found = [v for v in printed("1", "acdc", network) if (network, v) in ready]
-    return found or [v for n, v in ready if n == network]
+    others = [v for n, v in ready if n == network and v not in found]
+    return found + others[: max(0, MOST - len(found))]
 
 
 def _training(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
@@ -122,19 +124,20 @@ def _methods(
 
 
 def _noise(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
-    """Figure 3; Figure 6 for 3D echo: of ours, or of the first method that has a model."""
+    """Figure 3; Figure 6 for 3D echo: of ours, or of the last method that has a model, after baselines."""
     trained = [key for key in ready if key[0]]
     if not trained:
         return {}
     parts: dict[str, dict[str, Any]] = {}
-    network, variant = min(trained, key=lambda key: key[1] != OURS)
+    network, variant = next((key for key in trained if key[1] == OURS), trained[-1])
     for source in book.config.sources:
         case = _case(book, scorer, source, middling(book, source, network, (variant,)))
         if case is not None:
             name = "figure6" if paper_set(source, book.config) == "echo3d" else "figure3"
             picture = draw(case, ready[network, variant], scorer, book.label(source))
             label = source_label(source, book.config).replace(", ", "\n")
-            curves = _sparsification(book, source, network, dict.fromkeys((*NOISE, variant)))
+            compared = dict.fromkeys((*NOISE, variant, *_shown_variants(network, ready)))
+            curves = _sparsification(book, source, network, compared)
             parts.setdefault(name, {})[label] = (picture, curves)
     whose = "ours" if variant == OURS else VARIANTS[variant].label
     return {
