@@ -23,6 +23,7 @@ from typing import Any
 from .errors import doubtful_path, printable
 
 PATIENCE_S, _LOOK_S = 3.0, 0.05
+PARTIAL = ".partial-"  # begins the names of what is not whole yet
 
 
 def unwritten(path: Path) -> OSError:
@@ -64,7 +65,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     then, and when the user interrupts, what was there before stays and nothing lies beside it.
     """
     kind = "".join(end for end in path.suffixes[-2:] if len(end) < 8)  # SimpleITK writes by it
-    partial = path.with_name(f".partial-{secrets.token_hex(4)}{kind}")  # nobody can lay a link there
+    partial = path.with_name(f"{PARTIAL}{secrets.token_hex(4)}{kind}")  # nobody can lay a link there
     try:
         mode = 0o600 if path.exists() else 0o666  # what replaces a private file is private from the start
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
@@ -103,7 +104,7 @@ def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
     except OSError as error:
         raise unwritten(folder) from error
     with ExitStack() as end:
@@ -149,12 +150,13 @@ def sha256(path: str | Path) -> str:
 
 
 def json_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log of JSON lines, without a line that a kill cut off; none where there is no file."""
+    """The rows of a log of JSON lines, without a line that a kill cut off or that is damaged; none where
+    there is no file."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
         with suppress(ValueError):
             rows.append(json.loads(line))
-    return rows
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def check_parts(path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from .. import __version__
 from ..config import TrainConfig
 from ..datasets.listing import Rejected
 from ..datasets.split import read_split
-from ..files import json_lines, patiently, unwritten, write_whole
+from ..files import PARTIAL, json_lines, patiently, unwritten, write_whole
 from ..lock import PATIENCE_S, Busy, FolderLock
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
@@ -111,6 +112,9 @@ class RunFolder:
             raise unwritten(self.path) from error
         if not taken:
             raise Busy(f"Another training works in {self.path.name}: another folder is accepted.")
+        for left in self.path.glob(f"{PARTIAL}*"):  # half a file of one that was killed
+            with suppress(OSError):
+                left.unlink()
 
     def _earlier(self, made_with: dict[str, str]) -> dict[str, Any]:
         """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""
@@ -183,7 +187,8 @@ class RunFolder:
         path = self.path / "log.jsonl"
         if not path.exists():
             return
-        kept = [row for row in json_lines(path) if row.get("step", 0) <= step]
+        steps = [(row.get("step", 0), row) for row in json_lines(path)]  # in a damaged log not of every row
+        kept = [row for at, row in steps if isinstance(at, int | float) and at <= step]
         write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._to_csv(kept)
 

@@ -16,6 +16,7 @@ from ..datasets.base import PairSample
 from ..device import made_current, plain_torch, random_state_kept
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress, silent
+from ..weightfile import read_weights
 from . import schedule
 from .checks import check, check_crop, fitting_network, notes
 from .data import Loaded, batches, dimension_of, divide, load_run
@@ -106,9 +107,19 @@ class Run:
         else:
             self.emit("preview", step=trainer.step, folder=str(self.folder.preview))
 
+    def forget_lost_best(self) -> None:
+        """Where the best model of a run that goes on is gone or damaged, any later one is better."""
+        if self.trainer.best == -math.inf:
+            return
+        try:
+            read_weights(self.folder.best)
+        except ValueError:
+            self.trainer.best = -math.inf
+            self.emit("note", text="best.pt is missing or damaged: the next validation writes a new one.")
+
     def leave(self, row: dict[str, float]) -> None:
         """Keep what is needed to go on, and a model even if none was validated yet."""
-        if self.folder.best.exists():
+        if self.trainer.best > -math.inf:
             self.trainer.save(self.folder.last)
         else:
             self.check(row)
@@ -224,6 +235,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
     """Steps until the end, or until someone stops; a Ctrl-C or a Cancelled leaves the checkpoint."""
     trainer = run.trainer
     if trainer.ranks.first:
+        run.forget_lost_best()
         began = time.monotonic()
         run.preview()  # so that there is one before the first validation
         run.passed_over(time.monotonic() - began)
@@ -245,6 +257,8 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
         if trainer.ranks.first:
             trainer.save(run.folder.last)
         raise
+    if trainer.ranks.first and trainer.best == -math.inf:  # no step was left, and the best model was lost
+        run.check({})
     run.emit("done", model=str(run.folder.best))
 
 

@@ -1,0 +1,70 @@
+"""A run goes on although a file beside its checkpoint is damaged, gone or half written."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from builders import TINY, assert_sentence, tiny_training, train_samples
+from hetreg.config import NetworkConfig
+from hetreg.files import json_lines
+from hetreg.model import RegistrationModel
+from hetreg.training.loop import train
+
+
+def go(folder, steps: int) -> list[str]:
+    """Train so far in all; the notes."""
+    notes = []
+
+    def emit(kind: str, **fields: object) -> None:
+        if kind == "note":
+            notes.append(str(fields["text"]))
+
+    network, samples = NetworkConfig(**TINY), train_samples()
+    train(tiny_training(steps=steps), folder, network=network, samples=samples, emit=emit)
+    return notes
+
+
+@pytest.mark.parametrize("steps", [3, 4])
+@pytest.mark.parametrize("length", [None, 9000])
+def test_where_the_best_model_was_lost_a_later_one_takes_its_place(tmp_path, steps, length):
+    go(tmp_path, 3)
+    last, best = tmp_path / "last.ckpt", tmp_path / "best.pt"
+    torch.save(torch.load(last, weights_only=True) | {"best": 1e9}, last)  # which no later one reaches
+    whole = best.read_bytes()
+    best.unlink()
+    if length:
+        best.write_bytes(whole[:length])
+    (note,) = [text for text in go(tmp_path, steps) if "best.pt" in text]
+    assert_sentence(note, "best.pt is missing or damaged")
+    assert RegistrationModel.load(best).card["steps"] == steps
+    assert not [text for text in go(tmp_path, steps) if "best.pt" in text]
+
+
+def test_of_a_damaged_log_the_whole_rows_are_kept(tmp_path):
+    go(tmp_path, 3)
+    log = tmp_path / "log.jsonl"
+    before = json_lines(log)
+    damaged = [
+        b'{"event": "st\xa2p", "loss": \xa2}',
+        b"5",
+        b"[]",
+        b'{"step": "x"}',
+        b'{"step": null}',
+        b"\0\0",
+    ]
+    log.write_bytes(log.read_bytes() + b"\n".join(damaged) + b"\n")
+    go(tmp_path, 4)
+    after = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert after[: len(before)] == before
+    assert {row["step"] for row in after[len(before) :]} == {4}
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path):
+    go(tmp_path, 3)
+    for name in (".partial-6f8f7055.ckpt", ".partial-c2e09c76.md"):
+        (tmp_path / name).write_bytes(b"half")
+    go(tmp_path, 4)
+    assert not list(tmp_path.rglob(".partial-*"))
