@@ -28,6 +28,7 @@ def start(show=False, width=1600, height=1000):
     from PySide6 import QtCore
 
     QtCore.qInstallMessageHandler(_quiet)
+    _findPlugins()
 
     from . import application, dialogs, namespaces, scene
     from .qt_modules import install
@@ -48,6 +49,14 @@ def start(show=False, width=1600, height=1000):
     namespaces.fill(state)
     _openWindow(width, height)
     atexit.register(_shutDown)
+
+
+def _findPlugins():
+    """Below a folder with a comma in its name Qt itself does not find them."""
+    import PySide6
+    from PySide6 import QtCore
+
+    QtCore.QCoreApplication.addLibraryPath(os.path.join(os.path.dirname(PySide6.__file__), "Qt", "plugins"))
 
 
 def _shutDown():
