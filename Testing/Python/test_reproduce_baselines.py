@@ -75,7 +75,7 @@ def test_without_itk_elastix_the_extra_is_named(tmp_path, monkeypatch):
 def test_what_all_cases_failed_of_is_told_once_in_the_line_of_the_run(tmp_path, monkeypatch):
     reasons = ("It is damaged.", "No itk.", "No itk.")
     rows = [{"case": c, "patient": c, "error": why} for c, why in zip("abc", reasons, strict=True)]
-    monkeypatch.setattr(Scorer, "_measure", lambda *_: {"rows": rows, "slices": [], "curves": {}})
+    monkeypatch.setattr(Scorer, "_measure", lambda *_: ({"rows": rows, "slices": [], "curves": {}}, False))
     source = "phantom:mri2d"
     with Scorer(TINY_REPRODUCTION, tmp_path) as scorer:
         found = scorer.score(Job("elastix", "", "elastix", 0, None), source, "", Progress())

@@ -21,7 +21,9 @@ def test_a_run_whose_done_file_was_cut_off_counts_as_not_done(tmp_path):
     path = runs.run_folder(tmp_path, job)
     path.mkdir(parents=True)
     (path / "best.pt").write_bytes(b"")
-    for text, found in (("", None), ('{"steps": 3, "sec', None), ('{"steps": 3, "seconds": 2.5}', 2.5)):
+    whole = '{"steps": 3, "seconds": 2.5}'
+    damaged = ("", whole[:17], "5", "{}", '{"steps": 3, "seconds": null}')
+    for text, found in ((whole, 2.5), *((text, None) for text in damaged)):
         (path / runs.DONE).write_text(text)
         done = runs.done(tmp_path, job)
         assert (done and done["seconds"]) == found

@@ -40,8 +40,9 @@ def done(folder: Path, job: Job) -> dict[str, float] | None:
     if not ((path / DONE).is_file() and (path / "best.pt").is_file()):
         return None
     try:
-        return json.loads((path / DONE).read_text(encoding="utf-8"))
-    except ValueError:
+        found = json.loads((path / DONE).read_text(encoding="utf-8"))
+        return {name: float(found[name]) for name in ("steps", "seconds")}
+    except (ValueError, TypeError, KeyError):
         return None
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +16,10 @@ from typing import Any
 from .. import __version__
 from ..config import EvaluateConfig
 from ..datasets.headers import COMPANIONS
+from ..datasets.listing import Rejected
 from ..evaluate import evaluate
 from ..evaluation.case import Case
-from ..evaluation.cases import list_cases
+from ..evaluation.cases import Source, list_cases
 from ..files import write_whole
 from ..model import RegistrationModel, sha256
 from ..progress import Progress, plain
@@ -88,20 +89,24 @@ class Scorer:
         key = self._key(job, source)
         kept = _load(path, key)
         if kept is None:
+            try:
+                register = self.register(job)
+            except ValueError as damaged:
+                return replace(empty, error=f"{damaged} Remove runs/{job.name} to train it anew.")
             told = Progress(lambda f, m: progress.report(f, f"{job.label}: {m}"), progress.cancelled)
-            kept = self._measure(job, source, told)
+            kept, passing = self._measure(register, source, told)
             reasons = Counter(row["error"] for row in kept["rows"])
             if "" not in reasons:
                 most = [reason for reason, _ in reasons.most_common(1)]
                 return replace(empty, rows=kept["rows"], error="".join(most))
             kept |= {"code": code_version()}
-            if not any(_PASSING.search(reason) for reason in reasons):
+            if not passing:
                 _save(path, {"key": key, **kept})
         self.codes.add(kept.get("code", "an earlier version"))
         return replace(empty, rows=kept["rows"], slices=kept["slices"], curves=kept["curves"])
 
     def register(self, job: Job) -> Register:
-        """How a job registers a case."""
+        """How a job registers a case. Raises ValueError if its model cannot be used."""
         if job.config is None:
             return self._elastix if job.variant == "elastix" else undeformed
         model = RegistrationModel.load(run_folder(self.folder, job) / "best.pt")
@@ -133,26 +138,59 @@ class Scorer:
         )
 
     def _stamp(self, source: str) -> str:
-        """SHA-256 of the test pairs: of their names, of what is in their files and of what is wrong there."""
+        """The test pairs as they were when this process first asked."""
         if source not in self._stamps:
-            digest = hashlib.sha256()
-            cases, refused = list_cases(evaluate_config(self.config, self.folder, source))
-            for case in cases:
-                digest.update(f"{case.name}\0{case.patient}\0".encode())
-                for path in case.files:
-                    digest.update(path.name.encode() + b"\0" + _content(path))
-            tested = {case.name for case in cases}
-            for item in refused:
-                if item.case in tested:
-                    digest.update(f"{item.case}\0{item.reason}\0".encode() + _content(item.file))
-            self._stamps[source] = digest.hexdigest()
+            self._stamps[source] = _stamp(list_cases(evaluate_config(self.config, self.folder, source)))
         return self._stamps[source]
 
-    def _measure(self, job: Job, source: str, progress: Progress) -> dict[str, Any]:
+    def _measure(self, register: Register, source: str, progress: Progress) -> tuple[dict[str, Any], bool]:
+        """What is kept of an evaluation, and whether the next one may have more luck with a case."""
         settings = evaluate_config(self.config, self.folder, source)
-        found = evaluate(settings, progress, register=self.register(job), pictures=False)
+        was_read: set[str] = set()
+
+        def noted(case: Case) -> RegisterResult:
+            was_read.add(case.name)
+            return register(case)
+
+        found = evaluate(settings, progress, register=noted, pictures=False)
+        failed = {row["case"]: row["error"] for row in found.rows if row["error"]}
+        passing = any(_PASSING.search(reason) for reason in failed.values())
+        if unread := failed.keys() - was_read:
+            passing = passing or self._readable(source, unread)
         content = {"rows": found.rows, "slices": found.slices, "curves": found.curves}
-        return json.loads(json.dumps(plain(content)))
+        return json.loads(json.dumps(plain(content))), passing
+
+    def _readable(self, source: str, unread: Collection[str]) -> bool:
+        """Whether one of the cases that could not be read may be read the next time: it is now, or the test
+        pairs are not there as at the start, as when a drive has gone."""
+        try:
+            cases, refused = list_cases(evaluate_config(self.config, self.folder, source))
+        except (ValueError, OSError):
+            return True
+        again = (case for case in cases if case.name in unread)
+        return _stamp((cases, refused)) != self._stamp(source) or any(_reads(case) for case in again)
+
+
+def _stamp(listed: tuple[list[Source], list[Rejected]]) -> str:
+    """SHA-256 of test pairs: of their names, of what is in their files and of what is wrong there."""
+    digest = hashlib.sha256()
+    cases, refused = listed
+    for case in cases:
+        digest.update(f"{case.name}\0{case.patient}\0".encode())
+        for path in case.files:
+            digest.update(path.name.encode() + b"\0" + _content(path))
+    tested = {case.name for case in cases}
+    for item in refused:
+        if item.case in tested:
+            digest.update(f"{item.case}\0{item.reason}\0".encode() + _content(item.file))
+    return digest.hexdigest()
+
+
+def _reads(case: Source) -> bool:
+    try:
+        return bool(case.read())
+    except (ValueError, OSError, MemoryError):
+        return False
 
 
 def _content(path: Path) -> bytes:
@@ -170,8 +208,8 @@ def _load(path: Path, key: dict[str, Any]) -> dict[str, Any] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    same = isinstance(content, dict) and content.get("key") == json.loads(json.dumps(key))
-    return content if same else None
+    whole = isinstance(content, dict) and {"key", "rows", "slices", "curves"} <= content.keys()
+    return content if whole and content["key"] == json.loads(json.dumps(key)) else None
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:
