@@ -72,9 +72,13 @@ def _pip(requirements, constraints):
 
 def _constraints(names, folder):
     """A file that holds every installed package, apart from these, at its version."""
-    path = os.path.join(folder, "constraints.txt")
-    found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
-    held = [f"{n}=={v}" for n, v in sorted(found.items(), key=str) if n and v and n.lower() not in names]
+    from packaging.utils import canonicalize_name
+
+    path, found = os.path.join(folder, "constraints.txt"), {}
+    for one in importlib.metadata.distributions():  # of several of one name the first is the one in use
+        if (name := one.metadata["Name"]) and one.version:
+            found.setdefault(canonicalize_name(name), one.version)
+    held = [f"{name}=={version}" for name, version in sorted(found.items()) if name not in names]
     with open(path, "w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in held if _isValid(line))
     return path

@@ -105,6 +105,16 @@ def test_whatIsThereIsNotReplaced(installed, pip):
     assert not os.path.exists(pip.calls[0][1]["constraints"])  # another Slicer writes its own
 
 
+def test_ofTwoOfOneNameTheFirstIsInUse(installed, pip, monkeypatch):
+    """As after an update that left a folder of metadata behind; pip and Python take the first, too."""
+    installed["monai"] = None
+    pairs = [("Odd_Name", "1.0"), ("odd-name", "2.0"), ("numpy", "1.26.4"), ("numpy", "2.4.1")]
+    found = [types.SimpleNamespace(metadata={"Name": name}, version=version) for name, version in pairs]
+    monkeypatch.setattr(importlib.metadata, "distributions", lambda: found)
+    assert packages.install(["monai"]) == ""
+    assert pip.constraints.splitlines() == ["numpy==1.26.4", "odd-name==1.0"]
+
+
 def test_versionThatPipCannotRead(installed, pip, monkeypatch):
     """It would refuse the whole file."""
     installed["monai"] = None
