@@ -16,6 +16,8 @@ from slicer.i18n import tr as _
 
 EXTENSION = "PyTorch"
 RESUME_KEY = "HetRegUncertainty/ResumeInstall"
+FOR_NUMPY_2 = "2.3"  # the first PyTorch that is built for it, also in pyproject.toml
+FOR_NUMPY_2_ON_WINDOWS = "2.4.1"  # https://github.com/pytorch/pytorch/issues/131668
 
 
 def torchVersion():
@@ -37,7 +39,7 @@ def torchRequirement():
 
     On Windows 2.13 cannot be installed into Slicer: https://github.com/Slicer/light-the-torch/issues/176
     """
-    return ">=2.2,<2.13" if os.name == "nt" else ">=2.2"
+    return f">={FOR_NUMPY_2_ON_WINDOWS},<2.13" if os.name == "nt" else ">=2.2"
 
 
 def extensionInstalled():
@@ -60,12 +62,14 @@ def _misfit(version):
     """Why this PyTorch cannot compute with Slicer's NumPy; 2.2 is the last one for Macs with Intel."""
     import numpy
 
-    before = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < (2, 3)
-    if not before or numpy.__version__.startswith("1."):
+    accepted = FOR_NUMPY_2_ON_WINDOWS if os.name == "nt" else FOR_NUMPY_2
+    found, least = (tuple(map(int, re.findall(r"\d+", text)[:3])) for text in (version, accepted))
+    if found >= least or numpy.__version__.startswith("1."):
         return ""
     return _(
-        "PyTorch {version} does not work with NumPy {numpy} of this Slicer: PyTorch 2.3 or newer is accepted."
-    ).format(version=version, numpy=numpy.__version__)
+        "PyTorch {version} does not work with NumPy {numpy} of this Slicer: PyTorch {accepted} or newer is "
+        "accepted."
+    ).format(version=version, numpy=numpy.__version__, accepted=accepted)
 
 
 def describeDevice():

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = {"CMakeLists.txt", "__pycache__"}
@@ -220,6 +221,29 @@ def test_extension_description_is_consistent():
     for address in (values["ICONURL"], *values["SCREENSHOTURLS"].split()):
         file = ROOT / address.split("/main/", 1)[1]
         assert file.read_bytes().startswith(b"\x89PNG"), address
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "expected"),
+    [
+        ("linux", "x86_64", ["2.3.0", "2.4.0", "2.4.1"]),
+        ("win32", "AMD64", ["2.4.1"]),
+        ("darwin", "arm64", ["2.3.0", "2.4.0", "2.4.1"]),
+        ("darwin", "x86_64", ["2.2.2"]),
+    ],
+)
+def test_pip_takes_no_pytorch_that_does_not_work_with_numpy_2(system, machine, expected):
+    """It asks for no NumPy, so that pip itself would see nothing; NumPy 1 comes to Macs with Intel alone."""
+    place = {"sys_platform": system, "platform_machine": machine}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [Requirement(text) for text in project["dependencies"]]
+    asked = [one for one in asked if one.marker is None or one.marker.evaluate(place)]
+
+    def accepted(name, versions):
+        return [v for v in versions if all(v in one.specifier for one in asked if one.name == name)]
+
+    assert accepted("torch", ["2.2.2", "2.3.0", "2.4.0", "2.4.1"]) == expected
+    assert accepted("numpy", ["2.0.0"]) == ([] if "2.2.2" in expected else ["2.0.0"])
 
 
 def test_version_and_dependencies_of_the_pip_package():

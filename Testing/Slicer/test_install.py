@@ -162,7 +162,7 @@ def test_leftoversOfABrokenInstallationAreNoTorch(panel, monkeypatch):
     panel.ui.dependencyCollapsibleButton.collapsed = True
 
 
-@pytest.mark.parametrize(("system", "wanted"), [("nt", ">=2.2,<2.13"), ("posix", ">=2.2")])
+@pytest.mark.parametrize(("system", "wanted"), [("nt", ">=2.4.1,<2.13"), ("posix", ">=2.2")])
 def test_torchThatCanBeInstalled(system, wanted, monkeypatch):
     monkeypatch.setattr(install, "os", types.SimpleNamespace(name=system))
     assert install.torchRequirement() == wanted
@@ -171,21 +171,26 @@ def test_torchThatCanBeInstalled(system, wanted, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("torch", "numpy", "fits"),
+    ("system", "torch", "numpy", "accepted"),
     [
-        ("2.2.2", "2.4.1", False),
-        ("2.2.2", "1.26.4", True),
-        ("2.3.0+cpu", "2.4.1", True),
-        ("2.13.0", "2.4.1", True),
+        ("posix", "2.2.2", "2.4.1", "2.3"),  # what a Slicer for Macs with Intel gets
+        ("posix", "2.2.2", "1.26.4", ""),
+        ("posix", "2.3.0+cpu", "2.4.1", ""),
+        ("posix", "2.13.0", "2.4.1", ""),
+        ("nt", "2.4.0+cu121", "2.4.1", "2.4.1"),
+        ("nt", "2.4.0", "1.26.4", ""),
+        ("nt", "2.4.1+cu121", "2.4.1", ""),
+        ("nt", "2.12.0", "2.4.1", ""),
     ],
 )
-def test_torchThatIsTooOldForNumPy(torch, numpy, fits, monkeypatch):
-    """What a Slicer for Macs with Intel gets."""
+def test_torchThatIsTooOldForNumPy(system, torch, numpy, accepted, monkeypatch):
+    monkeypatch.setattr(install, "os", types.SimpleNamespace(name=system))
     monkeypatch.setattr(install, "torchVersion", lambda: torch)
     monkeypatch.setattr("numpy.__version__", numpy)
     reason = install.reasonMissing()
-    assert (reason == "") == fits
-    assert fits or (torch in reason and numpy in reason and "2.3 or newer" in reason)
+    assert bool(reason) == bool(accepted)
+    for part in (torch, numpy, f"PyTorch {accepted} or newer") if accepted else ():
+        assert part in reason
 
 
 def test_theCardNamesTheAppleGpuOnlyWhereItIsUsed(monkeypatch):
