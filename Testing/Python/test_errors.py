@@ -11,7 +11,7 @@ from hetreg.errors import is_out_of_memory, sentence
 
 NO_MEMORY = [
     MemoryError("Unable to allocate 9 TiB"),
-    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)."),
     RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you"),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4000 bytes."),

@@ -233,7 +233,7 @@ def test_progress_rises_and_cancelling_works_at_every_report(training, refine):
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory")]
+    "error", [torch.cuda.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory")]
 )
 def test_a_full_gpu_falls_back_to_the_cpu_and_says_so(monkeypatch, error):
     compute, model = register._compute, tiny_model(rough=1.0).train()
