@@ -97,7 +97,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         )
         self.ui.registerButton.connect("clicked(bool)", self.onRegister)
         self.ui.sampleButton.connect("clicked(bool)", self.onLoadSample)
-        self.cineRow = CineRow(self.ui)
+        self.cineRow = CineRow(self.ui, self._onParameters)
         self.dependencyCard = DependencyCard(self.ui, self._checkCanApply)
         self.aside = Aside()
         scene = slicer.mrmlScene
@@ -113,7 +113,8 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         """The panel goes away: stop a run, let go of the scene. Does nothing the second time."""
         slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.run.cancel()
-        self.inspector.removeObservers()
+        for part in (self.inspector, self.cineRow):
+            part.removeObservers()
         self.aside.close()
         self.link.close()
         self.removeObservers()
@@ -189,10 +190,15 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         """Enable Register, or say in its tooltip and in the status line what is missing."""
         reason = missing(self._parameterNode)
         self.ui.registerButton.enabled = not reason and not self.run.running
-        self.ui.registerButton.toolTip = toolTip(reason or _("Register the moving to the fixed image."))
+        self.ui.registerButton.toolTip = toolTip(reason or self._whatItDoes())
         judged = (reason, choices(self._parameterNode) if self._parameterNode else None)
         if not self.run.running and judged != self._judged:  # the former sentence is about other choices
             self.run.status, self._judged = reason, judged
+
+    def _whatItDoes(self):
+        if everyFrame(self._parameterNode):
+            return _("Register the moving image to every frame of the sequence.")
+        return _("Register the moving to the fixed image.")
 
     def onLoadSample(self, _checked=False):
         """Make the example pair and choose it."""

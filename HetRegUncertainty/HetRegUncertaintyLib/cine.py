@@ -3,6 +3,7 @@
 Each output is one node, as of a pair, and a sequence that goes through that node what it is in each frame.
 """
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from . import labels, results, sequences, summary
+from . import colors, labels, overlays, results, sequences, summary
 
 # The rest follows from these, and every frame takes memory.
 ROLES = (
@@ -23,6 +24,7 @@ ROLES = (
     "moved_segmentation",
     "numbers",
 )
+LARGEST_MM = "cine_displacement_max_mm"  # in the summary of each frame: of all frames
 UNUSED = ("disp_vox", "inverse_disp_lps_mm", "noise_variance", "log_jacobian", "residual")  # of a result
 
 
@@ -33,34 +35,51 @@ def register(frames, moving, layers, config, progress):
     return [(replace(result, **dict.fromkeys(UNUSED)), moved) for result, moved in found]
 
 
-def addToScene(found, segments, volume, movingNode):
+def addToScene(found, segments, volume, movingNode, values):
     """Add the result of every frame of the sequence that a volume shows; returns {role: node}.
 
     found: [(`RegisterResult`, moved labels per layer)] of each frame, is emptied. segments: as for
-    `results.addToScene`. If anything fails, no node is left behind.
+    `results.addToScene`. values: of the index, when the frames were read. If anything fails, no node is left
+    behind.
     """
-    sequence, browser = sequences.sequenceOf(volume), sequences.browserOf(volume)
-    if sequence is None or sequence.GetNumberOfDataNodes() != len(found):
+    if sequences.indexValues(volume) != values:
         raise ValueError(_("The sequence has changed meanwhile: nothing was added."))
-    values = [sequence.GetNthIndexValue(i) for i in range(len(found))]
-    table, shown = _table(found, segments, sequence), sequences.shownFrame(volume)
+    sequence, browser = sequences.sequenceOf(volume), sequences.browserOf(volume)
+    titles = _volumeTitles(segments)
+    table, windows = _table(found, titles, sequence), _windows(found)
+    largest = {LARGEST_MM: max(result.summary["displacement_max_mm"] for result, _moved in found)}
     nodes, made = {}, {}
     with results.allOrNothing() as undo:
-        for i in (*(i for i in range(len(found)) if i != shown), shown):  # colours fit the one that is seen
+        for i, value in enumerate(values):
             result, moved = found[i]
             found[i] = None  # two copies of all would be too much
+            result = replace(result, summary=result.summary | largest)
             nodes = results.addToScene(
                 result, volume, movingNode, nodes, moved, segments, roles=ROLES, numbers=table
             )
             for role in nodes.keys() - {"numbers"}:
                 made[role] = made.get(role) or _sequenceFor(nodes[role], sequence)
-                made[role].SetDataNodeAtValue(nodes[role], values[i])
-        for role, own in made.items():
-            undo(browser.RemoveSynchronizedSequenceNode, own.GetID())
-            browser.AddSynchronizedSequenceNode(own)
-            browser.AddProxyNode(nodes[role], own, False)
-        _addChart(nodes["numbers"], segments)
+                made[role].SetDataNodeAtValue(nodes[role], value)
+        with slicer.util.NodeModify(browser):  # a sequence without a node would get one of its own
+            for role, own in made.items():
+                undo(browser.RemoveSynchronizedSequenceNode, own.GetID())
+                browser.AddSynchronizedSequenceNode(own)
+                browser.AddProxyNode(nodes[role], own, False)
+        for role, window in windows.items():
+            overlays.setWindow(nodes[role], *window)
+        _addChart(nodes["numbers"], segments, titles)
     return nodes
+
+
+def _windows(found):
+    """{role: (low, high)} of the colours of each map, wide enough for every frame."""
+    windows = {}
+    for role, style in colors.styles().items():
+        maps = [image for result, _moved in found if (image := getattr(result, role)) is not None]
+        if role in ROLES and maps:
+            ends = np.array([colors.robustWindow(image.array, style.window) for image in maps])
+            windows[role] = ends[:, 0].min(), ends[:, 1].max()
+    return windows
 
 
 def _sequenceFor(node, like):
@@ -72,19 +91,16 @@ def _sequenceFor(node, like):
     return own
 
 
-def _table(found, segments, sequence):
+def _table(found, volumeTitles, sequence):
     """vtkTable with a row per frame: its index, the volume of each segment, the numbers of its result."""
     columns = {_("Frame"): np.arange(1, len(found) + 1)}
-    if sequence.GetIndexType() == sequence.NumericIndex and sequence.GetIndexName():
-        unit = sequence.GetIndexUnit()
-        title = sequence.GetIndexName() + (f" ({unit})" if unit else "")
-        columns[title] = [float(sequence.GetNthIndexValue(i)) for i in range(len(found))]
-    for value, title in _volumeTitles(segments).items():
+    columns |= _indexColumn(sequence, taken={*columns, *volumeTitles.values()})
+    for value, title in volumeTitles.items():
         columns[title] = [_millilitres(moved, value) for _result, moved in found]
     for key, title in _measures().items():
         given = [summary.numberIn(result.summary, key, np.nan) for result, _moved in found]
         if np.isfinite(given).any():
-            columns[title] = given
+            columns[_free(title, columns)] = given
     table = vtk.vtkTable()
     for title, numbers in columns.items():
         column = vtk.vtkDoubleArray()
@@ -107,14 +123,29 @@ def _measures():
     }
 
 
+def _indexColumn(sequence, taken):
+    """{title: values} of a sequence's index, if it has a name and is of numbers."""
+    name, unit = sequence.GetIndexName(), sequence.GetIndexUnit()
+    try:
+        values = [float(sequence.GetNthIndexValue(i)) for i in range(sequence.GetNumberOfDataNodes())]
+    except ValueError:
+        return {}
+    return {_free(f"{name} ({unit})" if unit else name, taken): values} if name else {}
+
+
 def _volumeTitles(segments):
     """{label value: title of the column of its volume}, all different."""
-    names = [segment.GetName() for _id, segment in segments.values()]
     titles = {}
-    for value, name in zip(segments, names, strict=True):
-        name = f"{name} {value}" if names.count(name) > 1 else name
-        titles[value] = _("{segment}, volume (ml)").format(segment=name)
+    for value, (_id, segment) in segments.items():
+        title = _("{segment}, volume (ml)").format(segment=segment.GetName())
+        titles[value] = _free(title, titles.values())
     return titles
+
+
+def _free(title, taken):
+    """The title, or with the first number that makes it another one than those that are taken."""
+    numbered = (title if n == 1 else f"{title} {n}" for n in itertools.count(1))
+    return next(each for each in numbered if each not in taken)
 
 
 def _millilitres(layers, value):
@@ -123,9 +154,8 @@ def _millilitres(layers, value):
     return voxels * float(np.prod(layers[0].spacing_mm)) / 1000.0
 
 
-def _addChart(tableNode, segments):
+def _addChart(tableNode, segments, titles):
     """The volume of each segment over the frames."""
-    titles = _volumeTitles(segments)
     if not titles:
         return
     name = tableNode.GetName()

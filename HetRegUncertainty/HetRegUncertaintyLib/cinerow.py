@@ -1,7 +1,9 @@
 """The row of the panel for cines: it is there while a chosen volume shows one frame of a sequence."""
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from . import sequences
 
@@ -11,11 +13,16 @@ def everyFrame(parameters):
     return parameters.everyFrame and sequences.sequenceOf(parameters.fixedVolume) is not None
 
 
-class CineRow:
-    """Keeps a frame as the moving volume, and says whether every frame is to be registered."""
+class CineRow(VTKObservationMixin):
+    """Keeps a frame as the moving volume, and says whether every frame is to be registered.
 
-    def __init__(self, ui):
-        self.ui, self._parameters = ui, None
+    onChange() is called when a sequence or its browser has gone, and with it maybe the row.
+    """
+
+    def __init__(self, ui, onChange):
+        super().__init__()
+        self.ui, self._parameters, self._onChange = ui, None, onChange
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._onRemoved)
         ui.keepFrameButton.connect("clicked(bool)", self._onKeep)
 
     def show(self, parameters):
@@ -26,6 +33,11 @@ class CineRow:
             widget.visible = self._source() is not None
         self.ui.everyFrameCheckBox.visible = isCine
         self.ui.fixedSegmentationSelector.enabled = not everyFrame(p)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onRemoved(self, _caller, _event, node):
+        if node.GetClassName() in ("vtkMRMLSequenceNode", "vtkMRMLSequenceBrowserNode"):
+            self._onChange()
 
     def _source(self):
         p = self._parameters

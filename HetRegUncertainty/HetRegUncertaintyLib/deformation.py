@@ -31,8 +31,8 @@ def show(transform, region, mode, spacing, inThreeD=False, largest=10.0):
     spacing: mm between lines or arrows. largest: mm at which the colour scale ends.
     """
     transform.CreateDefaultDisplayNodes()
-    transform.RemoveAttribute(HIDDEN)  # what is chosen now counts
     display = transform.GetDisplayNode()
+    display.RemoveAttribute(HIDDEN)  # what is chosen now counts
     wasModifying = display.StartModify()
     display.SetVisibility(mode != "none")
     display.SetVisibility2D(mode != "none")

@@ -6,7 +6,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import deformation, layout, overlays, results, sequences, summary
+from . import cine, deformation, layout, overlays, results, sequences, summary
 from .parameters import Overlay
 
 ITEM_FLAGS_ROLE = 255  # Qt.UserRole - 1, where a combo box keeps the flags of its items
@@ -144,7 +144,8 @@ class Inspector(VTKObservationMixin):
     def _showDeformation(self, transform, fixed):
         p = self._parameters
         numbers, _names = results.summaryOf(transform)
-        largest = max(summary.numberIn(numbers or {}, "displacement_max_mm", 10.0), 0.1)
+        own = summary.numberIn(numbers or {}, "displacement_max_mm", 10.0)
+        largest = max(summary.numberIn(numbers or {}, cine.LARGEST_MM, own), 0.1)
         region = layout.sliceNodeIn3D() or fixed  # the plane alone: a whole volume of lines cannot be read
         deformation.show(transform, region, p.deformation.value, p.gridSpacing, p.deformationIn3D, largest)
 

@@ -2,12 +2,12 @@
 
 import slicer
 
-from . import colors, layout, results
+from . import colors, layout, results, sequences
 
 LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
 LEGEND_FONT_SIZE = 12
 ROUNDING = 0.005  # of a map's range: what the sliders, of three significant digits, round by
-HIDDEN = "HetReg.Hidden"  # attribute of what `showOnly` or `putAside` hid, to show it again
+HIDDEN = "HetReg.Hidden"  # attribute of the display of what `showOnly` or `putAside` hid, to show it again
 ASIDE = "aside"  # its value for `putAside`
 
 
@@ -62,7 +62,7 @@ def showOnly(nodes):
     """Hide contours and deformation of all runs but that of `nodes`; of this one, show what was hidden so."""
     own = list(nodes.values())
     for node in _drawnResults():
-        if node in own and node.GetAttribute(HIDDEN):
+        if node in own and _hiddenBy(node):
             _unhide(node)
         elif node not in own and node.GetDisplayVisibility():
             _hide(node, "1")
@@ -73,7 +73,7 @@ def putAside(aside):
     for node in _drawnResults():
         if aside and node.GetDisplayVisibility():
             _hide(node, ASIDE)
-        elif not aside and node.GetAttribute(HIDDEN) == ASIDE:
+        elif not aside and _hiddenBy(node) == ASIDE:
             _unhide(node)
 
 
@@ -132,9 +132,12 @@ def setThreshold(node, low, high):
 
 
 def rangeOf(node):
-    """(smallest, largest) value of a map, never empty."""
+    """(smallest, largest) value of a map, never empty; of one that plays, that of its colours at least."""
     data = node.GetImageData()  # None: a scene was loaded without the file of this map
     low, high = data.GetScalarRange() if data else (0.0, 1.0)
+    if sequences.browserOf(node) is not None:
+        window = windowOf(node)
+        low, high = min(low, window[0]), max(high, window[1])
     return (low, high) if high > low else (low, low + 1e-6)
 
 
@@ -147,12 +150,18 @@ def _displayOf(node):
 
 def _hide(node, why):
     node.SetDisplayVisibility(False)
-    node.SetAttribute(HIDDEN, why)
+    node.GetDisplayNode().SetAttribute(HIDDEN, why)  # a node that plays gets its frame's attributes
 
 
 def _unhide(node):
     node.SetDisplayVisibility(True)
-    node.RemoveAttribute(HIDDEN)
+    node.GetDisplayNode().RemoveAttribute(HIDDEN)
+
+
+def _hiddenBy(node):
+    """Why a node was hidden here, None if it was not."""
+    display = node.GetDisplayNode()
+    return display.GetAttribute(HIDDEN) if display is not None else None
 
 
 def _drawnResults():

@@ -62,13 +62,13 @@ class RegistrationLogic:
             raise ValueError(text.format(name=fixedNode.GetName() if fixedNode else ""))
         images = volumes.imagesFromNodes(fixedNode, movingNode)
         layers, segments = labels.layersFromNodes(movingSegmentation, None, **images)
-        frames = sequences.frameImages(fixedNode)
+        frames, values = sequences.frameImages(fixedNode), sequences.indexValues(fixedNode)
 
         def compute(progress):
             return cine.register(frames, images["moving"], layers, config or RegisterConfig(), progress)
 
         found = _run(compute, inputs, progress, execute)
-        return cine.addToScene(found, segments, fixedNode, movingNode)
+        return cine.addToScene(found, segments, fixedNode, movingNode, values)
 
 
 def _run(compute, inputs, progress, execute):

@@ -32,19 +32,35 @@ def shownFrame(volume):
     return max(browser.GetSequenceNode(volume).GetItemNumberFromIndexValue(value, False), 0)
 
 
+def indexValues(volume):
+    """The index of each frame of the sequence of which a volume shows one, [] for any other volume."""
+    sequence = sequenceOf(volume)
+    count = sequence.GetNumberOfDataNodes() if sequence is not None else 0
+    return [sequence.GetNthIndexValue(i) for i in range(count)]
+
+
 def frameImages(volume):
     """The `Image` of every frame, in world coordinates, in the order of the sequence.
 
-    Raises ValueError with one sentence that names the frame which is no scalar volume with voxels.
+    Raises ValueError with one sentence that names the frame which is no scalar volume with voxels, or the
+    transform above the volume that is played, too: its other places are not known here.
     """
-    sequence, images = sequenceOf(volume), []
-    for i in range(sequence.GetNumberOfDataNodes()):
-        try:
-            images.append(volumes.imageFromNode(sequence.GetNthDataNode(i), placedLike=volume))
-        except ValueError as error:
-            text = _("Frame {number} of '{sequence}': {problem}")
-            raise ValueError(text.format(number=i + 1, sequence=sequence.GetName(), problem=error)) from error
-    return images
+    parent = volume.GetParentTransformNode()
+    while parent is not None:
+        if browserOf(parent) is not None:
+            text = _("'{name}' lies under '{transform}', which is played too: harden that transform first.")
+            raise ValueError(text.format(name=volume.GetName(), transform=parent.GetName()))
+        parent = parent.GetParentTransformNode()
+    sequence = sequenceOf(volume)
+    return [_frameImage(sequence, i, volume) for i in range(sequence.GetNumberOfDataNodes())]
+
+
+def _frameImage(sequence, i, volume):
+    try:
+        return volumes.imageFromNode(sequence.GetNthDataNode(i), placedLike=volume)
+    except ValueError as error:
+        text = _("Frame {number} of '{sequence}': {problem}")
+        raise ValueError(text.format(number=i + 1, sequence=sequence.GetName(), problem=error)) from error
 
 
 def keepFrame(volume):
@@ -75,9 +91,10 @@ def kept(*nodes):
 def _isKept(node, frame, volume):
     return (
         node.GetAttribute(FRAME) == frame
+        and node.GetImageData() is not None
         and node.GetParentTransformNode() is volume.GetParentTransformNode()
         and np.array_equal(_placeOf(node), _placeOf(volume))
-        and np.array_equal(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVolume(volume))
+        and np.array_equal(*map(slicer.util.arrayFromVolume, (node, volume)), equal_nan=True)
     )
 
 

@@ -8,7 +8,8 @@ import slicer
 
 from hetreg.config import RegisterConfig
 from hetreg.progress import Cancelled, Progress
-from HetRegUncertaintyLib import cine, labels, results, sequences
+from HetRegUncertaintyLib import cine, labels, overlays, results, sequences
+from HetRegUncertaintyLib.parameters import Deformation
 
 PLAYED = ("moved", "transform", "noise_sd", "snr_weight", "displacement_mm", "displacement_sd_mm")
 
@@ -175,7 +176,8 @@ def test_sequenceThatChangedMeanwhile(ready, movie):
 
     def execute(compute):
         found = compute(Progress())
-        sequences.sequenceOf(movie).RemoveDataNodeAtValue("80")
+        sequence = sequences.sequenceOf(movie)
+        sequence.UpdateIndexValue("80", "10")  # so many frames, in another order
         return found
 
     with pytest.raises(ValueError, match="changed meanwhile"):
@@ -220,4 +222,74 @@ def test_segmentsOfOneNameHaveColumnsOfTheirOwn(ready, drawn):
         segmentation.GetNthSegment(i).SetName("LV")
     ready.ui.registerButton.click()
     table = ready.logic.getParameterNode().numbers
-    assert column(table, "LV 1, volume (ml)")[0] > column(table, "LV 2, volume (ml)")[0] > 0
+    assert column(table, "LV, volume (ml)")[0] > column(table, "LV, volume (ml) 2")[0] > 0
+
+
+def test_eachOutputIsThereOnce(ready, movie):
+    """Slicer makes a node of its own for a sequence that has none."""
+    ready.ui.registerButton.click()
+    own = set(results.outputsOf(ready.logic.getParameterNode().transform).values())
+    everything = slicer.util.getNodesByClass("vtkMRMLDisplayableNode")
+    assert {node for node in everything if node.GetAttribute(results.ROLE)} < own
+
+
+def test_theShownFrameIsShownAtOnce(ready, movie):
+    ready.ui.registerButton.click()
+    p = ready.logic.getParameterNode()
+    assert sequences.shownFrame(movie) == 1
+    shown = arrayOf(p.noiseSd)
+    sequence = sequences.sequenceOf(p.noiseSd)
+    np.testing.assert_array_equal(shown, slicer.util.arrayFromVolume(sequence.GetNthDataNode(1)))
+    assert not slicer.util.arrayFromVolume(sequence.GetNthDataNode(0)).any()
+
+
+def test_coloursFitEveryFrame(ready, movie, goTo):
+    """Also where the frame that is shown is the moving one, whose maps are 0."""
+    p, ui = ready.logic.getParameterNode(), ready.ui
+    goTo(movie, 0)
+    ui.registerButton.click()
+    window, highest = overlays.windowOf(p.noiseSd), ui.thresholdRangeWidget.maximum
+    largest = 0.0
+    for frame in range(3):
+        goTo(movie, frame)
+        largest = max(largest, np.percentile(arrayOf(p.noiseSd), 99.5))
+        assert overlays.windowOf(p.noiseSd) == window
+    assert window == (0.0, pytest.approx(largest))
+    assert highest >= 0.99 * largest
+    lengths = [results.summaryOf(node)[0]["displacement_max_mm"] for node in framesOf(p.transform)]
+    p.deformation = Deformation.GLYPHS
+    goTo(movie, 0)
+    display = p.transform.GetDisplayNode()
+    assert display.GetGlyphDisplayRangeMaxMm() == pytest.approx(10 * max(lengths))
+
+
+def framesOf(node):
+    sequence = sequences.browserOf(node).GetSequenceNode(node)
+    return [sequence.GetNthDataNode(i) for i in range(sequence.GetNumberOfDataNodes())]
+
+
+def test_whatWasPutAsideComesBack(ready, movie, drawn, goTo):
+    """Although the frame has changed meanwhile."""
+    ready.ui.registerButton.click()
+    contours = ready.logic.getParameterNode().movedSegmentation
+    assert contours.GetDisplayVisibility()
+    overlays.putAside(True)
+    assert not contours.GetDisplayVisibility()
+    goTo(movie, 2)
+    overlays.putAside(False)
+    assert contours.GetDisplayVisibility()
+
+
+def test_indexThatIsNoNumberOrIsNamedLikeAColumn(ready, movie):
+    sequence, p = sequences.sequenceOf(movie), ready.logic.getParameterNode()
+    sequence.SetIndexName("Frame")
+    sequence.SetIndexUnit("")
+    ready.ui.registerButton.click()
+    assert column(p.numbers, "Frame").tolist() == [1, 2, 3]
+    assert column(p.numbers, "Frame 2").tolist() == [0, 40, 80]
+    sequence.SetIndexType(sequence.TextIndex)
+    sequence.UpdateIndexValue("0", "zulu")
+    ready.ui.registerButton.click()
+    played = sequences.sequenceOf(p.noiseSd)
+    assert [played.GetNthIndexValue(i) for i in range(3)] == ["zulu", "40", "80"]
+    assert p.numbers.GetTable().GetColumnByName("Frame 2") is None

@@ -1,6 +1,7 @@
 """Frames of a cine in the panel: one is kept as moving volume, a pair stays with the frame it was made of."""
 
 import numpy as np
+import pytest
 import slicer
 
 from HetRegUncertaintyLib import results, sequences
@@ -92,3 +93,35 @@ def test_withoutTheModuleOfSequences(panel, smallPair, monkeypatch):
     panel._onParameters()
     assert not panel.ui.keepFrameButton.visible
     assert panel.ui.registerButton.enabled
+
+
+def test_aKeptFrameThatLostItsVoxelsIsKeptAnew(movie):
+    first = sequences.keepFrame(movie)
+    first.SetAndObserveImageData(None)
+    assert sequences.keepFrame(movie) is not first
+
+
+def test_theRowGoesWithTheSequence(ready, movie):
+    """And Register does what it says."""
+    ui = ready.ui
+    assert "every frame" in ui.registerButton.toolTip
+    slicer.mrmlScene.RemoveNode(sequences.browserOf(movie))
+    assert not ui.keepFrameButton.visible
+    assert not ui.everyFrameCheckBox.visible
+    assert "to the fixed image" in ui.registerButton.toolTip
+
+
+def test_aTransformThatIsPlayedTooIsRefused(ready, movie):
+    """Each frame would lie where the one that is shown lies."""
+    p = ready.logic.getParameterNode()
+    above = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "motion")
+    places = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "places")
+    for value in ("0", "40", "80"):
+        places.SetDataNodeAtValue(above, value)
+    browser = sequences.browserOf(movie)
+    with slicer.util.NodeModify(browser):
+        browser.AddSynchronizedSequenceNode(places)
+        browser.AddProxyNode(above, places, False)
+    movie.SetAndObserveTransformNodeID(above.GetID())
+    with pytest.raises(ValueError, match="'cine' lies under 'motion', which is played too"):
+        ready.logic.registerSequence(movie, p.movingVolume)
