@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import slicer
 
+from builders import tiny_model
 from hetreg.config import RegisterConfig
 from hetreg.progress import Cancelled, Progress
 from HetRegUncertaintyLib import cine, labels, overlays, results, sequences
@@ -243,9 +244,11 @@ def test_theShownFrameIsShownAtOnce(ready, movie):
     assert not slicer.util.arrayFromVolume(sequence.GetNthDataNode(0)).any()
 
 
-def test_coloursFitEveryFrame(ready, movie, goTo):
+def test_coloursFitEveryFrame(ready, movie, goTo, tmp_path):
     """Also where the frame that is shown is the moving one, whose maps are 0."""
     p, ui = ready.logic.getParameterNode(), ready.ui
+    p.model = str(tmp_path / "rough.pt")
+    tiny_model(rough=1.0).save(p.model)
     goTo(movie, 0)
     ui.registerButton.click()
     window, highest = overlays.windowOf(p.noiseSd), ui.thresholdRangeWidget.maximum
@@ -260,6 +263,7 @@ def test_coloursFitEveryFrame(ready, movie, goTo):
     p.deformation = Deformation.GLYPHS
     goTo(movie, 0)
     display = p.transform.GetDisplayNode()
+    assert max(lengths) > 0.2
     assert display.GetGlyphDisplayRangeMaxMm() == pytest.approx(10 * max(lengths))
 
 
