@@ -26,7 +26,12 @@ def test_a_file_of_the_user_is_kept_and_the_sentence_names_it(tmp_path, capsys, 
     path.parent.mkdir()
     for content in ("my notes", "[1]", "{}"):
         path.write_text(content, encoding="utf-8")
-        error_of(capsys, arguments, f"has a {own} that is of no former result", "another output folder")
+        error_of(
+            capsys,
+            arguments,
+            f"has {own} that no former result says to be its own",
+            "a folder without is accepted",
+        )
     assert path.read_text(encoding="utf-8") == "{}"
     assert [p.name for p in path.parent.iterdir()] == [own]
 
