@@ -163,7 +163,9 @@ def test_the_command_writes_each_frame_and_the_numbers(cine, files, labels, mode
     assert float(rows[1]["volume_3_ml"]) == pytest.approx(voxel * np.count_nonzero(moved))
     alone = register_pair(cine[1], cine[0], model, RegisterConfig(inverse=False))
     assert float(rows[1]["ncc_after"]) == pytest.approx(alone.summary["ncc_after"], abs=1e-5)
-    assert "files in" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "files in" in said
+    assert said.count("moving image itself") == 1
 
 
 def test_the_command_keeps_what_is_done(cine, files, tmp_path, capsys):
@@ -176,3 +178,10 @@ def test_the_command_keeps_what_is_done(cine, files, tmp_path, capsys):
     assert not (tmp_path / "out" / "frame-3").exists()
     assert cli.main([*files, "--moving-frame", "4"]) == 2
     assert "--moving-frame is 4: 1 to 3 is accepted." in capsys.readouterr().err
+
+
+def test_the_command_mixes_no_runs(files, tmp_path, capsys):
+    (tmp_path / "out" / "frame-12").mkdir(parents=True)
+    assert cli.main(files) == 2
+    assert "out has frame-12 already: a folder without frames is accepted." in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["frame-12"]

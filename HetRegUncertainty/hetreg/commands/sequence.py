@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RegisterConfig
 from ..files import whole_file
-from .console import output_folder, progress_for, say, written
+from .console import output_folder, progress_for, written
 from .flags import add_flags, config_from
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def run(arguments: argparse.Namespace) -> None:
     config, progress = config_from(arguments, RegisterConfig), progress_for(arguments)
     files: dict[str, Path] = {}
     rows: list[dict[str, Any]] = []
+    notes: list[str] = []
     with output_folder(arguments.output):
+        _check_free(arguments.output)
         results = register_sequence(
             frames, frames[n - 1], None, config, progress, moving_seg=arguments.moving_seg
         )
@@ -58,11 +60,16 @@ def run(arguments: argparse.Namespace) -> None:
             for kind, path in result.save(arguments.output / name).items():
                 files[f"{name}/{kind}"] = path
             rows.append({"frame": i + 1} | _numbers(result))
+            notes += result.summary["notes"]
             files["frames"] = _write(rows, arguments.output / NUMBERS)
-    if not arguments.json:
-        for note in result.summary["notes"]:
-            say(f"note: {note}")
-    written(arguments, files, frames=len(rows))
+    said = list(dict.fromkeys(notes))
+    written(arguments, files, [f"note: {note}" for note in said], frames=len(rows), notes=said)
+
+
+def _check_free(folder: Path) -> None:
+    """Frames of a former run that had more of them would stay beside those of this one."""
+    if found := sorted(path.name for path in (*folder.glob("frame-*"), *folder.glob(NUMBERS))):
+        raise ValueError(f"{folder} has {found[0]} already: a folder without frames is accepted.")
 
 
 def _numbers(result: RegisterResult) -> dict[str, Any]:
