@@ -81,7 +81,9 @@ def test_startTakesWhatWasJustTyped(training, monkeypatch):
 def test_registerTakesWhatWasJustTyped(panel, smallPair, monkeypatch):
     configs = []
     monkeypatch.setattr(
-        panel.logic, "register", lambda *_images, config, **_options: configs.append(config) or {}
+        panel.logic,
+        "register",
+        lambda *_images, config, **_options: configs.append(config) or {"transform": None},
     )
     monkeypatch.setattr(panel, "_showNewResult", lambda: None)
     monkeypatch.setattr("HetRegUncertaintyLib.results.secondsOf", lambda _node: 0.0)
