@@ -66,6 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, RuntimeError, ImportError) as error:
         if not is_out_of_memory(error):
             raise
+        if isinstance(error, ImportError):
+            return _failed(
+                arguments,
+                "A package could not be loaded: the memory is not enough, or its disk lets no program run.",
+            )
         return _failed(arguments, "The memory is not enough: a smaller image, size or batch is accepted.")
     return 0
 

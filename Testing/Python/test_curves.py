@@ -31,6 +31,12 @@ def test_a_series_has_the_finite_values_of_its_event():
     assert curves.series(ROWS, "validation", "mse").shape == (0, 2)
 
 
+def test_a_row_that_was_damaged_is_no_point():
+    row = {"event": "step", "step": 10, "loss": 1.0}
+    damaged = [row | {"step": "1O"}, row | {"loss": [2]}, {"event": "step", "loss": 3.0}]
+    np.testing.assert_array_equal(curves.series([row, *damaged], "step", "loss"), [[10, 1]])
+
+
 def test_the_running_mean_by_hand():
     np.testing.assert_allclose(curves.running_mean(np.array([1.0, 2.0, 6.0]), 3), [1.5, 3.0, 4.0])
     np.testing.assert_array_equal(curves.running_mean(np.array([5.0, 7.0]), 1), [5.0, 7.0])

@@ -42,7 +42,7 @@ def test_packages_that_the_memory_is_not_enough_for_are_a_sentence(capsys, monke
         raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
 
     monkeypatch.setattr(models, "run", load)
-    error_of(capsys, ["models"], "The memory is not enough")
+    error_of(capsys, ["models"], "could not be loaded: the memory is not enough, or its disk")
 
 
 @pytest.mark.parametrize(

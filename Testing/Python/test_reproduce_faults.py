@@ -11,7 +11,7 @@ from builders import TINY_REPRODUCTION, assert_sentence, pair_2d, tiny_model
 from hetreg.evaluate import evaluate
 from hetreg.image import write_image
 from hetreg.progress import Progress
-from hetreg.reproduce import scoring
+from hetreg.reproduce import gallery, scoring
 from hetreg.reproduce.plan import Job, jobs
 from hetreg.reproduce.runs import run_folder
 
@@ -80,6 +80,8 @@ def test_a_damaged_model_is_the_error_of_its_run_alone(config, tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with scoring.Scorer(config, tmp_path / "out") as scorer:
         score = scorer.score(job, "pairs", "", Progress())
+        (path.parent / "done.json").write_text('{"steps": 1, "seconds": 1}', encoding="utf-8")
+        assert not gallery._is_ready(job, scorer)  # the pictures are of the others
     assert not score.rows
     assert_sentence(score.error, "best.pt is damaged", f"Remove runs/{job.name} to train it anew")
 

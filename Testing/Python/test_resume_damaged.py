@@ -64,7 +64,8 @@ def test_of_a_damaged_log_the_whole_rows_are_kept(tmp_path):
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path):
     go(tmp_path, 3)
-    for name in (".partial-6f8f7055.ckpt", ".partial-c2e09c76.md"):
+    (tmp_path / "preview").mkdir(exist_ok=True)
+    for name in (".partial-6f8f7055.ckpt", ".partial-c2e09c76.md", "preview/.partial-12345678.nrrd"):
         (tmp_path / name).write_bytes(b"half")
     go(tmp_path, 4)
     assert not list(tmp_path.rglob(".partial-*"))

@@ -49,8 +49,9 @@ def draw_curves(folder: Path) -> Path | None:
 
 def series(rows: list[dict[str, Any]], event: str, name: str) -> np.ndarray:
     """(N, 2): step and value of the log's rows of that kind that have one, a number."""
-    values = [(r["step"], r[name]) for r in rows if r.get("event") == event and r.get(name) is not None]
-    return np.array([v for v in values if math.isfinite(v[1])], float).reshape(-1, 2)
+    values = [(r.get("step"), r.get(name)) for r in rows if r.get("event") == event]
+    known = [pair for pair in values if all(isinstance(v, int | float) and math.isfinite(v) for v in pair)]
+    return np.array(known, float).reshape(-1, 2)
 
 
 def _panel(ax: Any, steps: np.ndarray, values: np.ndarray, *, smooth: bool) -> None:

@@ -34,7 +34,7 @@ def draw_all(book: Book, scorer: Scorer, planned: Sequence[Job]) -> tuple[dict[P
     """
     if find_spec("matplotlib") is None:
         return {}, ["The figures need matplotlib, which is not installed."]
-    trained = {(j.network, j.variant): j for j in planned if j.seed == 0 and _is_ready(j, scorer.folder)}
+    trained = {(j.network, j.variant): j for j in planned if j.seed == 0 and _is_ready(j, scorer)}
     makers: tuple[Callable[[Book, Scorer, Ready], dict[Path, str]], ...]
     makers = (_training, _contours, _noise, _spread, _failure)
     drawn: dict[Path, str] = {}
@@ -47,8 +47,15 @@ def draw_all(book: Book, scorer: Scorer, planned: Sequence[Job]) -> tuple[dict[P
     return drawn, notes
 
 
-def _is_ready(job: Job, folder: Path) -> bool:
-    return job.config is None or done(folder, job) is not None
+def _is_ready(job: Job, scorer: Scorer) -> bool:
+    if job.config is None:
+        return True
+    try:
+        return done(scorer.folder, job) is not None and bool(scorer.register(job))
+    except (
+        ValueError
+    ):  # a damaged model is the error of its run, and no reason to lose the pictures of others
+        return False
 
 
 def _path(scorer: Scorer, name: str) -> Path:

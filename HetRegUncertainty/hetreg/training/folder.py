@@ -112,9 +112,10 @@ class RunFolder:
             raise unwritten(self.path) from error
         if not taken:
             raise Busy(f"Another training works in {self.path.name}: another folder is accepted.")
-        for left in self.path.glob(f"{PARTIAL}*"):  # half a file of one that was killed
-            with suppress(OSError):
-                left.unlink()
+        for folder in (self.path, self.path / "preview"):
+            for left in folder.glob(f"{PARTIAL}*"):  # half a file of one that was killed
+                with suppress(OSError):
+                    left.unlink()
 
     def _earlier(self, made_with: dict[str, str]) -> dict[str, Any]:
         """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""
