@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .assemble import Maps, add_segmentation, assemble
+from .checks import check_labels
 from .choose import choose_model
 from .config import RegisterConfig
 from .device import resolve_device
@@ -65,22 +66,36 @@ def register_sequence(
     if len(frames) == 0:
         raise ValueError("The sequence has no frames: at least one is accepted.")
     moving = as_image(moving, "moving image")
+    if moving_seg is not None:
+        moving_seg = as_image(moving_seg, "moving segmentation")
+        check_labels(moving_seg, moving, "moving")
+    raised: list[BaseException] = []  # by the caller's own callbacks
     chosen: tuple[RegistrationModel, list[str]] | None = None
     for i, given in enumerate(frames):
-        part = _numbered(progress.part(i / len(frames), (i + 1) / len(frames)), i, len(frames))
+        part = _numbered(progress.part(i / len(frames), (i + 1) / len(frames)), i, len(frames), raised)
         try:
             frame = as_image(given, "fixed image")
             chosen = chosen or choose_model(config.model if model is None else model, frame, config)
             result = _register(frame, moving, chosen[0], config, part, moving_seg)
         except (ValueError, OSError) as error:
+            if any(error is one for one in raised):
+                raise
             kind = OSError if isinstance(error, OSError) else ValueError
             raise kind(f"Frame {i + 1} of {len(frames)}: {error}") from error
         yield replace(result, summary=result.summary | {"notes": chosen[1] + result.summary["notes"]})
 
 
-def _numbered(progress: Progress, i: int, count: int) -> Progress:
-    report = progress.report
-    return replace(progress, report=lambda f, m: report(f, f"Frame {i + 1} of {count}: {m}"))
+def _numbered(progress: Progress, i: int, count: int, raised: list[BaseException]) -> Progress:
+    """Reports with the number of the frame; what a callback raises is noted, too."""
+
+    def report(fraction: float, message: str) -> None:
+        try:
+            progress.report(fraction, f"Frame {i + 1} of {count}: {message}")
+        except Exception as error:
+            raised.append(error)
+            raise
+
+    return replace(progress, report=report)
 
 
 def _register(
@@ -89,7 +104,7 @@ def _register(
     model: RegistrationModel,
     config: RegisterConfig,
     progress: Progress,
-    moving_seg: Image | str | Path | None,
+    moving_seg: Image | None,
 ) -> RegisterResult:
     if not (same_grid(frame, moving) and np.array_equal(frame.array, moving.array)):
         return register_pair(frame, moving, model, config, progress, moving_seg=moving_seg)
@@ -97,7 +112,7 @@ def _register(
     result = _unmoved(frame, moving, model, config)
     if moving_seg is None:
         return result
-    return add_segmentation(result, frame, as_image(moving_seg, "moving segmentation"), None)
+    return add_segmentation(result, frame, moving_seg, None)
 
 
 def _unmoved(frame: Image, moving: Image, model: RegistrationModel, config: RegisterConfig) -> RegisterResult:

@@ -11,6 +11,11 @@ from hetreg import cli
 from hetreg.image import write_image
 
 
+def phantom_arguments(folder):
+    """`phantom` into its folder `out`."""
+    return ["phantom", "--size", "32", "--output", str(folder / "out")]
+
+
 @pytest.mark.parametrize(
     ("command", "own"),
     [
@@ -18,10 +23,12 @@ from hetreg.image import write_image
         ("evaluate", "slices.csv"),
         ("register", "report.json"),
         ("register", "moved.nrrd"),
+        ("phantom", "fixed.nrrd"),
     ],
 )
 def test_a_file_of_the_user_is_kept_and_the_sentence_names_it(tmp_path, capsys, command, own):
-    arguments = register_arguments(tmp_path) if command == "register" else evaluate_arguments(tmp_path)
+    make = {"register": register_arguments, "evaluate": evaluate_arguments, "phantom": phantom_arguments}
+    arguments = make[command](tmp_path)
     path = tmp_path / "out" / own
     path.parent.mkdir()
     for content in ("my notes", "[1]", "{}"):
@@ -40,7 +47,7 @@ def test_a_former_result_is_replaced_beside_files_of_the_user(tmp_path):
     for name, image in zip(("fixed", "moving"), pair_2d(), strict=True):
         write_image(image, tmp_path / f"{name}.nrrd")
     tiny_model(rough=1.0).save(tmp_path / "tiny.pt")
-    for arguments in (register_arguments(tmp_path), evaluate_arguments(tmp_path)):
+    for arguments in (f(tmp_path) for f in (register_arguments, evaluate_arguments, phantom_arguments)):
         (tmp_path / "out").mkdir(exist_ok=True)
         (tmp_path / "out" / "notes.txt").write_text("mine", encoding="utf-8")
         assert [cli.main(arguments), cli.main(arguments)] == [0, 0]

@@ -64,8 +64,9 @@ def test_of_a_damaged_log_the_whole_rows_are_kept(tmp_path):
 
 def test_what_a_killed_process_left_half_written_goes(tmp_path):
     go(tmp_path, 3)
-    (tmp_path / "preview").mkdir(exist_ok=True)
-    for name in (".partial-6f8f7055.ckpt", ".partial-c2e09c76.md", "preview/.partial-12345678.nrrd"):
+    below = [f"{folder}/.partial-12345678.x" for folder in ("preview", "cache")]
+    for name in (".partial-6f8f7055.ckpt", ".partial-c2e09c76.md", *below):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
     go(tmp_path, 4)
     assert not list(tmp_path.rglob(".partial-*"))

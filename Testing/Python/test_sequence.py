@@ -112,6 +112,24 @@ def test_it_reports_and_stops(cine, model):
         next(register_sequence(cine[1:], cine[0], model, progress=stopping))
 
 
+def test_errors_of_the_caller_are_its_own(cine, model):
+    class Mine(ValueError):
+        pass
+
+    def report(_fraction, message):
+        if "Frame 2" in message:
+            raise Mine("of the caller")
+
+    with pytest.raises(Mine, match="^of the caller$"):
+        list(register_sequence(cine, cine[0], model, progress=Progress(report)))
+
+
+def test_bad_labels_are_refused_before_the_first_frame(cine, model):
+    labels = cine[0].like(cine[0].array * 1.5, "no labels")
+    with pytest.raises(ValueError, match=r"^The moving segmentation 'no labels' is not a label image"):
+        next(register_sequence(cine, cine[0], model, moving_seg=labels))
+
+
 def test_a_frame_elsewhere_is_not_the_moving_one(cine, model):
     place = cine[0].ijk_to_lps.copy()
     place[0, 3] += 2.0
@@ -153,13 +171,13 @@ def test_frames_of_a_file(cine, files, tmp_path):
 def test_the_command_writes_each_frame_and_the_numbers(cine, files, labels, model, tmp_path, capsys):
     assert cli.main([*files, "--moving-frame", "1", "--no-inverse"]) == 0
     out = tmp_path / "out"
-    assert sorted(p.name for p in out.iterdir()) == ["frame-1", "frame-2", "frame-3", "frames.csv"]
-    assert (out / "frame-2" / "transform.h5").is_file()
+    assert sorted(p.name for p in out.iterdir()) == ["frame-01", "frame-02", "frame-03", "frames.csv"]
+    assert (out / "frame-02" / "transform.h5").is_file()
     rows = list(csv.DictReader((out / "frames.csv").open(encoding="utf-8")))
     assert [row["frame"] for row in rows] == ["1", "2", "3"]
     voxel = np.prod(labels.spacing_mm) / 1000
     assert float(rows[0]["volume_3_ml"]) == pytest.approx(voxel * np.count_nonzero(labels.array))
-    moved = read_image(out / "frame-2" / "moved_seg.nrrd").array
+    moved = read_image(out / "frame-02" / "moved_seg.nrrd").array
     assert float(rows[1]["volume_3_ml"]) == pytest.approx(voxel * np.count_nonzero(moved))
     alone = register_pair(cine[1], cine[0], model, RegisterConfig(inverse=False))
     assert float(rows[1]["ncc_after"]) == pytest.approx(alone.summary["ncc_after"], abs=1e-5)
@@ -175,7 +193,7 @@ def test_the_command_keeps_what_is_done(cine, files, tmp_path, capsys):
     assert cli.main([*files[:3], *files[5:], "--json"]) == 2
     assert "Frame 3 of 3: The fixed image has the same value" in capsys.readouterr().err
     assert len(list(csv.DictReader((tmp_path / "out" / "frames.csv").open(encoding="utf-8")))) == 2
-    assert not (tmp_path / "out" / "frame-3").exists()
+    assert not (tmp_path / "out" / "frame-03").exists()
     assert cli.main([*files, "--moving-frame", "4"]) == 2
     assert "--moving-frame is 4: 1 to 3 is accepted." in capsys.readouterr().err
 
@@ -183,5 +201,8 @@ def test_the_command_keeps_what_is_done(cine, files, tmp_path, capsys):
 def test_the_command_mixes_no_runs(files, tmp_path, capsys):
     (tmp_path / "out" / "frame-12").mkdir(parents=True)
     assert cli.main(files) == 2
-    assert "out has frame-12 already: a folder without frames is accepted." in capsys.readouterr().err
+    assert (
+        "out has frame-12 already: a folder without the frames of a former run is accepted."
+        in capsys.readouterr().err
+    )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["frame-12"]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..registry import PHANTOMS
-from .console import output_folder, written
+from .console import keep_files_of_others, output_folder, written
 
 HELP = "Write a simulated pair with its true field and noise variance."
 
@@ -22,11 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the pair and write it."""
-    from ..datasets.phantom import make_pair, save_pair
+    from ..datasets.phantom import FILES, make_pair, save_pair
 
     if arguments.seed < 0:
         raise ValueError(f"--seed is {arguments.seed}: a whole number from 0 is accepted.")
     with output_folder(arguments.output):
+        keep_files_of_others(arguments.output, FILES, "phantom.json", "seed")
         pair = make_pair(arguments.kind, arguments.seed, size=arguments.size, slices=arguments.slices)
         files = save_pair(pair, arguments.output)
     written(arguments, files)

@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
             frames, frames[n - 1], None, config, progress, moving_seg=arguments.moving_seg
         )
         for i, result in enumerate(results):
-            name = f"frame-{i + 1:0{len(str(len(frames)))}d}"
+            name = f"frame-{i + 1:0{max(2, len(str(len(frames))))}d}"
             for kind, path in result.save(arguments.output / name).items():
                 files[f"{name}/{kind}"] = path
             rows.append({"frame": i + 1} | _numbers(result))
@@ -69,7 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
 def _check_free(folder: Path) -> None:
     """Frames of a former run that had more of them would stay beside those of this one."""
     if found := sorted(path.name for path in (*folder.glob("frame-*"), *folder.glob(NUMBERS))):
-        raise ValueError(f"{folder} has {found[0]} already: a folder without frames is accepted.")
+        raise ValueError(
+            f"{folder} has {found[0]} already: a folder without the frames of a former run is accepted."
+        )
 
 
 def _numbers(result: RegisterResult) -> dict[str, Any]:

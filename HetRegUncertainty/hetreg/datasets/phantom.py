@@ -150,28 +150,33 @@ def displacement_lps(pair: PhantomPair) -> np.ndarray:
     return ijk @ pair.fixed.ijk_to_lps[:3, :3].T
 
 
+_IMAGES = (
+    "fixed",
+    "moving",
+    "fixed_seg",
+    "moving_seg",
+    "true_noise_variance",
+    "true_residual_variance",
+    "body",
+)
+FILES = (*(f"{name}.nrrd" for name in _IMAGES), "true_displacement.nrrd", "phantom.json")
+
+
 def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
     """Write the pair to `folder` (made if missing): images, labels, truth and phantom.json, all or none; they
     take the place of another pair's.
 
     Returns the paths by name. Raises OSError if something cannot be written.
     """
-    every = {
-        "fixed": pair.fixed,
-        "moving": pair.moving,
-        "fixed_seg": pair.fixed_label,
-        "moving_seg": pair.moving_label,
-        "true_noise_variance": pair.noise_variance,
-        "true_residual_variance": pair.residual_variance,
-        "body": pair.body,
-    }
-    images = {name: image for name, image in every.items() if image is not None}
+    labels, variances = (pair.fixed_label, pair.moving_label), (pair.noise_variance, pair.residual_variance)
+    every = zip(_IMAGES, (pair.fixed, pair.moving, *labels, *variances, pair.body), strict=True)
+    images = {name: image for name, image in every if image is not None}
     files = {name: f"{name}.nrrd" for name in images}
     files["true_displacement"] = "true_displacement.nrrd"
     about = {"kind": pair.kind, "seed": pair.seed, "shape_kji": pair.fixed.array.shape}
     about |= {"spacing_mm": pair.fixed.spacing_mm.tolist(), "files": files}
     about |= {"labels": {"1": "RV cavity", "2": "LV myocardium", "3": "LV cavity", "4": "left atrium"}}
-    with whole_folder(Path(folder), [f"{name}.nrrd" for name in every]) as partial:
+    with whole_folder(Path(folder), [f"{name}.nrrd" for name in _IMAGES]) as partial:
         for name, image in images.items():
             write_image(image, partial / files[name])
         field = vector_to_sitk(displacement_lps(pair), pair.fixed.ijk_to_lps)

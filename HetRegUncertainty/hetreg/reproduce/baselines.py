@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ..assemble import result_from_field
+from ..checks import check_pair
 from ..config import GridConfig
 from ..evaluate import Case
 from ..image import Image
@@ -56,6 +57,7 @@ class Elastix:
 
     def __call__(self, case: Case) -> RegisterResult:
         """Raises ValueError in one sentence if elastix fails, OSError if it cannot be started."""
+        check_pair(case.fixed, case.moving)
         return result_from_field(case.fixed, case.moving, self.field(case.fixed, case.moving))
 
     def field(self, fixed: Image, moving: Image) -> np.ndarray:

@@ -112,7 +112,7 @@ class RunFolder:
             raise unwritten(self.path) from error
         if not taken:
             raise Busy(f"Another training works in {self.path.name}: another folder is accepted.")
-        for folder in (self.path, self.path / "preview"):
+        for folder in (self.path, self.path / "preview", self.path / "cache"):
             for left in folder.glob(f"{PARTIAL}*"):  # half a file of one that was killed
                 with suppress(OSError):
                     left.unlink()
