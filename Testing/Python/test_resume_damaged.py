@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -41,6 +42,16 @@ def test_where_the_best_model_was_lost_a_later_one_takes_its_place(tmp_path, ste
     assert_sentence(note, "best.pt is missing or damaged")
     assert RegistrationModel.load(best).card["steps"] == steps
     assert not [text for text in go(tmp_path, steps) if "best.pt" in text]
+
+
+def test_without_pairs_for_validation_it_has_the_loss_of_the_last_step(tmp_path):
+    network, samples = NetworkConfig(**TINY), [replace(s, patient="p0") for s in train_samples()]
+    for _ in range(2):
+        train(tiny_training(steps=3), tmp_path, network=network, samples=samples)
+        (tmp_path / "best.pt").unlink()
+    first, second = (r for r in json_lines(tmp_path / "log.jsonl") if r["event"] == "validation")
+    assert first["dice"] is None
+    assert first["loss"] == second["loss"] is not None
 
 
 def test_of_a_damaged_log_the_whole_rows_are_kept(tmp_path):

@@ -120,7 +120,7 @@ def test_errors_of_the_caller_are_its_own(cine, model):
         if "Frame 2" in message:
             raise Mine("of the caller")
 
-    with pytest.raises(Mine, match="^of the caller$"):
+    with pytest.raises(Mine, match=r"^of the caller$"):
         list(register_sequence(cine, cine[0], model, progress=Progress(report)))
 
 

@@ -183,6 +183,11 @@ class RunFolder:
         except OSError:
             self.behind = True
 
+    def last_step(self) -> dict[str, Any]:
+        """What was logged of the last step; {} if nothing was."""
+        steps = (row for row in reversed(json_lines(self.path / "log.jsonl")) if row.get("event") == "step")
+        return next(steps, {})
+
     def forget_after(self, step: int) -> None:
         """Drop what was logged after a step: a killed run was further than its last checkpoint."""
         path = self.path / "log.jsonl"

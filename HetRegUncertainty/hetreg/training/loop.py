@@ -258,7 +258,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
             trainer.save(run.folder.last)
         raise
     if trainer.ranks.first and trainer.best == -math.inf:  # no step was left, and the best model was lost
-        run.check({})
+        run.check(run.folder.last_step())
     run.emit("done", model=str(run.folder.best))
 
 
