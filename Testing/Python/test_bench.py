@@ -19,11 +19,12 @@ from bench import methods, summary
 from bench.peers import TOOLS, process
 from bench.peers.process import Peer
 from builders import tiny_model
-from hetreg.config import EvaluateConfig
+from hetreg.config import EvaluateConfig, GridConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.evaluate import evaluate
 from hetreg.evaluation.case import Case
 from hetreg.evaluation.results import Evaluation
+from hetreg.preprocess import to_network_grid
 from hetreg.result import RegisterResult
 
 DEMONS = "demons (SimpleITK)"  # the one peer that the project's own packages can run
@@ -54,6 +55,16 @@ def test_a_stack_is_given_slice_by_slice_and_scaled_together(stack: Case) -> Non
         slope = np.polyfit(stack.fixed.array[where].ravel(), fixed.ravel(), 1)[0]
         assert np.polyfit(stack.moving.array[where].ravel(), moving.ravel(), 1)[0] == pytest.approx(slope)
         assert spacing == pytest.approx(tuple(stack.fixed.spacing_mm[1::-1]))
+
+
+def test_or_as_the_networks_see_the_stack(stack: Case) -> None:
+    """One scale for all slices, and the brightest half percent is cut."""
+    given = list(methods.samples(stack, percentiles=True))
+    pair = to_network_grid(stack.fixed, stack.moving, GridConfig(), ndim=2, multiple=1)
+    for k, (_where, _components, fixed, moving, _spacing) in enumerate(given):
+        np.testing.assert_allclose(fixed, pair.fixed[k, 0].numpy(), atol=1e-6)
+        np.testing.assert_allclose(moving, pair.moving[k, 0].numpy(), atol=1e-6)
+    assert np.mean([fixed == 1 for *_, fixed, _moving, _spacing in given]) > 0
 
 
 def test_a_volume_is_given_whole() -> None:

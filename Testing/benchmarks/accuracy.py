@@ -56,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
         choices=["all", *TOOLS],
         help=f"all, or of: {', '.join(TOOLS)}",
     )
+    made.add_argument(
+        "--percentiles",
+        action="store_true",
+        help="give the tools the stack clipped at its percentiles, as the networks see it",
+    )
     made.add_argument("--model", nargs="*", default=[])
     made.add_argument("--refine", nargs="*", type=int, default=[0])
     made.add_argument("--cache", type=Path, default=Path("build/peers-cache"))
@@ -88,7 +93,10 @@ def methods(
         yield "true field", true_field
     for name in TOOLS if arguments.peers == ["all"] else arguments.peers:
         if ndim == 2 or TOOLS[name].in_3d:
-            yield name, peer(stack.enter_context(Peer(name, arguments.cache)))
+            yield (
+                name,
+                peer(stack.enter_context(Peer(name, arguments.cache)), percentiles=arguments.percentiles),
+            )
     for names in arguments.model:
         for refine in arguments.refine:
             model = HetReg(names.split("+"), refine)

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from hetreg.assemble import result_from_field
-from hetreg.config import RegisterConfig
+from hetreg.config import GridConfig, RegisterConfig
 from hetreg.evaluation.case import Case
 from hetreg.model import RegistrationModel
-from hetreg.preprocess import choose_dimension
+from hetreg.preprocess import choose_dimension, intensity_range
 from hetreg.register import register_pair
 from hetreg.resample import resample_like
 from hetreg.result import RegisterResult
@@ -45,13 +45,13 @@ def from_field(case: Case, disp: np.ndarray, name: str, seconds: float = float("
     return result_from_field(case.fixed, case.moving, disp, name=name, seconds=seconds)
 
 
-def peer(tool: Peer) -> Method:
-    """A peer on a volume, or on every slice; the seconds are those of all slices."""
+def peer(tool: Peer, *, percentiles: bool = False) -> Method:
+    """A peer on a volume, or on every slice; the seconds are those of all slices. percentiles: as `samples`."""
 
     def register(case: Case) -> RegisterResult:
         disp = np.zeros((3, *case.fixed.array.shape), np.float32)
         total = 0.0
-        for where, components, fixed, moving, spacing in samples(case):
+        for where, components, fixed, moving, spacing in samples(case, percentiles=percentiles):
             found, seconds = tool.register(fixed, moving, spacing)
             disp[(components, *where)] = found
             total += seconds
@@ -64,21 +64,31 @@ def peer(tool: Peer) -> Method:
 Sample = tuple[tuple[slice | int, ...], list[int] | slice, np.ndarray, np.ndarray, tuple[float, ...]]
 
 
-def samples(case: Case) -> Iterator[Sample]:
+def samples(case: Case, *, percentiles: bool = False) -> Iterator[Sample]:
     """(place in the array, components of the field there, fixed, moving, spacing) as a tool takes them.
 
-    fixed, moving: (*spatial), array order, together scaled to [0, 1]; spacing likewise in mm.
+    fixed, moving: (*spatial), array order, together scaled to [0, 1], each slice for itself; percentiles: the
+    whole stack as the networks see it, clipped at its percentiles. spacing likewise in mm.
     """
     fixed, moving = case.fixed.array, resample_like(case.moving, case.fixed)
+    scale = scaled
+    if percentiles:
+        low, high = intensity_range(fixed.astype(np.float32), moving.astype(np.float32), GridConfig())
+        fixed, moving = (np.clip((a.astype(np.float32) - low) / (high - low), 0, 1) for a in (fixed, moving))
+        scale = _as_they_are
     spacing = [float(s) for s in case.fixed.spacing_mm[::-1]]
     axis = choose_dimension(case.fixed)[1]
     if axis is None:
-        yield (slice(None),) * 3, slice(None), *scaled(fixed, moving), tuple(spacing)
+        yield (slice(None),) * 3, slice(None), *scale(fixed, moving), tuple(spacing)
         return
     inside = [d for d in range(3) if d != axis]
     for k in range(fixed.shape[axis]):
         where = tuple(k if d == axis else slice(None) for d in range(3))
-        yield where, inside, *scaled(fixed[where], moving[where]), tuple(spacing[d] for d in inside)
+        yield where, inside, *scale(fixed[where], moving[where]), tuple(spacing[d] for d in inside)
+
+
+def _as_they_are(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return fixed, moving
 
 
 def scaled(fixed: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
