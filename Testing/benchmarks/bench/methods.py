@@ -46,7 +46,7 @@ def from_field(case: Case, disp: np.ndarray, name: str, seconds: float = float("
 
 
 def peer(tool: Peer, *, percentiles: bool = False) -> Method:
-    """A peer on a volume, or on every slice; the seconds are those of all slices. percentiles: as `samples`."""
+    """A peer on a volume, or on every slice, whose seconds add up. percentiles: as for `samples`."""
 
     def register(case: Case) -> RegisterResult:
         disp = np.zeros((3, *case.fixed.array.shape), np.float32)
