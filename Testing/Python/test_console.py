@@ -8,7 +8,7 @@ import pytest
 
 from builders import pair_2d, tiny_model
 from hetreg import cli
-from hetreg.commands.console import Line, say, visible
+from hetreg.commands.console import Line, say, unstopped, visible
 from hetreg.image import write_image
 
 ODD = "a\x1b]0;title\x07\n\x1b[2J\x9b\u202eb"
@@ -55,3 +55,21 @@ def test_no_command_hands_a_name_to_the_terminal(tmp_path, capsys):
     assert r"/b\x1b[2J\n.pt" in out
     assert r"rejected  " in out
     assert err.count(r"b\x1b[2J") == 2
+
+
+def test_what_cannot_be_said_does_not_stop_the_work_but_that_nobody_reads_does():
+    said = []
+
+    def tell(kind, **fields):
+        if kind == "full":
+            raise OSError(28, "No space left on device")
+        if kind == "gone":
+            raise BrokenPipeError
+        said.append((kind, fields))
+
+    told = unstopped(tell)
+    told("full")
+    told("step", step=1)
+    assert said == [("step", {"step": 1})]
+    with pytest.raises(BrokenPipeError):
+        told("gone")

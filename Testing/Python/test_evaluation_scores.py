@@ -196,6 +196,8 @@ def test_a_field_that_does_not_fit_is_refused():
         with pytest.raises(ValueError, match="field") as caught:
             result_from_field(case.fixed, case.moving, wrong)
         assert_sentence(caught.value, "(3, 1, 32, 32)")
+    with pytest.raises(ValueError, match="image are the same"):
+        result_from_field(case.fixed, case.fixed, np.zeros((3, *case.fixed.array.shape), np.float32))
 
 
 def test_the_true_field_has_no_error_and_no_displacement_has_the_error_before():
