@@ -49,4 +49,7 @@ class CineRow(VTKObservationMixin):
             p, source = self._parameters, self._source()
             with slicer.util.NodeModify(p):
                 p.fixedVolume = p.fixedVolume or source
-                p.movingVolume = sequences.keepFrame(source)
+                frame = sequences.keepFrame(source)
+                if frame != p.movingVolume:
+                    p.movingSegmentation = None  # it was drawn on another one
+                p.movingVolume = frame

@@ -73,7 +73,7 @@ class Inspector(VTKObservationMixin):
         nodes = results.outputsOf(transform)
         fixed, moving = results.inputsOf(transform)
         self._followFrames(transform)
-        pair = (moving.GetName(), fixed.GetName()) if fixed and moving else ()
+        pair = (moving.GetName(), self._frameName(fixed)) if fixed and moving else ()
         stamp = (transform.GetID(), transform.GetMTime(), pair) if transform else ()
         self._once("numbers", stamp, self._showNumbers, transform, pair)
         if nodes and fixed is not None:
@@ -90,6 +90,14 @@ class Inspector(VTKObservationMixin):
             self._followed = followed
             if followed is not None:
                 self.addObserver(followed, vtk.vtkCommand.ModifiedEvent, self._onFrame)
+
+    def _frameName(self, fixed):
+        """The fixed image's name, of a cine with the frame that is shown."""
+        count = len(sequences.framesOf(fixed)) if self._followed is not None else 0
+        if not count:
+            return fixed.GetName()
+        text = _("{name}, frame {number} of {count}")
+        return text.format(name=fixed.GetName(), number=sequences.shownFrame(fixed) + 1, count=count)
 
     def _onFrame(self, _caller=None, _event=None):
         if not layout.isSceneChanging():

@@ -132,12 +132,11 @@ def setThreshold(node, low, high):
 
 
 def rangeOf(node):
-    """(smallest, largest) value of a map, never empty; of one that plays, that of its colours at least."""
-    data = node.GetImageData()  # None: a scene was loaded without the file of this map
-    low, high = data.GetScalarRange() if data else (0.0, 1.0)
-    if sequences.browserOf(node) is not None:
-        window = windowOf(node)
-        low, high = min(low, window[0]), max(high, window[1])
+    """(smallest, largest) value of a map, never empty; of one that plays, in all of its frames."""
+    images = [frame.GetImageData() for frame in (node, *sequences.framesOf(node))]
+    ranges = [image.GetScalarRange() for image in images if image]
+    # nothing: a scene was loaded without the file of this map
+    low, high = (min(r[0] for r in ranges), max(r[1] for r in ranges)) if ranges else (0.0, 1.0)
     return (low, high) if high > low else (low, low + 1e-6)
 
 

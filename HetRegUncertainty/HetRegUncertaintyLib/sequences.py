@@ -32,6 +32,13 @@ def shownFrame(volume):
     return max(browser.GetSequenceNode(volume).GetItemNumberFromIndexValue(value, False), 0)
 
 
+def framesOf(node):
+    """The nodes of the sequence of which a node shows one; [] for any other node."""
+    sequence = sequenceOf(node)
+    count = sequence.GetNumberOfDataNodes() if sequence is not None else 0
+    return [sequence.GetNthDataNode(i) for i in range(count)]
+
+
 def indexValues(volume):
     """The index of each frame of the sequence of which a volume shows one, [] for any other volume."""
     sequence = sequenceOf(volume)
@@ -77,10 +84,17 @@ def keepFrame(volume):
 
 @contextmanager
 def kept(*nodes):
-    """The volumes, with a kept frame in place of each that shows one; of an error no new one stays behind."""
+    """The volumes, with a kept frame in place of each that shows one; of an error no new one stays behind.
+
+    Raises ValueError if two are the same frame.
+    """
     before = set(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
     volumes_ = [keepFrame(node) if sequenceOf(node) is not None else node for node in nodes]
     try:
+        if len(set(volumes_)) < len(volumes_):
+            raise ValueError(
+                _("The frame that is shown is the moving one: go to another, such as end-systole.")
+            )
         yield volumes_
     except BaseException:
         for node in set(volumes_) - before - set(nodes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,16 +74,24 @@ def register_sequence(
     chosen: tuple[RegistrationModel, list[str]] | None = None
     for i, given in enumerate(frames):
         part = _numbered(progress.part(i / len(frames), (i + 1) / len(frames)), i, len(frames), raised)
-        try:
+        with _named(i, len(frames), raised):
             frame = as_image(given, "fixed image")
-            chosen = chosen or choose_model(config.model if model is None else model, frame, config)
+        chosen = chosen or choose_model(config.model if model is None else model, frame, config)
+        with _named(i, len(frames), raised):
             result = _register(frame, moving, chosen[0], config, part, moving_seg)
-        except (ValueError, OSError) as error:
-            if any(error is one for one in raised):
-                raise
-            kind = OSError if isinstance(error, OSError) else ValueError
-            raise kind(f"Frame {i + 1} of {len(frames)}: {error}") from error
         yield replace(result, summary=result.summary | {"notes": chosen[1] + result.summary["notes"]})
+
+
+@contextmanager
+def _named(i: int, count: int, raised: list[BaseException]) -> Iterator[None]:
+    """Errors in here name the frame, but for those that the caller's own callbacks raised."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if any(error is one for one in raised):
+            raise
+        kind = OSError if isinstance(error, OSError) else ValueError
+        raise kind(f"Frame {i + 1} of {count}: {error}") from error
 
 
 def _numbered(progress: Progress, i: int, count: int, raised: list[BaseException]) -> Progress:

@@ -93,6 +93,8 @@ def test_a_bad_frame_is_named(cine, model):
         next(results)
     with pytest.raises(ValueError, match="no frames"):
         next(register_sequence([], cine[0], model))
+    with pytest.raises(ValueError, match=r"^There is no model"):
+        next(register_sequence(cine, cine[0], "nosuch"))
     same = [flat, flat]
     with pytest.raises(ValueError, match=r"Frame 1 of 2: The fixed image has the same value"):
         next(register_sequence(same, flat, model))

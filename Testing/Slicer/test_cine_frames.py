@@ -125,3 +125,31 @@ def test_aTransformThatIsPlayedTooIsRefused(ready, movie):
     movie.SetAndObserveTransformNodeID(above.GetID())
     with pytest.raises(ValueError, match="'cine' lies under 'motion', which is played too"):
         ready.logic.registerSequence(movie, p.movingVolume)
+
+
+def test_aShownFrameThatIsTheMovingOneIsRefused(ready, movie, goTo, raisesInSlot):
+    goTo(movie, 0)
+    ready.ui.everyFrameCheckBox.checked = False
+    before = nodeIDs()
+    with raisesInSlot(ValueError, "The frame that is shown is the moving one: go to another"):
+        ready.ui.registerButton.click()
+    assert nodeIDs() == before
+
+
+def test_aSegmentationOfAnotherFrameIsNotCarried(ready, movie, goTo):
+    p, ui = ready.logic.getParameterNode(), ready.ui
+    p.movingSegmentation = drawn = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
+    goTo(movie, 0)
+    ui.keepFrameButton.click()  # the one that was kept
+    assert p.movingSegmentation is drawn
+    goTo(movie, 2)
+    p.movingVolume = movie
+    ui.keepFrameButton.click()
+    assert p.movingSegmentation is None
+
+
+def test_theResultNamesTheFrame(ready, movie, goTo):
+    ready.ui.registerButton.click()
+    assert "cine, frame 2 of 3" in ready.ui.numbersLabel.text
+    goTo(movie, 2)
+    assert "cine, frame 3 of 3" in ready.ui.numbersLabel.text

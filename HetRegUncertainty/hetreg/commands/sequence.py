@@ -32,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a 4D file, or one per frame",
     )
     parser.add_argument(
-        "--moving-frame", type=int, default=1, metavar="N", help="the frame that is moved (end-diastole; 1)"
+        "--moving-frame",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the frame that is moved, from 1 on (default: 1)",
     )
     parser.add_argument("--moving-seg", type=Path, help="labels of that frame, to carry to every other one")
     parser.add_argument("--output", type=Path, required=True, help="folder for a folder of each frame")
