@@ -13,19 +13,9 @@ from slicer.i18n import tr as _
 
 from . import colors, labels, overlays, results, sequences, summary
 
-# The rest follows from these, and every frame takes memory.
-ROLES = (
-    "moved",
-    "transform",
-    "noise_sd",
-    "snr_weight",
-    "displacement_mm",
-    "displacement_sd_mm",
-    "moved_segmentation",
-    "numbers",
-)
 LARGEST_MM = "cine_displacement_max_mm"  # in the summary of each frame: of all frames
-UNUSED = ("disp_vox", "inverse_disp_lps_mm", "noise_variance", "log_jacobian", "residual")  # of a result
+# Of a result: they follow from the rest, and every frame takes memory.
+UNUSED = ("disp_vox", "inverse_disp_lps_mm", "noise_variance", "log_jacobian", "residual")
 
 
 def register(frames, moving, layers, config, progress):
@@ -46,7 +36,7 @@ def addToScene(found, segments, volume, movingNode, values):
         raise ValueError(_("The sequence has changed meanwhile: nothing was added."))
     sequence, browser = sequences.sequenceOf(volume), sequences.browserOf(volume)
     titles = _volumeTitles(segments)
-    table, windows = _table(found, titles, sequence), _windows(found)
+    table, windows = _table(found, titles, sequence, values), _windows(found)
     largest = {LARGEST_MM: max(result.summary["displacement_max_mm"] for result, _moved in found)}
     nodes, made = {}, {}
     with results.allOrNothing() as undo:
@@ -54,9 +44,7 @@ def addToScene(found, segments, volume, movingNode, values):
             result, moved = found[i]
             found[i] = None  # two copies of all would be too much
             result = replace(result, summary=result.summary | largest)
-            nodes = results.addToScene(
-                result, volume, movingNode, nodes, moved, segments, roles=ROLES, numbers=table
-            )
+            nodes = results.addToScene(result, volume, movingNode, nodes, moved, segments, table)
             for role in nodes.keys() - {"numbers"}:
                 made[role] = made.get(role) or _sequenceFor(nodes[role], sequence)
                 made[role].SetDataNodeAtValue(nodes[role], value)
@@ -76,7 +64,7 @@ def _windows(found):
     windows = {}
     for role, style in colors.styles().items():
         maps = [image for result, _moved in found if (image := getattr(result, role)) is not None]
-        if role in ROLES and maps:
+        if maps:
             ends = np.array([colors.robustWindow(image.array, style.window) for image in maps])
             windows[role] = ends[:, 0].min(), ends[:, 1].max()
     return windows
@@ -91,12 +79,13 @@ def _sequenceFor(node, like):
     return own
 
 
-def _table(found, volumeTitles, sequence):
+def _table(found, volumeTitles, sequence, values):
     """vtkTable with a row per frame: its index, the volume of each segment, the numbers of its result."""
     columns = {_("Frame"): np.arange(1, len(found) + 1)}
-    columns |= _indexColumn(sequence, taken={*columns, *volumeTitles.values()})
+    columns |= _indexColumn(sequence, values, taken={*columns, *volumeTitles.values()})
+    everyVolume = [_volumes(moved) for _result, moved in found]
     for value, title in volumeTitles.items():
-        columns[title] = [_millilitres(moved, value) for _result, moved in found]
+        columns[title] = [volumes.get(value, 0.0) for volumes in everyVolume]
     for key, title in _measures().items():
         given = [summary.numberIn(result.summary, key, np.nan) for result, _moved in found]
         if np.isfinite(given).any():
@@ -123,14 +112,14 @@ def _measures():
     }
 
 
-def _indexColumn(sequence, taken):
+def _indexColumn(sequence, values, taken):
     """{title: values} of a sequence's index, if it has a name and is of numbers."""
     name, unit = sequence.GetIndexName(), sequence.GetIndexUnit()
     try:
-        values = [float(sequence.GetNthIndexValue(i)) for i in range(sequence.GetNumberOfDataNodes())]
+        numbers = [float(value) for value in values]
     except ValueError:
         return {}
-    return {_free(f"{name} ({unit})" if unit else name, taken): values} if name else {}
+    return {_free(f"{name} ({unit})" if unit else name, taken): numbers} if name else {}
 
 
 def _volumeTitles(segments):
@@ -148,10 +137,14 @@ def _free(title, taken):
     return next(each for each in numbered if each not in taken)
 
 
-def _millilitres(layers, value):
-    """Volume of a label, which is whole in one of the layers."""
-    voxels = max(int(np.count_nonzero(layer.array == value)) for layer in layers)
-    return voxels * float(np.prod(layers[0].spacing_mm)) / 1000.0
+def _volumes(layers):
+    """{label: ml}; each label is in one of the layers."""
+    from hetreg.metrics.overlap import volumes_ml
+
+    found = {}
+    for layer in layers:
+        found |= volumes_ml(layer.array, layer.spacing_mm)
+    return found
 
 
 def _addChart(tableNode, segments, titles):

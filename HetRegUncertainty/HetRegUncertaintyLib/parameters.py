@@ -163,16 +163,8 @@ def choices(parameters):
     """All that Register takes from a parameter node, to see whether it has changed since."""
     p = parameters
     inputs = (p.fixedVolume, p.movingVolume, p.movingSegmentation, p.fixedSegmentation)
-    options = (
-        p.everyFrame,
-        p.model,
-        p.dimension,
-        p.device,
-        p.refine,
-        p.refineIterations,
-        p.weightMode,
-        p.gamma,
-    )
+    model = (p.everyFrame, p.model, p.dimension, p.device)
+    options = (*model, p.refine, p.refineIterations, p.weightMode, p.gamma)
     return (*(node and node.GetID() for node in inputs), *options)
 
 

@@ -53,8 +53,9 @@ class RegistrationLogic:
     ):
         """Register the moving volume to every frame of the sequence of which the fixed volume shows one.
 
-        Adds a node and a sequence for each of `cine.ROLES`, which play along with the frames, with one table
-        and a chart; returns {role: node}. Raises as `register`; then the scene is as it was.
+        Adds a node and a sequence for each output but those of `cine.UNUSED`, which play along with the
+        frames, with one table and a chart; returns {role: node}. Raises as `register`; then the scene is as
+        it was.
         """
         inputs = [fixedNode, movingNode, movingSegmentation]
         if sequences.sequenceOf(fixedNode) is None:

@@ -65,19 +65,17 @@ def updatable(outputs, fixedNode, movingNode):
     return {role: node for role, node in outputs.items() if isOurs(node)}
 
 
-def addToScene(
-    result, fixedNode, movingNode, outputs=None, moved=(), segments=None, *, roles=OUTPUTS, numbers=None
-):
+def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=None, numbers=None):
     """Add or update the nodes of a result; returns {role: node}.
 
     outputs: {role: node to update}. moved: the moved labels, an `Image` per layer (see labels.py), with
-    the segments of the moving segmentation, {label value: (segment ID, vtkSegment)}. roles: the outputs to
-    give. numbers: vtkTable in place of that of the result.
+    the segments of the moving segmentation, {label value: (segment ID, vtkSegment)}. numbers: vtkTable in
+    place of that of the result. Of what the result does not have there is no output.
     An output of the run that is updated goes if this one has no such output. If anything fails, no node is
     left behind and updated nodes have their former content.
     """
     outputs, segments = outputs or {}, segments or {}
-    fill, nodes, styles = _payloads(result, moved, segments, numbers, roles), {}, {}
+    fill, nodes, styles = _payloads(result, moved, segments, numbers), {}, {}
     slicer.mrmlScene.SaveStateForUndo()
     with allOrNothing() as undo:
         kept = {r: n for r, n in outputs.items() if n is not None and slicer.mrmlScene.IsNodePresent(n)}
@@ -124,12 +122,12 @@ def secondsOf(transformNode):
     return summary.numberIn(summaryOf(transformNode)[0] or {}, "seconds", 0.0)
 
 
-def _payloads(result, moved, segments, numbers, roles):
+def _payloads(result, moved, segments, numbers):
     """{role: VTK object or (image data, matrix)}, made before the scene is touched."""
     fill = {"transform": volumes.gridTransform(result.disp_lps_mm, result.moved)}
-    if result.inverse_disp_lps_mm is not None and "inverse_transform" in roles:
+    if result.inverse_disp_lps_mm is not None:
         fill["inverse_transform"] = volumes.gridTransform(result.inverse_disp_lps_mm, result.moved)
-    for role in (role for role in roles if OUTPUTS[role] == VOLUME):
+    for role in (role for role, className in OUTPUTS.items() if className == VOLUME):
         image = getattr(result, role)
         if image is not None:
             fill[role] = volumes.imageDataFromArray(image.array), volumes.ijkToRasMatrix(image)

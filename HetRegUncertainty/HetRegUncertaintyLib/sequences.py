@@ -4,7 +4,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from . import volumes
@@ -41,9 +40,7 @@ def framesOf(node):
 
 def indexValues(volume):
     """The index of each frame of the sequence of which a volume shows one, [] for any other volume."""
-    sequence = sequenceOf(volume)
-    count = sequence.GetNumberOfDataNodes() if sequence is not None else 0
-    return [sequence.GetNthIndexValue(i) for i in range(count)]
+    return [sequenceOf(volume).GetNthIndexValue(i) for i in range(len(framesOf(volume)))]
 
 
 def frameImages(volume):
@@ -58,16 +55,15 @@ def frameImages(volume):
             text = _("'{name}' lies under '{transform}', which is played too: harden that transform first.")
             raise ValueError(text.format(name=volume.GetName(), transform=parent.GetName()))
         parent = parent.GetParentTransformNode()
-    sequence = sequenceOf(volume)
-    return [_frameImage(sequence, i, volume) for i in range(sequence.GetNumberOfDataNodes())]
+    return [_frameImage(volume, frame, number) for number, frame in enumerate(framesOf(volume), 1)]
 
 
-def _frameImage(sequence, i, volume):
+def _frameImage(volume, frame, number):
     try:
-        return volumes.imageFromNode(sequence.GetNthDataNode(i), placedLike=volume)
+        return volumes.imageFromNode(frame, placedLike=volume)
     except ValueError as error:
-        text = _("Frame {number} of '{sequence}': {problem}")
-        raise ValueError(text.format(number=i + 1, sequence=sequence.GetName(), problem=error)) from error
+        text, name = _("Frame {number} of '{sequence}': {problem}"), sequenceOf(volume).GetName()
+        raise ValueError(text.format(number=number, sequence=name, problem=error)) from error
 
 
 def keepFrame(volume):
@@ -107,15 +103,9 @@ def _isKept(node, frame, volume):
         node.GetAttribute(FRAME) == frame
         and node.GetImageData() is not None
         and node.GetParentTransformNode() is volume.GetParentTransformNode()
-        and np.array_equal(_placeOf(node), _placeOf(volume))
+        and np.array_equal(volumes.ijkToRas(node), volumes.ijkToRas(volume))
         and np.array_equal(*map(slicer.util.arrayFromVolume, (node, volume)), equal_nan=True)
     )
-
-
-def _placeOf(node):
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
 
 
 def _copy(volume, frame):

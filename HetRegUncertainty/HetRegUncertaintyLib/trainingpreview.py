@@ -122,13 +122,6 @@ def _showLegend(node):
 
 
 def _samePlace(image, node):
-    place = slicer.util.arrayFromVTKMatrix(volumes.ijkToRasMatrix(image))
-    return slicer.util.arrayFromVolume(node).shape == image.array.shape and np.allclose(_place(node), place)
-
-
-def _place(node):
-    import vtk
-
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    return slicer.util.arrayFromVTKMatrix(matrix)
+    if slicer.util.arrayFromVolume(node).shape != image.array.shape:
+        return False
+    return np.allclose(volumes.ijkToRas(node), slicer.util.arrayFromVTKMatrix(volumes.ijkToRasMatrix(image)))

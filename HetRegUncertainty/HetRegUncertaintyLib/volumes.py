@@ -64,6 +64,13 @@ def imageDataFromArray(array):
     return data
 
 
+def ijkToRas(node):
+    """(4, 4) of a volume node, without its parent transform."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix)
+
+
 def ijkToRasMatrix(image):
     """vtkMatrix4x4 that places an `Image` in RAS."""
     return slicer.util.vtkMatrixFromArray(RAS_TO_LPS @ image.ijk_to_lps)
@@ -148,9 +155,7 @@ def _ijkToWorld(node, placed):
 
     Raises ValueError if not linear with perpendicular axes.
     """
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASMatrix(matrix)
-    world = parentToWorld(placed) @ slicer.util.arrayFromVTKMatrix(matrix)
+    world = parentToWorld(placed) @ ijkToRas(node)
     spacing = np.linalg.norm(world[:3, :3], axis=0)
     if not np.isfinite(world).all() or not spacing.all():
         raise ValueError(

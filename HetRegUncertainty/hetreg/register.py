@@ -56,7 +56,7 @@ def register_pair(
     Raises ValueError or OSError with one sentence on bad input, Cancelled when asked to stop.
     """
     started = time.perf_counter()
-    config, progress = _config(config), progress or Progress()
+    config, progress = checked_config(config), progress or Progress()
     progress.step(0.0, "Checking the images")
     fixed, moving = as_image(fixed, "fixed image"), as_image(moving, "moving image")
     check_pair(fixed, moving)
@@ -75,7 +75,8 @@ def register_pair(
     return replace(result, summary=summary, record=run_record(model, config, summary, fixed, moving))
 
 
-def _config(given: RegisterConfig | None) -> RegisterConfig:
+def checked_config(given: RegisterConfig | None) -> RegisterConfig:
+    """The configuration, the default one for None. Raises ValueError for anything else."""
     if given is None or isinstance(given, RegisterConfig):
         return given or RegisterConfig()
     raise ValueError(f"config is a {type(given).__name__}: a RegisterConfig is accepted.")

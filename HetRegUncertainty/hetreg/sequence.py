@@ -20,7 +20,7 @@ from .imagefile import read_file
 from .model import RegistrationModel
 from .preprocess import to_network_grid
 from .progress import Progress
-from .register import register_pair, run_record, what_ran
+from .register import checked_config, register_pair, run_record, what_ran
 from .resample import same_grid
 from .result import RegisterResult
 
@@ -63,7 +63,7 @@ def register_sequence(
     Raises, as it comes to a frame, ValueError or OSError with one sentence that names it, Cancelled when
     asked to stop.
     """
-    config, progress = config or RegisterConfig(), progress or Progress()
+    config, progress = checked_config(config), progress or Progress()
     if len(frames) == 0:
         raise ValueError("The sequence has no frames: at least one is accepted.")
     moving = as_image(moving, "moving image")

@@ -12,7 +12,7 @@ from hetreg.metrics.deformation import (
     folding_percent,
     similarity,
 )
-from hetreg.metrics.overlap import binarise, dice, dice_per_label
+from hetreg.metrics.overlap import binarise, dice, dice_per_label, volumes_ml
 
 
 def test_dice_by_hand():
@@ -77,3 +77,10 @@ def test_end_point_error_in_voxels_and_mm():
     disp[:, 1, 2] = 0.0
     mask[1, 2] = True
     assert end_point_error(disp, truth, mask) == 0.0
+
+
+def test_volumes_by_hand():
+    labels = np.zeros((2, 10, 10), np.int32)
+    labels[0, :5], labels[1, 0, 0] = 3, 7
+    assert volumes_ml(labels, np.array([2.0, 2.5, 10.0])) == {3: 2.5, 7: 0.05}
+    assert volumes_ml(labels[1, 1:], np.ones(3)) == {}

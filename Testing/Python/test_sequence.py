@@ -93,6 +93,8 @@ def test_a_bad_frame_is_named(cine, model):
         next(results)
     with pytest.raises(ValueError, match="no frames"):
         next(register_sequence([], cine[0], model))
+    with pytest.raises(ValueError, match="config is a dict: a RegisterConfig is accepted"):
+        next(register_sequence(cine, cine[0], model, {}))
     with pytest.raises(ValueError, match=r"^There is no model"):
         next(register_sequence(cine, cine[0], "nosuch"))
     same = [flat, flat]

@@ -93,10 +93,8 @@ def methods(
         yield "true field", true_field
     for name in TOOLS if arguments.peers == ["all"] else arguments.peers:
         if ndim == 2 or TOOLS[name].in_3d:
-            yield (
-                name,
-                peer(stack.enter_context(Peer(name, arguments.cache)), percentiles=arguments.percentiles),
-            )
+            tool = stack.enter_context(Peer(name, arguments.cache))
+            yield name, peer(tool, percentiles=arguments.percentiles)
     for names in arguments.model:
         for refine in arguments.refine:
             model = HetReg(names.split("+"), refine)

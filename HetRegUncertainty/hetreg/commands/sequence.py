@@ -13,7 +13,6 @@ from .console import output_folder, progress_for, written
 from .flags import add_flags, config_from
 
 if TYPE_CHECKING:
-    from ..image import Image
     from ..result import RegisterResult
 
 HELP = "Register one frame of a cine to every other one."
@@ -80,18 +79,12 @@ def _check_free(folder: Path) -> None:
 
 def _numbers(result: RegisterResult) -> dict[str, Any]:
     """Volumes of the moved labels, ml, and the numbers of the summary."""
-    found = volumes_ml(result.moved_seg) if result.moved_seg is not None else {}
+    from ..metrics.overlap import volumes_ml
+
+    labels = result.moved_seg
+    found = volumes_ml(labels.array, labels.spacing_mm) if labels is not None else {}
     numbers = {k: v for k, v in result.summary.items() if k not in _TEXTS}
     return {f"volume_{label}_ml": volume for label, volume in found.items()} | numbers
-
-
-def volumes_ml(labels: Image) -> dict[int, float]:
-    """Volume of each label but 0, ml; of a 2D image that of a slice 1 mm thick."""
-    import numpy as np
-
-    values, counts = np.unique(labels.array, return_counts=True)
-    voxel = float(np.prod(labels.spacing_mm)) / 1000.0
-    return {int(v): float(n) * voxel for v, n in zip(values, counts, strict=True) if v}
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> Path:

@@ -150,15 +150,15 @@ def displacement_lps(pair: PhantomPair) -> np.ndarray:
     return ijk @ pair.fixed.ijk_to_lps[:3, :3].T
 
 
-_IMAGES = (
-    "fixed",
-    "moving",
-    "fixed_seg",
-    "moving_seg",
-    "true_noise_variance",
-    "true_residual_variance",
-    "body",
-)
+_IMAGES = {  # files and what of a pair is in them
+    "fixed": "fixed",
+    "moving": "moving",
+    "fixed_seg": "fixed_label",
+    "moving_seg": "moving_label",
+    "true_noise_variance": "noise_variance",
+    "true_residual_variance": "residual_variance",
+    "body": "body",
+}
 FILES = (*(f"{name}.nrrd" for name in _IMAGES), "true_displacement.nrrd", "phantom.json")
 
 
@@ -168,9 +168,8 @@ def save_pair(pair: PhantomPair, folder: str | Path) -> dict[str, Path]:
 
     Returns the paths by name. Raises OSError if something cannot be written.
     """
-    labels, variances = (pair.fixed_label, pair.moving_label), (pair.noise_variance, pair.residual_variance)
-    every = zip(_IMAGES, (pair.fixed, pair.moving, *labels, *variances, pair.body), strict=True)
-    images = {name: image for name, image in every if image is not None}
+    every = {name: getattr(pair, attribute) for name, attribute in _IMAGES.items()}
+    images = {name: image for name, image in every.items() if image is not None}
     files = {name: f"{name}.nrrd" for name in images}
     files["true_displacement"] = "true_displacement.nrrd"
     about = {"kind": pair.kind, "seed": pair.seed, "shape_kji": pair.fixed.array.shape}

@@ -35,3 +35,10 @@ def dice_per_label(first: np.ndarray, second: np.ndarray) -> dict[int, float]:
     """Dice of each label (not 0) that occurs in either image."""
     labels = sorted({int(v) for v in np.unique(first)} | {int(v) for v in np.unique(second)})
     return {label: dice(first == label, second == label) for label in labels if label}
+
+
+def volumes_ml(labels: np.ndarray, spacing_mm: np.ndarray) -> dict[int, float]:
+    """Volume of each label (not 0) that occurs, ml. labels: of any shape; spacing_mm: of its voxels."""
+    values, counts = np.unique(labels[labels != 0], return_counts=True)
+    voxel = float(np.prod(spacing_mm)) / 1000.0
+    return {int(v): float(n) * voxel for v, n in zip(values, counts, strict=True)}

@@ -52,9 +52,7 @@ def _is_ready(job: Job, scorer: Scorer) -> bool:
         return True
     try:
         return done(scorer.folder, job) is not None and bool(scorer.register(job))
-    except (
-        ValueError
-    ):  # a damaged model is the error of its run, and no reason to lose the pictures of others
+    except ValueError:  # the error of its run, and no reason to lose the pictures of others
         return False
 
 
