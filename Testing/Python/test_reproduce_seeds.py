@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from builders import TINY_REPRODUCTION
 from hetreg.reproduce.book import Book
 from hetreg.reproduce.comparisons import DISAGREE, FAILS, HOLDS, OPEN, verdict
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.reproduce.plan import sweep_jobs
+from hetreg.reproduce.run import reproduce
 from hetreg.reproduce.scores import Score
 
 
@@ -118,3 +123,24 @@ def test_only_seeds_that_both_have_are_compared():
     ]
     assert found.difference == pytest.approx(0.5, abs=0.1)
     assert found.seeds == pytest.approx((found.difference,))
+
+
+def test_further_seeds_are_made_alone_and_named_everywhere(tmp_path):
+    """A second machine makes the seeds that the first one has not."""
+    config = replace(TINY_REPRODUCTION, methods=("undeformed", "mse"), first_seed=3, seeds=2, budget=2)
+    files = reproduce(config, tmp_path)
+    made = {path.name.rpartition("-")[2] for path in (tmp_path / "runs").iterdir()}
+    assert made == {"undeformed", "seed3", "seed4"}
+    assert {path.stem for path in tmp_path.glob("split-*")} == {"split-seed3", "split-seed4"}
+    text = files["README"].read_text(encoding="utf-8")
+    assert "--first-seed 3" in text
+    assert "Seeds 3 to 4." in text
+    assert "seed 0" not in text
+    assert text.count("seed 3") >= 3  # of the pictures
+    swept = replace(config, sweep_lambda=True)
+    assert {job.seed for job in sweep_jobs(swept, tmp_path)} == {3}
+
+
+def test_a_first_seed_is_a_number_from_0():
+    with pytest.raises(ValueError, match="first_seed is -1"):
+        ReproduceConfig(first_seed=-1)

@@ -36,6 +36,9 @@ class ReproduceConfig(DataConfig):
     networks: tuple[str, ...] = option(("voxelmorph",), "network architectures", NETWORKS)
     methods: tuple[str, ...] = option((ALL,), "methods, variants and baselines", (ALL, *VARIANTS))
     seeds: int = option(3, "runs of each method, with seeds 0, 1, 2, ...")
+    first_seed: int = option(
+        0, "the first seed, if not 0: to make further runs, or share them among machines"
+    )
     budget: int = option(2000, "training steps of each run (paper: 300 epochs, 30000 by its code)")
     size: str = option("paper", _TRAINING["size"], SIZES)
     integrate: str = option("auto", _TRAINING["integrate"], INTEGRATE)
@@ -69,11 +72,18 @@ class ReproduceConfig(DataConfig):
             chosen = "published" if real and real <= PAPERS else "native"
             object.__setattr__(self, "protocol", chosen)
         self._check_lists()
-        self._check_min(seeds=1, budget=1, smoothness=0.0, tolerance=0.0, phantoms=0, test_phantoms=0)
+        self._check_min(
+            seeds=1, first_seed=0, budget=1, smoothness=0.0, tolerance=0.0, phantoms=0, test_phantoms=0
+        )
         self._training()  # checks the rest
         if not all(isinstance(v, int | float) and 0 <= v < math.inf for v in self.lambdas):
             raise ValueError(f"lambdas are {self.lambdas}: numbers of at least 0 are accepted.")
         self.known_lambdas()
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds of the runs."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     def _check_lists(self) -> None:
         """Raises ValueError if a list is empty or has a value twice."""

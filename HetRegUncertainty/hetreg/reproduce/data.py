@@ -43,7 +43,7 @@ def write_splits(config: ReproduceConfig, folder: Path) -> None:
             found[0].samples(GridConfig())  # raises why: what was accepted, and what was found
         parts = _real_parts(config, dataset, split_file(folder), usable)
         _write(split_file(folder), parts)
-    for seed in range(config.seeds):
+    for seed in config.all_seeds:
         simulated = _phantom_parts(config, seed)
         known = {name: [p for p in members if p in usable] for name, members in parts.items()}
         _write(split_file(folder, seed), {name: known[name] + simulated.get(name, []) for name in parts})

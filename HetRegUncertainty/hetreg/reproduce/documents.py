@@ -44,7 +44,7 @@ def write_all(
     folder, compared = scorer.folder, book.comparisons()
     made = tables(book, compared)
     if tried:
-        made["lambda"] = lambda_table(tried, lambdas, book.config.tolerance)
+        made["lambda"] = lambda_table(tried, lambdas, book.config.tolerance, book.config.first_seed)
     (folder / "tables").mkdir(exist_ok=True)
     files = {}
     for name, table in made.items():
@@ -181,7 +181,8 @@ def _unlabelled(book: Book) -> list[str]:
 
 def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
-    seeds = f"Seeds 0 to {config.seeds - 1}" if config.seeds > 1 else "Seed 0"
+    first, *more = config.all_seeds
+    seeds = f"Seeds {first} to {more[-1]}" if more else f"Seed {first}"
     found = versions()
     own, python = found.pop("hetreg"), found.pop("python")
     packages = ", ".join(f"{name} {version}" for name, version in found.items())

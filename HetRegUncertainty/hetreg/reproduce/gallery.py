@@ -24,7 +24,7 @@ from .variants import VARIANTS
 
 NOISE, SPREADS = ("nll", "beta_nll", OURS), ("ours_sigma_z", "sigma_z", "voxelmorph_diff")
 MOST = 6  # pictures beside each other that can still be told apart
-Ready = dict[tuple[str, str], Job]  # (network, variant) -> its run with seed 0, finished
+Ready = dict[tuple[str, str], Job]  # (network, variant) -> its run with the first seed, finished
 
 
 def draw_all(book: Book, scorer: Scorer, planned: Sequence[Job]) -> tuple[dict[Path, str], list[str]]:
@@ -34,7 +34,12 @@ def draw_all(book: Book, scorer: Scorer, planned: Sequence[Job]) -> tuple[dict[P
     """
     if find_spec("matplotlib") is None:
         return {}, ["The figures need matplotlib, which is not installed."]
-    trained = {(j.network, j.variant): j for j in planned if j.seed == 0 and _is_ready(j, scorer)}
+    first = book.config.first_seed
+    trained = {
+        (j.network, j.variant): j
+        for j in planned
+        if (j.config is None or j.seed == first) and _is_ready(j, scorer)
+    }
     makers: tuple[Callable[[Book, Scorer, Ready], dict[Path, str]], ...]
     makers = (_training, _contours, _noise, _spread, _failure)
     drawn: dict[Path, str] = {}
@@ -82,7 +87,7 @@ def _training(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     if not panels:
         return {}
     path = figures.training(panels, _path(scorer, "training"))
-    return {path: "Dice of the validation pairs during training, seed 0."}
+    return {path: f"Dice of the validation pairs during training, seed {book.config.first_seed}."}
 
 
 def _contours(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
@@ -122,8 +127,8 @@ def _methods(
             path = figures.contours(rows, _path(scorer, f"{name}-{source.replace(':', '-')}"))
             where = source_label(source, book.config)
             drawn[path] = (
-                f"Figure {name[-1]}: moved images of {what}, {where}, seed 0. Yellow: the structure in the "
-                "fixed image; blue, dashed: the moved one."
+                f"Figure {name[-1]}: moved images of {what}, {where}, seed {book.config.first_seed}. "
+                "Yellow: the structure in the fixed image; blue, dashed: the moved one."
             )
     return drawn
 
@@ -147,8 +152,9 @@ def _noise(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     whose = "ours" if variant == OURS else VARIANTS[variant].label
     return {
         figures.noise(rows, _path(scorer, name)): (
-            f"Figure {name[-1]}: noise SD and weight of {whose} on a middling test case, seed 0, and the "
-            "mean sparsification curves of all test cases and seeds; dashed: the best that is possible."
+            f"Figure {name[-1]}: noise SD and weight of {whose} on a middling test case, seed "
+            f"{book.config.first_seed}, and the mean sparsification curves of all test cases and seeds; "
+            "dashed: the best that is possible."
         )
         for name, rows in parts.items()
     }
@@ -179,7 +185,8 @@ def _spread(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     if not rows:
         return {}
     path = figures.displacement_sd(rows, _path(scorer, "figure4"))
-    return {path: "Figure 4: SD of the displacement, seed 0; each map has its own scale."}
+    caption = f"Figure 4: SD of the displacement, seed {book.config.first_seed}; each map has its own scale."
+    return {path: caption}
 
 
 def _case(book: Book, scorer: Scorer, source: str, name: str) -> Any:

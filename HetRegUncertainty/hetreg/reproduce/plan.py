@@ -152,13 +152,13 @@ def job(
 
 
 def sweep_jobs(config: ReproduceConfig, folder: Path) -> list[Job]:
-    """The runs that lambda is chosen by, with seed 0."""
+    """The runs that lambda is chosen by, with the first seed."""
     return [sweep_job(config, folder, key, value) for key in swept(config) for value in config.lambdas]
 
 
 def sweep_job(config: ReproduceConfig, folder: Path, key: tuple[str, str], smoothness: float) -> Job:
     """One of them; key: network and variant."""
-    return job(config, folder, *key, 0, smoothness)
+    return job(config, folder, *key, config.first_seed, smoothness)
 
 
 def choose(scores: Mapping[float, float], tolerance: float = 0.0) -> float:
@@ -190,14 +190,15 @@ def _ladder(value: float, step: int) -> float:
 
 
 def jobs(config: ReproduceConfig, folder: Path, lambdas: Lambdas | None = None) -> list[Job]:
-    """Baselines first, then all runs of seed 0, of seed 1 ...; a variant that equals one before is left out.
+    """Baselines first, then all runs of the first seed, then of the next; a variant that equals one before is
+    left out.
 
     lambdas: what a sweep chose. A variant takes its own of `config.lambda_of`, else that of its leader there
     or in the sweep, else `config.smoothness`.
     """
     known = config.known_lambdas()
     found = [Job(name, "", name, 0, None) for name in chosen(config, "")]
-    for seed in range(config.seeds):
+    for seed in config.all_seeds:
         for network in config.networks:
             made: dict[str, TrainConfig] = {}
             for variant, reason in chosen(config, network).items():

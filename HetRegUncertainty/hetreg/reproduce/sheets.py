@@ -141,7 +141,10 @@ def corrected(book: Book, source: str) -> Table:
 
 
 def lambda_table(
-    scores: Mapping[tuple[str, str], Mapping[float, float]], best: Lambdas, tolerance: float = 0.0
+    scores: Mapping[tuple[str, str], Mapping[float, float]],
+    best: Lambdas,
+    tolerance: float = 0.0,
+    seed: int = 0,
 ) -> Table:
     """All values of lambda that were tried: the validation score of each, and the one that was taken."""
     values = sorted({v for tried in scores.values() for v in tried})
@@ -153,7 +156,7 @@ def lambda_table(
     edge = [VARIANTS[k[1]].label for k, t in best.items() if t in (min(scores[k]), max(scores[k]))]
     notes = (f"At the edge of what was tried, so perhaps not the best: {', '.join(edge)}.",) if edge else ()
     limit = f"lowered by {FOLDING_PENALTY:g} where more than {FOLDING_LIMIT:g} % folds"
-    caption = f"Lambda by the Dice of validation pairs, seed 0 ({limit})"
+    caption = f"Lambda by the Dice of validation pairs, seed {seed} ({limit})"
     if tolerance:
         caption += f"; the largest within {tolerance:g} of the best"
     return Table(columns, tuple(rows), caption, notes)
