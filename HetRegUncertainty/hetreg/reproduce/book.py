@@ -92,7 +92,7 @@ class Book:
 
     def _controls(self, source: str, network: str) -> list[Claim]:
         made = []
-        for measure in ("dice", "epe", "ause_mask"):
+        for measure in ("dice", "dice_half", "epe", "ause_mask"):
             family = f"{CONTROL}/{source}/{network}/{measure}"
             pairs = [(OURS, name) for name in CONTROLS if name != "oracle_weight"]
             pairs.append(("unaugmented", "oracle_weight"))

@@ -14,7 +14,7 @@ from ..device import describe_device, physical_memory_gb, resolve_device
 from ..evaluation.published import pair_of
 from ..files import write_whole
 from ..registry import DATASETS, NETWORKS
-from ..tables import Table, markdown, write_table
+from ..tables import Table, csv_text, markdown, write_table
 from ..training.folder import code_version
 from ..versions import versions
 from .book import Book
@@ -26,7 +26,7 @@ from .parts import part_lines
 from .plan import Job, Lambdas, duration, left_out, sweep_job
 from .runs import done
 from .scoring import Scorer
-from .sheets import lambda_table, tables
+from .sheets import every_patient, lambda_table, tables
 from .variants import VARIANTS
 from .verdicts import verdict_lines
 
@@ -51,6 +51,8 @@ def write_all(
         for ending, path in write_table(table, folder / "tables" / name).items():
             files[f"{name}.{ending}"] = path
     drawn, notes = draw_all(book, scorer, planned)
+    files["patients.csv"] = folder / "tables" / "patients.csv"
+    write_whole(files["patients.csv"], csv_text(every_patient(book)))
     _remove_others(folder / "tables", set(files.values()))
     _remove_others(folder / "figures", set(drawn))
     notes += [f"pair {case}: {why} No run trains on it." for case, why in left_out_pairs(folder).items()]
@@ -110,7 +112,8 @@ def readme(
     lines += [
         "## Tables",
         "",
-        "Each is in `tables/` as Markdown, CSV and LaTeX, and all comparisons too.",
+        "Each is in `tables/` as Markdown, CSV and LaTeX, and all comparisons too. `patients.csv` has each "
+        "patient's mean of every run, for tests of your own.",
         "",
     ]
     lines += [text for name, table in made.items() if name != "comparisons" for text in (markdown(table), "")]

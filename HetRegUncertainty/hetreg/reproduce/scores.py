@@ -127,7 +127,12 @@ def series(scores: Iterable[Score], measure: Measure, label: int) -> Series:
 
 
 def _unit(row: dict[str, Any]) -> Unit:
-    return str(row.get("patient") or row["case"]), f"{row['case']}/{row.get('slice', '')}"
+    return patient_of(row), f"{row['case']}/{row.get('slice', '')}"
+
+
+def patient_of(row: dict[str, Any]) -> str:
+    """The patient of a row; its case where it names none."""
+    return str(row.get("patient") or row["case"])
 
 
 def _number(value: Any) -> float:

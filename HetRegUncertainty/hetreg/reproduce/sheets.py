@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from ..metrics.statistics import bootstrap_interval
+from ..metrics.statistics import bootstrap_interval, cluster_means
 from ..registry import NETWORKS
 from ..tables import Cell, Column, Spread, Table
 from ..training.validation import FOLDING_LIMIT, FOLDING_PENALTY
-from .book import EXTRA, Book
+from .book import EXTRA, MEASURES, Book
 from .comparisons import Comparison
 from .paper import (
     AUSE,
@@ -22,7 +22,7 @@ from .paper import (
     printed_ause,
 )
 from .plan import OURS, Lambdas
-from .scores import Measure, Score, Series
+from .scores import Measure, Score, Series, patient_of, series
 from .variants import VARIANTS
 from .verdicts import bounds, claims, controls, every_comparison, paired_tests, where
 
@@ -160,6 +160,33 @@ def lambda_table(
     if tolerance:
         caption += f"; the largest within {tolerance:g} of the best"
     return Table(columns, tuple(rows), caption, notes)
+
+
+def every_patient(book: Book) -> Table:
+    """What the tests over patients start from: a row for each patient of each run, with the mean of each
+    measure over the patient's cases (published measures: slices), empty where there is none; a run that
+    failed as a whole is a row without a patient."""
+    heads = ("Source", "Network", "Method", "Lambda", "Seed", "Patient", "Cases", "Failed", "Error")
+    rows: list[tuple[Cell, ...]] = []
+    for score in book.scores:
+        names = (score.source, score.network, score.variant, score.smoothness, score.seed)
+        label = book.label(score.source)
+        found = {name: _by_patient(series([score], m, label)) for name, m in MEASURES.items()}
+        cases: dict[str, list[str]] = {} if score.rows else {"": [score.error]}
+        for row in score.rows:
+            cases.setdefault(patient_of(row), []).append(row.get("error", ""))
+        for patient, errors_of in cases.items():
+            failed = [error for error in errors_of if error]
+            numbers = (values.get(patient) for values in found.values())
+            rows.append((*names, patient, len(errors_of), len(failed), " ".join(failed[:1]), *numbers))
+    columns = tuple(Column(head) for head in (*heads, *(m.label for m in MEASURES.values())))
+    return Table(columns, tuple(rows))
+
+
+def _by_patient(found: Series) -> dict[str, float]:
+    """{patient: the mean over the units} of one run."""
+    means = cluster_means(found.over_seeds, found.patients)
+    return dict(zip(dict.fromkeys(found.patients), means.tolist(), strict=True))
 
 
 def _anywhere(book: Book, source: str, measure: str) -> bool:
