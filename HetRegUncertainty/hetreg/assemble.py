@@ -207,6 +207,22 @@ def add_segmentation(
     return replace(result, moved_seg=moved, summary=summary)
 
 
+def segmentation_notes(moving_seg: Image | None, moved_seg: Image | None) -> list[str]:
+    """Where there was no label to carry, or one was lost on the way."""
+    if moving_seg is None or moved_seg is None:
+        return []
+    given, moved = (np.unique(image.array[image.array != 0]) for image in (moving_seg, moved_seg))
+    lost = ", ".join(str(int(label)) for label in np.setdiff1d(given, moved))
+    name = f"The moving segmentation '{moving_seg.name}'"
+    if not given.size:
+        return [f"{name} is empty: there was nothing to carry along."]
+    return (
+        [f"Nothing is left of label {lost} of {name[0].lower()}{name[1:]} in the fixed image."]
+        if lost
+        else []
+    )
+
+
 def less_alike(numbers: dict[str, Any]) -> bool:
     """True if "ncc_after" lies clearly below "ncc_before"."""
     before, after = numbers["ncc_before"], numbers["ncc_after"]

@@ -213,8 +213,8 @@ def from_sitk(image: sitk.Image, name: str = "image") -> Image:
         image, ndim = image[..., 0], 3
     if ndim not in (2, 3):
         raise ValueError(
-            f"'{name}' has {ndim} dimensions, size {image.GetSize()}: two or three are accepted, "
-            "such as one frame of the sequence."
+            f"'{name}' has {ndim} dimensions, size {image.GetSize()}: two or three are accepted, such as one "
+            "frame of the sequence (hetreg sequence takes them all)."
         )
     axes = np.reshape(image.GetDirection(), (ndim, ndim))  # of a MetaImage of any length, which ITK counts in
     origin, spacing = np.array(image.GetOrigin()), np.array(image.GetSpacing())

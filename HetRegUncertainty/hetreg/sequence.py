@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .assemble import Maps, add_segmentation, assemble
+from .assemble import Maps, add_segmentation, assemble, segmentation_notes
 from .checks import check_labels
 from .choose import choose_model
 from .config import RegisterConfig
@@ -121,7 +121,9 @@ def _register(
     result = _unmoved(frame, moving, model, config)
     if moving_seg is None:
         return result
-    return add_segmentation(result, frame, moving_seg, None)
+    result = add_segmentation(result, frame, moving_seg, None)
+    result.summary["notes"].extend(segmentation_notes(moving_seg, result.moved_seg))
+    return result
 
 
 def _unmoved(frame: Image, moving: Image, model: RegistrationModel, config: RegisterConfig) -> RegisterResult:
@@ -134,6 +136,6 @@ def _unmoved(frame: Image, moving: Image, model: RegistrationModel, config: Regi
         frame, moving, pair, Maps(field, inverse, map_, map_ + 1, field if model.network.sigma_z else None)
     )
     ran = what_ran(model, resolve_device(config.device), time.perf_counter() - started)
-    notes = ["This frame is the moving image itself: nothing was registered."]
+    notes = ["The fixed image is the moving image itself: nothing was registered."]
     summary = result.summary | ran | {"notes": notes}
     return replace(result, summary=summary, record=run_record(model, config, summary, frame, moving))

@@ -174,7 +174,7 @@ def test_like_keeps_the_grid_and_refuses_another_shape():
     [
         (sitk.Image([8, 8], sitk.sitkVectorUInt8, 3), ("3 channels", "scalar")),
         (sitk.Image([8, 8, 4], sitk.sitkVectorFloat32, 2), ("2 channels",)),
-        (sitk.Image([8, 8, 4, 3], sitk.sitkInt16), ("4 dimensions", "(8, 8, 4, 3)", "frame")),
+        (sitk.Image([8, 8, 4, 3], sitk.sitkInt16), ("4 dimensions", "(8, 8, 4, 3)", "hetreg sequence")),
     ],
     ids=["rgb", "vector", "4d"],
 )

@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from hetreg import choose, cli
+from hetreg.commands.sequence import told
 from hetreg.config import NetworkConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image, read_image, write_image
@@ -187,7 +188,35 @@ def test_the_command_writes_each_frame_and_the_numbers(cine, files, labels, mode
     assert float(rows[1]["ncc_after"]) == pytest.approx(alone.summary["ncc_after"], abs=1e-5)
     said = capsys.readouterr().out
     assert "files in" in said
-    assert said.count("moving image itself") == 1
+    assert said.count("Frame 1: The fixed image is the moving image itself") == 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "text"),
+    [([1, 2, 3, 4], "odd"), ([2], "Frame 2: odd"), ([1, 3, 4], "Frame 1, 3 to 4: odd")],
+)
+def test_a_note_names_its_frames_where_it_is_not_about_all(frames, text):
+    assert told("odd", frames, 4) == text
+
+
+def test_what_becomes_of_an_empty_segmentation_or_of_a_lost_label_is_said(cine, labels, model):
+    empty = labels.like(np.zeros_like(labels.array), "empty")
+    for result in register_sequence(cine[:2], cine[0], model, moving_seg=empty):
+        assert (
+            "The moving segmentation 'empty' is empty: there was nothing to carry along."
+            in (result.summary["notes"])
+        )
+    wide = np.pad(labels.array, ((0, 0), (0, 40), (0, 0)))
+    wide[:, -8:, 20:40] = 12
+    far = replace(labels, array=wide, name="wide")
+    (alone,) = register_sequence(cine[1:2], cine[0], model, moving_seg=far)
+    assert set(np.unique(alone.moved_seg.array)) == {0, 3}
+    assert (
+        "Nothing is left of label 12 of the moving segmentation 'wide' in the fixed image."
+        in (alone.summary["notes"])
+    )
+    kept = register_pair(cine[1], cine[0], model, moving_seg=labels)
+    assert not any("segmentation" in note for note in kept.summary["notes"])
 
 
 def test_the_command_keeps_what_is_done(cine, files, tmp_path, capsys):

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     config, progress = config_from(arguments, RegisterConfig), progress_for(arguments)
     files: dict[str, Path] = {}
     rows: list[dict[str, Any]] = []
-    notes: list[str] = []
+    notes: dict[str, list[int]] = {}
     with output_folder(arguments.output):
         _check_free(arguments.output)
         results = register_sequence(
@@ -63,10 +63,24 @@ def run(arguments: argparse.Namespace) -> None:
             for kind, path in result.save(arguments.output / name).items():
                 files[f"{name}/{kind}"] = path
             rows.append({"frame": i + 1} | _numbers(result))
-            notes += result.summary["notes"]
+            for note in result.summary["notes"]:
+                notes.setdefault(note, []).append(i + 1)
             files["frames"] = _write(rows, arguments.output / NUMBERS)
-    said = list(dict.fromkeys(notes))
+    said = [told(note, of, len(rows)) for note, of in notes.items()]
     written(arguments, files, [f"note: {note}" for note in said], frames=len(rows), notes=said)
+
+
+def told(note: str, frames: list[int], count: int) -> str:
+    """A note with the frames that it is about, "2 to 5, 9", where it is not about all."""
+    if len(frames) == count:
+        return note
+    spans: list[list[int]] = []
+    for frame in frames:
+        if spans and frame == spans[-1][-1] + 1:
+            spans[-1][1:] = [frame]
+        else:
+            spans.append([frame])
+    return f"Frame {', '.join(' to '.join(map(str, span)) for span in spans)}: {note}"
 
 
 def _check_free(folder: Path) -> None:
