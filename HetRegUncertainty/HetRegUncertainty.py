@@ -52,12 +52,12 @@ class HetRegUncertainty(ScriptedLoadableModule):
             "and predicts the noise of every voxel from the same two images.<ol><li>Choose both images, or "
             "load the example pair.</li><li>Click Register.</li><li>In Inspect, look at the overlay: noise "
             "SD and SNR weight say how well the images agree after the registration, Displacement SD (mm) is "
-            "the estimated error of the displacement. Switch the grid on: it must not fold.</li></ol>Of a "
-            "cine, choose the volume that shows the sequence as fixed one, keep the frame at end-diastole as "
-            "moving one, and tick Register every frame. The transform can be applied to models and markups "
-            "of the moving image. For a segmentation choose it as moving segmentation and take Moved "
-            "segmentation: Slicer cuts off parts of one that is hardened or exported under a transform on an "
-            "oblique image. Not for diagnosis or treatment decisions."
+            "the estimated error of the displacement. Switch the grid on: it must not fold.</li></ol>For a "
+            "cine, choose the volume that shows the sequence as the fixed one, keep the end-diastolic frame "
+            "as the moving one, and tick Register every frame. The transform can be applied to models and "
+            "markups of the moving image. Do not use it on a segmentation: choose that as moving "
+            "segmentation and use Moved segmentation. If a segmentation of an oblique image is hardened or "
+            "exported under a transform, Slicer cuts parts off. Not for diagnosis or treatment decisions."
         )
         parent.acknowledgementText = _(
             "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for "
@@ -198,7 +198,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
     def _whatItDoes(self):
         if everyFrame(self._parameterNode):
             return _("Register the moving image to every frame of the sequence.")
-        return _("Register the moving to the fixed image.")
+        return _("Register the moving image to the fixed image.")
 
     def onLoadSample(self, _checked=False):
         """Make the example pair and choose it."""

@@ -33,7 +33,7 @@ def addToScene(found, segments, volume, movingNode, values):
     behind.
     """
     if sequences.indexValues(volume) != values:
-        raise ValueError(_("The sequence has changed meanwhile: nothing was added."))
+        raise ValueError(_("The sequence was changed during the run: nothing was added."))
     sequence, browser = sequences.sequenceOf(volume), sequences.browserOf(volume)
     titles = _volumeTitles(segments)
     table, windows = _table(found, titles, sequence, values), _windows(found)

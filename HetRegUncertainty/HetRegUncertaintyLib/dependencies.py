@@ -25,7 +25,8 @@ class DependencyCard:
         )
         if not version:
             text = _(
-                "PyTorch is missing. It computes the registration (about 1 GB with a GPU, 200 MB without)."
+                "PyTorch is missing. It computes the registration (download: about 1 GB with a GPU, 200 MB "
+                "without)."
             )
             text += " " + _("Everything runs on the CPU if there is no GPU.")
         elif self.ui.dependencyCollapsibleButton.collapsed:
@@ -53,8 +54,8 @@ class DependencyCard:
     def _installExtension(self):
         question = _(
             "PyTorch comes with the Slicer extension named PyTorch. Install this extension now? Slicer "
-            "restarts afterwards: save your work first. Then PyTorch itself is downloaded, after asking "
-            "you again."
+            "restarts afterwards: save your work first. PyTorch itself is downloaded after the restart; you "
+            "are asked again."
         )
         if not slicer.util.confirmOkCancelDisplay(question, _("Install the PyTorch extension")):
             return _("Nothing was installed.")

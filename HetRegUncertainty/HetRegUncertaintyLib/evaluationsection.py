@@ -131,7 +131,9 @@ class EvaluationSection:
     def _onReport(self, _checked=False):
         report = evaluationnumbers.reportOf(self._folder)
         if not openFile(report):
-            self._say(_("The system has no program that opens the report. It is {path}").format(path=report))
+            self._say(
+                _("No program was found that opens the report. The report is {path}").format(path=report)
+            )
 
     def _onLayout(self, _checked=False):
         self._onChange()

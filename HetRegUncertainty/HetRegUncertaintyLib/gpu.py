@@ -25,7 +25,7 @@ def reasonWithout(device):
         return ""
     if device == "auto":
         return _("This needs an NVIDIA GPU, and none was found on this computer.")
-    return _("This needs an NVIDIA GPU: choose it at Compute on.")
+    return _("This needs an NVIDIA GPU: choose it under Compute on.")
 
 
 @functools.cache

@@ -92,7 +92,7 @@ def describeDevice():
 def installTorch():
     """Install PyTorch through the PyTorch extension, which asks first. Returns why not, "" if it is there."""
     if not extensionInstalled():
-        return _("The extension named PyTorch is missing: install it first, it needs one restart of Slicer.")
+        return _("The extension named PyTorch is missing: install it first; Slicer then has to be restarted.")
     import PyTorchUtils
 
     torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(

@@ -283,7 +283,7 @@ def _resampledLabels(labels, reference):
     with np.errstate(invalid="ignore"):  # what does not fit is refused below
         whole = labels.array.astype(LABEL)
     if not np.array_equal(whole, labels.array):
-        text = _("'{name}' is no label map: whole numbers up to {limit} are accepted.")
+        text = _("'{name}' is not a label map: whole numbers up to {limit} are accepted.")
         raise ValueError(text.format(name=labels.name, limit=np.iinfo(LABEL).max))
     source = Image(whole, labels.ijk_to_lps, labels.name)
     moved = sitk.Resample(source.to_sitk(), reference.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor)

@@ -31,7 +31,7 @@ def unusable(model):
         return _("Choose a weight file.")
     isPath = "." in model or os.path.basename(model) != model  # no name of a model has these
     if isPath and not os.path.isabs(os.path.expanduser(model)):
-        return _("The weight file '{path}' has no whole path: choose it, or start with / or ~.").format(
+        return _("The weight file '{path}' has no full path: choose it, or begin with / or ~.").format(
             path=model
         )
     return ""

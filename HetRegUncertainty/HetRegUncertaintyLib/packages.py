@@ -45,8 +45,8 @@ def install(names):
     themselves. Nothing that was installed before is changed.
     """
     question = _(
-        "{packages} will be downloaded and installed into Slicer's Python ({requirements}). The packages "
-        "that are there stay as they are. Install now?"
+        "{packages} will be downloaded and installed into Slicer's Python ({requirements}). Installed "
+        "packages are not changed. Install now?"
     ).format(packages=labels(names), requirements=", ".join(REQUIREMENTS[name] for name in names))
     if not slicer.util.confirmOkCancelDisplay(
         question, _("Install {packages}").format(packages=labels(names))
@@ -113,7 +113,7 @@ class PackageButton:
         self._button.visible = bool(self.missing)
         self._button.text = _("Install {packages}...").format(packages=labels(self.missing))
         self._button.toolTip = _(
-            "Install {packages}. You are asked before anything is downloaded, and no package that is there "
+            "Install {packages}. You are asked before anything is downloaded, and no installed package "
             "is replaced."
         ).format(packages=labels(self.missing))
 

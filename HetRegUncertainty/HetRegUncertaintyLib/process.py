@@ -94,7 +94,7 @@ class HetRegProcess:
     def start(self, arguments):
         """Run `python -m hetreg` with these arguments. Raises RuntimeError while one is running."""
         if self.running:
-            raise RuntimeError(_("A run is going on: stop it first."))
+            raise RuntimeError(_("A run is in progress: stop it first."))
         self._ended, self.killed, self._crashed, self._message = False, False, False, ""
         self._last = []
         self._output, self._errors = Lines(), Lines()
@@ -166,10 +166,10 @@ class HetRegProcess:
     def _problem(self, code, crashed):
         """One sentence on what went wrong, "" if nothing did."""
         if self.killed:
-            return _("It was ended.")
+            return _("It was stopped.")
         if crashed or code < 0:
             return self._withLastLine(
-                _("The process crashed or was ended from outside ({code}).").format(code=code)
+                _("The process crashed or was terminated from outside ({code}).").format(code=code)
             )
         if code == 0:
             return ""
@@ -180,7 +180,7 @@ class HetRegProcess:
 
     def _withLastLine(self, sentence):
         last = self._last[-1].strip() if self._last else ""
-        return sentence + (" " + _("It said at last: {line}").format(line=last) if last else "")
+        return sentence + (" " + _("Its last message was: {line}").format(line=last) if last else "")
 
     def _end(self, code, problem):
         if not self._ended:

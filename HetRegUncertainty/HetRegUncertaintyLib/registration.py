@@ -76,5 +76,5 @@ def _run(compute, inputs, progress, execute):
     """What is computed, if the inputs are still there then."""
     found = execute(compute) if execute else compute(progress or Progress())
     if not all(node is None or slicer.mrmlScene.IsNodePresent(node) for node in inputs):
-        raise ValueError(_("An input was removed from the scene meanwhile: nothing was added."))
+        raise ValueError(_("An input was removed from the scene during the run: nothing was added."))
     return found

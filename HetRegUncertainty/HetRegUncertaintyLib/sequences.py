@@ -52,7 +52,9 @@ def frameImages(volume):
     parent = volume.GetParentTransformNode()
     while parent is not None:
         if browserOf(parent) is not None:
-            text = _("'{name}' lies under '{transform}', which is played too: harden that transform first.")
+            text = _(
+                "'{name}' lies under '{transform}', which is in a sequence: harden that transform first."
+            )
             raise ValueError(text.format(name=volume.GetName(), transform=parent.GetName()))
         parent = parent.GetParentTransformNode()
     return [_frameImage(volume, frame, number) for number, frame in enumerate(framesOf(volume), 1)]

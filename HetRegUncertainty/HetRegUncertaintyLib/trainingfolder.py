@@ -75,9 +75,11 @@ def _reasonNotWhole(p, parameter, nameOf, models=()):
     path = getattr(p, parameter)
     if os.path.isabs(path):
         return ""
-    text = _("{name} is '{path}': a full path, or one from ~/ on, is accepted.")
+    text = _("{name} is '{path}': a full path, or one that begins with ~/, is accepted.")
     if models:
-        text = _("{name} is '{path}': a full path, one from ~/ on, or a model's name is accepted: {models}.")
+        text = _(
+            "{name} is '{path}': a full path, one beginning with ~/, or a model name is accepted: {models}."
+        )
     return text.format(name=nameOf(parameter), path=path, models=", ".join(models))
 
 

@@ -101,7 +101,7 @@ class FormerRun:
         absent |= {n: v for n, v in _joined(config).items() if v != plain(shown.get(n, v))}
         if absent:
             text = ", ".join(f"{rowName(self._ui, n)} {valueText(v)}" for n, v in absent.items())
-            note = _("The run goes on with what this form cannot show: {text}.").format(text=text)
+            note = _("The run continues with settings that this form cannot show: {text}.").format(text=text)
         self._run = replace(self._run, shown=shown, note=note)
 
     def _changed(self, parameters, names):
@@ -117,7 +117,7 @@ class FormerRun:
             texts.append(_("{name} {old}, not {new}").format(name=rowName(self._ui, name), old=old, new=new))
         raise ValueError(
             _(
-                "The run in {folder} was started with {differences}: change that back to go on, or click New."
+                "The run in {folder} was started with {differences}: change this to continue, or click New."
             ).format(
                 folder=os.path.basename(os.path.normpath(parameters.outputFolder)),
                 differences="; ".join(texts),
@@ -158,7 +158,7 @@ def _load(source):
     try:
         return (TrainConfig.load(source[0]) if source else None), ""
     except (OSError, ValueError) as error:
-        return None, _("The run in the output folder cannot go on: {error}").format(error=error)
+        return None, _("The run in the output folder cannot be continued: {error}").format(error=error)
 
 
 def _set(parameters, values):

@@ -30,7 +30,7 @@ class StartCheck:
         button.enabled = not against and not self._section.running
         button.text = _("Continue") if goesOn else _("Start")
         button.toolTip = toolTip(against) or (
-            _("Go on with the run in the output folder, up to the length above. Click New for another run.")
+            _("Continue the run in the output folder up to the length above. Click New for another run.")
             if goesOn
             else _("Start the training.")
         )
@@ -71,13 +71,13 @@ class StartCheck:
         names = {n: parameterOf(n) for n in wrong}
         needed = {name: type(getattr(p, name))(options[n]) for n, name in names.items()}
         needs = ", ".join(f"{self._nameOf(name)} {valueText(value)}" for name, value in needed.items())
-        text = _("A training from {model} needs: {needs}.")
+        text = _("Training that starts from {model} needs these settings: {needs}.")
         return text.format(model=p.startFile, needs=needs) if needs else ""
 
     def _longEnough(self, step):
         if self._config.total_steps > step:
             return ""
-        return _("The run is at step {step} already: raise {length} to go on.").format(
+        return _("The run is already at step {step}: raise {length} to continue.").format(
             step=step, length=self._nameOf("length")
         )
 

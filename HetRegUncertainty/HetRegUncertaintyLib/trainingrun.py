@@ -78,7 +78,7 @@ class TrainingRun:
     def start(self, configFile, folder):
         """Train with a configuration file into a run folder; a run that is there goes on."""
         if self.running:
-            raise RuntimeError(_("A training is going on: stop it first."))
+            raise RuntimeError(_("A training is running: stop it first."))
         self._forget()
         self.folder, self.curves = str(folder), formerCurves(folder)
         self.configFile = str(configFile)
@@ -124,7 +124,7 @@ class TrainingRun:
         try:
             self._control.write_text(word, encoding="utf-8")
         except OSError as error:
-            problem = _("The training could not be told to {word}: {error}")
+            problem = _("The command '{word}' could not be sent to the training: {error}")
             self._onLog(problem.format(word=word.strip(), error=error))
             return False
         return True
@@ -179,12 +179,12 @@ class TrainingRun:
         self._forgetControl()
         self.failed = bool(problem or not self._ending) and not self._process.killed
         if self.failed:
-            self._ending = problem or _("The training ended without saying why.")
-            kept = _("The checkpoint in the output folder was kept: Continue goes on from there.")
+            self._ending = problem or _("The training ended without giving a reason.")
+            kept = _("The checkpoint in the output folder was kept: Continue resumes from there.")
             self._goesOn = "" if code == BAD_INPUT else kept
         elif not self.finished:
-            self._ending = _("Ended at once.") if problem else self._ending
-            self._goesOn = _("Continue goes on from there.")
+            self._ending = _("Stopped immediately.") if problem else self._ending
+            self._goesOn = _("Continue resumes from there.")
         if not self.model and os.path.isfile(os.path.join(self.folder, MODEL)):
             self.model = os.path.join(self.folder, MODEL)
         self._onChange()
@@ -202,9 +202,7 @@ def reasonUntested(folder):
         untested = _isWithoutTest(*files, *(os.stat(file).st_mtime_ns for file in files))
     except (OSError, ValueError):  # the evaluation says what is wrong with them
         return ""
-    reason = _(
-        "This run has no test patients: one on more patients, or with a split file that names some, has them."
-    )
+    reason = _("This run has no test patients: train on more patients, or with a split file that names some.")
     return reason if untested else ""
 
 

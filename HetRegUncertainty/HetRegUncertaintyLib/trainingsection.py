@@ -146,7 +146,7 @@ class TrainingSection:
         the training goes on until it quits."""
         question = _(
             "A training is running. Stop it and close Slicer? It stops after the current step and keeps a "
-            "checkpoint in {folder}, from where it can go on later."
+            "checkpoint in {folder}, from which it can be continued later."
         ).format(folder=self.run.folder)
         return slicer.util.confirmOkCancelDisplay(
             question, _("Training is running"), textFormat=qt.Qt.PlainText
@@ -163,9 +163,9 @@ class TrainingSection:
         paused = state in (State.PAUSED, State.PAUSING)
         self.ui.pauseButton.text = _("Resume") if paused else _("Pause")
         isStopping = state is State.STOPPING
-        self.ui.stopButton.text = _("End at once") if isStopping else _("Stop")
+        self.ui.stopButton.text = _("Stop immediately") if isStopping else _("Stop")
         self.ui.stopButton.toolTip = (
-            _("End without a checkpoint: what was learnt since the last one is lost.")
+            _("Stop without a checkpoint: what was learnt since the last one is lost.")
             if isStopping
             else self._stopTip
         )
@@ -241,7 +241,7 @@ def numbers(run):
         (_("Variance loss"), _number(curves.variance_loss) or afterWarmup),
         (_("Validation Dice, last (best)"), f"{dice[-1]:.3f} ({max(dice):.3f})" if dice else ""),
         (_("Validation loss, last"), _number(curves.validation_loss)),
-        (_("Validation"), _("no pair for it") if run.pairs.get("validation") == 0 else ""),
+        (_("Validation"), _("no pairs") if run.pairs.get("validation") == 0 else ""),
     ]
     body = "".join(
         f"<tr><td>{escape(label)}</td><td align='right'><b>{escape(text)}</b></td></tr>"

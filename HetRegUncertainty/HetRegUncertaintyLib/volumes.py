@@ -142,8 +142,8 @@ def _notLinear(name, transform):
     result = next((each for each in bent if each.GetAttribute(ROLE)), None)
     if result is not None:
         text = _(
-            "'{name}' lies under '{transform}', which is the result of a registration: take it out from "
-            "under that in the module Transforms."
+            "'{name}' lies under '{transform}', which is the result of a registration: remove it from that "
+            "transform in the module Transforms."
         )
     else:
         text = _("'{name}' lies under the non-linear transform '{transform}': harden that transform first.")

@@ -239,7 +239,8 @@ def result_notes(result: RegisterResult, fixed: Image, moving: Image, pair: Netw
         return []
     return [
         f"The images are less alike after the registration than before (correlation "
-        f"{result.summary['ncc_after']:.3f}, before {result.summary['ncc_before']:.3f}): do not trust it."
+        f"{result.summary['ncc_after']:.3f}, before {result.summary['ncc_before']:.3f}): do not trust this "
+        "result."
     ]
 
 

@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     commands = main.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.HELP, description=command.HELP)
-        sub.add_argument("--json", action="store_true", help="one JSON object a line, for programs")
+        sub.add_argument("--json", action="store_true", help="print one JSON object per line, for programs")
         command.add_arguments(sub)
     return main
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(arguments, " ".join(str(error).split()))
     except (Cancelled, KeyboardInterrupt):
         go_on = getattr(COMMANDS.get(arguments.command), "how_to_go_on", lambda _: "")(arguments)
-        print(visible("hetreg: cancelled" + (f", go on with: {go_on}" if go_on else "")), file=sys.stderr)
+        print(visible("hetreg: cancelled" + (f", resume with: {go_on}" if go_on else "")), file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
         return _failed(arguments, f"The Python package '{error.name}' is missing: install it first.")
@@ -69,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, ImportError):
             return _failed(
                 arguments,
-                "A package could not be loaded: the memory is not enough, or its disk lets no program run.",
+                "A package could not be loaded: too little memory, or a disk that lets no program run.",
             )
-        return _failed(arguments, "The memory is not enough: a smaller image, size or batch is accepted.")
+        return _failed(arguments, "There is too little memory: a smaller image, size or batch is accepted.")
     return 0
 
 

@@ -23,8 +23,8 @@ from .registry import (
 )
 
 _WEIGHT_FORM = (
-    "form of the signal-to-noise weight: robust is relative to the image, precision by the noise alone, "
-    "paper as the paper prints it, released as its code has it"
+    "form of the signal-to-noise weight; robust: relative to the image; precision: by the noise alone; "
+    "paper: as printed in the paper; released: as in the paper's code"
 )
 
 
@@ -51,7 +51,9 @@ class RegisterConfig(Config):
 class DataConfig(Config):
     """Where pairs come from."""
 
-    dataset: str = option("phantom", "where the pairs come from: phantom, acdc, camus, pairs; joined by +")
+    dataset: str = option(
+        "phantom", "source of the pairs: phantom, acdc, camus, pairs; several are joined by +"
+    )
     root: str = option("", "folder of the data, or a CSV list of pairs")
     kind: str = option("mri2d", f"phantom kind, or several joined by +: {', '.join(PHANTOMS)}")
 
@@ -87,15 +89,15 @@ class TrainConfig(DataConfig):
     gamma: float = option(0.5, "exponent of the relative signal-to-noise ratio")
     beta: float = option(0.5, "beta of the variance network's loss")
     smoothness: float = option(
-        0.01, "lambda, coefficient of the smoothness term: a mean, 1/4 (in 3D 1/9) of the paper's sum"
+        0.01, "lambda, coefficient of the smoothness term, a mean that is 1/4 (in 3D 1/9) of the paper's sum"
     )
-    smoothness_on: str = option("displacement", "the field that the smoothness term is of", choices.SMOOTH)
+    smoothness_on: str = option("displacement", "field that the smoothness term applies to", choices.SMOOTH)
     alpha: float = option(0.0001, "coefficient of the prior on the displacement's variance")
     displacement_error: float = option(0.02, "coefficient of the distance to the known displacement")
     label_overlap: float = option(0.05, "coefficient of 1 - Dice of the labels")
     displacement_nll: float = option(0.002, "coefficient of the likelihood of the displacement's error")
-    collaborative_grad: bool = option(False, "keep the release's gradient leak from variance to displacement")
-    blind_spots: float = option(0.0, "share of voxels whose variance is learnt from others around (0: none)")
+    collaborative_grad: bool = option(False, "let the variance step change the displacement network too")
+    blind_spots: float = option(0.0, "share of voxels that are hidden from the variance network (0: none)")
     bidirectional: bool = option(False, "average the loss with that of the inverse warp")
     steps: int = option(2000, "number of steps, unless epochs are given")
     epochs: int = option(0, "number of epochs (0: the number of steps counts)")
@@ -107,20 +109,20 @@ class TrainConfig(DataConfig):
     clip: float = option(0.0, "largest norm of a network's gradient (0: no limit)")
     crop: int = option(0, "pixels per side of a training crop (0: 64 for 3D phantoms alone, else 128)")
     learning_rate: float = option(1e-4, "Adam learning rate of both networks")
-    decay: str = option("cosine", "fall of the learning rate", choices.DECAYS)
-    augment: bool = option(True, "flips, small affine, intensity changes")
+    decay: str = option("cosine", "how the learning rate falls", choices.DECAYS)
+    augment: bool = option(True, "flips, small affine transforms and intensity changes of the pairs")
     wide_augment: bool = option(
-        False, "augment as for other scanners: gamma, size, bias, gain of one image, 3D: about any axis"
+        False, "augment for other scanners: gamma, size, bias field, gain of one image; in 3D any rotation"
     )
     stretch: float = option(
-        0.2, "largest stretch of either axis by the augmentation, a logarithm; 0.5: also pixels not square"
+        0.2, "largest stretch of either axis, as a natural logarithm; 0.5 also teaches non-square pixels"
     )
-    extra_noise: float = option(0.0, "largest SD of added noise, images in [0, 1]; in patches twice that")
+    extra_noise: float = option(0.0, "largest SD of added noise, for images in [0, 1]; twice that in patches")
     real_share: float = option(0.0, "share of real pairs in a batch beside phantoms (0: by their number)")
     start: str = option("", "model or weight file to start from (empty: random weights)")
     phantoms: int = option(400, "phantom pairs made for the run")
     validate_every: int = option(250, "steps between validations")
-    seed: int = option(0, "seed of everything random")
+    seed: int = option(0, "seed of the split by patient and of all random choices")
     device: str = option("auto", "where to compute; cuda:1 is the second GPU", choices.DEVICES)
     amp: bool = option(False, "bfloat16 in the networks (NVIDIA GPU; CPU with AMX or AVX512-BF16)")
     compile: bool = option(False, "torch.compile the networks (NVIDIA GPU)")
@@ -264,8 +266,8 @@ class EvaluateConfig(DataConfig, RegisterConfig):
     split: str = option(
         "test", "patients that are evaluated; phantoms count as test patients", choices.SPLITS
     )
-    split_file: str = option("", "JSON file of the patients in each part (empty: that beside the model)")
-    seed: int = option(0, "seed that draws the patients, as in a training, where nothing names them")
+    split_file: str = option("", "JSON file of the patients in each part (empty: the one beside the model)")
+    seed: int = option(0, "seed of the split by patient, as in a training, where no file defines the split")
     protocol: str = option(
         "native", "published: 128 x 128 and min-max intensities, per slice", choices.PROTOCOLS
     )

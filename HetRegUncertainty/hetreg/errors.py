@@ -28,7 +28,7 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"The Python package '{error.name}' is missing."
     if is_out_of_memory(error):
-        return "The memory is not enough."
+        return "There is too little memory."
     text, name = " ".join(str(error).split()), type(error).__name__
     if not text:
         return f"{name}."

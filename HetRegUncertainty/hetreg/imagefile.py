@@ -87,7 +87,7 @@ def _why(path: Path, error: RuntimeError) -> str:
         return "its format is unknown: NRRD, NIfTI and MetaImage, among others, are accepted"
     if "orthonormal" in str(error):
         return "its axes are not at right angles"
-    return f"damaged, cut off or not of the format of its ending{doubtful_path(path)}"
+    return f"damaged, cut off or not in the format that its ending names{doubtful_path(path)}"
 
 
 def _check_complete(path: Path, all_of_it: bool) -> None:
@@ -128,7 +128,7 @@ def _check_compressed(path: Path, all_of_it: bool) -> None:
             stream.seek(-4, 2)
             written = struct.unpack("<I", stream.read(4))[0]
         if plain:
-            raise ValueError(f"{path.name} is not compressed, although it is named so: .nii is accepted.")
+            raise ValueError(f"{path.name} is not compressed, although its name says so: .nii is accepted.")
         with gzip.open(path) as stream:
             head = stream.read(352)
             needed = _nifti_bytes(head) if ending(path) else 0  # the header of an .img.gz is another file

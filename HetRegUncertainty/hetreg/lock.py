@@ -70,7 +70,7 @@ class FolderLock:
     def __enter__(self) -> FolderLock:
         """Raises Busy if another process or thread has the folder."""
         if not self.take():
-            raise Busy(f"Somebody else works in {self.folder.name}.")
+            raise Busy(f"Another process or thread is using {self.folder.name}.")
         return self
 
     def __exit__(self, *_error: object) -> None:

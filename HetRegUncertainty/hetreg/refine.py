@@ -168,7 +168,7 @@ class _Descent:
 
 def _diverged(options: RefineOptions) -> str:
     return (
-        "The refinement came to a displacement that is no finite number (weight mode "
+        "The refinement gave a displacement that is not finite (weight mode "
         f"{options.weight_mode}, gamma {options.gamma:g}): a smaller gamma or no refinement is accepted."
     )
 

@@ -129,7 +129,7 @@ def _run_networks(
     except RuntimeError as error:
         if device.type == "cpu" or not is_out_of_memory(error):
             raise
-        notes.append(f"The memory of {describe_device(device)} was not enough: computed on the CPU instead.")
+        notes.append(f"The memory of {describe_device(device)} was too small: computed on the CPU instead.")
         cpu = torch.device("cpu")
         return _compute(model, pair, config, cpu, progress), cpu
     finally:

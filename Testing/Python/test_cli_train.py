@@ -129,7 +129,7 @@ def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_pat
 
     monkeypatch.setattr(console.Line, "event", interrupt)
     assert cli.main(train_arguments(run)) == 130
-    assert capsys.readouterr().err == f"hetreg: cancelled, go on with: hetreg train --resume '{run}'\n"
+    assert capsys.readouterr().err == f"hetreg: cancelled, resume with: hetreg train --resume '{run}'\n"
     assert (run / "last.ckpt").is_file()
     monkeypatch.setattr(console.Line, "event", event)
     assert cli.main(["train", "--resume", str(run)]) == 0

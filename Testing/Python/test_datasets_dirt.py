@@ -142,7 +142,7 @@ def test_dirt_in_a_plain_folder(tmp_path):
         "lonely_ED.nii.gz": "no image of end-systole",
         "wronglabel_ED_seg.nii.gz": "could not be read",
         "good_4d.nii.gz": "4 dimensions",
-        "other.nrrd": "no role",
+        "other.nrrd": "does not say what it is",
         "seq_ES.nii.gz": "4 dimensions",
         "seq_ED.nii.gz": "its pair",
         "empty_ED.nii.gz": "no image of end-systole",
@@ -248,7 +248,7 @@ def test_a_folder_that_may_not_be_read_and_axes_that_are_skewed_are_sentences(tm
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr("pathlib.Path.iterdir", refuse)
-    with pytest.raises(OSError, match="may not be read") as caught:
+    with pytest.raises(OSError, match="cannot be read") as caught:
         PairsDataset(tmp_path).scan()
     assert_sentence(caught.value, tmp_path.name)
 

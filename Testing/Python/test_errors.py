@@ -25,7 +25,7 @@ NO_MEMORY = [
 @pytest.mark.parametrize("error", NO_MEMORY, ids=range(len(NO_MEMORY)))
 def test_too_little_memory_is_known_by_type_or_words(error):
     assert is_out_of_memory(error)
-    assert sentence(error) == "The memory is not enough."
+    assert sentence(error) == "There is too little memory."
 
 
 def test_other_errors_are_no_lack_of_memory():
@@ -42,7 +42,7 @@ def test_packages_that_the_memory_is_not_enough_for_are_a_sentence(capsys, monke
         raise ImportError("libtorch_cpu.so: failed to map segment from shared object")
 
     monkeypatch.setattr(models, "run", load)
-    error_of(capsys, ["models"], "could not be loaded: the memory is not enough, or its disk")
+    error_of(capsys, ["models"], "could not be loaded: too little memory, or a disk")
 
 
 @pytest.mark.parametrize(

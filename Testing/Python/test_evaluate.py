@@ -90,7 +90,7 @@ def test_a_case_that_fails_is_a_row_with_its_reason(tmp_path):
         "d": ("d has no image", "end-systole"),
         "e": ("e_ES_seg.nrrd",),
         "f": ("f_ED_seg.nrrd", "0 to 255"),
-        "g": ("memory", "not enough"),
+        "g": ("too little memory",),
     }.items():
         assert_sentence(rows[case]["error"], *words)
         assert "dice_2" not in rows[case]

@@ -36,8 +36,8 @@ def test_a_file_of_the_user_is_kept_and_the_sentence_names_it(tmp_path, capsys, 
         error_of(
             capsys,
             arguments,
-            f"has {own} that no former result says to be its own",
-            "a folder without is accepted",
+            f"has {own}, which is not from an earlier result",
+            "a folder without such files is accepted",
         )
     assert path.read_text(encoding="utf-8") == "{}"
     assert [p.name for p in path.parent.iterdir()] == [own]

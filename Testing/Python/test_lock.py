@@ -78,7 +78,7 @@ def test_a_folder_is_free_again_once_its_process_was_killed(held):
 def test_a_second_training_in_a_folder_is_refused_and_leaves_it_as_it_is(held, monkeypatch):
     folder, _ = held
     monkeypatch.setattr(run_folder, "PATIENCE_S", 0.2)
-    with pytest.raises(ValueError, match="Another training works in run") as error:
+    with pytest.raises(ValueError, match="Another training is using run") as error:
         train(tiny_training(), folder, samples=train_samples(), network=NetworkConfig(size="tiny"))
     assert_sentence(error.value, "another folder is accepted")
     assert [path.name for path in folder.iterdir()] == [".lock"]  # of the other
@@ -108,7 +108,7 @@ def test_of_two_trainings_of_one_process_the_second_is_refused_until_the_first_h
         with FolderLock(tmp_path), pytest.raises(KeyError):  # within a lock of one's own, as `reproduce` does
             train(config, tmp_path, emit=begin, samples=samples, network=network)
         assert isinstance(second[0], Busy)
-        assert_sentence(second[0], "Another training works in", "another folder is accepted")
+        assert_sentence(second[0], "Another training is using", "another folder is accepted")
         assert not (tmp_path / "log.jsonl").exists()
         pool.submit(train, config, tmp_path, samples=samples, network=network).result()
 

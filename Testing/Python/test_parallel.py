@@ -57,7 +57,7 @@ def test_a_process_that_is_ended_ends_the_work_in_one_sentence(monkeypatch):
             os.kill(os.getpid(), signal.SIGKILL)
         return n
 
-    with pytest.raises(OSError, match="was ended") as caught:
+    with pytest.raises(OSError, match="was killed") as caught:
         list(parallel.each(make, range(40)))
     assert_sentence(caught.value, "of 2 processes", "40 pairs")
 

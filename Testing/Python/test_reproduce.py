@@ -125,11 +125,11 @@ def test_a_run_that_fails_is_a_row_with_its_error(tmp_path, monkeypatch):
     table = files["table1-phantom-mri2d.md"].read_text()
     (row,) = [line for line in table.splitlines() if "| MSE |" in line]
     assert "0 of 1" in row
-    assert "The memory is not enough." in row
-    assert "memory is not enough" in files["README"].read_text().split("## Tables")[0]
+    assert "There is too little memory." in row
+    assert "too little memory" in files["README"].read_text().split("## Tables")[0]
     assert "1 of 1" in next(line for line in table.splitlines() if "Ours" in line)
     monkeypatch.setattr(runs, "train", train)
-    assert "memory is not enough" not in reproduce(TINY, tmp_path)["README"].read_text()  # tried again
+    assert "too little memory" not in reproduce(TINY, tmp_path)["README"].read_text()  # tried again
 
 
 @pytest.mark.usefixtures("undrawn")

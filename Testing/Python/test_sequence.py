@@ -235,7 +235,7 @@ def test_the_command_mixes_no_runs(files, tmp_path, capsys):
     (tmp_path / "out" / "frame-12").mkdir(parents=True)
     assert cli.main(files) == 2
     assert (
-        "out has frame-12 already: a folder without the frames of a former run is accepted."
+        "out already has frame-12: a folder without the frames of an earlier run is accepted."
         in capsys.readouterr().err
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["frame-12"]

@@ -181,7 +181,7 @@ def test_sequenceThatChangedMeanwhile(ready, movie):
         sequence.UpdateIndexValue("80", "10")  # so many frames, in another order
         return found
 
-    with pytest.raises(ValueError, match="changed meanwhile"):
+    with pytest.raises(ValueError, match="changed during the run"):
         ready.logic.registerSequence(movie, p.movingVolume, config=config(p), execute=execute)
     assert nodeIDs() == before
 

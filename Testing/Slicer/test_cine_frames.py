@@ -123,7 +123,7 @@ def test_aTransformThatIsPlayedTooIsRefused(ready, movie):
         browser.AddSynchronizedSequenceNode(places)
         browser.AddProxyNode(above, places, False)
     movie.SetAndObserveTransformNodeID(above.GetID())
-    with pytest.raises(ValueError, match="'cine' lies under 'motion', which is played too"):
+    with pytest.raises(ValueError, match="'cine' lies under 'motion', which is in a sequence"):
         ready.logic.registerSequence(movie, p.movingVolume)
 
 

@@ -134,7 +134,9 @@ def test_labelsOfALabelMapAreItsNumbers():
 def test_aLabelMapOfOtherNumbersIsRefused(value):
     image = labelImage()
     other = image.like(np.where(image.array == 3, value, image.array), "other")
-    with pytest.raises(ValueError, match="'l' is no label map: whole numbers up to 2147483647 are accepted"):
+    with pytest.raises(
+        ValueError, match="'l' is not a label map: whole numbers up to 2147483647 are accepted"
+    ):
         labels.labelsFromNode(addLabelMap(other), image)
 
 

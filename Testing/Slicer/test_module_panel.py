@@ -99,7 +99,7 @@ def test_weightFileInTheHomeFolder(panel, smallPair, plainModel, monkeypatch):
     combo.setCurrentIndex(combo.count - 1)
     panel.ui.weightFileEdit.currentPath = name
     assert not panel.ui.registerButton.enabled
-    assert f"The weight file '{name}' has no whole path" in panel.ui.statusLabel.text
+    assert f"The weight file '{name}' has no full path" in panel.ui.statusLabel.text
     panel.ui.weightFileEdit.currentPath = f"~/{name}"
     panel.ui.registerButton.click()
     assert "Done" in panel.ui.statusLabel.text

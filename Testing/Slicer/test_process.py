@@ -78,7 +78,7 @@ def test_eventsAndStrayOutput():
 def test_secondStartIsRefused():
     heard = Heard(FakeProcess())
     heard.process.start([])
-    with pytest.raises(RuntimeError, match="going on"):
+    with pytest.raises(RuntimeError, match="in progress"):
         heard.process.start([])
 
 
@@ -137,7 +137,7 @@ def test_crashBehindALauncherIsSaid():
     fake.ends(1)
     (crash, first), (code, second) = heard.ends
     assert (crash, code) == (-1, 1)
-    assert first == "The process crashed or was ended from outside (1). It said at last: last words"
+    assert first == "The process crashed or was terminated from outside (1). Its last message was: last words"
     assert "error code 1" in second
 
 

@@ -132,7 +132,7 @@ def test_aRunThatIsLongEnoughDoesNotGoOn(training, fake, stopped):
     for length in (40, 54):
         ui.lengthSpinBox.value = length
         assert not ui.startButton.enabled
-        assert ui.startButton.toolTip == "The run is at step 54 already: raise Length to go on."
+        assert ui.startButton.toolTip == "The run is already at step 54: raise Length to continue."
         assert ui.statusLabel.text == ui.startButton.toolTip
     training.onStart()
     assert not training.section.running
@@ -151,9 +151,9 @@ def test_afterItsEndARunSaysThatItIsFinished(training, fake, stopped):
     wait(lambda: not training.section.running)
     assert ui.statusLabel.text == "Finished."
     assert not ui.startButton.enabled
-    assert "at step 40 already" in ui.startButton.toolTip
+    assert "already at step 40" in ui.startButton.toolTip
     ui.lengthSpinBox.value = 30
-    assert ui.statusLabel.text == "The run is at step 40 already: raise Length to go on."
+    assert ui.statusLabel.text == "The run is already at step 40: raise Length to continue."
 
 
 def test_whatIsSaidOfAStopEndsWithALengthThatIsReached(training, fake):
@@ -164,10 +164,10 @@ def test_whatIsSaidOfAStopEndsWithALengthThatIsReached(training, fake):
     wait(lambda: len(training.section.run.curves.steps) > 2)
     ui.stopButton.click()
     wait(lambda: not training.section.running)
-    assert "Continue goes on" in ui.statusLabel.text
+    assert "Continue resumes" in ui.statusLabel.text
     at(p.outputFolder, 10)
     ui.lengthSpinBox.value = 9
-    assert ui.statusLabel.text == "The run is at step 10 already: raise Length to go on."
+    assert ui.statusLabel.text == "The run is already at step 10: raise Length to continue."
 
 
 def test_newKeepsTheSettingsOfTheRun(training, stopped):
@@ -236,7 +236,7 @@ def test_whatTheFormCannotShowStaysAsItWas(training, fake, stopped):
     assert ui.startButton.enabled
     for text in ("Data 'acdc+camus'", "Phantom 'mri2d+echo2d'", "Number of pairs 1"):
         assert text in ui.statusLabel.text
-    assert ui.statusLabel.text.startswith("The run goes on with")
+    assert ui.statusLabel.text.startswith("The run continues with")
     ui.lengthSpinBox.value = 2500
     run(training)
     assert sent() == TrainConfig(**values, steps=2500)
@@ -248,7 +248,7 @@ def test_damagedSettingsAreSaid(training, stopped, content):
     Path(folder, "config.json").write_text(content)
     training.ui.outputFolderEdit.currentPath = folder
     assert not training.ui.startButton.enabled
-    assert "cannot go on" in training.ui.statusLabel.text
+    assert "cannot be continued" in training.ui.statusLabel.text
     training.ui.newFolderButton.click()
     assert training.ui.startButton.enabled
 
@@ -271,4 +271,4 @@ def test_realRunGoesOnInAnotherSession(training, tmp_path):
     assert training.ui.statusLabel.text == "Finished."
     assert training.section.run.last["step"] == 6
     assert not training.ui.startButton.enabled
-    assert "at step 6 already" in training.ui.startButton.toolTip
+    assert "already at step 6" in training.ui.startButton.toolTip

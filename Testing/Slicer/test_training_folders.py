@@ -123,8 +123,8 @@ def test_theTrainingMayStartFromAShippedModelByName(training):
     parameters.varianceResidual, parameters.method = False, Method.MSE
     assert not training.ui.startButton.enabled
     assert training.ui.statusLabel.text == (
-        "A training from echo-2d needs: Architecture 'Pyramid', Show the residual to the variance network "
-        "yes, Method 'Ours + what is known'."
+        "Training that starts from echo-2d needs these settings: Architecture 'Pyramid', "
+        "Show the residual to the variance network yes, Method 'Ours + what is known'."
     )
     training.ui.startFileEdit.currentPath = "paper-cine-mri-2d"
     parameters.method = Method.MSE  # which has the networks of ours

@@ -220,7 +220,7 @@ def test_optionsOfAnNvidiaGpu(training, nvidia, name):
     assert "NVIDIA" not in box.toolTip
     assert getattr(trainConfig(p), name)
     p.device = trainingparameters.Device.CPU
-    assert "choose it at Compute on" in box.toolTip
+    assert "choose it under Compute on" in box.toolTip
     nvidia(True)
     p.device = trainingparameters.Device.AUTO
     assert box.enabled

@@ -132,7 +132,7 @@ def test_crashOfTheTrainer(training, fake):
     text = training.ui.statusLabel.text
     assert "crashed" in text
     assert "illegal memory access" in text
-    assert "Continue goes on from there" in text
+    assert "Continue resumes from there" in text
     assert training.ui.startButton.enabled
     fake("")
     training.ui.startButton.click()
@@ -158,10 +158,10 @@ def test_stopTwiceEndsADeafTrainer(training, fake):
     wait(lambda: len(steps(training)) >= 3)
     child = int(training.ui.logText.plainText.split("child ")[1].split()[0])
     training.ui.stopButton.click()
-    assert training.ui.stopButton.text == "End at once"
+    assert training.ui.stopButton.text == "Stop immediately"
     training.ui.stopButton.click()
     wait(lambda: not training.section.running)
-    assert training.ui.statusLabel.text.startswith("Ended at once")
+    assert training.ui.statusLabel.text.startswith("Stopped immediately")
     stat = Path(f"/proc/{child}/stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
@@ -241,7 +241,7 @@ def test_startedTwiceIsRefused(training, fake):
     fake("long")
     training.ui.startButton.click()
     training.onStart()
-    with pytest.raises(RuntimeError, match="going on"):
+    with pytest.raises(RuntimeError, match="is running"):
         training.section.run.start("x", "y")
     training.ui.stopButton.click()
     wait(lambda: not training.section.running)

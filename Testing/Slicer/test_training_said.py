@@ -51,7 +51,7 @@ def test_withoutAValidationPairNothingIsCalledValidation(training, fake):
     rows = re.findall(
         r"<td>(Validation.*?)</td><td align='right'><b>(.*?)</b>", training.ui.numbersLabel.text
     )
-    assert rows == [("Validation", "no pair for it")]
+    assert rows == [("Validation", "no pairs")]
     chart = traininglayout.plotViewNode(traininglayout.PLOTS[2]).GetPlotChartNode()
     assert chart.GetTitle() == "No validation"
     table = trainingplot._node("Table", "validation", "").GetTable()
@@ -89,7 +89,7 @@ def test_withoutItsFolderARunCannotGoOn(training, fake):
     wait(lambda: training.section.run.curves.steps)
     ui.stopButton.click()
     wait(lambda: not training.section.running)
-    assert "Continue goes on" in ui.statusLabel.text
+    assert "Continue resumes" in ui.statusLabel.text
     shutil.rmtree(p.outputFolder)
     p.batch += 1
     assert ui.startButton.text == "Start"
@@ -119,7 +119,7 @@ def test_stopButtonSaysWhatItDoes(training, fake):
     ui.startButton.click()
     wait(lambda: training.section.run.curves.steps)
     ui.stopButton.click()
-    assert ui.stopButton.text == "End at once"
+    assert ui.stopButton.text == "Stop immediately"
     assert "without a checkpoint" in ui.stopButton.toolTip
     ui.stopButton.click()
     wait(lambda: not training.section.running)

@@ -91,7 +91,7 @@ def test_aTrainingThatWasEndedAtOnceHasNotFailed(told):
     told.run.stop()
     told.run.stop()
     told.process.ends(9, qt.QProcess.CrashExit)
-    assert (told.run.failed, told.run.outcome) == (False, "Ended at once.")
+    assert (told.run.failed, told.run.outcome) == (False, "Stopped immediately.")
 
 
 def test_aWordThatCannotBeWrittenChangesNothing(told):
@@ -99,7 +99,7 @@ def test_aWordThatCannotBeWrittenChangesNothing(told):
     told.file.mkdir()
     told.run.pause()
     assert told.run.state is State.RUNNING
-    assert "could not be told to pause" in told.log[-1]
+    assert "The command 'pause' could not be sent" in told.log[-1]
     told.run.stop()
     assert told.run.state is State.STOPPING  # so that the second time ends the process
-    assert "could not be told to stop" in told.log[-1]
+    assert "The command 'stop' could not be sent" in told.log[-1]

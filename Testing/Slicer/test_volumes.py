@@ -75,7 +75,9 @@ def test_nonlinearParentIsRefused():
         volumes.imageFromNode(node)
     result.SetAttribute(volumes.ROLE, "transform")
     warp.SetAndObserveTransformNodeID(result.GetID())
-    with pytest.raises(ValueError, match="'result', which is the result of a registration: take it out"):
+    with pytest.raises(
+        ValueError, match="'result', which is the result of a registration: remove it from that"
+    ):
         volumes.imageFromNode(node)
 
 

@@ -145,8 +145,8 @@ def keep_files_of_others(folder: Path, names: Iterable[str], about: str, key: st
     there = sorted(name for name in names if (folder / name).exists())
     if there and not (isinstance(former, dict) and key in former):
         raise ValueError(
-            f"{folder} has {', '.join(there)} that no former result says to be its own, and that would be "
-            "replaced: a folder without is accepted."
+            f"{folder} has {', '.join(there)}, which is not from an earlier result and would be "
+            "replaced: a folder without such files is accepted."
         )
 
 

@@ -20,9 +20,9 @@ HELP = "Train and test all methods, and write the paper's tables and figures wit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    parser.add_argument("--config", type=Path, help="a ReproduceConfig as JSON; flags change it")
-    parser.add_argument("--output", type=Path, required=True, help="folder; what is finished there is kept")
-    parser.add_argument("--dry-run", action="store_true", help="list the runs with their time and stop")
+    parser.add_argument("--config", type=Path, help="a ReproduceConfig as JSON; flags override it")
+    parser.add_argument("--output", type=Path, required=True, help="folder; finished runs in it are kept")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs and their expected time")
     add_flags(parser, ReproduceConfig)
 
 
@@ -56,12 +56,12 @@ def check_flags(arguments: argparse.Namespace, config: ReproduceConfig) -> None:
         changed = hasattr(arguments, name) and getattr(config, name) != getattr(ReproduceConfig, name)
         if changed and not config.sweep_lambda:
             raise ValueError(
-                f"--{name} was given without --sweep-lambda, and does nothing then: both, or --smoothness, "
+                f"--{name} does nothing without --sweep-lambda: both together, or --smoothness instead, "
                 "are accepted."
             )
     if hasattr(arguments, "lambda_of") and (idle := idle_lambdas(config)):
         raise ValueError(
-            f"--lambda-of has {', '.join(idle)}, of which nothing is run: methods that are run are accepted."
+            f"--lambda-of has {', '.join(idle)}, which is not run: methods that are run are accepted."
         )
 
 
@@ -104,9 +104,9 @@ def _list(rows: Iterable[dict[str, Any]], config: ReproduceConfig, line: Line, *
     if as_json:
         JsonLines(sys.stdout).event("dry_run", runs=listed, seconds=round(total, 1), further_runs=further)
         return
-    line.say(f"{len(listed)} runs, {duration(total)} to train; the evaluation comes on top")
+    line.say(f"{len(listed)} runs, {duration(total)} to train; the evaluation takes additional time")
     if further:
         line.say(
-            f"The sweep of lambda adds up to {further} runs where the best lies at the edge; the runs of the "
-            f"other seeds and variants, here with {config.smoothness:g}, have the lambda that it takes"
+            f"The sweep of lambda adds up to {further} runs if the best is at the edge; the runs of the "
+            f"other seeds and variants, here with {config.smoothness:g}, use the lambda that it chooses"
         )

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the frame that is moved, from 1 on (default: 1)",
     )
     parser.add_argument("--moving-seg", type=Path, help="labels of that frame, to carry to every other one")
-    parser.add_argument("--output", type=Path, required=True, help="folder for a folder of each frame")
+    parser.add_argument("--output", type=Path, required=True, help="folder; each frame gets a subfolder")
     add_flags(parser, RegisterConfig)
 
 
@@ -87,7 +87,7 @@ def _check_free(folder: Path) -> None:
     """Frames of a former run that had more of them would stay beside those of this one."""
     if found := sorted(path.name for path in (*folder.glob("frame-*"), *folder.glob(NUMBERS))):
         raise ValueError(
-            f"{folder} has {found[0]} already: a folder without the frames of a former run is accepted."
+            f"{folder} already has {found[0]}: a folder without the frames of an earlier run is accepted."
         )
 
 

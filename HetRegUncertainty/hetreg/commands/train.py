@@ -26,14 +26,14 @@ HELP = "Train a displacement and a variance network."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    parser.add_argument("--config", type=Path, help="a TrainConfig as JSON; flags change it")
-    parser.add_argument("--output", type=Path, help="run folder; a run that is there goes on")
-    parser.add_argument("--resume", type=Path, help="run folder to go on in, with its own configuration")
+    parser.add_argument("--config", type=Path, help="a TrainConfig as JSON; flags override it")
+    parser.add_argument("--output", type=Path, help="run folder; a run in it is continued")
+    parser.add_argument("--resume", type=Path, help="run folder to resume, with its own configuration")
     parser.add_argument("--dry-run", action="store_true", help="list the data and stop")
     parser.add_argument(
         "--control",
         type=Path,
-        help="a file that is looked at all the time: pause, resume or stop is obeyed as it is written there",
+        help="a file that is read repeatedly: the word in it, pause, resume or stop, is obeyed",
     )
     add_flags(parser, TrainConfig)
 

@@ -73,7 +73,7 @@ def _checked(name: str, array: np.ndarray) -> np.ndarray:
         raise ValueError(f"{name} has values from {least:g} to {most:g}: {low} to {high} is accepted.")
     made = array.astype(kind, copy=False)
     if kind is np.uint8 and not np.array_equal(made, array):
-        raise ValueError(f"{name} has values that are no whole numbers: labels are accepted.")
+        raise ValueError(f"{name} has values that are not whole numbers: labels are accepted.")
     return made
 
 

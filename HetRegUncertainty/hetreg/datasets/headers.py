@@ -39,7 +39,7 @@ def read_header(path: Path) -> Header:
     """What the header says. Raises ValueError, in one sentence, if the file is no usable scalar image."""
     name = path.name
     if not path.is_file():
-        raise ValueError(f"{name} is missing or is no file: an image file is accepted.")
+        raise ValueError(f"{name} is missing or is not a file: an image file is accepted.")
     if not ending(path):
         raise ValueError(f"{name} is not an image file: accepted endings are {', '.join(ENDINGS)}.")
     reader = opened(path)

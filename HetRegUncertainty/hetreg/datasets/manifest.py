@@ -126,7 +126,7 @@ def _text(path: Path) -> str:
         with suppress(UnicodeDecodeError):
             return content.decode(encoding)
     raise ValueError(
-        f"{path.name} is not a text in UTF-8: a list that a spreadsheet saved as 'CSV UTF-8' is accepted."
+        f"{path.name} is not UTF-8 text: a list that a spreadsheet saved as 'CSV UTF-8' is accepted."
     )
 
 

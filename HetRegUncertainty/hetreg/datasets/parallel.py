@@ -46,8 +46,8 @@ def each(make: Callable[[int], Made], numbers: Sequence[int]) -> Generator[Made,
         yield from pool.map(_one, numbers, chunksize=2)
     except BrokenProcessPool as error:
         raise OSError(
-            f"One of {count} processes that were to make {len(numbers)} pairs was ended: fewer pairs or more "
-            "memory are accepted."
+            f"One of {count} processes that were to make {len(numbers)} pairs was killed: fewer pairs or "
+            "more memory are accepted."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

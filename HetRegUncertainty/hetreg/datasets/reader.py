@@ -27,7 +27,7 @@ def stray_reason(path: Path, accepted: str) -> str:
         return f"{path.name} is a folder: {accepted} are accepted."
     if not ending(path):
         return f"{path.name} is not an image file: accepted endings are {', '.join(ENDINGS)}."
-    return f"{path.name} has no role by its name: {accepted} are accepted."
+    return f"{path.name} has a name that does not say what it is: {accepted} are accepted."
 
 
 def fitting_grid(pairs: Sequence[PairFiles], crop: int) -> GridConfig:
@@ -69,7 +69,7 @@ class FolderDataset:
             try:
                 self._listing = self._scan()
             except PermissionError as error:
-                raise OSError(f"{error.filename} may not be read: readable folders are accepted.") from error
+                raise OSError(f"{error.filename} cannot be read: readable folders are accepted.") from error
             except NotADirectoryError as error:
                 raise ValueError(f"{self.root.name} is a file: {self.accepted} are accepted.") from error
         return self._listing
@@ -165,7 +165,7 @@ def label_image(path: Path, label_map: Sequence[tuple[int, int]] = ()) -> Image:
         raise ValueError(f"{path.name} has values beyond 0 to 255: labels are accepted.")
     if np.any(broken := values != np.rint(values)):
         raise ValueError(
-            f"{path.name} has {np.count_nonzero(broken)} voxels that are no whole number, such as "
+            f"{path.name} has {np.count_nonzero(broken)} voxels that are not whole numbers, such as "
             f"{values[broken][0]:g}: labels are accepted."
         )
     table = np.arange(256, dtype=np.uint8)

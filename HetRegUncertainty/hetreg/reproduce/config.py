@@ -46,20 +46,20 @@ class ReproduceConfig(DataConfig):
     crop: int = option(0, _TRAINING["crop"])
     learning_rate: float = option(1e-4, _TRAINING["learning_rate"])
     decay: str = option("cosine", _TRAINING["decay"], DECAYS)
-    smoothness: float = option(0.01, _TRAINING["smoothness"] + "; where it is not swept")
+    smoothness: float = option(0.01, _TRAINING["smoothness"] + "; used where it is not swept")
     lambda_of: tuple[str, ...] = option(
-        (), "lambda of single methods where it is known, as method=value (nll=3); it is not swept for these"
+        (), "known lambda of individual methods, as method=value (nll=3); it is not swept for these"
     )
     sweep_lambda: bool = option(False, "choose lambda for each method by the Dice of validation pairs")
     lambdas: tuple[float, ...] = option(
         (0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-        "values of lambda that are tried (NLL needs larger ones), and some beyond the best at an edge",
+        "values of lambda to try (NLL needs larger ones); if the best is at an edge, some beyond it follow",
     )
     tolerance: float = option(0.0, "take the largest lambda whose Dice is at most this below the best (of 1)")
     weight_mode: str = option("paper", _TRAINING["weight_mode"], WEIGHT_MODES)
     augment: bool = option(True, _TRAINING["augment"])
     phantoms: int = option(400, "phantom pairs made for each seed's runs")
-    test_phantoms: int = option(40, "phantom pairs of each kind that are tested on")
+    test_phantoms: int = option(40, "phantom pairs of each kind for testing")
     device: str = option("auto", _TRAINING["device"], DEVICES)
     amp: bool = option(False, _TRAINING["amp"])
     compile: bool = option(False, _TRAINING["compile"])

@@ -19,8 +19,8 @@ def check(config: TrainConfig, device: torch.device) -> None:
         raise ValueError(f"compile needs an NVIDIA GPU and the device is {device.type}: cuda is accepted.")
     if config.amp and not computes_in_bfloat16(device):
         raise ValueError(
-            f"amp needs a device that computes in bfloat16, which PyTorch {torch.__version__} does not find "
-            f"of this {device.type}: an NVIDIA GPU (cuda), or a CPU with AMX or AVX512-BF16, is accepted."
+            f"amp needs a device that computes in bfloat16, which PyTorch {torch.__version__} does not see "
+            f"on this {device.type}: an NVIDIA GPU (cuda), or a CPU with AMX or AVX512-BF16, is accepted."
         )
 
 

@@ -111,7 +111,7 @@ class RunFolder:
         except OSError as error:
             raise unwritten(self.path) from error
         if not taken:
-            raise Busy(f"Another training works in {self.path.name}: another folder is accepted.")
+            raise Busy(f"Another training is using {self.path.name}: another folder is accepted.")
         for folder in (self.path, self.path / "preview", self.path / "cache"):
             for left in folder.glob(f"{PARTIAL}*"):  # half a file of one that was killed
                 with suppress(OSError):
@@ -127,7 +127,7 @@ class RunFolder:
         except (OSError, TypeError, ValueError):  # damaged: the run goes on without it
             before = {"code": "unknown"}
         if before.get("code") != made_with["code"]:
-            self.note = "The code has changed since this run began: phantoms may be other ones."
+            self.note = "The code has changed since this run began: phantoms may differ."
         return {"earlier": [*before.pop("earlier", []), before]}
 
     def check_same(self) -> None:
