@@ -209,9 +209,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
                 nodes["fixed_segmentation"],
                 nodes["moving_segmentation"],
             )
-            if slicer.app.layoutManager() is not None:
-                background = nodes["fixed"]
-                slicer.util.setSliceViewerLayers(background=background, fit=True, rotateToVolumePlane=True)
+            sampledata.show(nodes)
 
     def onRegister(self, _checked=False):
         """Run, and show the result."""

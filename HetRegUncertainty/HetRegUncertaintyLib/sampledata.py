@@ -17,7 +17,10 @@ MRI, ECHO = SAMPLES
 
 
 def register(iconFolder):
-    """Add the samples to Slicer's Sample Data module."""
+    """Add the samples to Slicer's Sample Data module: for a click there, a script calls `load`.
+
+    There is nothing to download, so that `SampleData.downloadSample`, which asks no custom downloader, fails.
+    """
     import SampleData
 
     logic = SampleData.SampleDataLogic
@@ -28,7 +31,7 @@ def register(iconFolder):
             category="HetReg",
             sampleName=name,
             uris="",
-            fileNames=thumbnail,
+            fileNames=name,
             nodeNames=name,
             customDownloader=download,
             thumbnailFileName=os.path.join(iconFolder, thumbnail),
@@ -36,8 +39,14 @@ def register(iconFolder):
 
 
 def download(source):
-    """Called by the Sample Data module for one of its sources; returns the new nodes."""
-    return list(load(source.sampleName).values())
+    """Called by the Sample Data module after a click on one of its sources."""
+    show(load(source.sampleName))
+
+
+def show(nodes):
+    """The fixed volume in every slice view, if there are views."""
+    if slicer.app.layoutManager() is not None:
+        slicer.util.setSliceViewerLayers(background=nodes["fixed"], fit=True, rotateToVolumePlane=True)
 
 
 def load(name=MRI, seed=SEED):

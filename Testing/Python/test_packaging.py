@@ -46,9 +46,10 @@ import HetRegUncertaintyLib, hetreg
 assert all(m.__file__.startswith(sys.argv[2]) for m in (HetRegUncertaintyLib, hetreg))
 assert not runtime.errors(), runtime.errors()
 assert panel.logic.getParameterNode().moved is not None
-import SampleData
 for name in sys.modules["HetRegUncertaintyLib.sampledata"].SAMPLES:
-    assert SampleData.downloadSamples(name)
+    slicer.mrmlScene.Clear()
+    runtime.click_sample(name)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2
 slicer.util.selectModule("HetRegTraining")
 training = slicer.util.getModuleWidget("HetRegTraining")
 assert training.ui.startButton.enabled, training.ui.startButton.toolTip

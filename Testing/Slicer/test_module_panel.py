@@ -133,7 +133,8 @@ def test_panelValuesReachTheCore(panel):
 
 @pytest.mark.parametrize("older", [False, True])
 def test_samplesAreRegistered(panel, monkeypatch, older):
-    """Both pairs are in Slicer's Sample Data module, with a thumbnail, and are made without network."""
+    """Both pairs are in Slicer's Sample Data module, with a thumbnail; a click there, as one on Load example
+    pair, makes the pair, without network, and shows it."""
     import SampleData
 
     from HetRegUncertaintyLib import sampledata
@@ -147,8 +148,12 @@ def test_samplesAreRegistered(panel, monkeypatch, older):
     for name in sampledata.SAMPLES:
         source = SampleData.SampleDataLogic().sourceForSampleName(name)
         assert Path(source.thumbnailFileName).is_file()
-        nodes = source.customDownloader(source)
-        assert [node.GetClassName() for node in nodes].count("vtkMRMLScalarVolumeNode") == 2
+        runtime.click_sample(name)
+        fixed = slicer.util.getNode("Phantom ES")
+        assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2
+        composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+        assert {composite.GetBackgroundVolumeID() for composite in composites} == {fixed.GetID()}
+        slicer.mrmlScene.Clear()
 
 
 def test_linkedViewsScrollTogether(panel):

@@ -56,9 +56,10 @@ def test_module_is_reloaded(dummy):
 
 
 def test_sample_data_is_registered_at_startup(dummy):
-    assert SampleData.downloadSample("DummySample").GetName() == "DummySample"
-    with pytest.raises(KeyError):
-        SampleData.downloadSample("Nothing")
+    """Slicer asks a custom downloader on a click in the panel of Sample Data, and at no other time."""
+    assert SampleData.downloadSamples("DummySample") == SampleData.downloadSamples("Nothing") == []
+    runtime.click_sample("DummySample")
+    assert slicer.util.getNode("DummySample")
 
 
 def test_session_returns_from_mrb(dummy, tmp_path):

@@ -14,9 +14,11 @@ from .bring_up import (
     without_window,
 )
 from .dialogs import answer
+from .sample_data import click_sample
 
 __all__ = [
     "answer",
+    "click_sample",
     "errors",
     "grab",
     "load_module",

@@ -1,14 +1,11 @@
-"""The module SampleData of the stand-in: registration, file:// data and custom downloaders."""
+"""The module SampleData of the stand-in: registration, and the buttons of its panel; no downloads."""
 
 import dataclasses
 import logging
-import shutil
 import types
-import urllib.parse
-import urllib.request
-from pathlib import Path
 
 import slicer
+from PySide6 import QtWidgets
 
 from .standin import NotInStandIn
 
@@ -20,17 +17,16 @@ class SampleDataSource:
     uris: list
     fileNames: list
     nodeNames: list
-    checksums: list
-    loadFiles: list
-    loadFileType: list
-    loadFileProperties: dict
     thumbnailFileName: str
     customDownloader: object
-    category: str
+
+    def __post_init__(self):
+        if not len(self.uris) == len(self.fileNames) == len(self.nodeNames):
+            raise ValueError("All fields of sample data source must have the same length")
 
 
-def _listed(value, count):
-    return list(value) if isinstance(value, (list, tuple)) else [value] * count
+def _listed(value):
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 sources = {}
@@ -54,72 +50,61 @@ class SampleDataLogic:
         nodeNames=None,
         customDownloader=None,
         thumbnailFileName=None,
-        loadFileType=None,
-        loadFiles=None,
-        loadFileProperties=None,
-        checksums=None,
-        sampleDescription=None,
     ):
-        count = len(uris) if isinstance(uris, (list, tuple)) else 1
-        source = SampleDataSource(
-            sampleName,
-            sampleDescription or sampleName,
-            *(_listed(v, count) for v in (uris, fileNames, nodeNames, checksums, loadFiles, loadFileType)),
-            loadFileProperties or {},
-            thumbnailFileName,
-            customDownloader,
-            category,
-        )
+        names = (_listed(value) for value in (uris, fileNames, nodeNames))
+        source = SampleDataSource(sampleName, sampleName, *names, thumbnailFileName, customDownloader)
         known = sources.setdefault(category, [])
         known[:] = [s for s in known if s.sampleName != sampleName] + [source]
         categories.setdefault(category, category)
 
+    @staticmethod
+    def sampleDataSourcesByCategory(category=None):
+        return sources if category is None else sources.get(category, [])
+
     def __init__(self, logMessage=None):
-        self.logMessage = logMessage or (lambda message, *_: logging.info(message))
+        self.logMessage = logMessage or (lambda message, level=logging.DEBUG: logging.log(level, message))
 
     def sourceForSampleName(self, sampleName):
         return next((s for known in sources.values() for s in known if s.sampleName == sampleName), None)
 
     def downloadSamples(self, sampleName):
-        return self.downloadFromSource(_source(sampleName))
+        source = self.sourceForSampleName(sampleName)
+        return self.downloadFromSource(source) if source else []
 
     def downloadSample(self, sampleName):
-        nodes = self.downloadSamples(sampleName)
-        return nodes[0] if nodes else None
+        return self.downloadSamples(sampleName)[0]
 
-    def downloadFromSource(self, source, **_options):
-        if source.customDownloader is not None:
-            result = source.customDownloader(source)
-            return result if isinstance(result, (list, tuple)) else [result]
-        return [self._fetch(source, i) for i in range(len(source.uris))]
+    def downloadFromSource(self, source):
+        """By address only: Slicer's, too, leaves customDownloader to the button of its panel."""
+        for uri in source.uris:
+            if uri:
+                raise NotInStandIn(f"the stand-in downloads nothing ({uri})")
+            self.logMessage("Download failed", logging.ERROR)
+        return []
 
-    def _fetch(self, source, i):
-        url = urllib.parse.urlparse(source.uris[i])
-        if url.scheme != "file":
-            raise NotInStandIn(f"the stand-in downloads nothing ({source.uris[i]})")
-        target = Path(slicer.app.cachePath) / source.fileNames[i]
-        shutil.copyfile(urllib.request.url2pathname(url.path), target)
-        if source.checksums[i]:
-            self._check(target, source.checksums[i])
-        if source.loadFiles[i] is False:
-            return str(target)
-        properties = dict(source.loadFileProperties)
-        if source.nodeNames[i]:
-            properties["name"] = source.nodeNames[i]
-        return slicer.util.loadNodeFromFile(str(target), source.loadFileType[i], properties)
+
+class SampleDataWidget:
+    """The buttons of the panel: Slicer's names, and what a click calls."""
 
     @staticmethod
-    def _check(path, checksum):
-        algorithm, digest = slicer.util.extractAlgoAndDigest(checksum)
-        if slicer.util.computeChecksum(algorithm, str(path)) != digest:
-            raise ValueError(f"{path.name} does not have the checksum {checksum}")
+    def setCategoriesFromSampleDataSources(categoryLayout, dataSources, logic):
+        for source in (s for category in sorted(dataSources) for s in dataSources[category]):
+            button = QtWidgets.QToolButton()
+            button.setText(source.sampleDescription)
+            button.name = f"{source.sampleDescription}PushButton"
+            categoryLayout.addWidget(button)
+            if source.customDownloader:
+                button.connect("clicked()", lambda s=source: s.customDownloader(s))
+            else:
+                button.connect("clicked()", lambda s=source: logic.downloadFromSource(s))
 
 
-def _source(sampleName):
-    source = SampleDataLogic().sourceForSampleName(sampleName)
-    if source is None:
-        raise KeyError(f"no sample data named {sampleName!r} is registered")
-    return source
+def click_sample(name):
+    """Click the button of a sample, as a user does in the panel of Sample Data."""
+    panel = QtWidgets.QWidget()
+    layout = QtWidgets.QVBoxLayout(panel)
+    SampleDataWidget.setCategoriesFromSampleDataSources(layout, sources, SampleDataLogic())
+    slicer.util.findChild(panel, f"{name}PushButton").click()
 
 
 def downloadSample(sampleName):
@@ -133,6 +118,7 @@ def downloadSamples(sampleName):
 def makeModule():
     module = types.ModuleType("SampleData")
     module.SampleDataLogic, module.SampleDataSource = SampleDataLogic, SampleDataSource
+    module.SampleDataWidget = SampleDataWidget
     module.downloadSample, module.downloadSamples = downloadSample, downloadSamples
     return module
 

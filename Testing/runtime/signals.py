@@ -104,7 +104,9 @@ def _isCppSignal(obj, signature):
     """False for the dynamic signals that PySide makes for Python classes: those are in _signals_."""
     metaObject = obj.metaObject()
     cppClass = next(c for c in type(obj).__mro__ if c.__module__.startswith("PySide6."))
-    return metaObject.indexOfSignal(signature) < cppClass.staticMetaObject.methodCount()
+    while metaObject.className() != cppClass.__name__:
+        metaObject = metaObject.superClass()
+    return metaObject.indexOfSignal(signature) >= 0
 
 
 def disconnect(self, signal, receiver, slot=None):
