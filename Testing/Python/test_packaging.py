@@ -213,7 +213,9 @@ def test_files_opened_by_the_core_are_installed(tmp_path):
 def test_extension_description_is_consistent():
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     values = dict(re.findall(r'set\(EXTENSION_(\w+) "([^"\n]*)"\)', text))
-    entry = json.loads((ROOT / "HetRegUncertainty.json").read_text(encoding="utf-8"))
+    entry_text = (ROOT / "HetRegUncertainty.json").read_text(encoding="utf-8")
+    entry = json.loads(entry_text)
+    assert entry_text == json.dumps(entry, indent=2) + "\n"  # as the index's formatter wants it
     name = re.search(r"^project\((\w+)\)", text, re.MULTILINE).group(1)
     assert entry["build_dependencies"] == values["DEPENDS"].split()
     assert entry["scm_url"].startswith("https://")
