@@ -59,15 +59,16 @@ def install(names):
 
 
 def _pip(requirements, constraints):
+    from packaging.requirements import Requirement
+
     try:
         from slicer import packaging
     except ImportError:  # before Slicer 5.12
         slicer.util.pip_install([*requirements, "--constraint", constraints])
     else:
         with contextlib.suppress(subprocess.CalledProcessError):  # Slicer has shown why
-            packaging.pip_ensure(
-                requirements, constraints=constraints, prompt_install=False, requester=REQUESTER
-            )
+            wanted = [Requirement(text) for text in requirements]  # a draft of slicer.packaging takes no text
+            packaging.pip_ensure(wanted, constraints=constraints, prompt_install=False, requester=REQUESTER)
 
 
 def _constraints(names, folder):
