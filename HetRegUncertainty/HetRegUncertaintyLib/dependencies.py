@@ -19,11 +19,14 @@ class DependencyCard:
     def update(self):
         """Show the state. The device is looked up only while the section is open: that imports torch."""
         version = install.torchVersion()
-        self.ui.installButton.visible = not version
+        impossible = "" if version else install.reasonImpossible()
+        self.ui.installButton.visible = not version and not impossible
         self.ui.installButton.text = (
             _("Install PyTorch...") if install.extensionInstalled() else _("Install the PyTorch extension...")
         )
-        if not version:
+        if impossible:
+            text = impossible
+        elif not version:
             text = _(
                 "PyTorch is missing. It computes the registration (download: about 1 GB with a GPU, 200 MB "
                 "without)."
@@ -45,7 +48,9 @@ class DependencyCard:
     def onInstall(self, _checked=False):
         """Install what is missing: the extension (asks, then restarts Slicer), then PyTorch (asks itself)."""
         with slicer.util.tryWithErrorDisplay(_("The installation failed."), waitCursor=False):
-            reason = install.installTorch() if install.extensionInstalled() else self._installExtension()
+            reason = install.reasonImpossible()
+            if not reason:
+                reason = install.installTorch() if install.extensionInstalled() else self._installExtension()
             self.update()
             if reason:
                 self.ui.dependencyLabel.text = reason

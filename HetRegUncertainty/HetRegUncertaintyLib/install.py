@@ -8,7 +8,9 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import re
+import sys
 
 import qt
 import slicer
@@ -16,6 +18,7 @@ from slicer.i18n import tr as _
 
 EXTENSION = "PyTorch"
 RESUME_KEY = "HetRegUncertainty/ResumeInstall"
+FOR_NUMPY_1 = "2.2"  # the last one for Macs with Intel
 FOR_NUMPY_2 = "2.3"  # the first PyTorch that is built for it, also in pyproject.toml
 FOR_NUMPY_2_ON_WINDOWS = "2.4.1"  # https://github.com/pytorch/pytorch/issues/131668
 
@@ -39,7 +42,20 @@ def torchRequirement():
 
     On Windows 2.13 cannot be installed into Slicer: https://github.com/Slicer/light-the-torch/issues/176
     """
-    return f">={FOR_NUMPY_2_ON_WINDOWS},<2.13" if os.name == "nt" else ">=2.2"
+    least = _forNumPy() or FOR_NUMPY_1
+    return f">={least},<2.13" if os.name == "nt" else f">={least}"
+
+
+def reasonImpossible():
+    """Why no PyTorch that works can be installed into this Slicer, "" if one can."""
+    import numpy
+
+    if sys.platform != "darwin" or platform.machine() != "x86_64" or not _forNumPy():
+        return ""
+    return _(
+        "PyTorch cannot be installed into this Slicer: for Macs with Intel it ends with 2.2, which does not "
+        "work with NumPy {numpy}; outside of Slicer the command line can be installed with an older NumPy."
+    ).format(numpy=numpy.__version__)
 
 
 def extensionInstalled():
@@ -51,6 +67,8 @@ def reasonMissing():
     """Why Register cannot run, "" if it can."""
     if version := torchVersion():
         return _misfit(version)
+    if reason := reasonImpossible():
+        return reason
     if extensionInstalled():
         return _("PyTorch is not installed yet: open Dependencies below and click Install PyTorch.")
     return _(
@@ -59,17 +77,26 @@ def reasonMissing():
 
 
 def _misfit(version):
-    """Why this PyTorch cannot compute with Slicer's NumPy; 2.2 is the last one for Macs with Intel."""
+    """Why this PyTorch cannot compute with Slicer's NumPy."""
     import numpy
 
-    accepted = FOR_NUMPY_2_ON_WINDOWS if os.name == "nt" else FOR_NUMPY_2
+    accepted = _forNumPy()
     found, least = (tuple(map(int, re.findall(r"\d+", text)[:3])) for text in (version, accepted))
-    if found >= least or numpy.__version__.startswith("1."):
+    if found >= least:
         return ""
     return _(
         "PyTorch {version} does not work with NumPy {numpy} of this Slicer: PyTorch {accepted} or newer is "
         "accepted."
     ).format(version=version, numpy=numpy.__version__, accepted=accepted)
+
+
+def _forNumPy():
+    """The first PyTorch that is built for Slicer's NumPy, "" if every one is."""
+    import numpy
+
+    if numpy.__version__.startswith("1."):
+        return ""
+    return FOR_NUMPY_2_ON_WINDOWS if os.name == "nt" else FOR_NUMPY_2
 
 
 def describeDevice():

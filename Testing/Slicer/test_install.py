@@ -162,9 +162,14 @@ def test_leftoversOfABrokenInstallationAreNoTorch(panel, monkeypatch):
     panel.ui.dependencyCollapsibleButton.collapsed = True
 
 
-@pytest.mark.parametrize(("system", "wanted"), [("nt", ">=2.4.1,<2.13"), ("posix", ">=2.2")])
-def test_torchThatCanBeInstalled(system, wanted, monkeypatch):
+@pytest.mark.parametrize(
+    ("system", "numpy", "wanted"),
+    [("nt", "2.4.1", ">=2.4.1,<2.13"), ("posix", "2.4.1", ">=2.3"), ("posix", "1.26.4", ">=2.2")],
+)
+def test_torchThatCanBeInstalled(system, numpy, wanted, monkeypatch):
+    """No PyTorch that the panel then refuses."""
     monkeypatch.setattr(install, "os", types.SimpleNamespace(name=system))
+    monkeypatch.setattr("numpy.__version__", numpy)
     assert install.torchRequirement() == wanted
     monkeypatch.setattr(importlib.metadata, "version", lambda _name: "2.13.0")
     assert install.reasonMissing() == ""
@@ -173,7 +178,7 @@ def test_torchThatCanBeInstalled(system, wanted, monkeypatch):
 @pytest.mark.parametrize(
     ("system", "torch", "numpy", "accepted"),
     [
-        ("posix", "2.2.2", "2.4.1", "2.3"),  # what a Slicer for Macs with Intel gets
+        ("posix", "2.2.2", "2.4.1", "2.3"),
         ("posix", "2.2.2", "1.26.4", ""),
         ("posix", "2.3.0+cpu", "2.4.1", ""),
         ("posix", "2.13.0", "2.4.1", ""),
@@ -191,6 +196,28 @@ def test_torchThatIsTooOldForNumPy(system, torch, numpy, accepted, monkeypatch):
     assert bool(reason) == bool(accepted)
     for part in (torch, numpy, f"PyTorch {accepted} or newer") if accepted else ():
         assert part in reason
+
+
+@pytest.mark.parametrize(
+    ("machine", "numpy"), [("x86_64", "2.4.1"), ("x86_64", "1.26.4"), ("arm64", "2.4.1")]
+)
+def test_macs(panel, pyTorchExtension, machine, numpy, monkeypatch):
+    """Where no PyTorch works the panel says so and does not ask, not even after the extension's restart."""
+    monkeypatch.setattr(install, "sys", types.SimpleNamespace(platform="darwin"))
+    monkeypatch.setattr(install, "platform", types.SimpleNamespace(machine=lambda: machine))
+    monkeypatch.setattr("numpy.__version__", numpy)
+    impossible = machine == "x86_64" and numpy[0] == "2"
+    panel.ui.dependencyCollapsibleButton.collapsed = False
+    panel.dependencyCard.update()
+    assert panel.ui.installButton.visible != impossible
+    said = f"Macs with Intel it ends with 2.2, which does not work with NumPy {numpy}"
+    for text in (panel.ui.dependencyLabel.text, install.reasonMissing()):
+        assert (said in text) == impossible
+    install.setResume(True)
+    panel.dependencyCard.resume()
+    assert len(pyTorchExtension.calls) == (0 if impossible else 1)
+    assert ("cannot be installed into this Slicer" in panel.ui.dependencyLabel.text) == impossible
+    panel.ui.dependencyCollapsibleButton.collapsed = True
 
 
 def test_theCardNamesTheAppleGpuOnlyWhereItIsUsed(monkeypatch):
