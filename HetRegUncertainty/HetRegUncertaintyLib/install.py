@@ -16,6 +16,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+import hetreg
+
 EXTENSION = "PyTorch"
 RESUME_KEY = "HetRegUncertainty/ResumeInstall"
 FOR_NUMPY_1 = "2.2"  # the last one for Macs with Intel
@@ -101,6 +103,7 @@ def _forNumPy():
 
 def describeDevice():
     """One line on where Register will compute, with the memory. Imports torch."""
+    hetreg.prepare_torch()
     try:
         from hetreg.device import available_devices, torch
     except (ImportError, OSError, RuntimeError) as error:
@@ -122,6 +125,7 @@ def installTorch():
         return _("The extension named PyTorch is missing: install it first; Slicer then has to be restarted.")
     import PyTorchUtils
 
+    hetreg.prepare_torch()  # it imports what it has installed
     torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
         askConfirmation=True, torchVersionRequirement=torchRequirement()
     )

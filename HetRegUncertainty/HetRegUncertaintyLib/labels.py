@@ -57,7 +57,7 @@ def layersFromNodes(movingNode, fixedNode, moving, fixed):
 
 def register(images, layers, config, progress):
     """`register_pair` with every layer of the segmentations; returns (result, [moved labels per layer])."""
-    from hetreg.register import register_pair
+    from hetreg import register_pair
 
     first = layers[0] if layers else {}
     result = register_pair(**images, **first, config=config, progress=progress)
@@ -66,7 +66,7 @@ def register(images, layers, config, progress):
 
 def registerFrames(frames, moving, layers, config, progress):
     """The same for each frame, by `register_sequence`; yields. layers: of the moving segmentation alone."""
-    from hetreg.sequence import register_sequence
+    from hetreg import register_sequence
 
     first = layers[0] if layers else {}
     results = register_sequence(frames, moving, config=config, progress=progress, **first)

@@ -6,18 +6,28 @@ Importing this package imports neither torch nor SimpleITK; the public names loa
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
 
-# For PyTorch's threads (OpenMP), which read it as they are loaded: let those that wait for others sleep. By
-# default they spin, and where anything else wants the processor they keep it from the very thread that they
-# wait for: a registration beside two busy programs took 27 times as long (`Testing/benchmarks/busy.py`).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# For PyTorch on Apple's GPUs: what it cannot compute there (the gradient of a field that is made coarser) is
-# done on the CPU.
-os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
+def prepare_torch() -> None:
+    """Set what PyTorch reads from the environment as it is loaded, unless somebody has set it."""
+    # For its threads (OpenMP): let those that wait for others sleep. By default they spin, and where anything
+    # else wants the processor they keep it from the very thread that they wait for: a registration beside two
+    # busy programs took 27 times as long (`Testing/benchmarks/busy.py`).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # On Apple's GPUs: what it cannot compute there (the gradient of a field that is made coarser) is done on
+    # the CPU.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
+
+# Slicer imports its modules, and they this package, whenever it starts: there the environment, which others
+# share, stays as it is until somebody registers.
+if "slicer" not in sys.modules:
+    prepare_torch()
 
 _PUBLIC = {
     "Image": "image",
@@ -45,6 +55,7 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
+        prepare_torch()
         module, _, own = _PUBLIC[name].partition(":")
         if not module:
             return import_module(f".{name}", __name__)

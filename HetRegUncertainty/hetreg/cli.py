@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from . import __version__
+from . import __version__, prepare_torch
 from .commands import evaluate, models, phantom, register, reproduce, sequence, train
 from .commands.console import drop_output, visible
 from .commands.flags import Parser
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Returns 0 on success, 2 where its input, the files, the packages or the memory do not
     allow that (one sentence on stderr), 130 when interrupted, 141 when nobody reads its output any more. What
     else is raised is a fault of the program."""
+    prepare_torch()
     _open_output()
     _paths_in_utf8()
     given = sys.argv[1:] if argv is None else argv

@@ -63,11 +63,24 @@ def test_a_device_that_cannot_learn_is_not_taken(monkeypatch):
     assert not device._suffices.__wrapped__("cpu")
 
 
-def test_what_an_apple_gpu_lacks_is_left_to_the_cpu():
+IN_SLICER = "import os, sys, types; sys.modules['slicer'] = types.ModuleType('slicer'); import hetreg; "
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os, sys, hetreg; ",
+        f"{IN_SLICER}from hetreg import RegisterConfig; ",
+        f"{IN_SLICER}from hetreg.cli import main; sys.stdout = sys.stderr; main(['models']); "
+        "sys.stdout = sys.__stdout__; ",
+    ],
+    ids=["imported", "used in Slicer", "a command"],
+)
+def test_what_an_apple_gpu_lacks_is_left_to_the_cpu(code):
     """PyTorch reads it as it is loaded."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTORCH_ENABLE_MPS_FALLBACK"}
     environment = kept | {"PYTHONPATH": str(Path(hetreg.__file__).parents[1])}
-    code = "import os, sys, hetreg; print(os.environ['PYTORCH_ENABLE_MPS_FALLBACK'], 'torch' in sys.modules)"
+    code += "print(os.environ.get('PYTORCH_ENABLE_MPS_FALLBACK'), 'torch' in sys.modules)"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["1", "False"]

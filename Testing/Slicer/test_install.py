@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import os
 import subprocess
 import sys
 import types
@@ -40,7 +41,7 @@ def pyTorchExtension(noTorch):
         result = None
 
         def installTorch(self, **keywords):
-            calls.append(keywords)
+            calls.append(keywords | {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY")})
             return self.result
 
     module = types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic, calls=calls)
@@ -228,11 +229,12 @@ def test_theCardNamesTheAppleGpuOnlyWhereItIsUsed(monkeypatch):
 
 
 def test_torchIsInstalledByTheExtension(panel, pyTorchExtension, monkeypatch):
+    """Which imports it at once: what PyTorch reads from the environment is there before."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     pyTorchExtension.PyTorchUtilsLogic.result = types.ModuleType("torch")
     assert install.installTorch() == ""
-    assert pyTorchExtension.calls == [
-        {"askConfirmation": True, "torchVersionRequirement": install.torchRequirement()}
-    ]
+    given = {"askConfirmation": True, "torchVersionRequirement": install.torchRequirement()}
+    assert pyTorchExtension.calls == [given | {"OMP_WAIT_POLICY": "PASSIVE"}]
 
 
 def test_installErrorIsShown(panel, pyTorchExtension, monkeypatch, raisesInSlot):

@@ -167,17 +167,45 @@ def test_linkedViewsScrollTogether(panel):
     assert [logic.GetSliceOffset() for logic in others] == pytest.approx([wanted, wanted])
 
 
-def test_openingThePanelImportsNoTorch():
-    code = (
-        "import sys; sys.path[:0] = ['Testing', 'HetRegUncertainty']\n"
-        "import runtime; runtime.start()\n"
-        "runtime.load_module('HetRegUncertainty/HetRegUncertainty.py')\n"
-        "import slicer; slicer.util.selectModule('HetRegUncertainty')\n"
-        "print('torch' in sys.modules)\n"
+# Both panels are opened; then prints what PyTorch finds in the environment when the panel has it loaded.
+ENVIRONMENT = """
+import os, sys
+sys.path[:0] = ["Testing", "HetRegUncertainty", "HetRegTraining"]
+import runtime; runtime.start()
+before = dict(os.environ)
+runtime.load_modules(["HetRegTraining/HetRegTraining.py", "HetRegUncertainty/HetRegUncertainty.py"])
+import slicer
+for name in ("HetRegTraining", "HetRegUncertainty"):
+    slicer.util.selectModule(name)
+ui = slicer.util.getModuleWidget("HetRegUncertainty").ui
+ui.sampleButton.click()
+assert "torch" not in sys.modules
+assert dict(os.environ) == before
+def watch(event, arguments):
+    if event == "import" and arguments[0] == "torch":
+        print(*map(os.environ.get, ("OMP_WAIT_POLICY", "PYTORCH_ENABLE_MPS_FALLBACK")))
+sys.addaudithook(watch)
+"""
+
+
+@pytest.mark.parametrize(
+    "use", ["ui.registerButton.click()", "ui.dependencyCollapsibleButton.collapsed = False"]
+)
+def test_openingThePanelsImportsNoTorchAndSetsNothing(use):
+    """Others share the environment. It is set when HetReg itself has PyTorch loaded, before that is."""
+    kept = {
+        k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "PYTORCH_ENABLE_MPS_FALLBACK")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ENVIRONMENT + use],
+        cwd=REPOSITORY,
+        env=kept,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=300)
-    assert done.stdout.split()[-1] == "False"
+    assert done.stdout.splitlines() == ["PASSIVE 1"], done.stderr
 
 
 def test_selfTestOfTheModule(panel):
