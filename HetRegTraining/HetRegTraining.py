@@ -58,10 +58,7 @@ class HetRegTraining(ScriptedLoadableModule):
             "Uncertainty to register with it.</li></ol>The training runs in a process of its own: "
             "Slicer can be used meanwhile. Not for diagnosis or treatment decisions."
         )
-        parent.acknowledgementText = _(
-            "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for "
-            "Unsupervised Registration, MICCAI 2024."
-        )
+        parent.acknowledgementText = panelform.acknowledgement()
         slicer.app.connect("startupCompleted()", traininglayout.register)
 
 

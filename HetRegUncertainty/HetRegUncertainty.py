@@ -59,10 +59,7 @@ class HetRegUncertainty(ScriptedLoadableModule):
             "segmentation and use Moved segmentation. If a segmentation of an oblique image is hardened or "
             "exported under a transform, Slicer cuts parts off. Not for diagnosis or treatment decisions."
         )
-        parent.acknowledgementText = _(
-            "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for "
-            "Unsupervised Registration, MICCAI 2024."
-        )
+        parent.acknowledgementText = panelform.acknowledgement()
         slicer.app.connect("startupCompleted()", registerSampleData)
 
 

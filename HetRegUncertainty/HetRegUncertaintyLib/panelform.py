@@ -1,7 +1,10 @@
-"""The form of a module: its widgets, and what a screen reader calls their parts."""
+"""The form of a module: its widgets, what a screen reader calls their parts, and whose method it is."""
 
 import qt
 import slicer
+from slicer.i18n import tr as _
+
+PAPER = "https://arxiv.org/abs/2312.00836"
 
 
 def build(panel, name):
@@ -11,6 +14,15 @@ def build(panel, name):
     form.setMRMLScene(slicer.mrmlScene)
     _nameParts(form)
     return slicer.util.childWidgetVariables(form)
+
+
+def acknowledgement():
+    """The paper of the method, for the Help section of a module."""
+    paper = _(
+        "Method: Zhang, Pak and others, Heteroscedastic Uncertainty Estimation Framework for Unsupervised "
+        "Registration, MICCAI 2024"
+    )
+    return f'{paper}, <a href="{PAPER}">{PAPER}</a>.'
 
 
 def _nameParts(form):

@@ -90,6 +90,15 @@ def test_help_and_tooltips_send_whoever_asks_for_errors_to_the_displacement_sd(r
     assert "choose *Displacement SD*" in step
 
 
+def test_the_paper_can_be_followed_and_is_the_same_everywhere(root):
+    address = "https://arxiv.org/abs/2312.00836"
+    citation = (root / "CITATION.cff").read_text(encoding="utf-8").split("preferred-citation:")[1]
+    assert f'url: "{address}"' in citation.split("references:")[0]
+    assert f"({address})" in (root / "README.md").read_text(encoding="utf-8").split("## Citation")[1]
+    form = root / "HetRegUncertainty" / "HetRegUncertaintyLib" / "panelform.py"
+    assert f'PAPER = "{address}"' in form.read_text(encoding="utf-8")
+
+
 def test_every_model_has_its_card(root):
     for card in zoo.list_models():
         text = card.path.with_suffix(".md").read_text(encoding="utf-8")

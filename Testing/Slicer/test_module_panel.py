@@ -20,6 +20,11 @@ from HetRegUncertaintyLib.parameters import registerConfig
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def test_helpLeadsToThePaper(training):
+    for module in (slicer.modules.hetreguncertainty, slicer.modules.hetregtraining):
+        assert '<a href="https://arxiv.org/abs/2312.00836">' in module.acknowledgementText
+
+
 def test_whatIsMissingIsSaid(panel):
     assert not panel.ui.registerButton.enabled
     assert "Choose a fixed and a moving volume" in panel.ui.registerButton.toolTip
