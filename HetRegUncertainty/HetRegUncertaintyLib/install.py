@@ -20,7 +20,7 @@ import hetreg
 
 EXTENSION = "PyTorch"
 RESUME_KEY = "HetRegUncertainty/ResumeInstall"
-FOR_NUMPY_1 = "2.2"  # the last one for Macs with Intel
+FOR_NUMPY_1 = "2.2"  # the last one for Intel Macs
 FOR_NUMPY_2 = "2.3"  # the first PyTorch that is built for it, also in pyproject.toml
 FOR_NUMPY_2_ON_WINDOWS = "2.4.1"  # https://github.com/pytorch/pytorch/issues/131668
 
@@ -55,8 +55,8 @@ def reasonImpossible():
     if sys.platform != "darwin" or platform.machine() != "x86_64" or not _forNumPy():
         return ""
     return _(
-        "PyTorch cannot be installed into this Slicer: for Macs with Intel it ends with 2.2, which does not "
-        "work with NumPy {numpy}; outside of Slicer the command line can be installed with an older NumPy."
+        "PyTorch cannot be installed into this Slicer: the last one for Intel Macs is 2.2, which does not "
+        "work with NumPy {numpy}; outside of Slicer, hetreg can be installed with an older NumPy."
     ).format(numpy=numpy.__version__)
 
 

@@ -211,7 +211,7 @@ def test_macs(panel, pyTorchExtension, machine, numpy, monkeypatch):
     panel.ui.dependencyCollapsibleButton.collapsed = False
     panel.dependencyCard.update()
     assert panel.ui.installButton.visible != impossible
-    said = f"Macs with Intel it ends with 2.2, which does not work with NumPy {numpy}"
+    said = f"the last one for Intel Macs is 2.2, which does not work with NumPy {numpy}"
     for text in (panel.ui.dependencyLabel.text, install.reasonMissing()):
         assert (said in text) == impossible
     install.setResume(True)
