@@ -200,8 +200,8 @@ def add_segmentation(
     moved = result.apply(moving_seg, labels=True)
     summary: dict[str, Any] = dict(result.summary)
     if fixed_seg is not None:
-        truth = resample_like(fixed_seg, fixed, nearest=True)
-        before = resample_like(moving_seg, fixed, nearest=True)
+        truth = resample_like(fixed_seg, fixed, labels=True)
+        before = resample_like(moving_seg, fixed, labels=True)
         for when, array in (("before", before), ("after", moved.array)):
             summary[f"dice_{when}"] = {str(k): round(v, 5) for k, v in dice_per_label(truth, array).items()}
     return replace(result, moved_seg=moved, summary=summary)

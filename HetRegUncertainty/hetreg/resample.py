@@ -11,6 +11,8 @@ import torch
 from .image import Image, vector_to_sitk
 from .spatial import disp_to_lps_mm, warp_as_itk
 
+_MOST_LABELS = 32  # that are interpolated one by one, background included
+
 
 def same_grid(fixed: Image, moving: Image) -> bool:
     """True if both images have the same voxels in the same places."""
@@ -19,12 +21,11 @@ def same_grid(fixed: Image, moving: Image) -> bool:
     )
 
 
-def resample_like(moving: Image, fixed: Image, *, nearest: bool = False) -> np.ndarray:
-    """The moving image on the fixed grid, zero outside of it: (K, J, I), float32, or with `nearest` in its
-    own type, as a label above 2^24 has no place in 32 bits."""
+def resample_like(moving: Image, fixed: Image, *, labels: bool = False) -> np.ndarray:
+    """The moving image on the fixed grid, zero outside of it, as by `resampled`: (K, J, I)."""
     if same_grid(fixed, moving):
-        return moving.array if nearest else moving.array.astype(np.float32)
-    return resampled(moving, fixed, sitk.Transform(3, sitk.sitkIdentity), nearest=nearest)
+        return moving.array if labels else moving.array.astype(np.float32)
+    return resampled(moving, fixed, sitk.Transform(3, sitk.sitkIdentity), labels=labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +80,19 @@ def displacement_transform(
     return sitk.DisplacementFieldTransform(field)
 
 
+def _of_labels(array: np.ndarray) -> int:
+    return sitk.sitkLabelLinear if len(np.unique(array)) <= _MOST_LABELS else sitk.sitkNearestNeighbor
+
+
 def resampled(
-    image: Image, grid: Image, transform: sitk.Transform, *, nearest: bool = False, outside: float = 0.0
+    image: Image, grid: Image, transform: sitk.Transform, *, labels: bool = False, outside: float = 0.0
 ) -> np.ndarray:
-    """The image at transform(x) for the voxels x of another grid, as ITK resamples it: (K, J, I), float32, or
-    with `nearest` in its own type; `outside` where it has no voxels."""
-    interpolator = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
-    source = image.to_sitk() if nearest else sitk.Cast(image.to_sitk(), sitk.sitkFloat32)
+    """The image at transform(x) for the voxels x of another grid, as ITK resamples it: (K, J, I), `outside`
+    where it has no voxels. Linear, float32; labels: the one whose linear weight is largest there (nearest
+    neighbour if there are more than 32, which would take long), in their own type, as a label above 2^24 has
+    no place in 32 bits."""
+    interpolator = _of_labels(image.array) if labels else sitk.sitkLinear
+    source = image.to_sitk() if labels else sitk.Cast(image.to_sitk(), sitk.sitkFloat32)
     place = grid.like(np.zeros(grid.array.shape, np.uint8), "grid").to_sitk()
     found = sitk.GetArrayFromImage(sitk.Resample(source, place, transform, interpolator, outside))
-    return found.astype(image.array.dtype, copy=False) if nearest else found
+    return found.astype(image.array.dtype, copy=False) if labels else found

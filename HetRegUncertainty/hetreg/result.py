@@ -55,7 +55,7 @@ class RegisterResult:
     variances of its components, as the network gives them or, of a model that gives those of a velocity, from
     drawn and integrated velocities with a fixed seed (`RegistrationModel.displacement_sd`); 0 where the field
     is held at zero. None if the model does not give it (it is trained without sigma_z).
-    moved_seg: the moving segmentation's labels, warped by nearest neighbour, if one was given.
+    moved_seg: the moving segmentation's labels, warped, if one was given.
     summary: numbers for people (see `register_pair`). record: model, checksum, config, versions, device,
     seconds.
     """
@@ -96,14 +96,14 @@ class RegisterResult:
     ) -> Image:
         """Carry an image that lies on the moving one, or labels, onto the fixed one, as `moved` was.
 
-        labels: nearest neighbour, in the image's own type; otherwise linear, float32. Zero where the image
-        has no voxels. inverse: carry what lies on the fixed image onto the moving one. grid: an image whose
-        grid the result is given on, default the fixed one's. Raises ValueError if the inverse was not
-        computed or one of the images is none.
+        labels: at each voxel the label of the largest linear weight, in their own type; otherwise linear,
+        float32. Zero where the image has no voxels. inverse: carry what lies on the fixed image onto the
+        moving one. grid: an image whose grid the result is given on, default the fixed one's. Raises
+        ValueError if the inverse was not computed or one of the images is none.
         """
         image = as_image(image, "image to carry along")
         grid = self.moved if grid is None else as_image(grid, "grid")
-        array = resampled(image, grid, self.transform(inverse=inverse), nearest=labels)
+        array = resampled(image, grid, self.transform(inverse=inverse), labels=labels)
         return grid.like(array, f"{image.name} moved")
 
     def apply_to_points(self, points_lps: ArrayLike, *, inverse: bool = False) -> np.ndarray:

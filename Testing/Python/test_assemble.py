@@ -182,7 +182,7 @@ def test_labels_that_32_bits_cannot_tell_apart_stay_apart(grid):
     result = add_segmentation(assembled(fixed, moving, still(fixed)), fixed, seg, None)
     assert result.moved_seg.array.dtype == np.int64
     assert set(np.unique(result.moved_seg.array[:, 2:-2, 2:-2])) == {16777217, 20000001}
-    seen = resample_like(seg, fixed, nearest=True)
+    seen = resample_like(seg, fixed, labels=True)
     assert seen.dtype == np.int64
     assert {16777217, 20000001} <= set(np.unique(seen))
 

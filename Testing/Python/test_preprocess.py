@@ -155,7 +155,7 @@ def test_moving_comes_to_the_fixed_grid_as_simpleitk_brings_it(name, nearest):
     size, spacing, direction, centre = GRIDS[name]
     fixed = sampled((22, 24, 18), (1.1, 1.0, 1.2), centre=(0.5, 0.3, -0.2))
     moving = sampled(size, spacing, direction, centre=centre)
-    array, cover = resample_like(moving, fixed, nearest=nearest), reached(moving, fixed).inside
+    array, cover = resample_like(moving, fixed, labels=nearest), reached(moving, fixed).inside
     kind = sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear
     theirs = sitk.Resample(moving.to_sitk(), fixed.to_sitk(), sitk.Transform(), kind)
     np.testing.assert_array_equal(array, sitk.GetArrayFromImage(theirs))

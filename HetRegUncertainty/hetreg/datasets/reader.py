@@ -179,7 +179,7 @@ def read_label(path: Path | None, fixed: Image, laid: NetworkPair, pair: PairFil
     if path is None:
         return None
     labels = label_image(path, pair.label_map)
-    samples = laid.map_samples(resample_like(labels, fixed, nearest=True))
+    samples = laid.map_samples(resample_like(labels, fixed, labels=True))
     if tuple(samples.shape[2:]) != laid.plan.network_size:
         samples = F.interpolate(samples, size=laid.plan.network_size, mode="nearest-exact")
     return samples[:, 0].to(torch.uint8).numpy()

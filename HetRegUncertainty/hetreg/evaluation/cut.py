@@ -68,4 +68,4 @@ def cut(case: Case, result: RegisterResult, label: int = 0) -> Cut:
 
 
 def _on_grid(label: Image | None, fixed: Image) -> np.ndarray | None:
-    return None if label is None else resample_like(label, fixed, nearest=True)
+    return None if label is None else resample_like(label, fixed, labels=True)

@@ -57,7 +57,7 @@ def label_numbers(
             f"{case.name} has {len(there)} labels: at most {MOST_LABELS}, or a choice, are accepted."
         )
     axis, spacing = case.slice_axis, case.fixed.spacing_mm[::-1].tolist()
-    truth = resample_like(case.fixed_label, case.fixed, nearest=True)
+    truth = resample_like(case.fixed_label, case.fixed, labels=True)
     whole: dict[str, float] = {}
     rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]
     for label in labels or there:

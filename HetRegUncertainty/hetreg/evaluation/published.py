@@ -53,7 +53,7 @@ def _on_one_grid(case: Case) -> Case:
     for name in ("moving", *_LABELS):
         image = getattr(case, name)
         if image is not None:
-            array = resample_like(image, case.fixed, nearest=name in _LABELS)
+            array = resample_like(image, case.fixed, labels=name in _LABELS)
             made[name] = case.fixed.like(array.astype(np.uint8) if name in _LABELS else array, image.name)
     return replace(case, **made)
 
