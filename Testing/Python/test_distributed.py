@@ -13,8 +13,11 @@ import pytest
 import torch
 
 import hetreg
+from builders import assert_sentence, tiny_training
 from hetreg.config import TrainConfig, network_config
 from hetreg.model import RegistrationModel
+from hetreg.registry import METHODS
+from hetreg.training.checks import check
 from hetreg.training.distributed import Ranks
 from hetreg.training.objective import Batch, Objective
 from hetreg.training.steps import Update, displacement_step
@@ -151,3 +154,52 @@ def test_shares_of_a_batch_give_loss_and_gradient_of_the_whole_with_stochastic_d
     off = step(batch) - whole  # something was left out
     assert abs(off[0]) > 1e-4
     assert off.norm() > 0.1 * whole[1:].norm()
+
+
+def mixed_batch() -> Batch:
+    """Four pairs in two shares: all that is known is of those of the first, and the pairs differ in mask."""
+    fixed, moving = torch.rand(2, 4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    true_disp, labels = torch.full((4, 2, 16, 16), torch.nan), torch.zeros(2, 4, 1, 16, 16)
+    true_disp[0], true_disp[2] = 0.5, 2.0
+    true_disp[2, :, :4] = torch.nan
+    labels[:, 0, :, 4:9, 4:9], labels[1, 2, :, 2:7, 3:9] = 2.0, 3.0
+    mask = torch.ones_like(fixed)
+    mask[1, ..., 12:], mask[2, ..., :3, :] = 0.0, 0.0
+    noise = torch.full_like(fixed, 0.01)
+    known = {"true_disp": true_disp, "fixed_label": labels[0], "moving_label": labels[1]}
+    return Batch(fixed, moving, mask, true_variance=noise, seeds=(5, 8, 2, 9), **known)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_batch_in_shares_and_parts_gives_loss_and_gradient_of_the_whole(method):
+    """Also where something is known of some of the pairs alone."""
+    options = {"augment": False} if METHODS[method].weight == "oracle" else {}
+    config = TrainConfig(size="tiny", method=method, **options)
+    torch.manual_seed(0)
+    model = RegistrationModel(network_config(config, 2)).train()
+    torch.nn.init.normal_(model.displacement_net.head.weight, 0.0, 0.3)
+    objective, net, batch = Objective.from_config(config), model.displacement_net, mixed_batch()
+
+    def step(share: Batch, parts: int) -> tuple[dict[str, float], torch.Tensor]:
+        still = torch.optim.SGD(net.parameters(), 0.0)
+        row = displacement_step(model, share, still, objective, update=Update(parts=parts))
+        return {k: v.item() for k, v in row.items()}, torch.cat([p.grad.flatten() for p in net.parameters()])
+
+    whole, gradient = step(batch, 1)
+    for shares, parts in ((1, 2), (2, 2), (4, 1)):
+        found = [step(batch.part(rank, shares), parts) for rank in range(shares)]
+        mean = {name: sum(row[name] for row, _ in found) / shares for name in whole}
+        assert mean == pytest.approx(whole, rel=1e-4, abs=1e-6)
+        off = sum(g for _, g in found) / shares - gradient
+        assert off.norm() < 1e-4 * gradient.norm()
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 2)])
+def test_the_released_weight_which_depends_on_the_whole_batch_is_refused_in_parts(world, accumulate):
+    ranks = Ranks(torch.device("cpu"), world=world)
+    for mode in ("robust", "paper", "precision"):
+        check(tiny_training(weight_mode=mode, accumulate=accumulate), ranks)
+    check(tiny_training(weight_mode="released"), Ranks(torch.device("cpu")))
+    with pytest.raises(ValueError, match="released") as caught:
+        check(tiny_training(weight_mode="released", accumulate=accumulate), ranks)
+    assert_sentence(caught.value, "2 parts", "accumulate 1", "precision")

@@ -18,6 +18,8 @@ class LossInputs:
     voxels count; None: everywhere. velocity: mean of z, log_variance_z: its log-variance, both (B, ndim,
     *spatial / stride) in voxels of that grid. true_disp: as disp, NaN where not known; disp_log_variance:
     log-variance of disp, likewise. fixed_label, moving_label: (B, 1, *spatial), 0 where there are none.
+    pairs: (2,) of a part of a batch, how many pairs of the whole have a known displacement, and how many have
+    labels, by the number of parts.
     """
 
     fixed: Tensor
@@ -33,6 +35,7 @@ class LossInputs:
     disp_log_variance: Tensor | None = None
     fixed_label: Tensor | None = None
     moving_label: Tensor | None = None
+    pairs: Tensor | None = None
 
     def need(self, name: str) -> Tensor:
         """The optional input of that name. Raises ValueError if the run did not give it."""

@@ -1,7 +1,8 @@
 """Losses from what is known at training time: a phantom's displacement, and labels of both images.
 
 Each is 0 for a batch that has none of it, else the mean over the pairs that have: these count alike, whatever
-they have of it, so that the parts of a batch of such pairs give the mean of the whole."""
+they have of it. A part of a batch is told how many the whole has (`LossInputs.pairs`), so that the mean over
+the parts is that of the whole."""
 
 from __future__ import annotations
 
@@ -35,14 +36,42 @@ def spared(true_disp: Tensor, weight: Tensor, moved: Tensor) -> tuple[Tensor, Te
     return weight * needed, moved.detach() if idle else moved
 
 
-def _mean_of_pairs(values: Tensor, share: Tensor) -> Tensor:
-    """Mean of (B, ...) over each pair by its share (B, ...), then over the pairs that have one; 0 if none."""
+def has_truth(true_disp: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Which pairs have a known displacement, inside the mask: (B,), bool."""
+    return _known_inside(true_disp, mask).flatten(1).any(1)
+
+
+def has_labels(fixed_label: Tensor, moving_label: Tensor) -> Tensor:
+    """Which pairs have a label from 1 to 4 in both images: (B,), bool."""
+    return _in_both(_each(fixed_label), _each(moving_label)).any(1)
+
+
+def _known_inside(true_disp: Tensor, mask: Tensor | None) -> Tensor:
+    return known(true_disp) if mask is None else known(true_disp) & (mask > 0)
+
+
+def _each(label: Tensor) -> Tensor:
+    """Where each of the labels 1 to 4 is: (B, 1, *spatial) -> (B, 4, *spatial), bool."""
+    values = torch.arange(1, LABELS + 1, device=label.device)
+    return label == values.view(1, -1, *[1] * (label.dim() - 2))
+
+
+def _in_both(fixed: Tensor, moving: Tensor) -> Tensor:
+    """Which of the labels both images have: (B, 4, *spatial) twice -> (B, 4)."""
+    return fixed.flatten(2).any(2) & moving.flatten(2).any(2)
+
+
+def _mean_of_pairs(values: Tensor, share: Tensor, pairs: Tensor | None) -> Tensor:
+    """Mean of (B, ...) over each pair by its share (B, ...), then over the pairs that have one; 0 if none.
+    pairs: how many to take them for."""
     total = share.flatten(1).sum(1)
     mean = (values * share).flatten(1).sum(1) / total.clamp(min=1.0)
-    return mean.sum() / (total > 0).sum().clamp(min=1)
+    return mean.sum() / ((total > 0).sum().clamp(min=1) if pairs is None else pairs)
 
 
-def displacement_error(disp: Tensor, true_disp: Tensor, weight: Tensor | None = None) -> Tensor:
+def displacement_error(
+    disp: Tensor, true_disp: Tensor, weight: Tensor | None = None, *, pairs: Tensor | None = None
+) -> Tensor:
     """Mean length of disp - true_disp in voxels, where it is known.
 
     disp, true_disp: (B, ndim, *spatial), NaN where not known. weight: (B, 1, *spatial).
@@ -50,20 +79,20 @@ def displacement_error(disp: Tensor, true_disp: Tensor, weight: Tensor | None = 
     inside = known(true_disp)
     off = torch.where(inside, disp - true_disp.nan_to_num(0.0), 0.0)
     length = (off.square().sum(1, keepdim=True) + 1e-4).sqrt()
-    return _mean_of_pairs(length, inside.to(disp.dtype) if weight is None else inside * weight)
+    return _mean_of_pairs(length, inside.to(disp.dtype) if weight is None else inside * weight, pairs)
 
 
-def label_overlap(fixed_label: Tensor, moving_label: Tensor, disp: Tensor) -> Tensor:
+def label_overlap(
+    fixed_label: Tensor, moving_label: Tensor, disp: Tensor, *, pairs: Tensor | None = None
+) -> Tensor:
     """1 - Dice of the fixed labels and the linearly warped moving ones; mean over the labels 1 to 4 that both
     images of a pair have (`compared` brings others there). Labels (B, 1, *spatial), disp (B, ndim,
     *spatial)."""
-    values = torch.arange(1, LABELS + 1, device=disp.device).view(1, -1, *[1] * (disp.dim() - 2))
-    fixed, moving = ((label == values).to(disp.dtype) for label in (fixed_label, moving_label))
-    dims = tuple(range(2, disp.dim()))
-    both = (fixed.sum(dims) > 0) & (moving.sum(dims) > 0)
+    fixed, moving = (_each(label).to(disp.dtype) for label in (fixed_label, moving_label))
+    dims, both = tuple(range(2, disp.dim())), _in_both(fixed, moving)
     moved = warp(moving, disp)
     dice = 2 * (fixed * moved).sum(dims) / (fixed.sum(dims) + moved.sum(dims)).clamp(min=1e-3)
-    return _mean_of_pairs(1 - dice, both.to(dice.dtype))
+    return _mean_of_pairs(1 - dice, both.to(dice.dtype), pairs)
 
 
 def compared(
@@ -93,15 +122,24 @@ def _compared(pair: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def displacement_nll(
-    disp: Tensor, true_disp: Tensor, log_variance: Tensor, mask: Tensor | None = None
+    disp: Tensor,
+    true_disp: Tensor,
+    log_variance: Tensor,
+    mask: Tensor | None = None,
+    *,
+    pairs: Tensor | None = None,
 ) -> Tensor:
     """Gaussian negative log-likelihood of each component's error where it is known, without gradient to disp.
     All (B, ndim, *spatial); log_variance: of the displacement, voxels squared. mask: (B, 1, *spatial).
     """
-    inside = known(true_disp) if mask is None else known(true_disp) & (mask > 0)
+    inside = _known_inside(true_disp, mask)
     squared = (disp.detach() - true_disp.nan_to_num(0.0)).square()
     nll = torch.where(inside, squared * (-log_variance).exp() + log_variance, 0.0)
-    return _mean_of_pairs(nll, inside.expand_as(nll).to(nll.dtype))
+    return _mean_of_pairs(nll, inside.expand_as(nll).to(nll.dtype), pairs)
+
+
+def _count(x: LossInputs, of: int) -> Tensor | None:
+    return None if x.pairs is None else x.pairs[of]
 
 
 class DisplacementError(Loss):
@@ -114,7 +152,7 @@ class DisplacementError(Loss):
         weight = None if x.fixed_label is None else 1.0 + HEART * (x.fixed_label > 0)
         if x.mask is not None:
             weight = x.mask if weight is None else weight * x.mask
-        return displacement_error(x.disp, x.true_disp, weight)
+        return displacement_error(x.disp, x.true_disp, weight, pairs=_count(x, 0))
 
 
 class LabelOverlap(Loss):
@@ -124,7 +162,7 @@ class LabelOverlap(Loss):
         """x -> scalar."""
         if x.fixed_label is None or x.moving_label is None:
             return x.disp.sum() * 0.0
-        return label_overlap(x.fixed_label, x.moving_label, x.disp)
+        return label_overlap(x.fixed_label, x.moving_label, x.disp, pairs=_count(x, 1))
 
 
 class DisplacementNLL(Loss):
@@ -135,4 +173,4 @@ class DisplacementNLL(Loss):
         log_variance = x.need("disp_log_variance")
         if x.true_disp is None:
             return log_variance.sum() * 0.0
-        return displacement_nll(x.disp, x.true_disp, log_variance, x.mask)
+        return displacement_nll(x.disp, x.true_disp, log_variance, x.mask, pairs=_count(x, 0))

@@ -1,4 +1,4 @@
-"""Several processes started by torchrun: each computes its share of every batch; the sums are the same."""
+"""Several processes started by torchrun: each computes its share of every batch."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from ..config import TrainConfig
 from ..losses.base import Loss
 from ..losses.displacement_prior import KL_WEIGHT
+from ..losses.supervised import has_labels, has_truth
 from ..registry import LOSSES, METHODS, resolve
 
 SEEDS = 2**63  # a seed is taken modulo this, the most that a generator takes
@@ -23,7 +24,8 @@ class Batch:
     any. Labels: (B, 1, *spatial), 0 where there are none, or None. true_variance (B, 1, *spatial), true_disp
     (B, ndim, *spatial), voxels: NaN where not known, or None. seeds: one number per pair, for everything
     random that belongs to it. sample, spots, near: what a step else draws from the seeds (`steps.sample_of`,
-    `blind.draw_spots`)."""
+    `blind.draw_spots`). pairs: (2,) of a part of a batch, how many pairs of the whole have a known
+    displacement, and how many have labels, by the number of parts."""
 
     fixed: Tensor
     moving: Tensor
@@ -36,6 +38,7 @@ class Batch:
     sample: Tensor | None = None
     spots: Tensor | None = None
     near: Tensor | None = None
+    pairs: Tensor | None = None
 
     def _map(self, change: Any) -> Batch:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -43,7 +46,19 @@ class Batch:
 
     def part(self, n: int, of: int) -> Batch:
         """Every `of`-th pair from the n-th on."""
-        return self if of == 1 else self._map(lambda v: v[n::of])
+        if of == 1:
+            return self
+        pairs = self._counted() if self.pairs is None else self.pairs
+        return replace(self._map(lambda v: v[n::of]), pairs=pairs / of)
+
+    def _counted(self) -> Tensor:
+        """How many pairs have a known displacement, and labels; at least 1: (2,)."""
+        known = labelled = torch.zeros(1, dtype=torch.bool, device=self.fixed.device)
+        if self.true_disp is not None:
+            known = has_truth(self.true_disp, self.mask)
+        if self.fixed_label is not None and self.moving_label is not None:
+            labelled = has_labels(self.fixed_label, self.moving_label)
+        return torch.stack([known.sum(), labelled.sum()]).clamp(min=1)
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""

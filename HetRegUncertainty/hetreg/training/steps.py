@@ -95,6 +95,7 @@ def loss_inputs(
         disp_log_variance=model.disp_log_variance(motion),
         fixed_label=batch.fixed_label,
         moving_label=batch.moving_label,
+        pairs=batch.pairs,
     )
 
 
