@@ -187,8 +187,9 @@ def _weight(
     with torch.no_grad():
         log_variance = model.log_variance(motion.moved, fixed)
         inside = torch.ones_like(fixed) if mask is None else mask.expand_as(fixed)
-        weight = data_weight(fixed, log_variance, mode=options.weight_mode, gamma=options.gamma, mask=inside)
+        mode, gamma = options.weight_mode, options.gamma
+        weight = data_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=inside, apart=True)
         weight = weight.nan_to_num(1.0)  # mode "released" has no value for gamma 0 or a constant ratio
-        size = log_variance.exp() * (weight if options.weight_mode == "precision" else 1.0)
+        size = log_variance.exp() * (weight if mode == "precision" else 1.0)
         near = gaussian_smooth(inside, NOISE_SIGMA_VOX).clamp(min=1e-6)
         return weight, gaussian_smooth(inside * size, NOISE_SIGMA_VOX) / near

@@ -202,9 +202,8 @@ def _forward(
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
     log_variance = model.log_variance(motion.moved, fixed)
     _check_numbers(model, "noise variances", log_variance)
-    weight = snr_weight(
-        fixed, log_variance, mode=config.weight_mode, gamma=config.gamma, mask=mask.expand_as(fixed)
-    ).nan_to_num(0.5)
+    mode, gamma, inside = config.weight_mode, config.gamma, mask.expand_as(fixed)
+    weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=inside, apart=True).nan_to_num(0.5)
     back = model.displacement(-motion.velocity, moving.shape[2:]) if config.inverse else None
     sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))
     return _Part(*(_home(t) for t in (motion.disp, back, log_variance, weight, sd)))  # type: ignore[arg-type]

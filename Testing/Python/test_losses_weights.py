@@ -98,6 +98,9 @@ def test_robust_weight_ignores_the_rest_of_the_batch_and_released_does_not():
         together = snr_weight(fixed, log_variance, mode=mode)[:1]
         alone = snr_weight(fixed[:1], log_variance[:1], mode=mode)
         assert torch.equal(together, alone) == (mode != "released")
+        assert torch.equal(snr_weight(fixed, log_variance, mode=mode, apart=True)[:1], alone)
+        of_the_loss = data_weight(fixed, log_variance, mode=mode, apart=True)[:1]
+        assert torch.equal(of_the_loss, data_weight(fixed[:1], log_variance[:1], mode=mode))
 
 
 def test_robust_data_weight_has_mean_1_per_image_and_the_others_are_left():

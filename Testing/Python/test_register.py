@@ -201,14 +201,16 @@ def test_twice_the_same_is_the_same_to_the_bit(refine):
     assert np.array_equal(first.noise_variance.array, second.noise_variance.array)
 
 
-def test_slices_do_not_know_of_each_other(monkeypatch):
+@pytest.mark.parametrize(("mode", "refine"), [("robust", 0), ("released", 0), ("released", 3)])
+def test_slices_do_not_know_of_each_other(monkeypatch, mode, refine):
     fixed = FIXED["slices along k"]
     moving = fixed.like(scene(points_of(fixed) + 2).astype(np.float32), "moving")
-    model = tiny_model(rough=3.0, sigma_z=True)
-    whole = register_pair(fixed, moving, model)
+    model, config = tiny_model(rough=3.0, sigma_z=True), RegisterConfig(weight_mode=mode, refine=refine)
+    whole = register_pair(fixed, moving, model, config)
     monkeypatch.setitem(register._CHUNK_VOXELS, 2, 1)
-    alone = register_pair(fixed, moving, model)
+    alone = register_pair(fixed, moving, model, config)
     np.testing.assert_allclose(alone.disp_vox, whole.disp_vox, atol=1e-4)
+    np.testing.assert_allclose(alone.snr_weight.array, whole.snr_weight.array, atol=1e-4)
     np.testing.assert_allclose(alone.noise_sd.array, whole.noise_sd.array, rtol=1e-4)
     np.testing.assert_allclose(
         alone.displacement_sd_mm.array, whole.displacement_sd_mm.array, rtol=1e-3, atol=1e-6

@@ -23,14 +23,18 @@ def weight_paper(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> Ten
     return torch.sigmoid((fixed.clamp(min=0.0) * (-0.5 * log_variance).exp()) ** (2 * gamma))
 
 
-def weight_released(fixed: Tensor, log_variance: Tensor, gamma: float = 0.5) -> Tensor:
+def weight_released(
+    fixed: Tensor, log_variance: Tensor, gamma: float = 0.5, *, apart: bool = False
+) -> Tensor:
     """sigmoid(minmax((fixed / sigma^2)^gamma)) over the whole batch, as the released code has it: in [0.5,
-    0.731].
+    0.731]. apart: over each image.
 
     NaN for gamma = 0, a constant ratio or a negative image, like the original; kept to reproduce it.
     """
     ratio = (fixed * (-log_variance).exp()) ** gamma
-    return torch.sigmoid((ratio - ratio.min()) / (ratio.max() - ratio.min()))
+    dims = tuple(range(int(apart), ratio.dim()))
+    low, high = ratio.amin(dims, keepdim=True), ratio.amax(dims, keepdim=True)
+    return torch.sigmoid((ratio - low) / (high - low))
 
 
 @cache
@@ -87,16 +91,18 @@ def snr_weight(
     mode: str = "robust",
     gamma: float = 0.5,
     mask: Tensor | None = None,
+    apart: bool = False,
 ) -> Tensor:
     """The weight map in [0, 1] by mode (registry.WEIGHT_MODES), detached: (B, 1, *spatial).
 
-    Of the precision w it is w / (1 + w): 0.5 at REFERENCE_SD. Raises ValueError on an unknown mode.
+    Of the precision w it is w / (1 + w): 0.5 at REFERENCE_SD. apart: no image knows of the others, in mode
+    released either. Raises ValueError on an unknown mode.
     """
     log_variance = log_variance.detach()
     if mode == "paper":
         return weight_paper(fixed, log_variance, gamma).detach()
     if mode == "released":
-        return weight_released(fixed, log_variance, gamma).detach()
+        return weight_released(fixed, log_variance, gamma, apart=apart).detach()
     if mode == "robust":
         return weight_robust(fixed, log_variance, gamma, mask).detach()
     if mode == "precision":
@@ -112,12 +118,13 @@ def data_weight(
     mode: str = "robust",
     gamma: float = 0.5,
     mask: Tensor | None = None,
+    apart: bool = False,
 ) -> Tensor:
     """`snr_weight` as the data term uses it: the robust form is scaled to mean 1 per image, to keep lambda's
     meaning; the precision is as it is."""
     if mode == "precision":
         return weight_precision(log_variance.detach(), gamma)
-    weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=mask)
+    weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=mask, apart=apart)
     if mode != "robust":
         return weight
     return weight / image_mean(weight, mask).clamp(min=1e-6)

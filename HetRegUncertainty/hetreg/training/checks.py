@@ -29,10 +29,10 @@ def check(config: TrainConfig, ranks: Ranks) -> None:
             f"batch is {config.batch}, to be shared by {ranks.world} processes in {config.accumulate} parts: "
             f"a multiple of {shares} is accepted."
         )
-    if ranks.world > 1 and config.weight_mode == "released":
+    if shares > 1 and config.weight_mode == "released":
         raise ValueError(
-            "weight_mode released depends on the whole batch: with several processes robust, precision or "
-            "paper is accepted."
+            f"weight_mode released depends on the whole batch, which is computed in {shares} parts: one "
+            "process with accumulate 1 is accepted, or robust, precision or paper."
         )
 
 
