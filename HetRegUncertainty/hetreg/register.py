@@ -28,7 +28,7 @@ from .device import describe_device, plain_torch, resolve_device
 from .errors import is_out_of_memory
 from .image import Image, as_image
 from .losses.snr_weighted import snr_weight
-from .model import Motion, RegistrationModel
+from .model import Motion, RegistrationModel, evaluating
 from .modelconfig import UseConfig
 from .preprocess import NetworkPair, to_network_grid
 from .progress import Progress
@@ -121,19 +121,21 @@ def _run_networks(
     progress: Progress,
     notes: list[str],
 ) -> tuple[Maps, torch.device]:
-    """`_compute` on the device, or on the CPU if its memory is not enough. The model's mode and device are
-    left as they were; 2D weights stay channels-last, which changes no number."""
-    was_training, home = model.training, next(model.parameters()).device
+    """`_compute` on the device, or on the CPU if its memory is not enough. The modes of the model and its
+    parts, and its device, are left as they were; 2D weights stay channels-last, which changes no number."""
+    home = next(model.parameters()).device
     try:
-        return _compute(model.eval(), pair, config, device, progress), device
+        with evaluating(model):
+            return _compute(model, pair, config, device, progress), device
     except RuntimeError as error:
         if device.type == "cpu" or not is_out_of_memory(error):
             raise
         notes.append(f"The memory of {describe_device(device)} was too small: computed on the CPU instead.")
         cpu = torch.device("cpu")
-        return _compute(model, pair, config, cpu, progress), cpu
+        with evaluating(model):
+            return _compute(model, pair, config, cpu, progress), cpu
     finally:
-        model.train(was_training).to(home)
+        model.to(home)
 
 
 class _Part(NamedTuple):

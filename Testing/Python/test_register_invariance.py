@@ -36,6 +36,15 @@ def test_a_model_that_is_still_training_registers_as_it_does_afterwards():
     assert seen == [False, False]
 
 
+def test_each_part_of_a_model_is_left_in_its_own_mode():
+    """Such as a variance network that is kept out of a training."""
+    model = tiny_model().train()
+    model.variance_net.eval()
+    before = [part.training for part in model.modules()]
+    register_pair(*pair_2d(), model)
+    assert [part.training for part in model.modules()] == before
+
+
 @pytest.mark.parametrize("place", ["covered", "shifted", "another grid"])
 def test_adding_a_constant_changes_no_map_and_no_number(place):
     """Such as that between Hounsfield units and positive ones, also where the moving image has no voxels and

@@ -15,7 +15,7 @@ from ..image import Image, write_image
 from ..losses.base import masked_mean
 from ..losses.mse import mean_squared_error
 from ..metrics.overlap import dice
-from ..model import RegistrationModel
+from ..model import RegistrationModel, evaluating
 from ..spatial import jacobian_determinant, warp
 from .data import single
 from .objective import Objective
@@ -36,11 +36,9 @@ def validate(
     """Mean over the pairs, without their padding: mse, folding (%), loss, Dice of LV
     cavity and myocardium where both frames have them (of all labels in data that have neither), and epe,
     the end-point error in the heart (voxels), where the displacement is known."""
-    was_training = model.training
-    model.eval()
     labels = _labels(samples)
-    rows = [_scores(model, sample, crop, device, objective, labels) for sample in samples]
-    model.train(was_training)
+    with evaluating(model):
+        rows = [_scores(model, sample, crop, device, objective, labels) for sample in samples]
     names = sorted({n for r in rows for n in r})
     return {n: float(np.mean([r[n] for r in rows if n in r])) for n in names}
 
@@ -98,14 +96,12 @@ def write_preview(
     model: RegistrationModel, sample: PairSample, crop: int, objective: Objective, folder: Path
 ) -> None:
     """Write fixed, moved, noise_sd and weight of one pair as NRRD, each whole or not at all."""
-    was_training = model.training
-    model.eval()
     batch, _, _ = single(sample, crop)
     batch = batch.to(next(model.parameters()).device)
-    moved = model.move(batch.moving, batch.fixed).moved
     shown = replace(objective, weight=objective.weight or "snr")
-    weight, log_variance = weight_map(model, batch, moved, shown)
-    model.train(was_training)
+    with evaluating(model):
+        moved = model.move(batch.moving, batch.fixed).moved
+        weight, log_variance = weight_map(model, batch, moved, shown)
     images = {
         "fixed": batch.fixed,
         "moved": moved,
