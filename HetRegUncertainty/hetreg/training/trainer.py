@@ -13,7 +13,7 @@ import torch
 from ..config import GridConfig, NetworkConfig, TrainConfig
 from ..device import seed
 from ..losses.mse import mean_squared_error
-from ..model import RegistrationModel
+from ..model import RegistrationModel, evaluating
 from . import schedule
 from .accelerate import accelerate
 from .blind import draw_spots
@@ -110,8 +110,9 @@ class Trainer:
         return self.recorder(phase, partial(_PHASES[phase], self), replace(batch, **drawn))
 
     def _start_variance(self, batch: Batch) -> None:
-        """Let the variance network begin at the mean squared residual."""
-        with torch.no_grad():
+        """Let the variance network begin at the mean squared residual, of the whole displacement network:
+        which branches a TransMorph left out in the step before, a run that goes on here does not know."""
+        with torch.no_grad(), evaluating(self.model):
             moved = self.model.move(batch.moving, batch.fixed).moved
         residual = self.ranks.mean({"mse": float(mean_squared_error(batch.fixed, moved, batch.mask))})
         self.model.variance_net.start_at(residual["mse"])
