@@ -23,7 +23,7 @@ def save_checkpoint(
 ) -> None:
     """Write beside the target and rename: a full disk or a kill leaves the last good one. Raises OSError.
 
-    It is a weight file as well, of these weights; the card's scores are those of the best ones, and left out.
+    It is a weight file as well, of these weights.
     state: numbers of the loop, such as the step and the best score. gradients: also those that
     `collaborative_grad` carries to the next step. start: what the run took over from the model that it began
     with (`start.Start`), which may be gone when it goes on.
@@ -31,13 +31,18 @@ def save_checkpoint(
     content = {
         **model.content(),
         **state,
-        "card": {n: v for n, v in model.card.items() if n != "scores"} | {"steps": int(state["step"])},
+        "card": card_of_last(model, int(state["step"])),
         "optimisers": {name: o.state_dict() for name, o in optimisers.items()},
         "gradients": {n: p.grad for n, p in model.named_parameters() if gradients and p.grad is not None},
         "start": start or {},
     }
     with whole_file(path) as partial:
         torch.save(content, partial)
+
+
+def card_of_last(model: RegistrationModel, step: int) -> dict[str, Any]:
+    """The card of a run's last weights, after so many steps: the scores are those of the best ones."""
+    return {n: v for n, v in model.card.items() if n != "scores"} | {"steps": step}
 
 
 def start_in(path: Path) -> dict[str, Any]:

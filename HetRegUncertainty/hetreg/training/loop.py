@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress, silent
 from ..weightfile import read_weights
 from . import schedule
+from .checkpoint import card_of_last
 from .checks import check, check_crop, fitting_network, notes
 from .data import Loaded, batches, dimension_of, divide, load_run
 from .distributed import Ranks, join
@@ -81,6 +82,7 @@ class Run:
         )
         if trainer.checked < config.warmup + config.variance_warmup <= trainer.step:
             trainer.best = -math.inf  # what came before was half a model
+        trainer.check_finite(found if self.held else {})
         trainer.checked = trainer.step
         # a later model of the same score has seen more; without pairs there is nothing to choose by
         if not self.held or score(found) >= trainer.best:
@@ -136,11 +138,7 @@ class Run:
 
     def _keep_best(self, found: dict[str, float]) -> None:
         trainer = self.trainer
-        trainer.model.card |= {
-            "steps": trainer.step,
-            "scores": found,
-            "config": trainer.config.to_dict() | {"root": "", "split": "", "start": ""},
-        }
+        trainer.model.card |= {"steps": trainer.step, "scores": found}
         trainer.model.save(self.folder.best)
         self.folder.write_card(trainer.model.card | {"ndim": trainer.model.ndim}, self.counts)
 
@@ -188,7 +186,9 @@ def train(
         network = fitting_network(config, dimension_of(loaded.samples), network)
         run, training = _prepare(content, loaded, network, ranks, emit or silent, begun)
         _work(run, training, progress, control or Control())
-        return run.trainer.model.eval()
+        model = run.trainer.model.eval()
+        model.card = card_of_last(model, run.trainer.step)
+        return model
 
 
 def _prepare(
@@ -203,7 +203,8 @@ def _prepare(
     folder.check_same()
     config = folder.config
     trainer = Trainer(config, network, loaded.grid, ranks)
-    trainer.model.card, trainer.start = begun.card, begun.to_dict()
+    trainer.start = begun.to_dict()
+    trainer.model.card = begun.card | {"config": config.to_dict() | {"root": "", "split": "", "start": ""}}
     split = folder.split if folder.last.exists() and folder.split.exists() else None
     parts = divide(config, loaded, split)
     if folder.last.exists():
@@ -255,7 +256,8 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
             _report(trainer, row, progress)
     except (Cancelled, KeyboardInterrupt):
         if trainer.ranks.first:
-            trainer.save(run.folder.last)
+            with suppress(ValueError):  # it diverged: the former checkpoint stays
+                trainer.save(run.folder.last)
         raise
     if trainer.ranks.first and trainer.best == -math.inf:  # no step was left, and the best model was lost
         run.check(run.folder.last_step())

@@ -56,10 +56,18 @@ class Trainer:
         self.model.load_state_dict(found.state_dict())
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint. Raises ValueError, and leaves the former one, if a weight is no number."""
+        self.check_finite({})
         state = {"step": self.step, "best": self.best, "seconds": self.seconds, "checked": self.checked}
         leak = self.config.collaborative_grad
         save_checkpoint(path, self.model, self.optimisers, state, gradients=leak, start=self.start)
+
+    def check_finite(self, found: dict[str, float]) -> None:
+        """Raises ValueError if a weight, or one of the numbers that a validation found, is no finite number:
+        a run could not go on from here."""
+        _check_finite(self.step, {f"validation {name}": value for name, value in found.items()})
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            _check_finite(self.step, {"a weight": math.nan})
 
     def load(self, path: Path) -> None:
         """Go on where a checkpoint was written."""
@@ -91,12 +99,7 @@ class Trainer:
         if step == config.warmup and not config.start:
             self._start_variance(batch)
         row = self.ranks.mean(numbers(self._train(schedule.phase(config, step), batch)))
-        bad = [name for name, value in row.items() if not math.isfinite(value)]
-        if bad:
-            raise ValueError(
-                f"Step {step + 1}: {', '.join(bad)} is not a finite number; the last checkpoint was kept: "
-                "try a smaller learning rate, clip, or another weight_mode."
-            )
+        _check_finite(step + 1, row)
         self.step += 1
         return row
 
@@ -149,6 +152,16 @@ class Trainer:
             return joint_step(self.model, batch, optimisers, self.objective, update=self.update)
         row = self.displacement(batch, warmup=False)
         return row | self.variance(batch, leak=self.config.collaborative_grad)
+
+
+def _check_finite(step: int, found: dict[str, float]) -> None:
+    """Raises ValueError, with the names of those that are not."""
+    bad = [name for name, value in found.items() if not math.isfinite(value)]
+    if bad:
+        raise ValueError(
+            f"Step {step}: {', '.join(bad)} is not a finite number; the last checkpoint, if any, was kept: "
+            "try a smaller learning rate, clip, or another weight_mode."
+        )
 
 
 _PHASES = {"displacement": Trainer.displacement, "variance": Trainer.variance, "both": Trainer.both}
