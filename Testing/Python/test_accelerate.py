@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import os
 import platform
 import re
@@ -15,12 +16,13 @@ import pytest
 import torch
 
 import hetreg
-from builders import assert_sentence, tiny_model
-from hetreg.config import TrainConfig, network_config
+from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
+from hetreg.config import NetworkConfig, TrainConfig, network_config
 from hetreg.model import RegistrationModel
 from hetreg.networks import pyramid
 from hetreg.spatial import integrate
 from hetreg.training.accelerate import accelerate, check, computes_in_bfloat16, in_bfloat16
+from hetreg.training.loop import train
 
 CPU = torch.device("cpu")
 
@@ -44,8 +46,8 @@ def test_the_layout_changes_nothing_but_the_speed(ndim):
 def test_bfloat16_stays_inside_the_network():
     images = torch.rand(2, 1, 1, 16, 16)
     plain, half = tiny_model(rough=0.3), tiny_model(rough=0.3)
-    in_bfloat16(half.displacement_net, "cpu")
-    in_bfloat16(half.variance_net.unet, "cpu")
+    in_bfloat16(half.displacement_net)
+    in_bfloat16(half.variance_net.unet)
     assert half.state_dict().keys() == plain.state_dict().keys()
     expected, found = plain.move(*images), half.move(*images)
     assert found.disp.dtype == found.moved.dtype == torch.float32
@@ -54,6 +56,25 @@ def test_bfloat16_stays_inside_the_network():
     found.moved.sum().backward()
     assert half.displacement_net.head.weight.grad.dtype == torch.float32
     assert half.log_variance(*images).dtype == torch.float32
+
+
+def test_a_copy_of_a_network_in_bfloat16_computes_with_its_own_weights():
+    net = tiny_model(rough=0.3).displacement_net
+    in_bfloat16(net)
+    images, other = torch.rand(2, 1, 1, 16, 16), copy.deepcopy(net)
+    assert torch.equal(other(*images), net(*images))
+    for weight in other.parameters():
+        torch.nn.init.zeros_(weight)
+    assert other(*images).abs().max() == 0 < net(*images).abs().max()
+
+
+def test_the_model_of_a_training_in_bfloat16_computes_as_the_one_from_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    config, images = tiny_training(amp=True, steps=3), torch.rand(2, 1, 1, 16, 16)
+    model = train(config, tmp_path, network=NetworkConfig(**TINY), samples=train_samples())
+    same = RegistrationModel.load(tmp_path / "last.ckpt")
+    torch.testing.assert_close(model.velocity(*images)[0], same.velocity(*images)[0], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(model.log_variance(*images), same.log_variance(*images), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -78,7 +99,7 @@ def test_the_networks_can_be_traced_for_compilation(network, ndim):
 def test_the_positions_in_the_pyramid_stay_exact_in_bfloat16(monkeypatch):
     model, kinds = small_pyramid(), []
     monkeypatch.setattr(pyramid, "integrate", lambda v, steps: kinds.append(v.dtype) or integrate(v, steps))
-    in_bfloat16(model.displacement_net, "cpu")
+    in_bfloat16(model.displacement_net)
     images = torch.rand(2, 1, 1, 16, 16, 16)
     model.move(*images).moved.sum().backward()
     assert len(kinds) > 1

@@ -54,7 +54,7 @@ def test_a_training_is_the_same_inside_any_mode_of_torch(tmp_path, way):
 
 def test_a_network_in_bfloat16_sees_its_weights_change_inside_the_guard():
     net, image = torch.nn.Conv2d(1, 1, 1), torch.ones((1, 1, 4, 4))
-    in_bfloat16(net, "cpu")
+    in_bfloat16(net)
     with plain_torch():
         first = net(image)
         with torch.no_grad():

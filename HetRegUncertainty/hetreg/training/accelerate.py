@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from types import MethodType
 from typing import Any
 
 import torch
@@ -65,17 +66,23 @@ def accelerate(model: RegistrationModel, config: TrainConfig) -> RegistrationMod
         if config.compile:
             net.compile()
         if config.amp:
-            in_bfloat16(net, next(net.parameters()).device.type)
+            in_bfloat16(net)
     return model
 
 
-def in_bfloat16(net: nn.Module, device: str) -> None:
-    """Let a network compute in bfloat16 on that kind of device; weights and results stay 32-bit floats."""
-    plain = net.forward
+def in_float32(model: RegistrationModel) -> RegistrationModel:
+    """The model, computing in 32 bits again, as one that is loaded from its file does."""
+    for net in (model.displacement_net, model.variance_net.unet):
+        net.__dict__.pop("forward", None)
+    return model
 
-    def forward(*images: Tensor, **options: Any) -> Tensor:
-        with torch.autocast(device, torch.bfloat16):
-            out = plain(*images, **options)
-        return out.float()
 
-    net.forward = forward  # type: ignore[method-assign]
+def in_bfloat16(net: nn.Module) -> None:
+    """Let a network compute in bfloat16 on its device; weights and results stay 32-bit floats."""
+    net.forward = MethodType(_in_bfloat16, net)  # type: ignore[method-assign]  # a copy gets one of its own
+
+
+def _in_bfloat16(net: nn.Module, *images: Tensor, **options: Any) -> Tensor:
+    with torch.autocast(images[0].device.type, torch.bfloat16):
+        out: Tensor = type(net).forward(net, *images, **options)
+    return out.float()

@@ -18,6 +18,7 @@ from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress, silent
 from ..weightfile import read_weights
 from . import schedule
+from .accelerate import in_float32
 from .checkpoint import card_of_last
 from .checks import check, check_crop, fitting_network, notes
 from .data import Loaded, batches, dimension_of, divide, load_run
@@ -186,7 +187,7 @@ def train(
         network = fitting_network(config, dimension_of(loaded.samples), network)
         run, training = _prepare(content, loaded, network, ranks, emit or silent, begun)
         _work(run, training, progress, control or Control())
-        model = run.trainer.model.eval()
+        model = in_float32(run.trainer.model).eval()
         model.card = card_of_last(model, run.trainer.step)
         return model
 
