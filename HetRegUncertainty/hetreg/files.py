@@ -11,7 +11,6 @@ import secrets
 import shutil
 import stat
 import sys
-import tempfile
 import time
 import zipfile
 import zlib
@@ -21,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from .errors import doubtful_path, printable
+from .interrupt import whole_step
 
 PATIENCE_S, _LOOK_S = 3.0, 0.05
+_OLD_S = 600.0  # writing takes seconds
 PARTIAL = ".partial-"  # begins the names of what is not whole yet
 
 
@@ -96,39 +97,65 @@ def write_whole(path: Path, text: str) -> None:
 @contextmanager
 def whole_folder(folder: Path, names: Iterable[str]) -> Iterator[Path]:
     """A folder to write files to; at the end they take the place of all of these names in `folder`, which is
-    made if it is missing.
+    made if it is missing. Ctrl-C waits while they do; a kill in that moment leaves new files and old ones.
 
     Raises OSError in one sentence where that cannot be written, or where a name is a folder or a file that is
     open in another program; what was there before then stays. If only a name could not be taken, the sentence
     says where the new files are.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
-    except OSError as error:
-        raise unwritten(folder) from error
+    partial = folder / f"{PARTIAL}{secrets.token_hex(4)}"
     with ExitStack() as end:
         end.callback(shutil.rmtree, partial, ignore_errors=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            partial.mkdir(mode=0o700)
+        except OSError as error:
+            raise unwritten(folder) from error
         try:
             yield partial
         except OSError as error:
             said = OSError(str(error).replace(str(partial), str(folder)))
             raise (unwritten(folder) if error.errno else said) from error
         try:
-            _take_names(partial, folder, names)
+            with whole_step():
+                _take_names(partial, folder, names)
         except OSError as error:
             end.pop_all()
             name = Path(error.filename or folder).name
             raise OSError(
                 f"{folder / name} could not be replaced (is it open in another program?): the new files are "
-                f"in {partial}."
+                f"in {_kept(partial)}."
             ) from error
+        remove_leftovers(folder)
+
+
+def _kept(partial: Path) -> Path:
+    """The folder under a name that nothing removes."""
+    path = partial.with_name(partial.name.replace(PARTIAL, "new-files-"))
+    try:
+        return partial.rename(path)
+    except OSError:
+        return partial
+
+
+def remove_leftovers(folder: Path, age_s: float = _OLD_S) -> None:
+    """Remove what killed processes left in a folder, if it was last changed so long ago: what is younger may
+    belong to a process that is at work."""
+    for left in folder.glob(f"{PARTIAL}*"):
+        with suppress(OSError):
+            if time.time() - left.lstat().st_mtime < age_s:
+                continue
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
 
 
 def _take_names(new: Path, folder: Path, names: Iterable[str]) -> None:
     """Bring the files of `new` to `folder` in place of all of these names. Raises OSError, mostly before the
     first is replaced: Windows moves no file that another program has open, not even onto itself."""
-    made = [path.name for path in new.iterdir()]
+    # .json first: by it the set is known as ours, should the process be killed before the last one
+    made = sorted((path.name for path in new.iterdir()), key=lambda name: not name.endswith(".json"))
     former = [path for name in {*names, *made} if (path := folder / name).exists()]
     for path in former:
         if path.is_dir():

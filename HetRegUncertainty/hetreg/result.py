@@ -163,10 +163,12 @@ def _in_plane(transform: sitk.DisplacementFieldTransform) -> sitk.DisplacementFi
 def _write_transform(transform: sitk.Transform, path: Path) -> Path:
     """Raises OSError."""
     need = 8 * len(transform.GetParameters()) + 2**16
-    if shutil.disk_usage(path.parent).free < need:  # HDF5 itself would fill the terminal with its error stack
+    # HDF5 itself fills the terminal with its error stack, and may end the process, where it cannot write.
+    if shutil.disk_usage(path.parent).free < need:
         raise OSError(f"{path} could not be written: the disk has less than {need / 1e6:.1f} MB left.")
     try:
+        path.write_bytes(bytes(need))  # a quota or a limit of the size
         sitk.WriteTransform(transform, str(path))
-    except RuntimeError as error:
+    except (OSError, RuntimeError) as error:
         raise unwritten(path) from error
     return path

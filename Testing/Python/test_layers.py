@@ -50,6 +50,7 @@ LAYERS = {
         "hetreg.choices",
         "hetreg.errors",
         "hetreg.files",
+        "hetreg.interrupt",
         "hetreg.lock",
         "hetreg.measures",
         "hetreg.progress",

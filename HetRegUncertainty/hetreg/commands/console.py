@@ -166,6 +166,8 @@ def output_folder(folder: Path) -> Iterator[None]:
             raise OSError(f"{folder} cannot be written: {error.strerror}.") from error
         yield
     finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)  # after Ctrl-C
         for path in made:
             with suppress(OSError):  # not empty
                 path.rmdir()

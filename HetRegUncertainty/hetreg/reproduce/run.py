@@ -14,6 +14,7 @@ from typing import Any
 from ..config import TrainConfig
 from ..device import resolve_device
 from ..errors import sentence
+from ..files import remove_leftovers
 from ..lock import FolderLock, when_free
 from ..progress import Progress, silent
 from ..training import accelerate
@@ -166,6 +167,8 @@ class Work:
 
         def write(book: Book) -> None:
             with FolderLock(self.folder):
+                for name in ("", "scores", "tables", "figures"):
+                    remove_leftovers(self.folder / name)
                 files.update(write_all(book, scorer, planned, self.tried, lambdas))
 
         when_free([Book(self.config, scores)], write, wait)
@@ -238,7 +241,11 @@ def begin(config: ReproduceConfig, folder: Path) -> None:
 def best_score(path: Path) -> float:
     """The validation score of a run's best model: mean Dice, lowered where it folds. Raises ValueError."""
     rows = runs.log_rows(path, "validation")
-    if any(row.get("dice") is None for row in rows) or not rows:
+    if not rows:
+        raise ValueError(
+            f"runs/{path.name} has no validation in its log.jsonl: remove that folder to train the run anew."
+        )
+    if any(row.get("dice") is None for row in rows):
         raise ValueError(
             "The sweep of lambda needs labels on the validation pairs, and these have none: the run "
             "without it is accepted."

@@ -59,7 +59,11 @@ def check_folder(folder: Path, jobs: Sequence[Job]) -> None:
         path = run_folder(folder, job) / "config.json"
         if job.config is None or not path.is_file():
             continue
-        if changed := settings_changed(TrainConfig.load(path), job.config, _FREE):
+        try:
+            former = TrainConfig.load(path)
+        except ValueError as error:
+            raise ValueError(f"runs/{job.name}: {error}") from error
+        if changed := settings_changed(former, job.config, _FREE):
             raise ValueError(
                 f"{folder.name} holds the run {job.name} with {changed}: the same settings or another output "
                 "folder is accepted."

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from .. import __version__
 from ..config import TrainConfig
 from ..datasets.listing import Rejected
 from ..datasets.split import read_split
-from ..files import PARTIAL, json_lines, patiently, unwritten, write_whole
+from ..files import json_lines, patiently, remove_leftovers, unwritten, write_whole
 from ..lock import PATIENCE_S, Busy, FolderLock
 from ..progress import plain
 from ..registry import DATASETS, METHODS, NETWORKS
@@ -113,9 +112,7 @@ class RunFolder:
         if not taken:
             raise Busy(f"Another training is using {self.path.name}: another folder is accepted.")
         for folder in (self.path, self.path / "preview", self.path / "cache"):
-            for left in folder.glob(f"{PARTIAL}*"):  # half a file of one that was killed
-                with suppress(OSError):
-                    left.unlink()
+            remove_leftovers(folder, 0)
 
     def _earlier(self, made_with: dict[str, str]) -> dict[str, Any]:
         """{"earlier": what run.json said of the parts of a run that goes on}; a note if its code differs."""

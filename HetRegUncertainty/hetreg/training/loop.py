@@ -14,6 +14,7 @@ from typing import Any
 from ..config import GridConfig, NetworkConfig, TrainConfig
 from ..datasets.base import PairSample
 from ..device import made_current, plain_torch, random_state_kept
+from ..interrupt import whole_step
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress, silent
 from ..weightfile import read_weights
@@ -24,7 +25,6 @@ from .checks import check, check_crop, fitting_network, notes
 from .data import Loaded, batches, dimension_of, divide, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
-from .interrupt import whole_step
 from .start import Start, find_start
 from .trainer import Trainer
 from .validation import score, validate, write_preview
@@ -89,9 +89,9 @@ class Run:
         if not self.held or score(found) >= trainer.best:
             trainer.best = score(found)
             self._keep_best(found)
-        trainer.save(self.folder.last)
         content = {"step": trainer.step, "dice": None, "mse": None, "folding": None, **found}
-        self._log("validation", content)
+        self._log("validation", content)  # first: what goes on drops rows beyond the checkpoint
+        trainer.save(self.folder.last)
         self.emit("validation", **content)
         self.preview()
         self._clock = time.monotonic()

@@ -1,4 +1,4 @@
-"""Ctrl-C between two steps."""
+"""Ctrl-C that waits for the end of a step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def whole_step() -> Iterator[None]:
-    """Ctrl-C waits for the end of the step, so that the checkpoint holds no half step; a second does not."""
+    """Ctrl-C waits for the end of the step, so that nothing is left half done; a second one does not wait."""
     if (
         threading.current_thread() is not threading.main_thread()
         or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
