@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from .checks import check_pair
 from .config import GridConfig
-from .image import Image
+from .image import Image, as_float
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
 from .preprocess import NetworkPair, choose_dimension, to_network_grid
@@ -90,8 +90,8 @@ def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> Regi
     jacobian = pair.samples_to_map(jacobian_determinant(pair.field_samples(maps.disp)))
     log_jacobian = np.log(np.maximum(jacobian, JACOBIAN_FLOOR))
     before, after = reached(moving, fixed), reached(moving, fixed, maps.disp)
-    seen, moved = fixed.array.astype(np.float32), after.filled(pair.low)
-    residual = seen - moved
+    seen, moved = as_float(fixed.array), after.filled(pair.low)
+    residual = (seen - moved).astype(np.float32, copy=False)
     variance = on_image_grid(maps.variance, residual, pair)
     summary = {
         **_similarity(seen, before.filled(pair.low), moved),

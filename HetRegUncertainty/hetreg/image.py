@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from .files import in_utf8, whole_file
 from .imagefile import read_file
 
+_LOST = 1e-4  # of the range: steps of 32-bit floats that an image would show
 _ROUNDING = 0.02  # what the length of a direction of few decimals may lack
 _TWO_FILES = (".mhd", ".nhdr", ".hdr", ".img", ".img.gz")
 
@@ -126,6 +127,17 @@ def as_array(given: object, whose: str) -> np.ndarray:
             f"{whose} has a {type(given).__name__} of type {array.dtype} in place of real numbers."
         )
     return array
+
+
+def as_float(array: np.ndarray) -> np.ndarray:
+    """A copy as float32, or as float64 where 32 bits are too few for what the image shows, as with an offset
+    that is large beside its range."""
+    single = array.astype(np.float32)
+    if np.can_cast(array.dtype, np.float32) or not array.size:
+        return single
+    low, high = float(array.min()), float(array.max())
+    step = float(np.spacing(np.float32(max(abs(low), abs(high)))))
+    return array.astype(np.float64) if 0 < _LOST * (high - low) < step else single
 
 
 def _finite(given: object) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy.ndimage import (
     zoom,
 )
 
-from .image import Image
+from .image import Image, as_float
 
 MRI, ECHO = "mri", "echo"
 FINEST_MRI_MM = 0.4  # pixels; those of cine MRI are larger, also when interpolated
@@ -72,7 +72,7 @@ def depth_axis(image: Image) -> int | None:
 def shows_sector(plane: np.ndarray) -> bool:
     """True if the content of a 2D image is a fan that opens along one of its axes."""
     step = -(-max(plane.shape) // MOST_PIXELS)
-    plane = plane[::step, ::step].astype(np.float32)
+    plane = as_float(plane[::step, ::step])
     smooth, bare = _smooth(plane), _smooth(grey_opening(plane, (_STROKE, _STROKE)))
     looks = [(smooth, dark) for dark in _DARK] + [(bare, min(_DARK))]
     return any(_is_fan(_background(*look, dark), _DARK[dark]) for look, dark in looks)
@@ -90,9 +90,8 @@ def _plane(image: Image, index: int, axis: int) -> np.ndarray:
         return plane
     shape = np.array(plane.shape)
     factors = oblong * min(1.0, MOST_PIXELS / (shape * oblong).max())
-    return zoom(
-        plane.astype(np.float32), np.maximum(factors, 1 / shape), order=1, grid_mode=True, mode="nearest"
-    )
+    least = np.maximum(factors, 1 / shape)
+    return zoom(as_float(plane), least, order=1, grid_mode=True, mode="nearest")
 
 
 def _smooth(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

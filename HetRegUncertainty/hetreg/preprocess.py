@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .checks import MIN_SIZE, check_image, check_size
 from .config import GridConfig
-from .image import Image
+from .image import Image, as_float
 from .modality import depth_axis
 from .resample import reached
 from .spatial import edge_window, resize, resize_disp, thinning
@@ -210,6 +210,13 @@ def _to_samples(array: np.ndarray, layout: Plan) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(moved, dtype=np.float32))[:, None]
 
 
+def _scaled(array: np.ndarray, layout: Plan, low: float, scale: float) -> Tensor:
+    """(K, J, I) -> (B, 1, *image_size) in [0, 1], 0 at low and 1 at low + scale."""
+    if array.dtype == np.float64:  # the samples are of 32 bits, too few for its offset
+        array, low = array - low, 0.0
+    return ((_to_samples(array, layout) - low) / scale).clamp_(0.0, 1.0)
+
+
 def _content(bright: np.ndarray) -> tuple[float, ...]:
     """Share of each axis between the first and the last that is bright; 1 where nothing is."""
     found = [np.flatnonzero(bright.any(tuple({0, 1, 2} - {d}))) for d in range(3)]
@@ -238,7 +245,7 @@ def to_network_grid(
             "The fixed and the moving image do not overlap in space by their origins and directions: images "
             "of the same region are accepted."
         )
-    fixed_array = fixed.array.astype(np.float32)
+    fixed_array = as_float(fixed.array)
     low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)
     scale = high - low
     filled = seen.filled(low)
@@ -247,10 +254,9 @@ def to_network_grid(
         content = _content(np.maximum(fixed_array, filled) > low + _DARK * scale)
     layout = plan(fixed, grid, ndim=ndim, multiple=multiple, content=content)
     beyond = "replicate" if grid.margin_vox else "constant"
-    samples = (_to_samples(a, layout) for a in (fixed_array, filled))
     tensors = [
-        _pad(resize(((s - low) / scale).clamp_(0.0, 1.0), layout.network_size), layout, beyond)
-        for s in samples
+        _pad(resize(_scaled(a, layout, low, scale), layout.network_size), layout, beyond)
+        for a in (fixed_array, filled)
     ]
     mask = _pad(torch.ones((1, 1, *layout.network_size), dtype=torch.float32), layout)
     window = _pad(edge_window(layout.network_size, grid.taper_vox), layout)

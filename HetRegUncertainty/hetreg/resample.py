@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from .image import Image, vector_to_sitk
+from .image import Image, as_float, vector_to_sitk
 from .spatial import disp_to_lps_mm, warp_as_itk
 
 _MOST_LABELS = 32  # that are interpolated one by one, background included
@@ -24,14 +24,14 @@ def same_grid(fixed: Image, moving: Image) -> bool:
 def resample_like(moving: Image, fixed: Image, *, labels: bool = False) -> np.ndarray:
     """The moving image on the fixed grid, zero outside of it, as by `resampled`: (K, J, I)."""
     if same_grid(fixed, moving):
-        return moving.array if labels else moving.array.astype(np.float32)
+        return moving.array if labels else as_float(moving.array)
     return resampled(moving, fixed, sitk.Transform(3, sitk.sitkIdentity), labels=labels)
 
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """An image on another grid and where it has voxels there. array: float32, zero where it has none; inside:
-    a mask; both (K, J, I)."""
+    """An image on another grid and where it has voxels there. array: as by `as_float`, zero where it has
+    none; inside: a mask; both (K, J, I)."""
 
     array: np.ndarray
     inside: np.ndarray
@@ -39,7 +39,7 @@ class Reached:
     def filled(self, low: float) -> np.ndarray:
         """The array with `low` where the image has no voxels. To compare images takes the lower end of their
         intensities: zero may lie far out of these."""
-        return np.where(self.inside, self.array, np.float32(low))
+        return np.where(self.inside, self.array, self.array.dtype.type(low))
 
 
 def reached(moving: Image, fixed: Image, disp_vox: np.ndarray | None = None) -> Reached:
@@ -53,9 +53,9 @@ def reached(moving: Image, fixed: Image, disp_vox: np.ndarray | None = None) -> 
             transform = displacement_transform(disp_to_lps_mm(disp_vox, fixed.ijk_to_lps), fixed.ijk_to_lps)
         array = resampled(moving, fixed, transform, outside=np.nan)
     elif disp_vox is None:
-        return Reached(moving.array.astype(np.float32), np.ones(fixed.array.shape, bool))
+        return Reached(as_float(moving.array), np.ones(fixed.array.shape, bool))
     else:
-        array = _warped(moving.array.astype(np.float32), disp_vox)
+        array = _warped(as_float(moving.array), disp_vox)
     inside = ~np.isnan(array)
     return Reached(np.where(inside, array, np.float32(0)), inside)
 
@@ -63,7 +63,7 @@ def reached(moving: Image, fixed: Image, disp_vox: np.ndarray | None = None) -> 
 def _warped(array: np.ndarray, disp_vox: np.ndarray) -> np.ndarray:
     """A volume at x + disp(x) on its own grid, NaN outside, in planes where nothing moves across them, which
     is faster: (K, J, I)."""
-    image, disp = torch.from_numpy(array), torch.from_numpy(disp_vox)
+    image, disp = torch.from_numpy(array), torch.from_numpy(disp_vox.astype(array.dtype, copy=False))
     axis = next((a for a in range(3) if not disp_vox[a].any()), None)
     if axis is None:
         return warp_as_itk(image[None, None], disp[None], outside=np.nan)[0, 0].numpy()
@@ -88,11 +88,11 @@ def resampled(
     image: Image, grid: Image, transform: sitk.Transform, *, labels: bool = False, outside: float = 0.0
 ) -> np.ndarray:
     """The image at transform(x) for the voxels x of another grid, as ITK resamples it: (K, J, I), `outside`
-    where it has no voxels. Linear, float32; labels: the one whose linear weight is largest there (nearest
+    where it has no voxels. Linear, as by `as_float`; labels: the one whose linear weight is largest there (nearest
     neighbour if there are more than 32, which would take long), in their own type, as a label above 2^24 has
     no place in 32 bits."""
     interpolator = _of_labels(image.array) if labels else sitk.sitkLinear
-    source = image.to_sitk() if labels else sitk.Cast(image.to_sitk(), sitk.sitkFloat32)
+    source = (image if labels else image.like(as_float(image.array), image.name)).to_sitk()
     place = grid.like(np.zeros(grid.array.shape, np.uint8), "grid").to_sitk()
     found = sitk.GetArrayFromImage(sitk.Resample(source, place, transform, interpolator, outside))
     return found.astype(image.array.dtype, copy=False) if labels else found

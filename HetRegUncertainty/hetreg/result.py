@@ -97,9 +97,9 @@ class RegisterResult:
         """Carry an image that lies on the moving one, or labels, onto the fixed one, as `moved` was.
 
         labels: at each voxel the label of the largest linear weight, in their own type; otherwise linear,
-        float32. Zero where the image has no voxels. inverse: carry what lies on the fixed image onto the
-        moving one. grid: an image whose grid the result is given on, default the fixed one's. Raises
-        ValueError if the inverse was not computed or one of the images is none.
+        float32 or, where that loses digits, float64. Zero where the image has no voxels. inverse: carry what
+        lies on the fixed image onto the moving one. grid: an image whose grid the result is given on, default
+        the fixed one's. Raises ValueError if the inverse was not computed or one of the images is none.
         """
         image = as_image(image, "image to carry along")
         grid = self.moved if grid is None else as_image(grid, "grid")

@@ -11,6 +11,9 @@ import torch
 from builders import pair_2d, points_of, sampled, scene, tiny_model
 from hetreg.config import GridConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
+from hetreg.evaluation.case import Case
+from hetreg.evaluation.scores import score
+from hetreg.modality import ECHO, modality
 from hetreg.model import RegistrationModel
 from hetreg.register import register_pair
 from hetreg.resample import reached
@@ -73,6 +76,39 @@ def test_adding_a_constant_changes_no_map_and_no_number(place):
     assert {n: other.summary[n] for n in numbers} == pytest.approx(numbers, rel=1e-3, abs=1e-4)
     for note in set(plain.summary["notes"]) ^ set(other.summary["notes"]):
         assert "intensities" in note  # their numbers differ
+
+
+@pytest.mark.parametrize("other_grid", [False, True])
+def test_an_offset_too_large_for_32_bits_changes_nothing(other_grid):
+    """Steps of 32-bit floats are 64 there, as wide as the whole image."""
+    offset, model = 1e9, tiny_model(rough=3.0)
+    fixed = sampled((40, 36, 2), (1, 1, 8))
+    fixed = fixed.like(np.rint(64 * fixed.array), "fixed")
+    moving = fixed.like(scene(points_of(fixed) + 2), "moving")
+    if other_grid:
+        moving = sampled((30, 28, 3), (1.2, 1.3, 7), centre=(2, -1, 1))
+    moving = moving.like(np.rint(64 * moving.array), "moving")
+    plain = register_pair(fixed, moving, model)
+    exact = score(Case("a", "a", fixed, moving), plain).row
+    for kind in (np.float64, np.int64):
+        images = [i.like((i.array.astype(np.float64) + offset).astype(kind), i.name) for i in (fixed, moving)]
+        other = register_pair(*images, model)
+        np.testing.assert_allclose(other.disp_vox, plain.disp_vox, atol=1e-4)
+        np.testing.assert_allclose(other.noise_sd.array, plain.noise_sd.array, rtol=1e-3)
+        inside = reached(moving, fixed, plain.disp_vox).inside
+        np.testing.assert_allclose(other.moved.array[inside] - offset, plain.moved.array[inside], atol=1e-3)
+        for name in ("mse_before", "mse_after", "ncc_before", "ncc_after"):
+            assert other.summary[name] == pytest.approx(plain.summary[name], rel=1e-4)
+        found = score(Case("a", "a", *images), other).row
+        assert {n: found[n] for n in ("ncc_after", "mse_after")} == pytest.approx(
+            {n: exact[n] for n in ("ncc_after", "mse_after")}, rel=1e-4
+        )
+
+
+def test_the_sector_of_an_echocardiogram_is_seen_at_any_offset():
+    image = make_pair("echo2d", 1, with_truth=False).fixed
+    assert modality(image.like(image.array.astype(np.float64) + 1e9, "far"), 0) == modality(image, 0)
+    assert modality(image, 0)[0] == ECHO
 
 
 @pytest.mark.parametrize("refine", [0, 2])

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_fill_holes
 
 from ..config import GridConfig
+from ..image import as_float
 from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, reliability, spearman
 from ..metrics.deformation import similarity
 from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers
@@ -43,7 +44,7 @@ class Frame:
 
 def frame(case: Case, result: RegisterResult) -> Frame:
     """The arrays that the numbers are made of. mask: a phantom's body; else `content`."""
-    fixed = case.fixed.array.astype(np.float32)
+    fixed = as_float(case.fixed.array)
     before, after = reached(case.moving, case.fixed), reached(case.moving, case.fixed, result.disp_vox)
     low, high = intensity_range(fixed, before.array, GridConfig(), before.inside)
     moving, moved = before.filled(low), after.filled(low)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..image import as_float
+
 JACOBIAN_FLOOR = 1e-3  # folded voxels count as the log of this
 
 
@@ -39,9 +41,9 @@ def mean_length(
 def similarity(fixed: np.ndarray, moved: np.ndarray) -> dict[str, float]:
     """mse: mean squared difference; ncc: Pearson correlation over the whole image (NaN for a constant
     image)."""
-    a, b = np.asarray(fixed, np.float32).ravel(), np.asarray(moved, np.float32).ravel()
+    a, b = as_float(np.asarray(fixed)).ravel(), as_float(np.asarray(moved)).ravel()
     difference = a - b
-    a, b = a - a.mean(dtype=np.float64).astype(np.float32), b - b.mean(dtype=np.float64).astype(np.float32)
+    a, b = (x - x.mean(dtype=np.float64).astype(x.dtype) for x in (a, b))
     norm = float(np.sqrt(float(a @ a) * float(b @ b)))
     return {
         "mse": float(difference @ difference) / difference.size,
