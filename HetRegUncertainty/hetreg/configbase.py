@@ -86,6 +86,13 @@ class Config:
             )
         return cls(**values)
 
+    @classmethod
+    def checked(cls: type[T], given: object) -> T:
+        """What was given, if it is just such a configuration. Raises ValueError for anything else."""
+        if type(given) is not cls:  # one of a derived class has fields that nothing here would read
+            raise ValueError(f"config is a {type(given).__name__}: a {cls.__name__} is accepted.")
+        return given
+
     def save(self, path: str | Path) -> None:
         """Write as JSON. Raises OSError in one sentence; what was there before then stays."""
         write_whole(Path(path), json.dumps(self.to_dict(), indent=2) + "\n")

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from .evaluation.results import write as write
 from .evaluation.scores import Row, Score
 from .evaluation.scores import score as score
 from .evaluation.summary import mean_curves, patient_rows, statistics, values
-from .model import RegistrationModel
+from .model import CHANGED, RegistrationModel
 from .modelconfig import UseConfig
 from .progress import Cancelled, Progress
 from .register import register_pair
@@ -49,15 +50,15 @@ def evaluate(
     config: EvaluateConfig,
     progress: Progress | None = None,
     *,
-    model: RegistrationModel | None = None,
+    model: RegistrationModel | str | Path | None = None,
     register: Register | None = None,
     emit: Emit | None = None,
     pictures: bool = True,
 ) -> Evaluation:
     """Register and measure every case of `config`.
 
-    model: a loaded model in place of `config.model`. register: any other tool in place of `register_pair`; it
-    is given a `Case`, with `both_ways` also the swapped one, and gives a `RegisterResult`
+    model: a loaded one, a name or a file in place of `config.model`. register: any other tool in place of
+    `register_pair`; it is given a `Case`, with `both_ways` also the swapped one, and gives a `RegisterResult`
     (`assemble.result_from_field` makes one of a field), with summary["seconds"] if the time of the call is
     not that of the tool. emit: called as emit("case", **row) after each case. pictures: register the best,
     the median and the worst case once more and keep the images.
@@ -66,11 +67,10 @@ def evaluate(
     ValueError or OSError if there is nothing to evaluate or the model cannot be used, Cancelled, and what the
     callbacks raise.
     """
-    progress = progress or Progress()
-    solid_size = 0
-    if register is None:
-        register, solid_size = _by_model(config, model, progress)
-    sources, refused = list_cases(config, solid_size)
+    config, progress = EvaluateConfig.checked(config), progress or Progress()
+    loaded = _loaded(config, model) if register is None else None
+    sources, refused = list_cases(config, _solid_size(loaded), loaded.run if loaded else None)
+    register = register or _by_model(config, loaded, progress)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     with _callers_errors():
         for n, source in enumerate(sources):
@@ -83,16 +83,28 @@ def evaluate(
     curves = mean_curves([s.curves for s in run.scores])
     run.note_missing_labels()
     run.note_trained_on()
+    run.note_unknown_training(loaded)
     summary = _summary(config, run, patients, [r.row() for r in refused], label)
     progress.step(1.0, "Done")
     return Evaluation(config, run.rows, run.slices, patients, summary, curves, shown, label, ranked_by)
 
 
-def _by_model(
-    config: EvaluateConfig, model: RegistrationModel | None, progress: Progress
-) -> tuple[Register, int]:
-    """`register_pair` with the model, which is loaded once; it can be cancelled and reports nothing. And the
-    voxels per side of the 3D phantoms that the model was trained on, 0 if on none."""
+def _loaded(config: EvaluateConfig, model: RegistrationModel | str | Path | None) -> RegistrationModel | None:
+    """The model, None where each case has its own, by its fixed image. Raises ValueError or OSError."""
+    given = config.model if model is None else model
+    if isinstance(given, RegistrationModel):
+        return given
+    return None if given == "auto" else RegistrationModel.load(given)
+
+
+def _solid_size(model: RegistrationModel | None) -> int:
+    """Voxels per side of the 3D phantoms that the model was trained on, 0 if on none."""
+    trained = UseConfig.from_card({} if model is None or model.ndim == 2 else model.card)
+    return trained.crop if "phantom" in trained.dataset.split("+") else 0
+
+
+def _by_model(config: EvaluateConfig, model: RegistrationModel | None, progress: Progress) -> Register:
+    """`register_pair` with the model; it can be cancelled and reports nothing."""
 
     def asked() -> bool:
         try:
@@ -101,8 +113,6 @@ def _by_model(
             raise _Raised(error) from error
 
     how, quiet = config.registration, Progress(cancelled=asked)
-    if model is None and config.model != "auto":
-        model = RegistrationModel.load(config.model)
 
     def register(case: Case) -> RegisterResult:
         solid = model is None and case.volume and how.dimension == "auto"
@@ -110,8 +120,7 @@ def _by_model(
         own = replace(own, inverse=False) if case.turned else own  # which nobody would read
         return register_pair(case.fixed, case.moving, model, own, quiet)
 
-    trained = UseConfig.from_card({} if model is None or model.ndim == 2 else model.card)
-    return register, trained.crop if "phantom" in trained.dataset.split("+") else 0
+    return register
 
 
 class _Run:
@@ -178,13 +187,27 @@ class _Run:
     def note_trained_on(self) -> None:
         """A note for each shipped model that has seen some of the patients in its training."""
         for card in list_models():
-            own = {str(row["patient"]) for row in self.rows if row.get("model") == card.name}
+            names = (card.name, CHANGED + card.name)
+            own = {str(row["patient"]) for row in self.rows if row.get("model") in names}
             if seen := sorted(own & set(card.trained_on)):
                 shown = ", ".join(seen[:5]) + (" and others" if len(seen) > 5 else "")
                 self.note(
                     f"{card.name} was trained on {len(seen)} of the {len(own)} patients ({shown}): of these, "
                     "its numbers are no test."
                 )
+
+    def note_unknown_training(self, model: RegistrationModel | None) -> None:
+        """A note where nothing tells the patients in a model's training from the others."""
+        shipped = {card.name for card in list_models()}  # whose patients are known
+        if model is None or self.config.split_file or model.name.removeprefix(CHANGED) in shipped:
+            return
+        trained_on = {*UseConfig.from_card(model.card).dataset.split("+")} - {"", "phantom"}
+        known = model.run is not None and (model.run / "split.json").is_file()
+        if trained_on and not known and any(not source.simulated for source in self.sources):
+            self.note(
+                f"{model.name} has no split.json beside it, which names the patients in its training: some "
+                "of those measured here may be among them, and of these its numbers are no test."
+            )
 
     def note(self, text: str) -> None:
         """A note for the report."""

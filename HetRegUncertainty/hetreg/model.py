@@ -4,6 +4,7 @@ configuration."""
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from .weightfile import FORMAT, AtMost, read_weights
 
 LOG_VARIANCE_Z_RANGE = (-20.0, 4.0)  # of z in voxels squared: SD 5e-5 to 7 voxels
 _START_LOG_VARIANCE = {"velocity": -10.0, "displacement": 0.0}  # SD 0.007 (VoxelMorph-diff, Dalca 2019); 1
+CHANGED = "changed from "  # before the name of the file that a model was
 SD_SAMPLES = 32  # the SD of a component is known to 1 / sqrt(2 * 31), 13 %
 
 
@@ -84,15 +86,31 @@ class RegistrationModel(nn.Module):
         residual = self.network.variance_residual
         self.variance_net = VarianceNet(ndim=self.ndim, residual=residual, **sizes)
         self.float()  # torch's default type may be another one
-        self.checksum = ""
         self.file = ""  # folder/name of the file that it was loaded from
+        self.run: Path | None = None  # folder of that file, or of the training that made the model
+        self._loaded = "", 0  # SHA-256 of that file, and the weights as they were in it
 
     @property
     def name(self) -> str:
-        """That of a shipped model if it was loaded from its very file, since a changed one keeps the card;
-        else its own folder and file, or what the card of one that was never a file says."""
+        """That of a shipped model if it was loaded from its very file, since a copy keeps the card; else
+        its own folder and file, or what the card of one that was never a file says. With `CHANGED` before it
+        if its weights have changed since."""
         shipped = {card.sha256: card.name for card in zoo.list_models()}
-        return shipped.get(self.checksum) or self.file or str(self.card.get("name") or "unnamed")
+        own = shipped.get(self._loaded[0]) or self.file or str(self.card.get("name") or "unnamed")
+        return own if self.checksum or not self._loaded[0] else CHANGED + own
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file that it was loaded from; "" if there is none or the weights are others now."""
+        file, weights = self._loaded
+        return file if file and weights == self._crc() else ""
+
+    def _crc(self) -> int:
+        """CRC-32 of the weights as 32-bit floats, wherever and in whatever order of memory they are."""
+        crc = 0
+        for value in self.state_dict().values():
+            crc = zlib.crc32(value.detach().float().contiguous().cpu().numpy(), crc)
+        return crc
 
     @property
     def ndim(self) -> int:
@@ -275,5 +293,6 @@ class RegistrationModel(nn.Module):
             raise ValueError(f"{path.name} holds no model that can be used ({reason}).") from error
         if not all(bool(p.isfinite().all()) for p in model.parameters()):
             raise ValueError(f"{path.name} holds weights that are not finite numbers: it is damaged.")
-        model.checksum, model.file = sha256(path), "/".join(path.absolute().parts[-2:])
+        model.run, model.file = path.absolute().parent, "/".join(path.absolute().parts[-2:])
+        model._loaded = sha256(path), model._crc()
         return model.eval()

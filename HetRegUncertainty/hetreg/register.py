@@ -86,9 +86,7 @@ def register_pair(
 
 def checked_config(given: RegisterConfig | None) -> RegisterConfig:
     """The configuration, the default one for None. Raises ValueError for anything else."""
-    if given is None or isinstance(given, RegisterConfig):
-        return given or RegisterConfig()
-    raise ValueError(f"config is a {type(given).__name__}: a RegisterConfig is accepted.")
+    return RegisterConfig() if given is None else RegisterConfig.checked(given)
 
 
 def what_ran(model: RegistrationModel, device: torch.device, seconds: float) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from builders import sampled
 from hetreg.assemble import result_from_field
 from hetreg.config import EvaluateConfig
 from hetreg.evaluation.case import Case
-from hetreg.image import Image
+from hetreg.image import Image, write_image
 
 PHANTOM = EvaluateConfig(phantoms=2, phantom_size=32)
 
@@ -43,3 +45,20 @@ def square_case(slices: int = 1, **fixed) -> Case:
     image = sampled((32, 32, slices), (2.0, 2.0, 8.0))
     moved = image.like(np.roll(image.array, 2, axis=2), "moving")
     return Case("a", "p", image, moved, square(slices, **fixed), square(slices, start=12))
+
+
+def write_squares(folder: Path, *cases: str, labels: bool = True) -> Path:
+    """Pairs <case>_ED, <case>_ES of `square_case`, each brighter than the one before, with labels."""
+    folder.mkdir(exist_ok=True)
+    for n, name in enumerate(cases, 1):
+        case = square_case()
+        images = {end: im.like(n * im.array, "x") for end, im in (("ES", case.fixed), ("ED", case.moving))}
+        images |= {"ES_seg": case.fixed_label, "ED_seg": case.moving_label} if labels else {}
+        for end, image in images.items():
+            write_image(image, folder / f"{name}_{end}.nrrd")
+    return folder
+
+
+def folder_config(folder: Path, **changes) -> EvaluateConfig:
+    """All pairs of the folder."""
+    return EvaluateConfig(**{"dataset": "pairs", "root": str(folder), "split": "all"} | changes)

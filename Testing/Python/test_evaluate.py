@@ -6,12 +6,11 @@ import csv
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from layouts import acdc_patient, camus_patient, cut_off, mitea
-from squares import PHANTOM, shifted, square_case, undeformed
+from squares import PHANTOM, folder_config, shifted, undeformed, write_squares
 
 from builders import assert_sentence, spread_model, tiny_model
 from hetreg.config import EvaluateConfig
@@ -19,22 +18,6 @@ from hetreg.evaluate import evaluate, write
 from hetreg.image import read_image, write_image
 from hetreg.progress import Cancelled, Progress
 from hetreg.register import register_pair
-
-
-def write_squares(folder: Path, *cases: str, labels: bool = True) -> Path:
-    """Pairs <case>_ED, <case>_ES of `square_case`, each brighter than the one before, with labels."""
-    folder.mkdir(exist_ok=True)
-    for n, name in enumerate(cases, 1):
-        case = square_case()
-        images = {end: im.like(n * im.array, "x") for end, im in (("ES", case.fixed), ("ED", case.moving))}
-        images |= {"ES_seg": case.fixed_label, "ED_seg": case.moving_label} if labels else {}
-        for end, image in images.items():
-            write_image(image, folder / f"{name}_{end}.nrrd")
-    return folder
-
-
-def folder_config(folder: Path, **changes) -> EvaluateConfig:
-    return EvaluateConfig(**{"dataset": "pairs", "root": str(folder), "split": "all"} | changes)
 
 
 def test_a_model_with_sigma_z_is_measured_too():

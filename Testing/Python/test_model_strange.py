@@ -1,7 +1,8 @@
-"""Weight files of strangers: refused before they take memory, and in one sentence."""
+"""Weight files of strangers: refused before they take memory, and in one sentence; weights that changed."""
 
 from __future__ import annotations
 
+import copy
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -124,3 +125,17 @@ def test_a_card_may_say_nothing_and_have_words_of_its_own():
 def test_a_value_that_makes_no_sense_is_told_with_the_file(tmp_path, part, values, said):
     content = tiny_model().content()
     assert said in str(refused(changed(tmp_path, **{part: content[part] | values})))
+
+
+def test_a_model_whose_weights_have_changed_has_another_name_and_no_checksum(tmp_path):
+    checksum = tiny_model(3, rough=0.3).save(tmp_path / "m.pt")
+    loaded = RegistrationModel.load(tmp_path / "m.pt")
+    name, weight = loaded.name, loaded.displacement_net.head.weight
+    for same in (copy.deepcopy(loaded), loaded.double(), loaded.to(memory_format=torch.channels_last_3d)):
+        assert (same.name, same.checksum) == (name, checksum)
+    before = weight.detach().clone()
+    for change in (lambda w: w.mul(1.01), lambda w: w.flip(0, 2)):
+        weight.data.copy_(change(before))
+        assert (loaded.name, loaded.checksum) == (f"changed from {name}", "")
+    weight.data.copy_(before)
+    assert (loaded.name, loaded.checksum) == (name, checksum)

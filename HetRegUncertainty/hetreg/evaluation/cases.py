@@ -37,9 +37,12 @@ class Source:
     files: tuple[Path, ...] = ()
 
 
-def list_cases(config: EvaluateConfig, solid_size: int = 0) -> tuple[list[Source], list[Rejected]]:
+def list_cases(
+    config: EvaluateConfig, solid_size: int = 0, run: Path | None = None
+) -> tuple[list[Source], list[Rejected]]:
     """The cases of the chosen part, and all files that are refused, those that cost no case too. solid_size:
-    voxels per side of 3D phantoms where the configuration has none; 0, that of their kind.
+    voxels per side of 3D phantoms where the configuration has none; 0, that of their kind. run: folder of the
+    training that the model is from; None, that of the file `config.model`.
 
     A pair that the headers show to be unusable, or to have a wrong label, is listed too; its `read` raises
     why. Raises ValueError or OSError if the data or the split file cannot be used, or if no case is in the
@@ -50,7 +53,7 @@ def list_cases(config: EvaluateConfig, solid_size: int = 0) -> tuple[list[Source
     found = [resolve(DATASETS, name)(config.root).scan() for name in names if name != "phantom"]
     for listing in found:
         sources += _of_listing(listing, config)
-    file = _split_file(config, sources)
+    file = _split_file(config, sources, run)
     named = read_split(file) if file else None
     refused = [item for listing in found for item in listing.rejected]
     if sources and config.split != "all":
@@ -91,14 +94,13 @@ def _refuse(reason: str) -> list[Case]:
     raise ValueError(reason)
 
 
-def _split_file(config: EvaluateConfig, sources: Sequence[Source]) -> Path | None:
+def _split_file(config: EvaluateConfig, sources: Sequence[Source], run: Path | None) -> Path | None:
     """The file that names the parts: the given one, or that of the model's run, if its patients are these."""
     if config.split_file:
         return Path(config.split_file)
-    if config.split == "all" or not Path(config.model).is_file():
-        return None
-    own = Path(config.model).with_name("split.json")
-    if not own.is_file():
+    if run is None and Path(config.model).is_file():
+        run = Path(config.model).parent
+    if config.split == "all" or run is None or not (own := run / "split.json").is_file():
         return None
     named = {name for members in read_split(own).values() for name in members}
     return own if named & {source.patient for source in sources} else None

@@ -204,7 +204,7 @@ def reproduce(
             "reproduce was started by torchrun in several processes: one, or several calls with the same "
             "output folder, which share the runs, are accepted."
         )
-    progress = progress or Progress()
+    config, progress = ReproduceConfig.checked(config), progress or Progress()
     work = Work(config, Path(folder), emit or silent, Samples(config))
     work.folder.mkdir(parents=True, exist_ok=True)
     for variant, reason in left_out(config).items():

@@ -165,7 +165,7 @@ def train(
     ValueError on unusable data or if another training works in the folder, Cancelled when progress asks to
     stop and KeyboardInterrupt on Ctrl-C (after both the checkpoint is written).
     """
-    progress, folder = progress or Progress(), Path(folder)
+    config, progress, folder = TrainConfig.checked(config), progress or Progress(), Path(folder)
     with ExitStack() as stack:
         ranks = join(config.device)
         stack.callback(ranks.close)
@@ -206,6 +206,7 @@ def _prepare(
     trainer = Trainer(config, network, loaded.grid, ranks)
     trainer.start = begun.to_dict()
     trainer.model.card = begun.card | {"config": config.to_dict() | {"root": "", "split": "", "start": ""}}
+    trainer.model.run = folder.path.absolute()
     split = folder.split if folder.last.exists() and folder.split.exists() else None
     parts = divide(config, loaded, split)
     if folder.last.exists():
