@@ -65,7 +65,7 @@ def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str)
     }
     if seen := trained_on(runs):
         card["trained_on"] = seen
-    stages = {stage: replace(config, start="").to_dict() for stage, config in recipe.stages}
+    stages = {stage: replace(config, start="").settled.to_dict() for stage, config in recipe.stages}
     model.card = {**card, "commit": commit, "stages": stages, **use_of(recipe)}
     if recipe.network.spread == "displacement":
         calibrate(model)

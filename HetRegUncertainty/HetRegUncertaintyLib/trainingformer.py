@@ -134,7 +134,7 @@ def settings(config):
     values["phantomKind"] = config.kind.split("+")[0]
     unit = LengthUnit.EPOCHS if config.epochs else LengthUnit.STEPS
     values["lengthUnit"], values["length"] = unit.value, config.epochs or config.steps
-    if replace(config, crop=0).crop == config.crop:
+    if replace(config, crop=0).crop_vox == config.crop_vox:
         values["crop"] = 0  # automatic
     return values
 

@@ -137,8 +137,6 @@ class TrainConfig(DataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.crop == 0 and not isinstance(self.crop, bool):
-            object.__setattr__(self, "crop", 64 if self.dataset == "phantom" and self.solid else 128)
         self._check_min(smoothness=0.0, gamma=0.0, beta=0.0, alpha=0.0, clip=0.0)
         self._check_min(steps=1, epochs=0, steps_per_epoch=1, warmup=0, variance_warmup=0, batch=1)
         self._check_min(displacement_error=0.0, label_overlap=0.0, displacement_nll=0.0)
@@ -149,7 +147,7 @@ class TrainConfig(DataConfig):
             raise ValueError(
                 f"blind_spots is {self.blind_spots!r}: a number from 0 to {choices.MOST_BLIND:g} is accepted."
             )
-        self._check_min(accumulate=1, crop=16, phantoms=0, validate_every=1, seed=0)
+        self._check_min(accumulate=1, crop=16 if self.crop else 0, phantoms=0, validate_every=1, seed=0)
         if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate!r}: a positive number is accepted.")
         if self.batch % self.accumulate:
@@ -208,9 +206,19 @@ class TrainConfig(DataConfig):
         return self.network != "transmorph" if self.integrate == "auto" else self.integrate == "yes"
 
     @property
+    def crop_vox(self) -> int:
+        """Voxels per side of a training crop: the given number, or the one that suits the data."""
+        return self.crop or (64 if self.dataset == "phantom" and self.solid else 128)
+
+    @property
+    def settled(self) -> TrainConfig:
+        """The same run with nothing left to follow from other fields."""
+        return replace(self, crop=self.crop_vox)
+
+    @property
     def phantom_size(self) -> int:
         """Voxels per side of its phantoms: in 3D they fill the crop; 0, that of their kind, in 2D."""
-        return self.crop if self.solid else 0
+        return self.crop_vox if self.solid else 0
 
     @property
     def total_steps(self) -> int:

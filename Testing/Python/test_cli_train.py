@@ -141,7 +141,15 @@ def test_defaults_follow_what_the_flags_say(capsys):
     parser = argparse.ArgumentParser()
     add_flags(parser, ReproduceConfig)
     found = config_from(parser.parse_args(["--dataset", "camus"]), ReproduceConfig)
-    assert found.protocol == "published"
+    assert found.used_protocol == "published"
+
+
+def test_defaults_follow_flags_that_change_a_saved_configuration(tmp_path, capsys):
+    TrainConfig(phantoms=3).save(tmp_path / "config.json")
+    assert (
+        cli.main(["train", "--config", str(tmp_path / "config.json"), "--kind", "echo3d", "--dry-run"]) == 0
+    )
+    assert capsys.readouterr().out.count(" 64x64x64 ") == 3
 
 
 def test_a_run_is_as_long_as_was_said_last_in_steps_or_in_epochs(tmp_path, capsys):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from builders import assert_sentence
 from hetreg.config import EvaluateConfig, GridConfig, NetworkConfig, RegisterConfig, TrainConfig
 from hetreg.reproduce.config import ReproduceConfig
+from hetreg.training.folder import settings_changed
 
 ALL = [NetworkConfig, GridConfig, RegisterConfig, TrainConfig]
 
@@ -143,8 +144,33 @@ def test_a_missing_file(tmp_path):
 )
 def test_the_crop_follows_the_data_unless_it_is_given(values, crop):
     config = TrainConfig(**values)
-    assert config.crop == crop
+    assert config.crop_vox == config.settled.crop == crop
     assert TrainConfig.from_dict(config.to_dict()) == config
+    for before in (TrainConfig(), TrainConfig(kind="echo3d")):  # also of one that was made for other data
+        whole = {"kind": "mri2d", "dataset": "phantom"} | values
+        assert replace(before, **whole).crop_vox == crop
+        assert TrainConfig.from_dict(before.to_dict() | whole).crop_vox == crop
+    assert replace(config.settled, kind="mri2d").crop == crop  # a given one stays
+
+
+def test_the_protocol_follows_the_data_unless_it_is_given():
+    assert replace(ReproduceConfig(), dataset="acdc", root="x").used_protocol == "published"
+    assert replace(ReproduceConfig(dataset="acdc", root="x"), dataset="phantom").used_protocol == "native"
+    assert ReproduceConfig(dataset="acdc", root="x", protocol="native").used_protocol == "native"
+
+
+@pytest.mark.parametrize("crop", [15, False, None, 0.0, -1])
+def test_a_crop_is_none_or_large_enough(crop):
+    with pytest.raises(ValueError, match="crop is") as caught:
+        TrainConfig(crop=crop)
+    assert_sentence(caught.value, f"at least {16 if crop else 0} is")
+
+
+def test_a_setting_that_follows_the_data_is_the_same_as_that_value_given():
+    """As runs of before have it in config.json."""
+    before = TrainConfig(kind="echo3d", crop=64)
+    assert settings_changed(before, TrainConfig(kind="echo3d"), ()) == ""
+    assert settings_changed(before, TrainConfig(kind="echo3d", crop=48), ()) == "crop = 64, not 48"
 
 
 def test_a_share_above_one_is_refused():

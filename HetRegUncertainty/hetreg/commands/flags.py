@@ -42,5 +42,4 @@ def config_from(arguments: argparse.Namespace, config: type, base: Any = None) -
     """The configuration that the given flags make of a configuration; of the defaults if there is none."""
     given = {f.name: getattr(arguments, f.name) for f in fields(config) if hasattr(arguments, f.name)}
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-    # made in one go where there is no base: some defaults follow other fields
     return config(**values) if base is None else replace(base, **values)

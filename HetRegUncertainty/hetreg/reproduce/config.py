@@ -67,10 +67,6 @@ class ReproduceConfig(DataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.protocol == AUTO:
-            real = set(self.dataset.split("+")) - {"phantom"}
-            chosen = "published" if real and real <= PAPERS else "native"
-            object.__setattr__(self, "protocol", chosen)
         self._check_lists()
         self._check_min(
             seeds=1, first_seed=0, budget=1, smoothness=0.0, tolerance=0.0, phantoms=0, test_phantoms=0
@@ -79,6 +75,13 @@ class ReproduceConfig(DataConfig):
         if not all(isinstance(v, int | float) and 0 <= v < math.inf for v in self.lambdas):
             raise ValueError(f"lambdas are {self.lambdas}: numbers of at least 0 are accepted.")
         self.known_lambdas()
+
+    @property
+    def used_protocol(self) -> str:
+        """The given protocol, or the one that suits the data."""
+        real = set(self.dataset.split("+")) - {"phantom"}
+        suits = "published" if real and real <= PAPERS else "native"
+        return suits if self.protocol == AUTO else self.protocol
 
     @property
     def all_seeds(self) -> range:

@@ -117,7 +117,7 @@ class Samples:
         key = (job.seed, method.weight == "oracle" or bool(method.extra))  # the phantoms' truth takes time
         if key != self._key:
             self._key, self._made = None, ([], GridConfig())  # not two sets at once in memory
-            published = self._config.protocol == "published" and bool(_real(self._config))
+            published = self._config.used_protocol == "published" and bool(_real(self._config))
             load = _load_published if published else load_run
             loaded = load(job.config, None, progress)
             samples, late = _of_the_split(Path(job.config.split), loaded.samples, published)

@@ -167,7 +167,7 @@ def _failed_cases(book: Book) -> list[str]:
 def _unlabelled(book: Book) -> list[str]:
     """A line for each source with test pairs that have no row in the tables of the contours, as one image or
     both have no labels, or neither has the structure."""
-    lines, published = [], book.config.protocol == "published"
+    lines, published = [], book.config.used_protocol == "published"
     for source in book.config.sources:
         keys = {f"{name}_{book.label(source)}" for name in ("dice_published", "slices_left_out")}
         found: dict[str, bool] = {}  # pairs with no failure: whether they are measured

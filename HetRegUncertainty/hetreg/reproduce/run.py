@@ -226,10 +226,10 @@ def begin(config: ReproduceConfig, folder: Path) -> None:
         if job.config is not None and not runs.done(folder, job):
             accelerate.check(job.config, resolve_device(job.config.device))
     if path.is_file():
-        before = ReproduceConfig.load(path).protocol
-        if before != config.protocol and any((folder / "runs").glob("*/config.json")):
+        before, now = ReproduceConfig.load(path).used_protocol, config.used_protocol
+        if before != now and any((folder / "runs").glob("*/config.json")):
             raise ValueError(
-                f"{folder.name} holds a reproduction with protocol {before!r}, not {config.protocol!r}: the "
+                f"{folder.name} holds a reproduction with protocol {before!r}, not {now!r}: the "
                 "same protocol or another output folder is accepted."
             )
     write_splits(config, folder)

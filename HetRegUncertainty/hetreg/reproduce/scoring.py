@@ -50,7 +50,7 @@ def evaluate_config(config: ReproduceConfig, folder: Path, source: str) -> Evalu
         kind=kind or EvaluateConfig.kind,
         phantoms=config.test_phantoms,
         phantom_size=config.phantom_size,
-        protocol=config.protocol,
+        protocol=config.used_protocol,
         device=config.device,
         inverse=False,
         both_ways=False,

@@ -40,10 +40,10 @@ def check_crop(config: TrainConfig, network: NetworkConfig | None) -> None:
     """Raises ValueError, before any data are made, if the crop does not divide by what the networks need."""
     with torch.device("meta"):
         multiple = RegistrationModel(network or network_config(config, 2), GridConfig()).multiple
-    if config.crop % multiple:
+    if config.crop_vox % multiple:
         raise ValueError(
-            f"crop is {config.crop}: for {config.network} of size {config.size} a multiple of {multiple} is "
-            "accepted."
+            f"crop is {config.crop_vox}: for {config.network} of size {config.size} a multiple of {multiple} "
+            "is accepted."
         )
 
 
@@ -83,11 +83,11 @@ def _small(config: TrainConfig, parts: Parts, multiple: int) -> str:
         if not isinstance(s, OnDemand)  # looked at, it would be made
         for n in s.fixed.shape
     ]
-    longest = max(sides, default=config.crop)
+    longest = max(sides, default=config.crop_vox)
     enough = max(16, -(-longest // multiple) * multiple)
-    if enough >= config.crop:
+    if enough >= config.crop_vox:
         return ""
     return (
-        f"No image is longer than {longest} voxels and the crop is {config.crop}: the rest of each batch is "
-        f"padding, which takes time and teaches nothing; a crop of {enough} is enough."
+        f"No image is longer than {longest} voxels and the crop is {config.crop_vox}: the rest of each batch "
+        f"is padding, which takes time and teaches nothing; a crop of {enough} is enough."
     )

@@ -78,7 +78,7 @@ def load_run(
     samples: list[PairSample] = []
     sources, kept = open_datasets(config), cache if config.cache else None
     if grid is None:
-        grid = fitting_grid([pair for source in sources for pair in source.scan().pairs], config.crop)
+        grid = fitting_grid([pair for source in sources for pair in source.scan().pairs], config.crop_vox)
     failed: list[Rejected] = []
     lost: list[PairFiles] = []
     rejected: list[Rejected] = []
@@ -146,17 +146,17 @@ def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) ->
     """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
     generator = torch.Generator().manual_seed((config.seed * _BATCH + step) % SEEDS)
     picked = _choose(samples, config, generator)
-    most, ndim = config.crop // 8, picked[0].ndim
+    most, ndim = config.crop_vox // 8, picked[0].ndim
     offsets = torch.randint(-most, most + 1, (config.batch, ndim), generator=generator).tolist()
     names = ("fixed", "moving")
-    images = (stack_arrays([getattr(s, n) for s in picked], config.crop, offsets) for n in names)
+    images = (stack_arrays([getattr(s, n) for s in picked], config.crop_vox, offsets) for n in names)
     known: dict[str, Any] = {}
     if METHODS[config.method].extra:
-        known = {n: stack_known(picked, n, config.crop, offsets, v) for n, v in _KNOWN.items()}
+        known = {n: stack_known(picked, n, config.crop_vox, offsets, v) for n, v in _KNOWN.items()}
         known |= compared(known["fixed_label"], known["moving_label"], generator)
     elif METHODS[config.method].weight == "oracle":
-        known = {"true_variance": stack(picked, "true_variance", config.crop, offsets)}
-    known["mask"] = stack_masks(picked, config.crop, offsets)
+        known = {"true_variance": stack(picked, "true_variance", config.crop_vox, offsets)}
+    known["mask"] = stack_masks(picked, config.crop_vox, offsets)
     pairs = Pairs(*images, **known)
     if config.augment:
         wide = replace(WIDE, any_axis=all(_cubic(sample) for sample in picked))

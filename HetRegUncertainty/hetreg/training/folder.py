@@ -66,6 +66,7 @@ def code_version() -> str:
 
 def settings_changed(before: TrainConfig, now: TrainConfig, free: Sequence[str]) -> str:
     """ "seed = 1, not 2" of the first setting that differs and is not free to; "" if there is none."""
+    before, now = before.settled, now.settled
     for name in (f.name for f in fields(TrainConfig) if f.name not in free):
         old, new = getattr(before, name), getattr(now, name)
         if old != new:

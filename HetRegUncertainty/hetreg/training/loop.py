@@ -77,7 +77,7 @@ class Run:
         """Validate, keep the best model, write the checkpoint, the preview and the log."""
         trainer, config = self.trainer, self.trainer.config
         found = (
-            validate(trainer.model, self.held, config.crop, trainer.ranks.device, trainer.objective)
+            validate(trainer.model, self.held, config.crop_vox, trainer.ranks.device, trainer.objective)
             if self.held
             else {"loss": row.get("loss", row.get("variance_loss", math.nan))}
         )
@@ -102,7 +102,7 @@ class Run:
         trainer = self.trainer
         if not self.held:
             return
-        pair, crop = self.held[0], trainer.config.crop
+        pair, crop = self.held[0], trainer.config.crop_vox
         try:
             write_preview(trainer.model, pair, crop, trainer.objective, self.folder.preview)
         except OSError as error:
@@ -205,7 +205,9 @@ def _prepare(
     config = folder.config
     trainer = Trainer(config, network, loaded.grid, ranks)
     trainer.start = begun.to_dict()
-    trainer.model.card = begun.card | {"config": config.to_dict() | {"root": "", "split": "", "start": ""}}
+    trainer.model.card = begun.card | {
+        "config": config.settled.to_dict() | {"root": "", "split": "", "start": ""}
+    }
     trainer.model.run = folder.path.absolute()
     split = folder.split if folder.last.exists() and folder.split.exists() else None
     parts = divide(config, loaded, split)
