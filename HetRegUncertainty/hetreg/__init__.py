@@ -40,6 +40,7 @@ _PUBLIC = {
     "GridConfig": "config",
     "Progress": "progress",
     "Cancelled": "progress",
+    "Control": "progress",
     "RegistrationModel": "model",
     "register_pair": "register",
     "register_sequence": "sequence",
@@ -48,6 +49,9 @@ _PUBLIC = {
     "PairSample": "datasets.base",
     "train": "training.loop",
     "evaluate_data": "evaluate:evaluate",
+    "Evaluation": "evaluation.results",
+    "reproduce_paper": "reproduce.run:reproduce",
+    "ReproduceConfig": "reproduce.config",
     "evaluate": "",  # that module
 }
 __all__ = ["__version__", *_PUBLIC]

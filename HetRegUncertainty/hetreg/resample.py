@@ -88,9 +88,9 @@ def resampled(
     image: Image, grid: Image, transform: sitk.Transform, *, labels: bool = False, outside: float = 0.0
 ) -> np.ndarray:
     """The image at transform(x) for the voxels x of another grid, as ITK resamples it: (K, J, I), `outside`
-    where it has no voxels. Linear, as by `as_float`; labels: the one whose linear weight is largest there (nearest
-    neighbour if there are more than 32, which would take long), in their own type, as a label above 2^24 has
-    no place in 32 bits."""
+    where it has no voxels. Linear, as by `as_float`; labels: the one whose linear weight is largest there
+    (nearest neighbour if there are more than 32, which would take long), in their own type, as a label above
+    2^24 has no place in 32 bits."""
     interpolator = _of_labels(image.array) if labels else sitk.sitkLinear
     source = (image if labels else image.like(as_float(image.array), image.name)).to_sitk()
     place = grid.like(np.zeros(grid.array.shape, np.uint8), "grid").to_sitk()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +46,7 @@ def read_frames(*paths: str | Path) -> list[Image]:
 
 
 def register_sequence(
-    frames: Sequence[Image | str | Path],
+    frames: Iterable[Image | str | Path] | str | Path,
     moving: Image | str | Path,
     model: RegistrationModel | str | Path | None = None,
     config: RegisterConfig | None = None,
@@ -56,20 +56,46 @@ def register_sequence(
 ) -> Iterator[RegisterResult]:
     """Register moving, mostly the frame at end-diastole, to each frame: yields a `RegisterResult` of each.
 
-    frames: images or files, at least one. model: as for `register_pair`; an automatic one is chosen once, by
-    the first frame. moving_seg: labels drawn on moving, to carry to every frame. Where a frame is the moving
-    image itself nothing moves, and with no residual there is no noise: its maps are 0, its weight is 1.
+    frames: images or files, at least one, or one 4D file. model: as for `register_pair`; an automatic one is
+    chosen once, by the first frame. moving_seg: labels drawn on moving, to carry to every frame. Where a
+    frame is the moving image itself nothing moves, and with no residual there is no noise: its maps are 0,
+    its weight is 1.
 
-    Raises, as it comes to a frame, ValueError or OSError with one sentence that names it, Cancelled when
-    asked to stop.
+    Raises ValueError or OSError with one sentence: at once on what concerns all frames, and as it comes to a
+    frame, which the sentence then names. Cancelled when asked to stop.
     """
     config, progress = checked_config(config), progress or Progress()
-    if len(frames) == 0:
-        raise ValueError("The sequence has no frames: at least one is accepted.")
+    listed = _listed(frames)
     moving = as_image(moving, "moving image")
     if moving_seg is not None:
         moving_seg = as_image(moving_seg, "moving segmentation")
         check_labels(moving_seg, moving, "moving")
+    return _each(listed, moving, model, config, progress, moving_seg)
+
+
+def _listed(frames: Iterable[Image | str | Path] | str | Path) -> Sequence[Image | str | Path]:
+    """The frames, in memory where they come one by one, as their number is needed."""
+    if isinstance(frames, str | Path):
+        return read_frames(frames)
+    if not isinstance(frames, Iterable):
+        raise ValueError(
+            f"frames is a {type(frames).__name__}: one 4D file, or images or files in order, are accepted."
+        )
+    listed = list(frames)
+    if not listed:
+        raise ValueError("The sequence has no frames: at least one is accepted.")
+    return listed
+
+
+def _each(
+    frames: Sequence[Image | str | Path],
+    moving: Image,
+    model: RegistrationModel | str | Path | None,
+    config: RegisterConfig,
+    progress: Progress,
+    moving_seg: Image | None,
+) -> Iterator[RegisterResult]:
+    """The result of each frame, as it comes to it."""
     raised: list[BaseException] = []  # by the caller's own callbacks
     chosen: tuple[RegistrationModel, list[str]] | None = None
     for i, given in enumerate(frames):

@@ -135,21 +135,15 @@ def test_ctrl_c_in_a_training_keeps_the_checkpoint_and_says_how_to_go_on(tmp_pat
     assert cli.main(["train", "--resume", str(run)]) == 0
 
 
-def test_defaults_follow_what_the_flags_say(capsys):
-    assert cli.main(["train", "--kind", "echo3d", "--phantoms", "3", "--dry-run"]) == 0
-    assert capsys.readouterr().out.count(" 64x64x64 ") == 3
+def test_defaults_follow_what_the_flags_say(tmp_path, capsys):
+    TrainConfig().save(tmp_path / "c.json")
+    for source in ([], ["--config", str(tmp_path / "c.json")]):
+        assert cli.main(["train", *source, "--kind", "echo3d", "--phantoms", "3", "--dry-run"]) == 0
+        assert capsys.readouterr().out.count(" 64x64x64 ") == 3
     parser = argparse.ArgumentParser()
     add_flags(parser, ReproduceConfig)
     found = config_from(parser.parse_args(["--dataset", "camus"]), ReproduceConfig)
     assert found.used_protocol == "published"
-
-
-def test_defaults_follow_flags_that_change_a_saved_configuration(tmp_path, capsys):
-    TrainConfig(phantoms=3).save(tmp_path / "config.json")
-    assert (
-        cli.main(["train", "--config", str(tmp_path / "config.json"), "--kind", "echo3d", "--dry-run"]) == 0
-    )
-    assert capsys.readouterr().out.count(" 64x64x64 ") == 3
 
 
 def test_a_run_is_as_long_as_was_said_last_in_steps_or_in_epochs(tmp_path, capsys):

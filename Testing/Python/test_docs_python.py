@@ -28,6 +28,7 @@ def test_every_public_name_is_listed_and_there():
         assert getattr(hetreg, name) is not None
     assert hetreg.evaluate is import_module("hetreg.evaluate")
     assert hetreg.evaluate_data is hetreg.evaluate.evaluate
+    assert {"Control", "Evaluation", "ReproduceConfig", "reproduce_paper"} <= set(dir(hetreg))
 
 
 def test_type_checkers_see_what_is_there():
@@ -40,4 +41,6 @@ def test_type_checkers_see_what_is_there():
     }
     public = {name: (target, name) for name, target in hetreg._PUBLIC.items()}
     assert public.pop("evaluate_data") == ("evaluate:evaluate", "evaluate_data")
+    assert public.pop("reproduce_paper") == ("reproduce.run:reproduce", "reproduce_paper")
+    assert typed.pop("_run") == ("reproduce", "run")
     assert typed == public

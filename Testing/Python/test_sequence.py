@@ -75,6 +75,16 @@ def test_the_moving_frame_stays(cine, labels, model):
     assert first.record.keys() == other.record.keys()
 
 
+def test_frames_may_come_from_a_4d_file_or_one_by_one(cine, model, tmp_path):
+    path = tmp_path / "cine.nii.gz"
+    sitk.WriteImage(sitk.JoinSeries([frame.to_sitk() for frame in cine]), path)
+    expected = [result.moved.array for result in register_sequence(read_frames(path), cine[0], model)]
+    for frames in (path, str(path), (frame for frame in read_frames(path))):
+        found = [result.moved.array for result in register_sequence(frames, cine[0], model)]
+        assert len(found) == len(cine)
+        assert all(np.array_equal(*pair) for pair in zip(found, expected, strict=True))
+
+
 def test_an_automatic_model_is_chosen_once(cine, monkeypatch):
     seen, automatic = [], choose._automatic
     monkeypatch.setattr(choose, "_automatic", lambda *a: seen.append(a[0].name) or automatic(*a))
@@ -92,10 +102,14 @@ def test_a_bad_frame_is_named(cine, model):
     next(results)
     with pytest.raises(ValueError, match=r"Frame 2 of 2: The fixed image has the same value"):
         next(results)
-    with pytest.raises(ValueError, match="no frames"):
-        next(register_sequence([], cine[0], model))
+    with pytest.raises(ValueError, match="no frames"):  # these at once, not as it comes to a frame
+        register_sequence([], cine[0], model)
     with pytest.raises(ValueError, match="config is a dict: a RegisterConfig is accepted"):
-        next(register_sequence(cine, cine[0], model, {}))
+        register_sequence(cine, cine[0], model, {})
+    with pytest.raises(ValueError, match=r"frames is a Image: one 4D file, or images or files in order, are"):
+        register_sequence(cine[0], cine[0], model)
+    with pytest.raises(FileNotFoundError, match=r"missing\.nrrd"):
+        register_sequence("missing.nrrd", cine[0], model)
     with pytest.raises(ValueError, match=r"^There is no model"):
         next(register_sequence(cine, cine[0], "nosuch"))
     same = [flat, flat]
