@@ -13,6 +13,8 @@ from builders import TINY, assert_sentence, tiny_training, train_samples
 from hetreg.config import NetworkConfig, TrainConfig
 from hetreg.model import RegistrationModel
 from hetreg.modelconfig import UseConfig
+from hetreg.networks.base import fill_bias
+from hetreg.networks.variance import VarianceNet
 from hetreg.progress import Cancelled, Control, Progress
 from hetreg.training.loop import train
 from hetreg.training.trainer import Trainer
@@ -112,3 +114,19 @@ def test_a_transmorph_goes_on_at_the_end_of_its_warm_up_as_if_nothing_had_happen
     assert step_in(tmp_path / "cut") == config.warmup
     again = run(tmp_path / "cut", config, samples=train_samples(size=32))
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("bias", "told"), [(-1e6, "6.1e-06"), (1e6, "5.5e+01"), (-4.0, "")])
+def test_a_variance_network_that_has_collapsed_is_told_once(tmp_path, monkeypatch, bias, told):
+    """Beyond its limits it has no gradient that could lead back."""
+    monkeypatch.setattr(VarianceNet, "start_at", lambda self, _: fill_bias(self.unet.head, bias))
+    said = []
+
+    def emit(kind, **fields):
+        if kind == "note":
+            said.append(fields["text"])
+
+    train(tiny_training(steps=4, validate_every=1), tmp_path, samples=train_samples(), emit=emit)
+    found = [text for text in said if "collapsed" in text]
+    assert len(found) == bool(told)
+    assert all(f"variance is {told} everywhere" in text for text in found)

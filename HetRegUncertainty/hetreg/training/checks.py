@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
 from ..datasets.ondemand import OnDemand
 from ..model import RegistrationModel
+from ..networks.variance import LOG_VARIANCE_RANGE
 from . import accelerate, recording
 from .data import Parts
 from .distributed import Ranks
@@ -72,6 +74,19 @@ def notes(config: TrainConfig, folder: RunFolder, parts: Parts, multiple: int) -
         yield "There is no pair for validation: the last weights are kept as the best, unmeasured."
     if text := _small(config, parts, multiple):
         yield text
+
+
+def collapsed(variance: float) -> str:
+    """What the user should know where the mean of the predicted variance, and so all of it, is at a limit of
+    the network, beyond which it has no gradient; "" otherwise."""
+    least, most = (math.exp(value) for value in LOG_VARIANCE_RANGE)
+    if not math.isfinite(variance) or 1.001 * least < variance < 0.999 * most:
+        return ""
+    return (
+        f"The predicted noise variance is {variance:.1e} everywhere, the limit of the network. It has "
+        "collapsed and does not recover: the noise map of this run is of no use. Try another seed or a "
+        "smaller learning rate."
+    )
 
 
 def _small(config: TrainConfig, parts: Parts, multiple: int) -> str:

@@ -21,7 +21,7 @@ from ..weightfile import read_weights
 from . import schedule
 from .accelerate import in_float32
 from .checkpoint import card_of_last
-from .checks import check, check_crop, fitting_network, notes
+from .checks import check, check_crop, collapsed, fitting_network, notes
 from .data import Loaded, batches, dimension_of, divide, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
@@ -62,6 +62,8 @@ class Run:
         }
         if checked or step % LOG_EVERY == 0:
             self._log("step", content)
+            if text := collapsed(row.get("mean_variance", math.nan)):
+                self._note_once("variance", text)
         if last or now - self._emitted >= EMIT_EVERY_S:
             self._emitted = now
             pace = (now - self._started) / max(1, step - self._first_step)
