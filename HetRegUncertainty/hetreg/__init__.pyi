@@ -25,3 +25,5 @@ from .training.loop import train as train
 __version__: str
 evaluate_data = evaluate.evaluate
 reproduce_paper = _run.reproduce
+
+def prepare_torch() -> None: ...
