@@ -84,8 +84,8 @@ def collapsed(variance: float) -> str:
         return ""
     return (
         f"The predicted noise variance is {variance:.1e} everywhere, the limit of the network. It has "
-        "collapsed and does not recover: the noise map of this run is of no use. Try another seed or a "
-        "smaller learning rate."
+        "collapsed and does not recover: the noise map of this run is of no use. Try clip 1 (the largest "
+        "norm of a gradient), another seed or a smaller learning rate."
     )
 
 
