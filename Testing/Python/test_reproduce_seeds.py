@@ -135,6 +135,7 @@ def test_further_seeds_are_made_alone_and_named_everywhere(tmp_path):
     text = files["README"].read_text(encoding="utf-8")
     assert "--first-seed 3" in text
     assert "Seeds 3 to 4." in text
+    assert ", seeds 3 to 4: " in text.splitlines()[0]
     assert "seed 0" not in text
     assert text.count("seed 3") >= 3  # of the pictures
     swept = replace(config, sweep_lambda=True)

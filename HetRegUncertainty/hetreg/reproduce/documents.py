@@ -135,11 +135,18 @@ def title(config: ReproduceConfig) -> str:
         how = within if config.tolerance else "lambda swept"
     if config.lambda_of:
         how += f" ({', '.join(text.replace('=', ' ') for text in config.lambda_of)})"
+    if config.first_seed:
+        how += f", {_seeds(config).lower()}"
     trained = f"{networks} ({config.size}{integrated}), {config.budget:,} steps, {methods}, {how}"
     if not count and ALL not in config.methods:
         trained = "Baselines alone"
     data = "; ".join(source_label(source, config) for source in config.sources)
     return f"# {trained}: {data} (reproduction of Zhang et al., MICCAI 2024)"
+
+
+def _seeds(config: ReproduceConfig) -> str:
+    first, *more = config.all_seeds
+    return f"Seeds {first} to {more[-1]}" if more else f"Seed {first}"
 
 
 def _failed_runs(book: Book) -> list[str]:
@@ -184,8 +191,6 @@ def _unlabelled(book: Book) -> list[str]:
 
 def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     threads = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
-    first, *more = config.all_seeds
-    seeds = f"Seeds {first} to {more[-1]}" if more else f"Seed {first}"
     found = versions()
     own, python = found.pop("hetreg"), found.pop("python")
     packages = ", ".join(f"{name} {version}" for name, version in found.items())
@@ -203,7 +208,7 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
         "",
         f"hetreg {own} (code {code_version()}), Python {python}, {packages}; "
         f"{device}, {os.cpu_count()} processors ({platform.machine()}), {memory}"
-        f"{threads} threads. {seeds}. {cost}",
+        f"{threads} threads. {_seeds(config)}. {cost}",
     ]
 
 
