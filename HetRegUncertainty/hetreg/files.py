@@ -133,9 +133,10 @@ def _kept(partial: Path) -> Path:
     """The folder under a name that nothing removes."""
     path = partial.with_name(partial.name.replace(PARTIAL, "new-files-"))
     try:
-        return partial.rename(path)
+        patiently(partial.rename, path)
     except OSError:
         return partial
+    return path
 
 
 def remove_leftovers(folder: Path, age_s: float = _OLD_S) -> None:

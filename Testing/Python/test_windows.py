@@ -109,6 +109,25 @@ def test_of_results_that_belong_together_none_is_replaced_if_one_is_open(tmp_pat
     assert (kept / "a").is_file()
 
 
+def test_new_files_that_are_looked_at_for_a_moment_get_the_name_that_nothing_removes(tmp_path, monkeypatch):
+    write_whole(tmp_path / "a", "old")
+    Open(monkeypatch, "a")
+    rename, refused = Path.rename, [1, 2]
+
+    def renamed(path, to):
+        if refused:
+            refused.pop()
+            raise PermissionError(13, "The process cannot access the file", str(path))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", renamed)
+    with pytest.raises(OSError, match="new-files-") as caught:
+        new_results(tmp_path)
+    (kept,) = tmp_path.glob("new-files-*")
+    assert_sentence(caught.value, str(kept))
+    assert not list(tmp_path.glob(f"{files.PARTIAL}*"))
+
+
 def test_a_folder_by_the_name_of_a_result_leaves_everything(tmp_path):
     write_whole(tmp_path / "a", "old")
     (tmp_path / "b").mkdir()
