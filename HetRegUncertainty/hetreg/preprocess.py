@@ -245,6 +245,12 @@ def to_network_grid(
             "The fixed and the moving image do not overlap in space by their origins and directions: images "
             "of the same region are accepted."
         )
+    least, most = (f(seen.array[seen.inside]) for f in (np.min, np.max))
+    if least == most:
+        raise ValueError(
+            f"The moving image has the same value ({least:g}) wherever it covers the fixed one, which is "
+            f"{100 * seen.inside.mean():.0f} % of that: images of the same region are accepted."
+        )
     fixed_array = as_float(fixed.array)
     low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)
     scale = high - low

@@ -140,3 +140,16 @@ def test_the_moved_contour_is_dashed_in_the_picture_and_in_its_legend(drawn, tmp
     figures.contours({"network": [shown]}, tmp_path / "c.png")
     assert [str(c.get_linestyles()[0][1]) == "None" for c in drawn[0].axes[0].collections] == [True, False]
     assert [line.get_linestyle() for line in drawn[0].legends[0].get_lines()] == ["-", "--"]
+
+
+def test_of_a_flat_map_no_contrast_is_made_up():
+    """As that of a variance network that has collapsed: its values differ by rounding alone."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    _, axis = pyplot.subplots()
+    flat = np.full((8, 8), 0.0641)
+    flat[3] += 1e-9
+    figures._map(axis, flat, 1.0, "magma")
+    (shown,) = axis.get_images()
+    low, high = shown.get_clim()
+    assert (low, high) == pytest.approx((0.0641, 0.0641 * 1.05))
+    pyplot.close()

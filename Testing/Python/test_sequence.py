@@ -207,7 +207,7 @@ def test_the_command_writes_each_frame_and_the_numbers(cine, files, labels, mode
 
 @pytest.mark.parametrize(
     ("frames", "text"),
-    [([1, 2, 3, 4], "odd"), ([2], "Frame 2: odd"), ([1, 3, 4], "Frame 1, 3 to 4: odd")],
+    [([1, 2, 3, 4], "odd"), ([2], "Frame 2: odd"), ([1, 3, 4], "Frames 1, 3 to 4: odd")],
 )
 def test_a_note_names_its_frames_where_it_is_not_about_all(frames, text):
     assert told("odd", frames, 4) == text

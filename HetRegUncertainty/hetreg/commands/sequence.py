@@ -80,7 +80,8 @@ def told(note: str, frames: list[int], count: int) -> str:
             spans[-1][1:] = [frame]
         else:
             spans.append([frame])
-    return f"Frame {', '.join(' to '.join(map(str, span)) for span in spans)}: {note}"
+    listed = ", ".join(" to ".join(map(str, span)) for span in spans)
+    return f"Frame{'s' * (len(frames) > 1)} {listed}: {note}"
 
 
 def _check_free(folder: Path) -> None:
