@@ -140,15 +140,14 @@ def _kept(partial: Path) -> Path:
 
 
 def remove_leftovers(folder: Path, age_s: float = _OLD_S) -> None:
-    """Remove what killed processes left in a folder, if it was last changed so long ago: what is younger may
-    belong to a process that is at work."""
+    """Remove what killed processes left in a folder, if it was last changed so long ago, a set of files ten
+    minutes in any case: what is younger may belong to a process that is at work."""
     for left in folder.glob(f"{PARTIAL}*"):
         with suppress(OSError):
-            if time.time() - left.lstat().st_mtime < age_s:
-                continue
-            if left.is_dir() and not left.is_symlink():
+            age, is_set = time.time() - left.lstat().st_mtime, left.is_dir() and not left.is_symlink()
+            if is_set and age >= max(age_s, _OLD_S):
                 shutil.rmtree(left)
-            else:
+            elif not is_set and age >= age_s:
                 left.unlink()
 
 

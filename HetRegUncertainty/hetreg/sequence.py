@@ -61,8 +61,8 @@ def register_sequence(
     frame is the moving image itself nothing moves, and with no residual there is no noise: its maps are 0,
     its weight is 1.
 
-    Raises ValueError or OSError with one sentence: at once on what concerns all frames, and as it comes to a
-    frame, which the sentence then names. Cancelled when asked to stop.
+    Raises ValueError or OSError with one sentence: at once on what concerns all frames but the model, and as
+    it comes to a frame, which the sentence then names. Cancelled when asked to stop.
     """
     config, progress = checked_config(config), progress or Progress()
     listed = _listed(frames)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 import torch
 
 from builders import tiny_model, train_samples
@@ -24,3 +28,20 @@ def test_a_pair_is_registered_once_and_its_loss_is_that_of_a_step(monkeypatch):
     found = validate(model, samples, 16, torch.device("cpu"), objective)
     assert len(moved) == 3
     assert found["loss"] == sum(losses) / 3
+
+
+def test_the_error_is_that_of_the_voxels_whose_displacement_is_known():
+    """NaN elsewhere; a model that moves nothing is off by the length of what is known, 3 and 4 voxels: 5."""
+    (sample,) = train_samples(1, size=16)
+    true = np.full((2, 16, 16), np.nan, np.float32)
+    heart = np.argwhere(np.asarray(sample.fixed_label).reshape(16, 16) > 0)
+    for j, i in heart[: len(heart) // 2]:
+        true[:, j, i] = 3, 4
+    found = validate(
+        tiny_model(shift=(0.0, 0.0)),
+        [replace(sample, true_disp=true)],
+        16,
+        torch.device("cpu"),
+        Objective({"mse": 1.0}),
+    )
+    assert found["epe"] == pytest.approx(5)

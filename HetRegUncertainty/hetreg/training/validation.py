@@ -73,6 +73,7 @@ def _scores(
     }
     if batch.true_disp is not None and truth is not None:
         heart = torch.from_numpy(truth).to(device) > 0
+        heart &= batch.true_disp.isfinite().all(1, keepdim=True)  # NaN: not known
         off = (motion.disp - batch.true_disp).square().sum(1, keepdim=True).sqrt()[heart]
         if off.numel():
             row["epe"] = float(off.mean())
