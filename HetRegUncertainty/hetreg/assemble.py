@@ -212,15 +212,11 @@ def segmentation_notes(moving_seg: Image | None, moved_seg: Image | None) -> lis
     if moving_seg is None or moved_seg is None:
         return []
     given, moved = (np.unique(image.array[image.array != 0]) for image in (moving_seg, moved_seg))
-    lost = ", ".join(str(int(label)) for label in np.setdiff1d(given, moved))
-    name = f"The moving segmentation '{moving_seg.name}'"
+    name = f"moving segmentation '{moving_seg.name}'"
     if not given.size:
-        return [f"{name} is empty: there was nothing to carry along."]
-    return (
-        [f"Nothing is left of label {lost} of {name[0].lower()}{name[1:]} in the fixed image."]
-        if lost
-        else []
-    )
+        return [f"The {name} is empty: there was nothing to carry along."]
+    lost = ", ".join(str(int(label)) for label in np.setdiff1d(given, moved))
+    return [f"Nothing is left of label {lost} of the {name} in the fixed image."] if lost else []
 
 
 def less_alike(numbers: dict[str, Any]) -> bool:
