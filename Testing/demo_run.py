@@ -6,14 +6,13 @@ Every step goes through the module's own widgets, as a person would do it. See `
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
-import os
 import signal
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from demo_steps import BadInput, Steps, check_display
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "Testing"), str(ROOT / "HetRegUncertainty")]
@@ -26,13 +25,6 @@ FILES = {
     "moved": "moved.nrrd",
 }
 READ_BY_SLICER = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd", ".hdr", ".img", ".img.gz", ".dcm")
-
-WINDOW_PACKAGES = "libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0"
-WINDOW_PACKAGES += " libxcb-render-util0 libxcb-shape0 libxcb-xkb1 libxkbcommon-x11-0"
-
-
-class BadInput(Exception):
-    """One sentence for the user; exit code 2."""
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -54,19 +46,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return options
 
 
-class Steps:
-    """Prints what is being done, with the seconds since the start."""
-
-    def __init__(self) -> None:
-        self._start, self._last = time.monotonic(), ""
-
-    def say(self, message: str) -> None:
-        """One line, unless it repeats the last one."""
-        if message and message != self._last:
-            self._last = message
-            print(f"[{time.monotonic() - self._start:6.1f} s] {message}", flush=True)
-
-
 def check(options: argparse.Namespace) -> None:
     """Fail before the work, not after it. Raises BadInput."""
     from hetreg import read_image
@@ -85,26 +64,6 @@ def check(options: argparse.Namespace) -> None:
         raise BadInput(f"The output folder {options.output} cannot be written: {error.strerror}.") from error
     if options.show:
         check_display()
-
-
-def check_display() -> None:
-    """Raises BadInput where no window can open (Qt itself would end the process)."""
-    if not sys.platform.startswith("linux"):
-        return
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise BadInput(
-            "There is no display (DISPLAY is not set): leave --show out, the screenshot is written anyway."
-        )
-    import PySide6
-
-    plugin = Path(PySide6.__file__).parent / "Qt" / "plugins" / "platforms" / "libqxcb.so"
-    try:
-        ctypes.CDLL(str(plugin))
-    except OSError as error:
-        library = str(error).split(":", 1)[0]
-        raise BadInput(
-            f"The window needs {library}. Install what Qt needs: sudo apt-get install {WINDOW_PACKAGES}"
-        ) from error
 
 
 def print_unexpected(kind: type[BaseException], error: BaseException, trace) -> None:
@@ -158,6 +117,7 @@ def register(ui, steps: Steps) -> None:
 
     ui.progressBar.connect("valueChanged(int)", show)
     ui.registerButton.click()
+    steps.stop()
     for error in runtime.errors():
         if isinstance(error, ValueError):
             raise BadInput(" ".join(str(error).split()))
@@ -180,7 +140,7 @@ def inspect(ui) -> None:
 
 
 def save(parameters, output: Path) -> dict[str, str]:
-    """Screenshot, scene and the outputs of the run. Returns the files by what they are."""
+    """Screenshot, scene and the outputs of the run. Returns the files by what they are. Raises OSError."""
     import slicer
 
     import runtime
@@ -188,15 +148,11 @@ def save(parameters, output: Path) -> dict[str, str]:
 
     files = {"screenshot": output / "screenshot.png", "scene": output / "scene.mrb"}
     files |= {role: output / name for role, name in FILES.items()}
-    for file in files.values():
-        file.unlink(missing_ok=True)
     runtime.screenshot(files["screenshot"])
-    written = slicer.util.saveScene(str(files["scene"]))
+    written = [slicer.util.saveScene(str(files["scene"]))]
     for role in FILES:
-        written = (
-            slicer.util.saveNode(getattr(parameters, outputParameter(role)), str(files[role])) and written
-        )
-    if not written or not all(f.is_file() for f in files.values()):
+        written.append(slicer.util.saveNode(getattr(parameters, outputParameter(role)), str(files[role])))
+    if not all(written) or not all(f.is_file() for f in files.values()):
         raise OSError(f"Not every file could be written to {output}: is the disk full?")
     return {name: file.name for name, file in files.items()}
 
@@ -239,11 +195,19 @@ def write_report(parameters, output: Path, files: dict[str, str]) -> None:
     print("  " + ", ".join(str(numbers[key]) for key in ("model", "dimension", "device", "seconds")) + " s")
 
 
+def write_all(parameters, output: Path) -> None:
+    """All files of the run or, after Ctrl-C or an error, those of the run before. Raises OSError."""
+    from hetreg.files import whole_folder
+
+    with whole_folder(output, ()) as folder:
+        write_report(parameters, folder, save(parameters, folder))
+
+
 def demo(options: argparse.Namespace) -> None:
     """All steps. Raises BadInput for what the user can mend."""
     steps = Steps()
     check(options)
-    steps.say("Starting the stand-in runtime (not 3D Slicer itself: see Testing/runtime/README.md)")
+    steps.begin("Starting the stand-in runtime (not 3D Slicer itself: see Testing/runtime/README.md)")
     import runtime
 
     sys.excepthook = print_unexpected
@@ -253,18 +217,18 @@ def demo(options: argparse.Namespace) -> None:
     runtime.load_module(str(ROOT / "HetRegUncertainty" / "HetRegUncertainty.py"))
     slicer.util.selectModule("HetRegUncertainty")
     panel = slicer.util.getModuleWidget("HetRegUncertainty")
-    steps.say("Loading the images" if options.fixed else "Making the sample pair")
+    steps.interrupt_between(panel.run.cancel)
+    steps.begin("Loading the images" if options.fixed else "Making the sample pair")
     load_pair(panel.ui, options)
-    steps.say("Clicking Register")
+    steps.begin("Clicking Register")
     register(panel.ui, steps)
-    steps.say("Overlay, legend and grid")
+    steps.begin("Overlay, legend and grid")
     inspect(panel.ui)
-    steps.say(f"Writing to {options.output}")
-    parameters = panel.logic.getParameterNode()
-    write_report(parameters, options.output, save(parameters, options.output))
-    steps.say(f"Done: look at {options.output / 'screenshot.png'}")
+    steps.begin(f"Writing to {options.output}")
+    write_all(panel.logic.getParameterNode(), options.output)
+    steps.begin(f"Done: look at {options.output / 'screenshot.png'}")
     if options.show:
-        steps.say("The window stays open: close it to end")
+        steps.begin("The window stays open: close it to end")
         sys.excepthook = sys.__excepthook__
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # Qt's loop does not look at Python's handler
         runtime.run()
@@ -277,6 +241,9 @@ def main() -> int:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,23 @@ def test_files_of_the_user(pair, tmp_path):
         assert written.GetSize() == reference.GetSize()
         np.testing.assert_allclose(written.GetOrigin(), reference.GetOrigin(), atol=1e-3)
         np.testing.assert_allclose(written.GetDirection(), reference.GetDirection(), atol=1e-5)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process")
+@pytest.mark.parametrize("step", ["Clicking Register", "Writing to"])
+def test_ctrl_c_is_one_word_and_leaves_the_files_of_one_run(tmp_path, step):
+    former = "moved.nrrd"
+    (tmp_path / former).write_text("of the run before", encoding="utf-8")
+    command = [sys.executable, str(DEMO), "--output", str(tmp_path)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as process:
+        while step not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=600)
+    assert (process.returncode, said) == (130, "interrupted\n")
+    written = {f.name for f in tmp_path.iterdir()}
+    assert written == ({former} if step == "Clicking Register" else FILES)
 
 
 @pytest.mark.parametrize("ending", ["png", "tif", "nrrd"])
