@@ -6,6 +6,7 @@ import torch
 
 from builders import TINY, tiny_model, tiny_training, train_samples
 from hetreg.config import NetworkConfig
+from hetreg.files import json_lines
 from hetreg.training.loop import train
 
 
@@ -23,3 +24,24 @@ def test_a_variance_network_that_is_started_from_keeps_its_level(tmp_path):
         heads.append(model.variance_net.unet.head.bias)
     new, kept = (torch.allclose(head, given.variance_net.unet.head.bias, atol=1e-3) for head in heads)
     assert (new, kept) == (False, True)
+
+
+def validations(folder) -> list[dict]:
+    """The rows of a run's validations."""
+    return [row for row in json_lines(folder / "log.jsonl") if row["event"] == "validation"]
+
+
+def test_what_a_run_starts_from_is_validated_before_the_first_step(tmp_path):
+    settings = {"network": NetworkConfig(**TINY), "samples": train_samples()}
+    tiny_model().save(tmp_path / "given.pt")
+    config = tiny_training(start=str(tmp_path / "given.pt"), steps=2)
+    for _ in range(2):  # the second goes on with nothing but a log
+        told = []
+        train(config, tmp_path / "run", emit=lambda kind, told=told, **f: told.append((kind, f)), **settings)
+        assert [row["step"] for row in validations(tmp_path / "run")] == [0, 2]
+        assert [f["step"] for kind, f in told if kind == "validation"] == [0, 2]
+        for name in ("last.ckpt", "best.pt"):
+            (tmp_path / "run" / name).unlink()
+    other = tiny_training(steps=2)
+    train(other, tmp_path / "other", **settings)
+    assert [row["step"] for row in validations(tmp_path / "other")] == [2]

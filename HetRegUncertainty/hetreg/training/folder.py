@@ -187,12 +187,13 @@ class RunFolder:
         return next(steps, {})
 
     def forget_after(self, step: int) -> None:
-        """Drop what was logged after a step: a killed run was further than its last checkpoint."""
+        """Drop what was logged after a step, all that was before the first checkpoint: a killed run was
+        further than its last one."""
         path = self.path / "log.jsonl"
         if not path.exists():
             return
         steps = [(row.get("step", 0), row) for row in json_lines(path)]  # in a damaged log not of every row
-        kept = [row for at, row in steps if isinstance(at, int | float) and at <= step]
+        kept = [row for at, row in steps if isinstance(at, int | float) and at <= step > 0]
         write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._to_csv(kept)
 

@@ -78,11 +78,7 @@ class Run:
     def check(self, row: dict[str, float]) -> dict[str, float]:
         """Validate, keep the best model, write the checkpoint, the preview and the log."""
         trainer, config = self.trainer, self.trainer.config
-        found = (
-            validate(trainer.model, self.held, config.crop_vox, trainer.ranks.device, trainer.objective)
-            if self.held
-            else {"loss": row.get("loss", row.get("variance_loss", math.nan))}
-        )
+        found = self._scores() if self.held else {"loss": row.get("loss", row.get("variance_loss", math.nan))}
         if trainer.checked < config.warmup + config.variance_warmup <= trainer.step:
             trainer.best = -math.inf  # what came before was half a model
         trainer.check_finite(found if self.held else {})
@@ -91,13 +87,33 @@ class Run:
         if not self.held or score(found) >= trainer.best:
             trainer.best = score(found)
             self._keep_best(found)
-        content = {"step": trainer.step, "dice": None, "mse": None, "folding": None, **found}
+        content = self._row(found)
         self._log("validation", content)  # first: what goes on drops rows beyond the checkpoint
         trainer.save(self.folder.last)
         self.emit("validation", **content)
         self.preview()
         self._clock = time.monotonic()
         return {f"val_{name}": value for name, value in found.items()}
+
+    def begin(self) -> None:
+        """Show what there is before the first step: a preview and, of a run that starts from a model, what
+        that model scores, to compare its successors with."""
+        began = time.monotonic()
+        if self.held and self.trainer.config.start and self.trainer.step == 0:
+            content = self._row(self._scores())
+            self._log("validation", content)
+            self.emit("validation", **content)
+        self.preview()
+        self.passed_over(time.monotonic() - began)
+
+    def _scores(self) -> dict[str, float]:
+        trainer = self.trainer
+        crop, device = trainer.config.crop_vox, trainer.ranks.device
+        return validate(trainer.model, self.held, crop, device, trainer.objective)
+
+    def _row(self, found: dict[str, float]) -> dict[str, Any]:
+        """The event of a validation."""
+        return {"step": self.trainer.step, "dice": None, "mse": None, "folding": None, **found}
 
     def preview(self) -> None:
         """Show how the first validation pair is registered now, if that can be written."""
@@ -243,9 +259,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
     trainer = run.trainer
     if trainer.ranks.first:
         run.forget_lost_best()
-        began = time.monotonic()
-        run.preview()  # so that there is one before the first validation
-        run.passed_over(time.monotonic() - began)
+        run.begin()
     trainer.model.train()
     try:
         for batch in batches(training, trainer.config, trainer.step, trainer.ranks.device):
