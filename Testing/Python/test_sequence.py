@@ -10,7 +10,7 @@ import pytest
 import SimpleITK as sitk
 
 from hetreg import choose, cli
-from hetreg.commands.sequence import told
+from hetreg.commands.sequence import extremes, told
 from hetreg.config import NetworkConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image, read_image, write_image
@@ -203,6 +203,16 @@ def test_the_command_writes_each_frame_and_the_numbers(cine, files, labels, mode
     said = capsys.readouterr().out
     assert "files in" in said
     assert said.count("Frame 1: The fixed image is the moving image itself") == 1
+    assert "volume label 3  " in said
+
+
+def test_the_largest_and_the_smallest_volume_are_said():
+    rows = [{"frame": n + 1, "volume_3_ml": v} for n, v in enumerate((20.0, 23.456789, 23.456789, 17.5))]
+    rows[1]["volume_9_ml"] = 0.25
+    assert [" ".join(line.split()) for line in extremes(rows)] == [
+        "volume label 3 23.457 ml (frame 2) to 17.5 ml (frame 4)",
+        "volume label 9 0.25 ml (frame 2) to 0 ml (frame 1)",
+    ]
 
 
 @pytest.mark.parametrize(

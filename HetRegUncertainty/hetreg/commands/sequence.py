@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
                 notes.setdefault(note, []).append(i + 1)
             files["frames"] = _write(rows, arguments.output / NUMBERS)
     said = [told(note, of, len(rows)) for note, of in notes.items()]
-    written(arguments, files, [f"note: {note}" for note in said], frames=len(rows), notes=said)
+    lines = [*extremes(rows), *(f"note: {note}" for note in said)]
+    written(arguments, files, lines, frames=len(rows), notes=said)
 
 
 def told(note: str, frames: list[int], count: int) -> str:
@@ -100,6 +102,15 @@ def _numbers(result: RegisterResult) -> dict[str, Any]:
     found = volumes_ml(labels.array, labels.spacing_mm) if labels is not None else {}
     numbers = {k: v for k, v in result.summary.items() if k not in _TEXTS}
     return {f"volume_{label}_ml": volume for label, volume in found.items()} | numbers
+
+
+def extremes(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The largest and the smallest volume of each label, with their frames."""
+    for name in dict.fromkeys(name for row in rows for name in row if name.startswith("volume_")):
+        found = [(row.get(name, 0.0), row["frame"]) for row in rows]
+        (most, first), (least, last) = max(found, key=lambda v: v[0]), min(found, key=lambda v: v[0])
+        label = name.removeprefix("volume_").removesuffix("_ml")
+        yield f"{f'volume label {label}':22} {most:.5g} ml (frame {first}) to {least:.5g} ml (frame {last})"
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> Path:
