@@ -23,6 +23,9 @@ def test_every_file_that_is_written_has_its_line(root):
     rows = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
     for name in (*result._IMAGES, *result._OTHERS, *results.FILES):
         assert f"`{name}`" in rows, name
+    (of_phantom,) = (line for line in page.splitlines() if line.startswith("| `phantom`"))
+    for name in ("fixed", "moving", "body", "phantom.json"):
+        assert f"`{name}`" in of_phantom, name
 
 
 def test_the_glossary_has_every_metric_as_the_program_prints_it(root):

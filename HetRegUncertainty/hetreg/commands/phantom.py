@@ -13,10 +13,11 @@ HELP = "Write a simulated pair with its true field and noise variance."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    parser.add_argument("--kind", choices=PHANTOMS, default="mri2d", help="what to simulate")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same pair")
+    parser.add_argument("--kind", choices=PHANTOMS, default="mri2d", help="what to simulate (default: mri2d)")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same pair (default: 0)")
     parser.add_argument("--size", type=int, help="voxels per side (default: 128 in 2D, 64 in 3D)")
-    parser.add_argument("--slices", type=int, default=1, help="slices of a short-axis stack (mri2d)")
+    text = "slices of a short-axis stack (mri2d; default: 1)"
+    parser.add_argument("--slices", type=int, default=1, help=text)
     parser.add_argument("--output", type=Path, required=True, help="folder for the files")
 
 
