@@ -60,7 +60,7 @@ def test_it_trains_tests_and_writes_tables_figures_and_a_readme(made):
         assert files[f"comparisons.{ending}"].is_file()
     text = files["README"].read_text(encoding="utf-8")
     assert "hetreg reproduce --methods undeformed mse ours --seeds 1" in text
-    assert "- Table 1, Phantom, Short-axis cine MRI, 2D, VoxelMorph: of 9 comparisons" in text
+    assert "- Table 1, Phantom, Short-axis cine MRI, 2D, VoxelMorph: 9 comparisons (" in text
     assert "80.73" in text
     assert "failed" not in text.split("## Tables")[0]
     for name in ("training", "figure2-phantom-mri2d", "figure3", "figure7-phantom-mri2d"):

@@ -112,8 +112,8 @@ def readme(
     lines += [
         "## Tables",
         "",
-        "Each is in `tables/` as Markdown, CSV and LaTeX, and all comparisons too. `patients.csv` has each "
-        "patient's mean of every run, for tests of your own.",
+        "Each table is also a file in `tables/` (Markdown, CSV, LaTeX). `comparisons` there has every test, "
+        "`patients.csv` each patient's mean of every run, for tests of your own.",
         "",
     ]
     lines += [text for name, table in made.items() if name != "comparisons" for text in (markdown(table), "")]
@@ -208,7 +208,7 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
         "",
         f"hetreg {own} (code {code_version()}), Python {python}, {packages}; "
         f"{device}, {os.cpu_count()} processors ({platform.machine()}), {memory}"
-        f"{threads} threads. {_seeds(config)}. {cost}",
+        f"{threads} thread{'s' * (threads != '1')}. {_seeds(config)}. {cost}",
     ]
 
 

@@ -93,12 +93,12 @@ def _training(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
 def _contours(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     """Figure 2; Figure 5 for 3D echo."""
     names = {"echo3d": "figure5"}
-    return _methods(book, scorer, ready, names, "figure2", middling, "a middling test case")
+    return _methods(book, scorer, ready, names, "figure2", middling, "a typical test case")
 
 
 def _failure(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     """Figure 7."""
-    what = "the test case on which all methods fail most"
+    what = "the test case on which even the best method has the lowest DSC"
     return _methods(book, scorer, ready, {}, "figure7", worst, what)
 
 
@@ -152,7 +152,7 @@ def _noise(book: Book, scorer: Scorer, ready: Ready) -> dict[Path, str]:
     whose = "ours" if variant == OURS else VARIANTS[variant].label
     return {
         figures.noise(rows, _path(scorer, name)): (
-            f"Figure {name[-1]}: noise SD and weight of {whose} on a middling test case, seed "
+            f"Figure {name[-1]}: noise SD and weight of {whose} on a typical test case, seed "
             f"{book.config.first_seed}, and the mean sparsification curves of all test cases and seeds; "
             "dashed: the best that is possible."
         )

@@ -9,6 +9,7 @@ from ..metrics.statistics import bootstrap_interval, cluster_means
 from ..registry import NETWORKS
 from ..tables import Cell, Column, Spread, Table
 from ..training.validation import FOLDING_LIMIT, FOLDING_PENALTY
+from . import notes
 from .book import EXTRA, MEASURES, Book
 from .comparisons import Comparison
 from .paper import (
@@ -124,7 +125,7 @@ def ause(book: Book, source: str) -> Table:
         Column("AUSE in the mask, of 1", 4, "low"),
         Column("AUSE, paper", 5),
     )
-    return Table(columns, tuple(rows), f"Figure 3: sparsification, {where(book, source)}")
+    return Table(columns, tuple(rows), f"Figure 3: sparsification, {where(book, source)}", (notes.AUSE,))
 
 
 def corrected(book: Book, source: str) -> Table:
@@ -137,7 +138,9 @@ def corrected(book: Book, source: str) -> Table:
             if bool(network) == bool(VARIANTS[variant].method):
                 found = [book.series(source, network, variant, name) for name in names]
                 rows.append((*names_of(network, variant), *map(spread, found)))
-    return Table(tuple(columns), tuple(rows), f"Corrected and further metrics, {where(book, source)}")
+    said = f"{notes.CORRECTED} {notes.CORRECTED_NOISE}" if "nll" in names else notes.CORRECTED
+    caption = f"Corrected and further metrics, {where(book, source)}"
+    return Table(tuple(columns), tuple(rows), caption, (said,))
 
 
 def lambda_table(
@@ -154,12 +157,15 @@ def lambda_table(
         for key, tried in scores.items()
     ]
     edge = [VARIANTS[k[1]].label for k, t in best.items() if t in (min(scores[k]), max(scores[k]))]
-    notes = (f"At the edge of what was tried, so perhaps not the best: {', '.join(edge)}.",) if edge else ()
-    limit = f"lowered by {FOLDING_PENALTY:g} where more than {FOLDING_LIMIT:g} % folds"
-    caption = f"Lambda by the Dice of validation pairs, seed {seed} ({limit})"
+    at = (f"At the edge of what was tried, so perhaps not the best: {', '.join(edge)}.",) if edge else ()
+    limit = (
+        f"{FOLDING_PENALTY:g} is subtracted where more than {FOLDING_LIMIT:g} % of the voxels fold, so that "
+        "such a lambda is never taken"
+    )
+    caption = f"Dice of the validation pairs for each lambda, seed {seed} ({limit})"
     if tolerance:
         caption += f"; the largest within {tolerance:g} of the best"
-    return Table(columns, tuple(rows), caption, notes)
+    return Table(columns, tuple(rows), caption, at)
 
 
 def every_patient(book: Book) -> Table:
@@ -233,17 +239,7 @@ def _column(measure: Measure, heading: str, group: str = "") -> Column:
 
 
 def _notes(book: Book, source: str) -> tuple[str, ...]:
-    data = paper_set(source, book.config)
-    notes = [
-        "Mean over all slices as published, ± the SD over seeds; the interval is that of this mean, for "
-        "other patients. Missing: slices, over all seeds, without a value of DSC, HD or ASD: failed, with "
-        "the structure in one of the images alone, or moved out of the image.",
-        "As published, any warped weight above 0 counts as the structure: every mask grows by up to a pixel "
-        "as soon as something moves, which undeformed is spared.",
-    ]
-    if not is_own(source):
-        notes.append(
-            f"The paper's columns are its {SET_LABELS[data]} numbers, of other images: compare orders, not "
-            "values."
-        )
-    return tuple(notes)
+    if is_own(source):
+        return notes.PUBLISHED
+    data = SET_LABELS[paper_set(source, book.config)]
+    return (*notes.PUBLISHED, notes.OTHER_IMAGES.format(data=data))

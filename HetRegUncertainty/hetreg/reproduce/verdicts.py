@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..evaluation.case import MYOCARDIUM
 from ..registry import NETWORKS
 from ..tables import Cell, Column, Table, number, p_value
+from . import notes
 from .book import CONTROL, FIGURE3, MEASURES, Book
 from .comparisons import Comparison, tally
 from .config import source_label
@@ -15,7 +16,6 @@ from .paper import main_table, paper_set, printed_p
 from .plan import OURS
 from .variants import VARIANTS
 
-_OTHER = "The paper's numbers are of the myocardium, which has no contours here."
 LABELS = {2: "left-ventricular myocardium", 3: "left-ventricular cavity"}
 _TESTS = (
     Column("Difference"),
@@ -42,17 +42,6 @@ _RAW += (
     "Units",
 )
 _RAW += ("Patients", "Verdict")
-_HOW = (
-    "Differences are first minus second; interval and p (patients) are over patients, adjusted by Holm among "
-    "the comparisons of one table, network and measure ({family}). Neither knows of chance in the training: "
-    "that is in the differences of each seed's runs, of which p, seeds (t), is a t-test. p, published way, "
-    "takes every slice on its own."
-)
-_MAIN = "those of ours and those of the others apart; Table 2 is of Table 1, Table 5 is one family"
-_TWICE = "a pair in two tables has two of them"
-_CLAIMED = _HOW.format(family=f"{_MAIN}; {_TWICE}")
-_ALL = _HOW.format(family=f"{_MAIN}, the controls another; {_TWICE}")
-_CONTROLLED = _HOW.format(family="all of this table")
 
 
 def paired_tests(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
@@ -64,9 +53,8 @@ def paired_tests(book: Book, source: str, comparisons: Sequence[Comparison]) -> 
             paper = _p(printed_p(data, c.claim.network))
             rows.append((NETWORKS[c.claim.network].label, *_tests(c), paper))
     columns = (Column("Network"), *_TESTS, Column("p, paper"))
-    return Table(
-        columns, tuple(rows), f"Table 2: ours against MSE in DSC, {where(book, source)}", (_CLAIMED,)
-    )
+    caption = f"Table 2: ours against MSE in DSC, {where(book, source)}"
+    return Table(columns, tuple(rows), caption, (notes.PAIRED,))
 
 
 def controls(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
@@ -75,9 +63,9 @@ def controls(book: Book, source: str, comparisons: Sequence[Comparison]) -> Tabl
     found = [c for c in comparisons if c.claim.table == CONTROL and c.claim.source == source]
     rows = [(*_pair(c), *_tests(c)) for c in found]
     columns = (Column("Network"), Column("Pair"), Column("Measure"), *_TESTS)
-    return Table(
-        columns, tuple(rows), f"Controls that the paper lacks, {where(book, source)}", (_CONTROLLED,)
-    )
+    caption = f"Controls that the paper lacks, {where(book, source)}"
+    weights = [notes.WEIGHTS[n] for n in dict.fromkeys(c.claim.second for c in found) if n in notes.WEIGHTS]
+    return Table(columns, tuple(rows), caption, (*filter(None, [" ".join(weights)]), notes.CONTROLS))
 
 
 def claims(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
@@ -93,8 +81,9 @@ def claims(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
     heads = ("Table", "Network", "Pair", "Measure", "Paper", "Here", "95 % interval", "Each seed", "p, Holm")
     heads += ("p, seeds (t)",)
     caption = f"Does the paper's ordering hold? {where(book, source)}"
-    notes = (_CLAIMED,) if book.label(source) == MYOCARDIUM else (_CLAIMED, _OTHER)
-    return Table(tuple(Column(h) for h in (*heads, "Verdict")), tuple(rows), caption, notes)
+    other = () if book.label(source) == MYOCARDIUM else (notes.OTHER_STRUCTURE,)
+    columns = tuple(Column(h) for h in (*heads, "Verdict"))
+    return Table(columns, tuple(rows), caption, (notes.CLAIMS, *other))
 
 
 def every_comparison(comparisons: Sequence[Comparison]) -> Table:
@@ -117,7 +106,7 @@ def every_comparison(comparisons: Sequence[Comparison]) -> Table:
         rows.append((*names, *pair, *tests))
     caption = "Every comparison of the paper, and the controls"
     columns = tuple(Column(head, p=head.startswith("p, ")) for head in _RAW)
-    return Table(columns, tuple(rows), caption, (_ALL,))
+    return Table(columns, tuple(rows), caption, (notes.ALL_TESTS,))
 
 
 def verdict_lines(book: Book, comparisons: Sequence[Comparison]) -> list[str]:
@@ -138,8 +127,9 @@ def verdict_lines(book: Book, comparisons: Sequence[Comparison]) -> list[str]:
 
 def _counts(comparisons: Sequence[Comparison]) -> str:
     counts = tally(comparisons)
-    parts = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
-    return f"of {sum(counts.values())} comparisons {parts}."
+    parts = ", ".join(f"{word} {n}" for word, n in counts.items() if n)
+    total = sum(counts.values())
+    return f"{total} comparison{'s' * (total != 1)} ({parts})."
 
 
 def _pair(c: Comparison) -> tuple[str, str, str]:
