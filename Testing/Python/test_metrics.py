@@ -65,6 +65,8 @@ def test_similarity_of_a_constant_is_nan_and_of_large_images_exact():
     found = similarity(a, b)
     assert found["ncc"] == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1], abs=1e-4)
     assert found["mse"] == pytest.approx(np.mean((a.astype(float) - b) ** 2), rel=1e-4)
+    a = rng.random(2**24, np.float32)
+    assert similarity(a, a + np.float32(0.2))["mse"] == pytest.approx(0.04, rel=1e-6)
 
 
 def test_end_point_error_in_voxels_and_mm():

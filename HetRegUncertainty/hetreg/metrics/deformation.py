@@ -44,8 +44,13 @@ def similarity(fixed: np.ndarray, moved: np.ndarray) -> dict[str, float]:
     a, b = as_float(np.asarray(fixed)).ravel(), as_float(np.asarray(moved)).ravel()
     difference = a - b
     a, b = (x - x.mean(dtype=np.float64).astype(x.dtype) for x in (a, b))
-    norm = float(np.sqrt(float(a @ a) * float(b @ b)))
+    norm = float(np.sqrt(_dot(a, a) * _dot(b, b)))
     return {
-        "mse": float(difference @ difference) / difference.size,
-        "ncc": float(a @ b) / norm if norm > 0 else float("nan"),
+        "mse": _dot(difference, difference) / difference.size,
+        "ncc": _dot(a, b) / norm if norm > 0 else float("nan"),
     }
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> float:
+    """Summed in 64 bits, without a copy of the images in them: 32 lose 1 % of the sum over a large volume."""
+    return float(np.einsum("i,i->", a, b, dtype=np.float64))
