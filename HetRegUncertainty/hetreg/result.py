@@ -36,6 +36,7 @@ _OTHERS = (
     "report.json",
 )
 FILES = (*(f"{name}.nrrd" for name in _IMAGES), *_OTHERS)
+_BLOCK = 2**16  # bytes that are written at a time to see whether a file fits, and room for its header
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,12 +163,14 @@ def _in_plane(transform: sitk.DisplacementFieldTransform) -> sitk.DisplacementFi
 
 def _write_transform(transform: sitk.Transform, path: Path) -> Path:
     """Raises OSError."""
-    need = 8 * len(transform.GetParameters()) + 2**16
+    need = 8 * transform.GetNumberOfParameters() + _BLOCK
     # HDF5 itself fills the terminal with its error stack, and may end the process, where it cannot write.
     if shutil.disk_usage(path.parent).free < need:
         raise OSError(f"{path} could not be written: the disk has less than {need / 1e6:.1f} MB left.")
     try:
-        path.write_bytes(bytes(need))  # a quota or a limit of the size
+        with path.open("wb") as file:  # a quota or a limit of the size
+            for _ in range(need // _BLOCK + 1):
+                file.write(bytes(_BLOCK))
         sitk.WriteTransform(transform, str(path))
     except (OSError, RuntimeError) as error:
         raise unwritten(path) from error

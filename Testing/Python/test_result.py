@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 from collections import namedtuple
 from dataclasses import replace
 
@@ -184,6 +185,16 @@ def test_a_disk_without_room_is_told_before_the_transform_is_begun(stack, tmp_pa
         stack[2].save(tmp_path)
     assert_sentence(caught.value)
     assert not list(tmp_path.glob("*transform*"))
+
+
+def test_a_transform_is_written_without_a_copy_of_it_in_memory(tmp_path):
+    transform = displacement_transform(np.zeros((16, 64, 64, 3)), np.eye(4))
+    tracemalloc.start()
+    try:
+        size = result_module._write_transform(transform, tmp_path / "transform.h5").stat().st_size
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_result_that_cannot_be_finished_leaves_the_former_whole(stack, tmp_path, monkeypatch):
