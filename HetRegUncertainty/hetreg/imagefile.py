@@ -7,6 +7,7 @@ import math
 import os
 import struct
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from .files import in_utf8
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 _META = (".mha", ".mhd")
 _ZIPPED = (".nii.gz", ".img.gz")
+_quiet_lock = threading.Lock()
+_shown_before: list[bool] = []  # one for each thread that reads; whoever ends last takes the first one's
 
 
 def ending(path: Path) -> str:
@@ -36,12 +39,14 @@ def stem(path: Path) -> str:
 @contextmanager
 def no_warnings() -> Iterator[None]:
     """Without ITK's own warnings on standard error: for each file of ACDC, that its sform has no scales."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    with _quiet_lock:
+        _shown_before.append(sitk.ProcessObject.GetGlobalWarningDisplay())
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         yield
     finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+        with _quiet_lock:
+            sitk.ProcessObject.SetGlobalWarningDisplay(_shown_before.pop())
 
 
 def opened(path: Path, *, all_of_it: bool = False) -> sitk.ImageFileReader:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from builders import assert_sentence, sampled
 from hetreg import cli
 from hetreg.datasets.headers import read_header
 from hetreg.image import Image, read_image, write_image
+from hetreg.imagefile import no_warnings
 
 ENDINGS = ["nii", "nii.gz", "nrrd", "mha"]
 
@@ -147,3 +150,31 @@ def test_the_voxels_of_a_compressed_pair_are_not_taken_for_a_header(tmp_path):
     image = Image(np.full((8, 8, 8), 348, np.int32), np.eye(4))
     sitk.WriteImage(image.to_sitk(), str(tmp_path / "a.img.gz"))
     np.testing.assert_array_equal(read_image(tmp_path / "a.img.gz").array, image.array)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_itk_warns_again_after_two_threads_that_read_at_once(shown):
+    first_in, second_in, first_out = Barrier(2, timeout=10), Barrier(2, timeout=10), Barrier(2, timeout=10)
+
+    def first():
+        with no_warnings():
+            first_in.wait()
+            second_in.wait()
+        first_out.wait()
+
+    def second():
+        first_in.wait()
+        with no_warnings():
+            second_in.wait()
+            first_out.wait()
+            assert not sitk.ProcessObject.GetGlobalWarningDisplay()
+
+    usual = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for each in (pool.submit(first), pool.submit(second)):
+                each.result()
+        assert sitk.ProcessObject.GetGlobalWarningDisplay() is shown
+    finally:
+        sitk.ProcessObject.SetGlobalWarningDisplay(usual)
