@@ -52,7 +52,7 @@ def check_pair(fixed: Image, moving: Image) -> None:
 def check_labels(labels: Image, image: Image, role: str) -> None:
     """Raise ValueError, in one sentence, if a segmentation cannot belong to the image."""
     array = labels.array
-    whole = array.dtype.kind in "bui" or (array.dtype.kind == "f" and bool(np.all(array == np.rint(array))))
+    whole = array.dtype.kind in "bui" or bool(np.all(np.isfinite(array) & (array == np.rint(array))))
     if not whole or len(np.unique(array)) > _MAX_LABELS:
         raise ValueError(
             f"The {role} segmentation '{labels.name}' is not a label image: whole numbers, at most "

@@ -222,12 +222,8 @@ def test_a_segmentation_that_lies_elsewhere_or_is_not_finite():
     matrix[0, 3] += 500
     labels = (MOVING.array > 50).astype(np.float32)
     far = Image(labels, matrix, "labels")
-    broken = MOVING.like(np.where(labels > 0, np.nan, 0), "labels")
-    for seg, words in (
-        (far, "overlap"),
-        (broken, "whole numbers"),
-        (MOVING.like(labels / 2, "labels"), "whole"),
-    ):
+    broken = [np.where(labels > 0, value, 0) for value in (np.nan, np.inf, -np.inf, 0.5)]
+    for seg, words in ((far, "overlap"), *((MOVING.like(b, "labels"), "whole numbers") for b in broken)):
         with pytest.raises(ValueError, match=words) as caught:
             register_pair(FIXED, MOVING, tiny_model(), moving_seg=seg)
         assert_sentence(caught.value, "labels")
