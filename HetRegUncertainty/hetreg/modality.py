@@ -100,7 +100,7 @@ def _smooth(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = (float(p) for p in np.percentile(plane, _SPAN))
     plane = np.maximum(plane, low)
     base = _base(plane, low, low + _GREY * (high - low))
-    scaled = uniform_filter(np.abs(plane - base) / max(high - low, 1e-9), 3)
+    scaled = uniform_filter(np.abs(plane - base) / ((high - low) or 1e-9), 3)
     return scaled, maximum_filter(scaled, 3) - minimum_filter(scaled, 3)
 
 

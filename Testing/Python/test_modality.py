@@ -36,6 +36,12 @@ def test_a_fan_is_a_sector_whatever_its_direction(turns):
     assert shows_sector(np.rot90(fan(), turns))
 
 
+@pytest.mark.parametrize("scale", [1e-16, 1e-10, 1e15])
+def test_the_unit_of_the_intensities_does_not_matter(scale):
+    assert shows_sector(scale * fan())
+    assert not shows_sector(scale * disc())
+
+
 @pytest.mark.parametrize("opening", [2.8, 0.7])
 def test_a_sector_whose_pixels_are_not_square_is_found(opening):
     assert shows_sector(fan(opening=opening))
