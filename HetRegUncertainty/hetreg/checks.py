@@ -9,6 +9,7 @@ from .resample import reached, same_grid
 
 MIN_SIZE = 4
 _MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
+_LEAST_RANGE = 1e-16  # so does the least variance that a network gives, 6e-6 of its square, with all digits
 _MAX_LABELS = 256
 
 
@@ -32,6 +33,11 @@ def check_image(image: Image, role: str) -> None:
         )
     if low == high:
         raise ValueError(f"The {role} image has the same value ({low}) everywhere: nothing to register.")
+    if float(high) - float(low) < _LEAST_RANGE:
+        raise ValueError(
+            f"The {role} image has values from {low:.3g} to {high:.3g}: a range of {_LEAST_RANGE:.0e} or "
+            "more is accepted."
+        )
 
 
 def _size(image: Image) -> str:

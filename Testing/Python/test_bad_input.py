@@ -130,12 +130,12 @@ def test_every_voxel_type_registers_and_agrees_with_simpleitk(dtype):
     assert np.abs(difference).max() < 1e-3 * (high - low)
 
 
-@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e6, 1e15])
+@pytest.mark.parametrize("scale", [2e-18, 1e-12, 1e-3, 1e6, 1e15])
 def test_intensities_of_any_size_give_finite_numbers(scale):
     fixed, moving = (i.like(i.array.astype(np.float64) * scale, i.name) for i in (FIXED, MOVING))
     result = register_pair(fixed, moving, tiny_model(rough=1.0))
     assert np.isfinite(result.noise_variance.array).all()
-    assert result.noise_variance.array.max() > 0
+    assert result.noise_variance.array.min() > 0
     assert np.isfinite(result.summary["mse_after"])
 
 

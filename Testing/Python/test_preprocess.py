@@ -236,6 +236,7 @@ BAD = {
     "nan": (np.where(np.arange(256).reshape(4, 8, 8) == 5, np.nan, 1.0), ("1 NaN or infinite", "finite")),
     "inf": (np.where(np.arange(256).reshape(4, 8, 8) < 7, np.inf, 1.0), ("7 NaN or infinite",)),
     "huge": (np.arange(256.0).reshape(4, 8, 8) * 1e300, ("1e+18",)),
+    "faint": (np.arange(256.0).reshape(4, 8, 8) * 1e-19, ("0 to 2.55e-17", "1e-16 or more")),
     "empty": (np.zeros((0, 8, 8)), ("size 8 x 8 x 0", "4 x 4")),
     "one voxel": (np.zeros((1, 1, 1)), ("1 x 1 x 1",)),
 }
