@@ -66,13 +66,19 @@ def _check_axes(image: Tensor, size: Sequence[int], function: str) -> None:
 def sampling_grid(disp: Tensor) -> Tensor:
     """(B, *spatial, ndim) grid for `grid_sample` (components x, y, z in [-1, 1]) of the positions x +
     disp(x)."""
-    axes = []
+    places = zip(_indices(disp), disp.shape[2:], strict=True)
+    axes = [(index * 2 + 1) / n - 1 + disp[:, d] * (2.0 / n) for d, (index, n) in enumerate(places)]
+    return torch.stack(axes[::-1], dim=-1)
+
+
+def _indices(disp: Tensor) -> list[Tensor]:
+    """The voxels' index along each spatial axis, to be broadcast to (B, *spatial)."""
+    indices = []
     for d, n in enumerate(disp.shape[2:]):
         shape = [1] * (disp.dim() - 1)
         shape[d + 1] = n
-        base = (torch.arange(n, device=disp.device, dtype=disp.dtype) * 2 + 1) / n - 1
-        axes.append(base.view(shape) + disp[:, d] * (2.0 / n))
-    return torch.stack(axes[::-1], dim=-1)
+        indices.append(torch.arange(n, device=disp.device, dtype=disp.dtype).view(shape))
+    return indices
 
 
 def warp(image: Tensor, disp: Tensor, *, mode: str = "bilinear", padding: str = "zeros") -> Tensor:
@@ -90,13 +96,14 @@ def warp(image: Tensor, disp: Tensor, *, mode: str = "bilinear", padding: str = 
 
 def warp_as_itk(image: Tensor, disp: Tensor, *, outside: float = 0.0) -> Tensor:
     """`warp` with ITK's linear interpolator at the border: the edge value up to half a voxel outside,
-    `outside` beyond."""
+    `outside` beyond. The outer faces of the first voxels count as inside, those of the last ones do not."""
     _check_field(disp, "warp_as_itk")
     _check_same_size(image, disp, "warp_as_itk")
-    grid = sampling_grid(disp)
-    inside = (grid.abs() <= 1.0).all(dim=-1).unsqueeze(1)  # +-1 are the outer faces of the border voxels
-    moved = F.grid_sample(image, grid, padding_mode="border", align_corners=ALIGN_CORNERS)
-    return torch.where(inside, moved, outside)
+    moved = warp(image, disp, padding="border")
+    inside = torch.ones((), dtype=torch.bool, device=disp.device)
+    for d, index in enumerate(_indices(disp)):  # in voxels: positions in [-1, 1] are rounded
+        inside = inside & (disp[:, d] >= -0.5 - index) & (disp[:, d] < index.numel() - 0.5 - index)
+    return torch.where(inside.unsqueeze(1), moved, outside)
 
 
 def compose(outer: Tensor, inner: Tensor) -> Tensor:

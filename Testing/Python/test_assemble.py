@@ -45,6 +45,18 @@ def still(fixed: Image) -> np.ndarray:
     return np.zeros((3, *fixed.array.shape), np.float32)
 
 
+@pytest.mark.parametrize("shape", [(1, 15, 13), (9, 15, 13)])
+@pytest.mark.parametrize("shift", [-1.5, -0.5, 0.0, 0.25, 0.5, 1.5])
+def test_a_shift_moves_the_image_as_itk_does_also_onto_its_outer_faces(shape, shift):
+    rng = np.random.default_rng(0)
+    fixed, moving = (Image(1 + rng.random(shape, np.float32), np.eye(4), name) for name in ("f", "m"))
+    disp = still(fixed)
+    disp[np.array(shape) > 1] = shift
+    result = assembled(fixed, moving, disp)
+    expected = resample(moving, fixed, result.transform())
+    np.testing.assert_allclose(result.moved.array, expected, atol=1e-5)
+
+
 def test_a_zero_field_leaves_the_image_and_its_numbers():
     fixed, moving = pair_2d()
     result = assembled(fixed, moving, still(fixed))
