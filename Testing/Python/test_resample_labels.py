@@ -34,9 +34,13 @@ def test_among_several_labels_the_largest_weight_wins_and_none_is_made_up():
     assert found.dtype == np.int16
 
 
-def test_many_labels_are_taken_from_the_nearest_voxel():
-    array = np.arange(1, 65, dtype=np.uint8).reshape(8, 8)
-    np.testing.assert_array_equal(shifted(array, (0.4, -0.4)), array)
+def test_more_labels_elsewhere_do_not_change_one():
+    j, i = np.mgrid[:32, :32]
+    few = (np.hypot(i - 15.2, j - 15.7) < 9).astype(np.uint8)
+    many = few.copy()
+    many[:2] = np.arange(2, 66).reshape(2, 32)
+    for shift in ((0.5, 0.5), (0.4, -0.3)):
+        np.testing.assert_array_equal(shifted(many, shift) == 1, shifted(few, shift) == 1)
 
 
 def test_labels_that_stay_are_the_same():
