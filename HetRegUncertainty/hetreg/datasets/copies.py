@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..imagefile import ending
 from .headers import COMPANIONS
-from .listing import Listing
+from .listing import Listing, PairFiles
 from .pairing import Found
 
 Key = TypeVar("Key")
@@ -69,20 +69,21 @@ def join(listing: Listing, same: Mapping[Path, Path], stated: Collection[str] = 
                     joined[other] = one
     people = {patient: _person(joined, patient) for patient in joined}
     part_of: dict[str, str] = {}
+    changed: dict[PairFiles, PairFiles | None] = {}  # None: refused
     for pair in pairs:
         patient = people.get(pair.patient, pair.patient)
         part = part_of[patient] = part_of.get(patient) or pair.split
-        at = listing.pairs.index(pair)
         if patient in people.values() and pair.split not in ("", part):
             reason = (
                 f"{pair.case}, of {pair.split}, is of patient {patient}, who is in {part}, by an image that "
                 "both have: one part is accepted."
             )
             listing.reject(pair.fixed or Path(pair.case), reason)
-            del listing.pairs[at]
+            changed[pair] = None
         elif patient != pair.patient:
             notes = (pair.note, f"of patient {patient}, by an image that both have")
-            listing.pairs[at] = replace(pair, patient=patient, note="; ".join(n for n in notes if n))
+            changed[pair] = replace(pair, patient=patient, note="; ".join(n for n in notes if n))
+    listing.pairs[:] = [kept for pair in listing.pairs if (kept := changed.get(pair, pair)) is not None]
     listing.rejected[:] = [replace(r, patient=people.get(r.patient, r.patient)) for r in listing.rejected]
 
 
