@@ -36,14 +36,18 @@ class Image:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "array", as_array(self.array, f"Image '{self.name}'"))
-        object.__setattr__(self, "ijk_to_lps", _finite(self.ijk_to_lps).copy())
+        matrix = _finite(self.ijk_to_lps)
         if self.array.ndim != 3:
             raise ValueError(
                 f"Image '{self.name}' has {self.array.ndim} axes (shape {self.array.shape}): a "
                 "scalar image with three axes (K, J, I) is accepted, and a 2D one by Image.from_array."
             )
-        if self.ijk_to_lps.shape != (4, 4):
-            raise ValueError(f"Image '{self.name}': ijk_to_lps has to be a finite 4 x 4 matrix.")
+        if matrix.shape != (4, 4):
+            given = " ".join(str(self.ijk_to_lps).split())
+            raise ValueError(
+                f"Image '{self.name}': ijk_to_lps is {given}: a 4 x 4 matrix of finite numbers is accepted."
+            )
+        object.__setattr__(self, "ijk_to_lps", matrix.copy())
         if not self.spacing_mm.all() or abs(np.linalg.det(self.direction)) < 1e-6:
             raise ValueError(
                 f"Image '{self.name}': ijk_to_lps gives voxels without volume: three independent axes are "

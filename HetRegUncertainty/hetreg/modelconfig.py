@@ -41,12 +41,17 @@ class NetworkConfig(Config):
         super().__post_init__()
         if self.ndim not in (2, 3):
             raise ValueError(f"ndim is {self.ndim}: accepted are 2 and 3.")
-        if self.output_stride not in (1, 2) or self.velocity_stride not in (1, 2):
-            raise ValueError("output_stride and velocity_stride are 1 or 2.")
-        if self.output_stride > self.velocity_stride:
-            raise ValueError("output_stride is larger than velocity_stride: the velocity cannot be finer.")
+        if not 1 <= self.output_stride <= self.velocity_stride <= 2:
+            raise ValueError(
+                f"output_stride is {self.output_stride} and velocity_stride {self.velocity_stride}: accepted "
+                "are 1 and 2, the velocity not finer than the output."
+            )
         if len(self.encoder) != len(self.decoder) or not self.encoder or not self.tail:
-            raise ValueError("encoder and decoder need the same number of levels, and tail at least one.")
+            raise ValueError(
+                f"encoder, decoder and tail have {len(self.encoder)}, {len(self.decoder)} and "
+                f"{len(self.tail)} levels: the same number of levels in the first two, and one or more in "
+                "each, are accepted."
+            )
         own = (self.variance_encoder, self.variance_decoder, self.variance_tail)
         if any(own) and (len(own[0]) != len(own[1]) or not all(own)):
             raise ValueError(
@@ -61,9 +66,10 @@ class NetworkConfig(Config):
             )
         self._check_min(integration_steps=0)
         self._check_max(integration_steps=20)
-        if max(map(len, (self.encoder, self.tail, *own))) > _MOST_LEVELS:
+        if (most := max(map(len, (self.encoder, self.tail, *own)))) > _MOST_LEVELS:
             raise ValueError(
-                f"encoder, decoder and tail, of both networks, have at most {_MOST_LEVELS} levels."
+                f"The longest of encoder, decoder and tail, of both networks, has {most} levels: at most "
+                f"{_MOST_LEVELS} levels are accepted."
             )
 
 
@@ -107,7 +113,10 @@ class GridConfig(Config):
                 "first has to be the smaller one, or the second 0 (no limit)."
             )
         if not self.low_percentile < self.high_percentile <= 100:
-            raise ValueError("high_percentile has to lie above low_percentile and be at most 100.")
+            raise ValueError(
+                f"low_percentile is {self.low_percentile:g} and high_percentile {self.high_percentile:g}: "
+                "the first has to be the smaller one, and the second at most 100."
+            )
 
 
 @dataclass(frozen=True)

@@ -49,11 +49,11 @@ def test_frozen():
     [
         (NetworkConfig, {"architecture": "resnet"}, ("architecture is 'resnet'", "voxelmorph")),
         (NetworkConfig, {"ndim": 4}, ("ndim is 4", "2 and 3")),
-        (NetworkConfig, {"encoder": (4,)}, ("same number of levels",)),
+        (NetworkConfig, {"encoder": (4,)}, ("have 1, 4 and 3 levels", "same number of levels")),
         (NetworkConfig, {"tail": ()}, ("tail",)),
         (NetworkConfig, {"tail": (0,)}, ("whole numbers from 1",)),
-        (NetworkConfig, {"output_stride": 2, "velocity_stride": 1}, ("output_stride",)),
-        (NetworkConfig, {"velocity_stride": 3}, ("1 or 2",)),
+        (NetworkConfig, {"output_stride": 2, "velocity_stride": 1}, ("is 2 and velocity_stride 1",)),
+        (NetworkConfig, {"velocity_stride": 3}, ("velocity_stride 3", "1 and 2")),
         (NetworkConfig, {"variance_tail": (8,)}, ("variance_encoder", "all three")),
         (NetworkConfig, {"variance_encoder": (8, 8)}, ("variance_decoder", "all three")),
         (
@@ -63,7 +63,7 @@ def test_frozen():
         ),
         (NetworkConfig, {"integration_steps": -1}, ("integration_steps is -1",)),
         (GridConfig, {"max_size": 3}, ("max_size is 3", "16")),
-        (GridConfig, {"low_percentile": 60, "high_percentile": 40}, ("high_percentile",)),
+        (GridConfig, {"low_percentile": 60, "high_percentile": 40}, ("is 60 and high_percentile 40",)),
         (GridConfig, {"min_spacing_mm": 3, "max_spacing_mm": 1}, ("max_spacing_mm 1", "no limit")),
         (GridConfig, {"high_percentile": "all"}, ("high_percentile is 'all'", "a number")),
         (GridConfig, {"high_percentile": 101}, ("at most 100",)),

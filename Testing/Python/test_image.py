@@ -194,7 +194,7 @@ def test_a_sequence_of_one_frame_is_a_volume():
     [
         (np.zeros((3, 4)), np.eye(4), ("2 axes", "(3, 4)")),
         (np.zeros((2, 3, 4, 3)), np.eye(4), ("4 axes",)),
-        (np.zeros((2, 3, 4)), np.eye(3), ("4 x 4",)),
+        (np.zeros((2, 3, 4)), np.eye(3), ("is [[1. 0. 0.] [0. 1. 0.]", "4 x 4")),
         (np.zeros((2, 3, 4)), np.diag([1.0, np.nan, 1.0, 1.0]), ("finite",)),
         (np.zeros((2, 3, 4)), np.diag([1.0, 0.0, 1.0, 1.0]), ("voxel",)),
         (np.zeros((2, 3, 4)), np.ones((4, 4)), ("voxel",)),

@@ -108,7 +108,7 @@ def test_a_card_may_say_nothing_and_have_words_of_its_own():
     ("part", "values", "said"),
     [
         ("network", {"integration_steps": 10**8}, "integration_steps is 100000000: at most 20"),
-        ("network", {"encoder": [4] * 11, "decoder": [4] * 11}, "at most 10 levels"),
+        ("network", {"encoder": [4] * 11, "decoder": [4] * 11}, "has 11 levels: at most 10 levels"),
         ("grid", {"max_size": 60_000}, "max_size is 60000: at most 4096"),
         ("grid", {"margin_vox": 20_000}, "margin_vox is 20000: at most 256"),
         ("card", {"views": "many"}, "views is 'many': a whole number"),
