@@ -120,16 +120,15 @@ def result_from_field(
     moving: Image,
     disp_vox: np.ndarray,
     *,
-    inverse_vox: np.ndarray | None = None,
     name: str = "",
     seconds: float | None = None,
 ) -> RegisterResult:
     """The result of a tool that gives a field alone, for `evaluation.scores.score`: the variance and the
     weight are NaN.
 
-    disp_vox, inverse_vox: (3, K, J, I) voxels of the fixed image, components k, j, i; pull-back. A field with
-    nothing along the slices' axis counts as registered slice by slice. name: of the tool. Raises ValueError
-    if the images are no pair, or if the field does not lie on the fixed grid or is not finite.
+    disp_vox: (3, K, J, I) voxels of the fixed image, components k, j, i; pull-back. A field with nothing
+    along the slices' axis counts as registered slice by slice. name: of the tool. Raises ValueError if the
+    images are no pair, or if the field does not lie on the fixed grid or is not finite.
     """
     if disp_vox.shape != (3, *fixed.array.shape) or not np.isfinite(disp_vox).all():
         raise ValueError(
@@ -141,8 +140,7 @@ def result_from_field(
     flat = axis is not None and not disp_vox[axis].any()
     pair = to_network_grid(fixed, moving, GridConfig(), ndim=ndim if flat else 3, multiple=1)
     nothing = np.full(fixed.array.shape, np.nan, np.float32)
-    inverse = None if inverse_vox is None else inverse_vox.astype(np.float32)
-    result = assemble(fixed, moving, pair, Maps(disp_vox.astype(np.float32), inverse, nothing, nothing))
+    result = assemble(fixed, moving, pair, Maps(disp_vox.astype(np.float32), None, nothing, nothing))
     about = {"model": name or "unnamed"} | ({} if seconds is None else {"seconds": seconds})
     return replace(result, summary=result.summary | about)
 

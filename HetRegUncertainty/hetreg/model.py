@@ -16,8 +16,7 @@ from torch import Tensor, nn
 
 from . import zoo
 from .config import GridConfig, NetworkConfig
-from .files import sha256 as sha256
-from .files import whole_file
+from .files import sha256, whole_file
 from .modelconfig import UseConfig
 from .networks.variance import VarianceNet, before_clamp, soft_clamp
 from .progress import Progress

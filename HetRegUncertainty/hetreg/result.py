@@ -120,10 +120,9 @@ class RegisterResult:
             raise ValueError(
                 f"The points have shape {points.shape}: (N, 3), or (N, 2) of a 2D image, is accepted."
             )
+        transform = self.transform(inverse=not inverse)
         if ndim == 2:
-            transform = _in_plane(self.transform(inverse=not inverse))
-        else:
-            transform = self.transform(inverse=not inverse)
+            transform = _in_plane(transform)
         moved = [transform.TransformPoint(point) for point in points.tolist()]
         return np.array(moved, dtype=np.float64).reshape(points.shape)
 

@@ -81,9 +81,8 @@ def test_reliability_and_ence_by_hand():
     curve = reliability(residual, variance, bins=2)
     assert curve.predicted_sd.tolist() == [1.0, 2.0]
     assert curve.observed_sd.tolist() == [1.0, math.sqrt(17)]
-    assert curve.count.tolist() == [2, 2]
     assert ence(curve) == pytest.approx((math.sqrt(17) - 2) / 2 / 2)
-    assert reliability(residual, variance, bins=99).count.tolist() == [1, 1, 1, 1]
+    assert reliability(residual, variance, bins=99).predicted_sd.tolist() == [1, 1, 2, 2]
 
 
 def test_voxels_of_equal_variance_share_their_residual_in_any_order():

@@ -11,7 +11,8 @@ import torch
 from builders import assert_sentence, tiny_model
 from hetreg import zoo
 from hetreg.config import GridConfig, NetworkConfig
-from hetreg.model import RegistrationModel, sha256
+from hetreg.files import sha256
+from hetreg.model import RegistrationModel
 from hetreg.spatial import edge_window, integrate, warp
 
 SIZE = {2: (16, 24), 3: (8, 12, 16)}

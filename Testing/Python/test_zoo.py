@@ -10,7 +10,8 @@ import pytest
 from builders import assert_sentence
 from hetreg import zoo
 from hetreg.config import TrainConfig, network_config
-from hetreg.model import RegistrationModel, sha256
+from hetreg.files import sha256
+from hetreg.model import RegistrationModel
 from hetreg.training.start import options_of
 
 CARDS = zoo.list_models()

@@ -23,13 +23,11 @@ LEVELS = tuple(np.round(np.arange(0.05, 1.0, 0.05), 2).tolist())
 class Reliability:
     """Promised and found SD in bins of equal count, from the smallest to the largest promise.
 
-    predicted_sd: root of the mean variance. observed_sd: root mean square of the residual. count: voxels.
-    Arrays (bins,).
+    predicted_sd: root of the mean variance. observed_sd: root mean square of the residual. Arrays (bins,).
     """
 
     predicted_sd: np.ndarray
     observed_sd: np.ndarray
-    count: np.ndarray
 
 
 def gaussian_nll(residual: np.ndarray, variance: np.ndarray, mask: np.ndarray | None = None) -> float:
@@ -84,13 +82,9 @@ def reliability(
     Voxels of equal variance share their mean squared residual: their order says nothing."""
     r, v = _chosen(residual, variance, mask)
     if not r.size:
-        return Reliability(np.full(1, np.nan), np.full(1, np.nan), np.zeros(1, int))
+        return Reliability(np.full(1, np.nan), np.full(1, np.nan))
     promised, found = (np.array_split(x, min(bins, r.size)) for x in (np.sort(v), sorted_by(v, r**2)))
-    return Reliability(
-        np.sqrt([part.mean() for part in promised]),
-        np.sqrt([part.mean() for part in found]),
-        np.array([part.size for part in found]),
-    )
+    return Reliability(*(np.sqrt([part.mean() for part in parts]) for parts in (promised, found)))
 
 
 def ence(curve: Reliability) -> float:

@@ -16,7 +16,7 @@ import torch
 from ..assemble import result_from_field
 from ..checks import check_pair
 from ..config import GridConfig
-from ..evaluate import Case
+from ..evaluation.case import Case
 from ..image import Image
 from ..preprocess import choose_dimension, to_network_grid
 from ..result import RegisterResult

@@ -20,8 +20,8 @@ from ..datasets.listing import Rejected
 from ..evaluate import evaluate
 from ..evaluation.case import Case
 from ..evaluation.cases import Source, list_cases
-from ..files import write_whole
-from ..model import RegistrationModel, sha256
+from ..files import sha256, write_whole
+from ..model import RegistrationModel
 from ..progress import Progress, plain
 from ..register import register_pair
 from ..result import RegisterResult
