@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,25 @@ def test_cancelling_a_diverged_run_keeps_its_last_good_checkpoint(tmp_path, monk
     with pytest.raises(Cancelled):
         run(tmp_path, tiny_training(), network=NetworkConfig(**TINY), progress=progress)
     assert step_in(tmp_path) == 3
+
+
+def test_a_second_ctrl_c_between_both_networks_steps_keeps_the_former_checkpoint(tmp_path, monkeypatch):
+    config, network = tiny_training(steps=6, validate_every=2), NetworkConfig(**TINY)
+    whole, variance = run(tmp_path / "whole", config, network=network), Trainer.variance
+
+    def interrupted(trainer, batch, **options):
+        if trainer.step == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return variance(trainer, batch, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "variance", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "cut", config, network=network)
+    assert step_in(tmp_path / "cut") == 2
+    again = run(tmp_path / "cut", config, network=network)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
 def test_a_transmorph_goes_on_at_the_end_of_its_warm_up_as_if_nothing_had_happened(tmp_path):

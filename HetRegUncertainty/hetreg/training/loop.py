@@ -275,7 +275,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
                 return
             _report(trainer, row, progress)
     except (Cancelled, KeyboardInterrupt):
-        if trainer.ranks.first:
+        if trainer.ranks.first and trainer.whole:  # a second Ctrl-C may come in the middle of a step
             with suppress(ValueError):  # it diverged: the former checkpoint stays
                 trainer.save(run.folder.last)
         raise

@@ -32,6 +32,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, network: NetworkConfig, grid: GridConfig, ranks: Ranks) -> None:
         self.config, self.ranks, self.step, self.best, self.seconds = config, ranks, 0, -math.inf, 0.0
         self.checked = 0  # step of the last validation
+        self.whole = True  # not within a step, nor after one that was ended half done
         self.start: dict[str, Any] = {}  # what the run took over from another model
         seed(config.seed % SEEDS, ranks.device)
         self.model = accelerate(RegistrationModel(network, grid).to(ranks.device), config)
@@ -91,7 +92,7 @@ class Trainer:
 
     def one_step(self, batch: Batch) -> dict[str, float]:
         """Train on one batch of all processes. Raises ValueError if the loss is not a number."""
-        config, step = self.config, self.step
+        config, step, self.whole = self.config, self.step, False
         drawn = (config.seed * 1_000_003 + step) * self.ranks.world + self.ranks.rank
         seed(drawn % SEEDS, self.ranks.device)
         self._set_rate(schedule.learning_rate(config, step))
@@ -100,7 +101,7 @@ class Trainer:
             self._start_variance(batch)
         row = self.ranks.mean(numbers(self._train(schedule.phase(config, step), batch)))
         _check_finite(step + 1, row)
-        self.step += 1
+        self.step, self.whole = step + 1, True
         return row
 
     def _train(self, phase: str, batch: Batch) -> Row:
