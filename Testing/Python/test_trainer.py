@@ -18,6 +18,7 @@ from hetreg.networks.base import fill_bias
 from hetreg.networks.variance import VarianceNet
 from hetreg.progress import Cancelled, Control, Progress
 from hetreg.training.loop import train
+from hetreg.training.steps import displacement_step
 from hetreg.training.trainer import Trainer
 
 
@@ -123,6 +124,21 @@ def test_a_second_ctrl_c_between_both_networks_steps_keeps_the_former_checkpoint
     assert step_in(tmp_path / "cut") == 2
     again = run(tmp_path / "cut", config, network=network)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_a_displacement_step_leaves_no_gradient_of_its_own_beside_the_leak(tmp_path, monkeypatch, warmup):
+    left = []
+
+    def noted(model, *given, **options):
+        row = displacement_step(model, *given, **options)
+        left.append([p for p in model.displacement_net.parameters() if p.grad is not None])
+        return row
+
+    monkeypatch.setattr("hetreg.training.trainer.displacement_step", noted)
+    config = tiny_training(steps=4, warmup=warmup, collaborative_grad=True)
+    run(tmp_path, config, network=NetworkConfig(**TINY))
+    assert left == [[], [], [], []]
 
 
 def test_a_transmorph_goes_on_at_the_end_of_its_warm_up_as_if_nothing_had_happened(tmp_path):

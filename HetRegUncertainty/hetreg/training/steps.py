@@ -193,8 +193,9 @@ def displacement_step(
 ) -> Row:
     """One step of the displacement network; the variance network only gives the weight.
 
-    warmup: weight 1 everywhere. keep_grad: do not zero first (only with `collaborative_grad`). Returns the
-    loss and the value of each term.
+    warmup: weight 1 everywhere. keep_grad: zero the gradients after the step, not before it, so that what the
+    variance step leaks, and nothing else, counts in the next one (only with `collaborative_grad`). Returns
+    the loss and the value of each term.
     """
     if not keep_grad:
         optimiser.zero_grad(set_to_none=True)

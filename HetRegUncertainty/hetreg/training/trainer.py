@@ -123,14 +123,13 @@ class Trainer:
 
     def displacement(self, batch: Batch, *, warmup: bool = True) -> Row:
         """The displacement network's step."""
-        keep = self.config.collaborative_grad and not warmup and self.step > 0
         return displacement_step(
             self.model,
             batch,
             self.optimisers["displacement"],
             self.objective,
             warmup=warmup,
-            keep_grad=keep,
+            keep_grad=self.config.collaborative_grad,
             update=self.update,
         )
 
