@@ -14,6 +14,7 @@ from hetreg.datasets import simulated
 from hetreg.datasets.cache import cached_samples
 from hetreg.datasets.ondemand import Kept
 from hetreg.datasets.simulated import PhantomDataset
+from hetreg.training.data import draw_batch
 from hetreg.training.loop import train
 
 PAIR_GB = 32 * 32 * 26 / 2**30
@@ -64,6 +65,14 @@ def test_the_last_ones_are_kept(small_memory, made):
     for n in (0, 1, 0, 2, 0, 3, 0, 1):  # 1 is the oldest when 3 comes
         assert samples[n].fixed.shape == (32, 32)
     assert made == [0, 1, 2, 3, 1]
+
+
+@pytest.mark.parametrize("method", ["ours", "supervised"])
+def test_a_batch_larger_than_the_memory_is_made_once(monkeypatch, made, method):
+    monkeypatch.setattr(simulated, "physical_memory_gb", lambda: 1e-6)
+    samples = PhantomDataset("mri2d", 99, size=32, truth=method == "supervised").samples(GridConfig())
+    draw_batch(samples, tiny_training(method=method, batch=4, crop=32), 0)
+    assert len(made) == len(set(made)) == 4
 
 
 def test_solid_phantoms_know_their_dimension_and_a_cache_is_done_without(monkeypatch, tmp_path, made):

@@ -62,6 +62,11 @@ class PairSample:
         """2 or 3."""
         return self.fixed.ndim
 
+    @property
+    def made(self) -> PairSample:
+        """The pair with its arrays in memory: itself, unless they are made on demand (`OnDemand`)."""
+        return self
+
 
 def _checked(name: str, array: np.ndarray) -> np.ndarray:
     """The array in its own type. Raises ValueError on values beyond what it may have."""

@@ -38,6 +38,7 @@ class Kept:
 class OnDemand(PairSample):
     """A phantom whose arrays are made when one of them is first asked for; its name is known before."""
 
+    _n: int
     _ndim: int
     kept: Kept
 
@@ -51,9 +52,14 @@ class OnDemand(PairSample):
         """2 or 3, without making the pair."""
         return self._ndim
 
+    @property
+    def made(self) -> PairSample:
+        """The pair with its arrays, for one who needs several: each that is asked for here may be made anew."""
+        return self.kept.get(self._n)
+
 
 def _made(name: str) -> property:
-    return property(lambda self: getattr(self.kept.get(self._n), name))
+    return property(lambda self: getattr(self.made, name))
 
 
 for _name in (*ARRAYS, "spacing_mm"):

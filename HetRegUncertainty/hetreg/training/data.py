@@ -145,7 +145,7 @@ def divide(config: TrainConfig, loaded: Loaded, begun: Path | None) -> Parts:
 def draw_batch(samples: Sequence[PairSample], config: TrainConfig, step: int) -> Batch:
     """The batch of a step; it depends on the seed and the step alone, so a resumed run draws the same."""
     generator = torch.Generator().manual_seed((config.seed * _BATCH + step) % SEEDS)
-    picked = _choose(samples, config, generator)
+    picked = [sample.made for sample in _choose(samples, config, generator)]
     most, ndim = config.crop_vox // 8, picked[0].ndim
     offsets = torch.randint(-most, most + 1, (config.batch, ndim), generator=generator).tolist()
     names = ("fixed", "moving")
@@ -286,7 +286,7 @@ def _fewer(dimensions: Sequence[int]) -> list[int]:
 
 def single(sample: PairSample, crop: int) -> tuple[Batch, np.ndarray | None, np.ndarray | None]:
     """A batch of one pair around its centre, and its labels (1, 1, *spatial) or None."""
-    zero = [[0] * sample.fixed.ndim]
+    sample, zero = sample.made, [[0] * sample.ndim]
     fixed, moving = (stack_arrays([image], crop, zero) for image in (sample.fixed, sample.moving))
     known: dict[str, Any] = {n: stack_known([sample], n, crop, zero, v) for n, v in _KNOWN.items()}
     labels = (None if known[n] is None else known[n].numpy() for n in ("fixed_label", "moving_label"))

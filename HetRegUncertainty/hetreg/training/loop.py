@@ -120,7 +120,7 @@ class Run:
         trainer = self.trainer
         if not self.held:
             return
-        pair, crop = self.held[0], trainer.config.crop_vox
+        pair, crop = self.held[0].made, trainer.config.crop_vox
         try:
             write_preview(trainer.model, pair, crop, trainer.objective, self.folder.preview)
         except OSError as error:
