@@ -14,6 +14,8 @@ from .modality import modality
 from .model import RegistrationModel
 from .preprocess import choose_dimension
 
+_NDIM = {"2d": 2, "3d": 3}  # by the dimension that is asked for
+
 
 def choose_model(
     model: RegistrationModel | str | Path, fixed: Image, config: RegisterConfig
@@ -24,19 +26,17 @@ def choose_model(
     be used.
     """
     notes: list[str] = []
-    wanted = {"2d": 2, "3d": 3}.get(config.dimension)
     if model == "auto":
-        card, reason = _automatic(fixed, wanted or choose_dimension(fixed)[0])
-        model = RegistrationModel.load(card.name)
-        notes.append(f"The model '{card.name}' was chosen automatically: {reason}.")
-    elif isinstance(model, str | Path):
+        model, note = automatic(fixed, config)
+        notes.append(note)
+    if isinstance(model, str | Path):
         model = RegistrationModel.load(model)
     elif not isinstance(model, RegistrationModel):
         raise ValueError(
             f"The model is a {type(model).__name__}: a RegistrationModel, the name of a model or a weight "
             "file is accepted."
         )
-    if wanted and wanted != model.ndim:
+    if _NDIM.get(config.dimension, model.ndim) != model.ndim:
         raise ValueError(
             f"The model works in {model.ndim}D, but dimension is '{config.dimension}': choose "
             f"'auto' or another model."
@@ -51,10 +51,13 @@ def choose_model(
     return model, notes
 
 
-def _automatic(fixed: Image, ndim: int) -> tuple[zoo.ModelCard, str]:
-    """The model for an image, and why."""
+def automatic(fixed: Image, config: RegisterConfig) -> tuple[str, str]:
+    """The name of the model that suits a fixed image, and a note that says why."""
+    ndim = _NDIM.get(config.dimension) or choose_dimension(fixed)[0]
     if len(zoo.of_dimension(ndim)) == 1:
-        return zoo.default_model(ndim), f"no other {ndim}D model comes with HetReg"
-    kind, seen = modality(fixed, choose_dimension(fixed)[1])
-    reason = f"the fixed image {seen}; choose another one if that is wrong"
-    return zoo.default_model(ndim, kind), reason
+        name, reason = zoo.default_model(ndim).name, f"no other {ndim}D model comes with HetReg"
+    else:
+        kind, seen = modality(fixed, choose_dimension(fixed)[1])
+        name = zoo.default_model(ndim, kind).name
+        reason = f"the fixed image {seen}; choose another one if that is wrong"
+    return name, f"The model '{name}' was chosen automatically: {reason}."

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .config import EvaluateConfig
+from .choose import automatic
+from .config import EvaluateConfig, RegisterConfig
 from .device import peak_memory_mb, reset_peak_memory
 from .errors import sentence
 from .evaluation.case import Case, main_label
@@ -70,7 +72,7 @@ def evaluate(
     config, progress = EvaluateConfig.checked(config), progress or Progress()
     loaded = _loaded(config, model) if register is None else None
     sources, refused = list_cases(config, _solid_size(loaded), loaded.run if loaded else None)
-    register = register or _by_model(config, loaded, progress)
+    register = register or by_model(config.registration, loaded, progress)
     run = _Run(config, register, emit or (lambda *_, **__: None))
     with _callers_errors():
         for n, source in enumerate(sources):
@@ -103,8 +105,9 @@ def _solid_size(model: RegistrationModel | None) -> int:
     return trained.crop if "phantom" in trained.dataset.split("+") else 0
 
 
-def _by_model(config: EvaluateConfig, model: RegistrationModel | None, progress: Progress) -> Register:
-    """`register_pair` with the model; it can be cancelled and reports nothing."""
+def by_model(how: RegisterConfig, model: RegistrationModel | None, progress: Progress) -> Register:
+    """`register_pair` with the model, or with the one that suits each fixed image, which is loaded once; it
+    can be cancelled and reports nothing."""
 
     def asked() -> bool:
         try:
@@ -112,13 +115,16 @@ def _by_model(config: EvaluateConfig, model: RegistrationModel | None, progress:
         except Exception as error:
             raise _Raised(error) from error
 
-    how, quiet = config.registration, Progress(cancelled=asked)
+    quiet, load = Progress(cancelled=asked), cache(RegistrationModel.load)
 
     def register(case: Case) -> RegisterResult:
-        solid = model is None and case.volume and how.dimension == "auto"
-        own = replace(how, dimension="3d") if solid else how
-        own = replace(own, inverse=False) if case.turned else own  # which nobody would read
-        return register_pair(case.fixed, case.moving, model, own, quiet)
+        own = replace(how, inverse=False) if case.turned else how  # which nobody would read
+        if model is not None:
+            return register_pair(case.fixed, case.moving, model, own, quiet)
+        own = replace(own, dimension="3d") if case.volume and how.dimension == "auto" else own
+        name, note = automatic(case.fixed, own)
+        result = register_pair(case.fixed, case.moving, load(name), own, quiet)
+        return replace(result, summary=result.summary | {"notes": [note, *result.summary["notes"]]})
 
     return register
 

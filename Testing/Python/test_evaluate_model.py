@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -74,6 +75,16 @@ def test_a_changed_model_has_still_seen_the_patients_of_its_training(tmp_path):
     found = evaluate(folder_config(folder), model=model, pictures=False)
     assert found.summary["models"] == {"changed from cine-mri-2d": ""}
     assert [n for n in found.summary["notes"] if "1 of the 2 patients (SC-HF-I-02)" in n]
+
+
+def test_models_that_are_chosen_by_the_images_are_loaded_once_each(monkeypatch):
+    loaded, load = [], RegistrationModel.load
+    monkeypatch.setattr(RegistrationModel, "load", lambda name: loaded.append(name) or load(name))
+    found = evaluate(replace(PHANTOM, kind="mri2d+echo2d", phantoms=4))
+    assert loaded == [row["model"] for row in found.rows[:2]] == ["cine-mri-2d", "echo-2d"]
+    assert {row["model"] for row in found.rows[2:]} <= {*loaded}
+    chosen = [note for note in found.summary["notes"] if "chosen automatically" in note]
+    assert [name in note for name, note in zip(loaded, chosen, strict=True)] == [True, True]
 
 
 def test_what_is_no_model_or_no_configuration_is_a_sentence(tmp_path):

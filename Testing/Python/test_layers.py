@@ -60,8 +60,8 @@ LAYERS = {
 }
 # Inside layer 3 the runs build on each other in this direction only; training builds on none of them.
 CHAIN = {
-    "reproduce": {"evaluate", "evaluation", "register", "assemble", "training"},
-    "evaluate": {"register", "evaluation"},
+    "reproduce": {"evaluate", "evaluation", "assemble", "training"},
+    "evaluate": {"register", "choose", "evaluation"},
     "report": {"evaluation"},
     "sequence": {"register", "choose", "assemble"},
     "register": {"choose", "assemble", "refine", "symmetry"},

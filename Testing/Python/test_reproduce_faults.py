@@ -10,7 +10,7 @@ import pytest
 from builders import TINY_REPRODUCTION, assert_sentence, pair_2d, tiny_model
 from hetreg.evaluate import evaluate
 from hetreg.image import write_image
-from hetreg.progress import Progress
+from hetreg.progress import Cancelled, Progress
 from hetreg.reproduce import gallery, scoring
 from hetreg.reproduce.plan import Job, jobs
 from hetreg.reproduce.runs import run_folder
@@ -84,6 +84,17 @@ def test_a_damaged_model_is_the_error_of_its_run_alone(config, tmp_path):
         assert not gallery._is_ready(job, scorer)  # the pictures are of the others
     assert not score.rows
     assert_sentence(score.error, "best.pt is damaged", f"Remove runs/{job.name} to train it anew")
+
+
+def test_a_case_can_be_cancelled_while_it_is_registered(config, tmp_path):
+    config = replace(config, methods=("mse",))
+    (job,) = jobs(config, tmp_path / "out")
+    path = run_folder(tmp_path / "out", job) / "best.pt"
+    path.parent.mkdir(parents=True)
+    tiny_model().save(path)
+    asked = iter([False])  # when the first case begins
+    with scoring.Scorer(config, tmp_path / "out") as scorer, pytest.raises(Cancelled, match="the images"):
+        scorer.score(job, "pairs", "", Progress(cancelled=lambda: next(asked, True)))
 
 
 def test_rows_that_are_not_whole_are_measured_again(config, tmp_path):

@@ -86,8 +86,8 @@ def test_frames_may_come_from_a_4d_file_or_one_by_one(cine, model, tmp_path):
 
 
 def test_an_automatic_model_is_chosen_once(cine, monkeypatch):
-    seen, automatic = [], choose._automatic
-    monkeypatch.setattr(choose, "_automatic", lambda *a: seen.append(a[0].name) or automatic(*a))
+    seen, automatic = [], choose.automatic
+    monkeypatch.setattr(choose, "automatic", lambda *a: seen.append(a[0].name) or automatic(*a))
     results = list(register_sequence(cine[:2], cine[0], config=RegisterConfig(inverse=False)))
     assert seen == [cine[0].name]
     names = {result.summary["model"] for result in results}

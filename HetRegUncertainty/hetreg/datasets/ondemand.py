@@ -54,7 +54,7 @@ class OnDemand(PairSample):
 
     @property
     def made(self) -> PairSample:
-        """The pair with its arrays, for one who needs several: each that is asked for here may be made anew."""
+        """The pair with its arrays, for one who needs several: one asked for here may make the pair anew."""
         return self.kept.get(self._n)
 
 

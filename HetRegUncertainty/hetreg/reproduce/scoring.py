@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +17,12 @@ from .. import __version__
 from ..config import EvaluateConfig
 from ..datasets.headers import COMPANIONS
 from ..datasets.listing import Rejected
-from ..evaluate import evaluate
+from ..evaluate import Register, by_model, evaluate
 from ..evaluation.case import Case
 from ..evaluation.cases import Source, list_cases
 from ..files import sha256, write_whole
 from ..model import RegistrationModel
 from ..progress import Progress, plain
-from ..register import register_pair
 from ..result import RegisterResult
 from ..training.folder import code_version
 from .baselines import Elastix, undeformed
@@ -33,7 +32,6 @@ from .plan import Job, split_file
 from .runs import run_folder
 from .scores import Score
 
-Register = Callable[[Case], RegisterResult]
 _MEASURED = 2  # one more where real pairs are measured in another way than before: kept scores are made anew
 # Why a case failed that the next call may have more luck with: memory, a process, an error of none of ours.
 _PASSING = re.compile(
@@ -89,11 +87,11 @@ class Scorer:
         key = self._key(job, source)
         kept = _load(path, key)
         if kept is None:
+            told = Progress(lambda f, m: progress.report(f, f"{job.label}: {m}"), progress.cancelled)
             try:
-                register = self.register(job)
+                register = self.register(job, told)
             except ValueError as damaged:
                 return replace(empty, error=f"{damaged} Remove runs/{job.name} to train it anew.")
-            told = Progress(lambda f, m: progress.report(f, f"{job.label}: {m}"), progress.cancelled)
             kept, passing = self._measure(register, source, told)
             reasons = Counter(row["error"] for row in kept["rows"])
             if "" not in reasons:
@@ -105,8 +103,8 @@ class Scorer:
         self.codes.add(kept.get("code", "an earlier version"))
         return replace(empty, rows=kept["rows"], slices=kept["slices"], curves=kept["curves"])
 
-    def register(self, job: Job) -> Register:
-        """How a job registers a case. Raises ValueError if its model cannot be used."""
+    def register(self, job: Job, progress: Progress | None = None) -> Register:
+        """How a job registers a case; progress can cancel it. Raises ValueError if the model is of no use."""
         if job.config is None:
             return self._elastix if job.variant == "elastix" else undeformed
         model = RegistrationModel.load(run_folder(self.folder, job) / "best.pt")
@@ -115,11 +113,7 @@ class Scorer:
             weight_mode=job.config.weight_mode,
             gamma=job.config.gamma,
         )
-
-        def register(case: Case) -> RegisterResult:
-            return register_pair(case.fixed, case.moving, model, how)
-
-        return register
+        return by_model(how, model, progress or Progress())
 
     def _key(self, job: Job, source: str) -> dict[str, Any]:
         """What the rows depend on."""
