@@ -11,6 +11,7 @@ import torch
 from .image import Image, as_float, vector_to_sitk
 from .spatial import disp_to_lps_mm, warp_as_itk
 
+_MOST_LABELS = 256  # that are interpolated one by one, background included; a registration accepts no more
 _BESIDE = np.array([1.0, 1.3, 1.7]) * 1e-4  # voxels along i, j, k; not alike, as on a diagonal, too
 
 
@@ -80,18 +81,23 @@ def displacement_transform(
     return sitk.DisplacementFieldTransform(field)
 
 
+def _of_labels(array: np.ndarray) -> int:
+    return sitk.sitkLabelLinear if len(np.unique(array)) <= _MOST_LABELS else sitk.sitkNearestNeighbor
+
+
 def resampled(
     image: Image, grid: Image, transform: sitk.Transform, *, labels: bool = False, outside: float = 0.0
 ) -> np.ndarray:
     """The image at transform(x) for the voxels x of another grid, as ITK resamples it: (K, J, I), `outside`
-    where it has no voxels. Linear, as by `as_float`; labels: the one whose linear weight is largest there, in
-    their own type, as a label above 2^24 has no place in 32 bits; the time grows with their number. They are
-    looked up a ten-thousandth of a voxel beside x: half way between two voxels the lower label, mostly the
-    background, would win everywhere, and every label shrink."""
-    interpolator = sitk.sitkLabelLinear if labels else sitk.sitkLinear
+    where it has no voxels. Linear, as by `as_float`; labels: the one whose linear weight is largest there
+    (nearest neighbour if there are more than 256, as the time grows with their number), in their own type, as
+    a label above 2^24 has no place in 32 bits. They are looked up a ten-thousandth of a voxel beside x: half
+    way between two voxels the lower label, mostly the background, would win everywhere, and every label
+    shrink."""
+    interpolator = _of_labels(image.array) if labels else sitk.sitkLinear
     source = (image if labels else image.like(as_float(image.array), image.name)).to_sitk()
     place = grid.like(np.zeros(grid.array.shape, np.uint8), "grid").to_sitk()
-    if labels:
+    if interpolator == sitk.sitkLabelLinear:
         beside = image.ijk_to_lps[:3, :3] @ (_BESIDE * (np.array(image.array.shape[::-1]) > 1))
         place.SetOrigin((np.array(place.GetOrigin()) + beside).tolist())
     found = sitk.GetArrayFromImage(sitk.Resample(source, place, transform, interpolator, outside))
