@@ -37,11 +37,12 @@ def run(arguments: argparse.Namespace) -> None:
 
         keep_memory()
         line, progress = Line(), progress_for(arguments)
+        tell = JsonLines(sys.stdout).event if arguments.json else _said(line)
         if arguments.dry_run:
-            _list(estimate(config, arguments.output, progress), config, line, as_json=arguments.json)
+            rows = estimate(config, arguments.output, progress, emit=tell)
+            _list(rows, config, line, as_json=arguments.json)
             return
         ended: list[tuple[str, str]] = []
-        tell = JsonLines(sys.stdout).event if arguments.json else _said(line)
         emit = _noting(ended, unstopped(tell))
         files = reproduce(config, arguments.output, progress, emit=emit)
     written(arguments, files)

@@ -27,7 +27,7 @@ _PHANTOM = re.compile(rf"({'|'.join(PHANTOMS)})-(\d+)$")
 class Source:
     """What is known of a case before it is read. read: its cases, several if the protocol takes it apart by
     slices; raises ValueError, OSError or MemoryError if it cannot be used. split: its part, "" if unknown.
-    files: what it is read from."""
+    files: what it is read from. labelled: both images have labels."""
 
     name: str
     patient: str
@@ -35,6 +35,7 @@ class Source:
     split: str = ""
     simulated: bool = False
     files: tuple[Path, ...] = ()
+    labelled: bool = False
 
 
 def list_cases(
@@ -84,7 +85,8 @@ def _of_listing(listing: Listing, config: EvaluateConfig) -> list[Source]:
         read = partial(_read, pair, config, fault.reason if fault else "")
         files = (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label)
         there = tuple(path for path in files if path is not None)
-        sources.append(Source(pair.case, pair.patient, read, pair.split, files=there))
+        both = pair.labels == "both"
+        sources.append(Source(pair.case, pair.patient, read, pair.split, files=there, labelled=both))
     for case, item in faults.items():
         sources.append(Source(case, item.patient, partial(_refuse, item.reason), item.split))
     return sources
@@ -167,7 +169,7 @@ def _phantom(kind: str, seed: int, size: int | None) -> Source:
         images = (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label)
         return [Case(name, name, *images, truth=pair, split="test")]
 
-    return Source(name, name, read, "test", simulated=True)
+    return Source(name, name, read, "test", simulated=True, labelled=True)
 
 
 def _read(pair: PairFiles, config: EvaluateConfig, fault: str) -> list[Case]:

@@ -59,7 +59,7 @@ def _training(config: ReproduceConfig, dataset: str, split: str = "") -> TrainCo
 
 def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[str]) -> dict[str, list[str]]:
     file = str(kept) if kept.is_file() else config.split
-    found: list[Source] = list_cases(EvaluateConfig(dataset=dataset, root=config.root, split="all"))[0]
+    found = _listed(config, dataset) if file else _testable(_listed(config, dataset))
     if file:
         named = {p for members in read_split(Path(file)).values() for p in members}
         known = named if kept.is_file() else named | usable  # who came later is left out
@@ -74,7 +74,43 @@ def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[s
             f"The {count} patients of {Path(config.root).name} leave none to test on: three or more, or a "
             "split file with a test part, are accepted."
         )
+    if not kept.is_file() and dataset == config.dataset:  # phantoms have labels
+        _check_labels(config, [s for s in found if s.patient in parts["test"]])
     return parts
+
+
+def _listed(config: ReproduceConfig, dataset: str) -> list[Source]:
+    return list_cases(EvaluateConfig(dataset=dataset, root=config.root, split="all"))[0]
+
+
+def _testable(found: list[Source]) -> list[Source]:
+    """The cases without those that the data set keeps for the test, where none of these has labels on both
+    images and others have (older copies of CAMUS); the parts are then to be drawn from the others."""
+    kept = [s for s in found if s.split == "test" and s.files]
+    others = [replace(s, split="") for s in found if s.split != "test"]
+    mute = bool(kept) and not any(s.labelled for s in kept)
+    return others if mute and any(s.labelled for s in others) else found
+
+
+def without_labels(config: ReproduceConfig, folder: Path) -> set[str]:
+    """The patients that the data set keeps for the test and the reproduction leaves out, as none of them has
+    labels. Raises ValueError or OSError."""
+    dataset = _real(config)
+    if not dataset or config.split:
+        return set()
+    found = _listed(config, dataset)
+    named = {p for members in read_split(split_file(folder)).values() for p in members}
+    return {s.patient for s in found} - {s.patient for s in _testable(found)} - named
+
+
+def _check_labels(config: ReproduceConfig, tested: Sequence[Source]) -> None:
+    """Raises ValueError if nothing of what is tested could be compared."""
+    if all(s.files and not s.labelled for s in tested):
+        count = len({s.patient for s in tested})
+        raise ValueError(
+            f"None of the {count} test patients of {Path(config.root).name} has labels on both images: "
+            "one or more with labels, or a split file that tests such, are accepted."
+        )
 
 
 def _check_same(path: Path, parts: dict[str, list[str]], usable: set[str], kept: Path) -> None:
@@ -123,7 +159,10 @@ class Samples:
             samples, late = _of_the_split(Path(job.config.split), loaded.samples, published)
             self._made = samples, loaded.grid
             there = {pair_of(sample.case, published) for sample in samples}
-            _note_left_out(Path(job.config.split).parent, there, (*loaded.failed, *loaded.rejected, *late))
+            folder = Path(job.config.split).parent
+            known = without_labels(self._config, folder)
+            lost = [i for i in (*loaded.failed, *loaded.rejected, *late) if i.patient not in known]
+            _note_left_out(folder, there, lost)
             self._key = key
         _only_known(Path(job.config.split), self._made[0])  # each time: another process may have begun anew
         return self._made

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..config import EvaluateConfig
 from ..datasets.split import PARTS, parts_by_seed, read_split
 from ..evaluation.cases import Source, list_cases
 from .config import ReproduceConfig, source_label
-from .data import TEST, VALIDATION, left_out_pairs
+from .data import TEST, VALIDATION, left_out_pairs, without_labels
 from .plan import split_file
+
+UNLABELLED = "none of its {} patients has labels on both images"
 
 
 def part_lines(config: ReproduceConfig, folder: Path) -> list[str]:
@@ -19,7 +22,8 @@ def part_lines(config: ReproduceConfig, folder: Path) -> list[str]:
     try:
         found = {name: _cases(config, name) for name in names}
         parts = read_split(split_file(folder)) if names else {}
-        who = _divided_by(config, parts, [case for cases in found.values() for case in cases])
+        listed = [case for cases in found.values() for case in cases]
+        who = _divided_by(config, parts, listed, len(without_labels(config, folder)) if names else 0)
     except (ValueError, OSError) as error:
         return [f"- The parts of the data are not known: {error}"]
     lost = left_out_pairs(folder)
@@ -40,17 +44,21 @@ def _counted(cases: Sequence[Source], part: str, members: Sequence[str], lost: M
     return f"{len({case.patient for case in own})} ({len(own)}) in {part}"
 
 
-def _divided_by(config: ReproduceConfig, parts: Mapping[str, Sequence[str]], cases: Sequence[Source]) -> str:
-    """Who says which patient is in which part, as the first call of the reproduction found it. ValueError."""
+def _divided_by(
+    config: ReproduceConfig, parts: Mapping[str, Sequence[str]], cases: Sequence[Source], unlabelled: int
+) -> str:
+    """Who says which patient is in which part, as the first call of the reproduction found it. unlabelled:
+    how many patients are left out by that. ValueError."""
     if config.split:
         return f"by the file {Path(config.split).name}"
     known = {patient for members in parts.values() for patient in members}
-    cases = [case for case in cases if case.patient in known]
+    cases = [replace(c, split="") if unlabelled else c for c in cases if c.patient in known]
     part_of = parts_by_seed(cases, 0, validation=VALIDATION, test=TEST)
     if any(part_of.get(p, "training") != part for part, members in parts.items() for p in members):
         return "by the split.json of an earlier call"
     own = [part for part in PARTS if any(case.split == part for case in cases)]
     drawn = [part for part in ("validation", "test") if part not in own]
     if not own:
-        return "all drawn (60/20/20)"
+        without = f", without the data set's own test part: {UNLABELLED.format(unlabelled)}"
+        return "all drawn (60/20/20)" + (without if unlabelled else "")
     return f"{', '.join(own)} by the data set" + (f", {' and '.join(drawn)} drawn" if drawn else "")

@@ -22,8 +22,9 @@ from ..training.validation import score as validation_score
 from . import runs
 from .book import Book
 from .config import SETTINGS, ReproduceConfig
-from .data import Samples, write_splits
+from .data import Samples, without_labels, write_splits
 from .documents import write_all
+from .parts import UNLABELLED
 from .plan import (
     FURTHER,
     Job,
@@ -207,9 +208,8 @@ def reproduce(
     config, progress = ReproduceConfig.checked(config), progress or Progress()
     work = Work(config, Path(folder), emit or silent, Samples(config))
     work.folder.mkdir(parents=True, exist_ok=True)
-    for variant, reason in left_out(config).items():
-        work.emit("left_out", variant=variant, reason=reason)
     begin(config, work.folder)
+    _tell_left_out(config, work.folder, work.emit)
     tried = 0.6 if config.sweep_lambda else 0.0
     lambdas = work.sweep(progress.part(0.0, tried))
     with Scorer(config, work.folder) as scorer:
@@ -253,18 +253,29 @@ def best_score(path: Path) -> float:
     return max(validation_score(row) for row in rows)
 
 
-def estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> Iterator[dict[str, Any]]:
+def _tell_left_out(config: ReproduceConfig, folder: Path, emit: Emit) -> None:
+    """Which variants and which part of the data are not used, and why."""
+    for variant, reason in left_out(config).items():
+        emit("left_out", variant=variant, reason=reason)
+    if unlabelled := without_labels(config, folder):
+        emit("left_out", part="the data set's own test part", reason=UNLABELLED.format(len(unlabelled)))
+
+
+def estimate(
+    config: ReproduceConfig, folder: Path, progress: Progress, *, emit: Emit | None = None
+) -> Iterator[dict[str, Any]]:
     """All runs with their steps, state, and seconds that they take, measured by a few steps of each kind.
 
-    Nothing is written where no reproduction has begun.
+    Nothing is written where no reproduction has begun. emit is told of "left_out".
     """
     begun = (folder / SETTINGS).is_file()
     with nullcontext(folder) if begun else TemporaryDirectory() as used:
+        begin(config, Path(used))
+        _tell_left_out(config, Path(used), emit or silent)
         yield from _estimate(config, Path(used), progress)
 
 
 def _estimate(config: ReproduceConfig, folder: Path, progress: Progress) -> Iterator[dict[str, Any]]:
-    begin(config, folder)
     planned = {job.name: job for job in [*sweep_jobs(config, folder), *jobs(config, folder)]}
     samples = Samples(config)
     pace: dict[tuple[Any, ...], float] = {}
