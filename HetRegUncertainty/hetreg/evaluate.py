@@ -185,7 +185,10 @@ class _Run:
             return None
 
     def note_missing_labels(self) -> None:
-        """A note for each chosen label that no case has."""
+        """A note for cases without labels, and for each chosen label that no case has."""
+        done = zip(self.sources, self.rows, strict=True)
+        if lost := sum(not (source.labelled or row["error"]) for source, row in done):
+            self.note(f"{lost} of {len(self.rows)} cases lack labels on one image or both: no overlap.")
         for label in self.config.chosen_labels:
             if self.rows and not np.isfinite(values(self.rows, f"dice_{label}")).any():
                 self.note(f"No case has label {label}: its numbers are empty.")

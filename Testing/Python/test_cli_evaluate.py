@@ -61,6 +61,7 @@ def test_evaluate_names_the_cases_that_failed_and_fails_only_if_all_did(tmp_path
     out = capsys.readouterr().out
     assert "2 cases of 2 patients, 1 failed, 2 files refused" in out
     assert "failed  b: b_ED.nrrd" in out
+    assert "note: 1 of 2 cases lack labels on one image or both: no overlap." in out
     (data / "a_ED.nrrd").write_text("no image")
     assert cli.main([*arguments, "--json"]) == 2
     out, err = capsys.readouterr()

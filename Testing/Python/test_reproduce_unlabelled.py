@@ -45,7 +45,7 @@ def test_the_parts_are_drawn_from_the_others(camus, tmp_path, protocol):
 
 
 def test_a_dry_run_tells_it(camus, tmp_path, capsys):
-    flags = "--methods mse --seeds 1 --budget 1 --size tiny --crop 32 --batch 1 --dry-run".split()
+    flags = ["--methods", "mse", "--budget", "1", "--crop", "32", "--batch", "1", "--dry-run"]
     root = ["--dataset", "camus", "--root", str(camus), "--output", str(tmp_path / "out")]
     assert cli.main(["reproduce", *root, *flags]) == 0
     assert "none of its 2 patients has labels on both images" in capsys.readouterr().out
