@@ -34,7 +34,15 @@ class Interval:
     high: float
 
 
-Cell = str | int | float | Spread | Interval | None
+@dataclass(frozen=True)
+class Shown:
+    """A cell with a text of its own, as where each row has other digits. CSV has the value in its place."""
+
+    text: str
+    value: str | float | Interval
+
+
+Cell = str | int | float | Spread | Interval | Shown | None
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,7 @@ def csv_text(table: Table) -> str:
 
 def _csv_column(heading: str, cells: Sequence[Cell]) -> tuple[list[str], list[tuple]]:
     """Its headings and, for each row, as many values."""
+    cells = [c.value if isinstance(c, Shown) else c for c in cells]
     if any(isinstance(c, Spread) for c in cells):
         pairs = [(c.mean, c.sd) if isinstance(c, Spread) else (c, None) for c in cells]
         return [heading, f"{heading} SD"], pairs
@@ -191,8 +200,8 @@ def _shown_digits(cells: Sequence[Cell], digits: int | None, significant: int = 
 
 
 def _text(cell: Cell, column: Column, digits: int) -> str:
-    if cell is None or isinstance(cell, str):
-        return ABSENT if cell is None else cell
+    if cell is None or isinstance(cell, str | Shown):
+        return ABSENT if cell is None else cell if isinstance(cell, str) else cell.text
     if isinstance(cell, Spread | Interval):
         first, second = (number(v, digits) for v in _numbers(cell))
         sign = "±" if isinstance(cell, Spread) else "to"
@@ -202,7 +211,7 @@ def _text(cell: Cell, column: Column, digits: int) -> str:
 
 def is_text(table: Table, column: int) -> bool:
     """True if the column has a text in it."""
-    return any(isinstance(row[column], str) for row in table.rows)
+    return any(isinstance(row[column], str | Shown) for row in table.rows)
 
 
 def group_spans(table: Table) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""patients.csv of a reproduction: what the tests over patients start from, for tests of one's own."""
+"""The CSV files of a reproduction, for tests of one's own: patients.csv, and the tables in full."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from hetreg.reproduce.book import Book
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.run import reproduce
 from hetreg.reproduce.scores import Score
-from hetreg.reproduce.sheets import every_patient
-from hetreg.tables import csv_text
+from hetreg.reproduce.sheets import every_patient, tables
+from hetreg.tables import csv_text, markdown
 
 SOURCE = "phantom:mri2d"
 
@@ -95,3 +95,31 @@ def test_the_dice_of_masks_from_a_half_is_tested_too():
     assert tested.claim.first == "ours"
     assert tested.difference == pytest.approx(8)
     assert tested.patients == 2
+
+
+def test_the_numbers_of_every_table_are_rounded_for_readers_and_in_full_in_csv():
+    rng = np.random.default_rng(0)
+    values = {"ours": 0.8 + 0.01 * rng.random(8), "mse": 0.79 + 0.01 * rng.random(8)}
+    scores = [score(v, **{p: [d] for p, d in zip("abcdefgh", n, strict=True)}) for v, n in values.items()]
+    made = Book(ReproduceConfig(), scores)
+    compared = made.comparisons()
+    tested = next(c for c in compared if (c.claim.second, c.claim.measure) == ("mse", "dice"))
+    expected = {
+        "95 % interval low": tested.low,
+        "95 % interval high": tested.high,
+        "Each seed": tested.seeds[0],
+        "p, Holm": tested.p_holm,
+    }
+    found = tables(made, compared)
+    table2, verdicts = (f"{name}-phantom-mri2d" for name in ("table2", "verdicts"))
+    own = {"Difference": tested.difference, "p, paper": 0.02, "p, published way": tested.p_published}
+    for name, more in ((table2, own), (verdicts, {"Here": tested.difference, "Paper": 0.53})):
+        row = read(csv_text(found[name]))[0]
+        assert {head: float(row[head]) for head in (*expected, *more)} == pytest.approx(
+            expected | more, rel=1e-12
+        )
+    shown = f"| {tested.difference:.3f} | {tested.low:.3f} to {tested.high:.3f} | {tested.seeds[0]:.2f} |"
+    assert shown in markdown(found[table2])
+    row = read(csv_text(found["table1-phantom-mri2d"]))[0]
+    assert len(row["DSC (%) 95 % interval low"]) > 8
+    assert float(row["DSC (%) 95 % interval high"]) > float(row["DSC (%) here"])

@@ -30,7 +30,7 @@ from hetreg.reproduce.paper import PUBLISHED
 from hetreg.reproduce.scores import Score, series
 from hetreg.reproduce.sheets import interval, lambda_table, tables
 from hetreg.reproduce.verdicts import verdict_lines
-from hetreg.tables import Spread, markdown, p_value
+from hetreg.tables import Shown, Spread, markdown, p_value
 
 DICE = PUBLISHED["dice"]
 PATIENTS = ("a", "a", "b", "b")
@@ -104,7 +104,7 @@ def test_the_interval_is_that_of_the_mean_over_all_slices():
     """80 without patient b, 76 without a, mean 79: standard error sqrt((1 + 9) / 2), t 12.706."""
     found = series([score((0.80, 0.80, 0.80, 0.76), patients=("a", "a", "a", "b"))], DICE, 2)
     assert found.mean == pytest.approx(79)
-    assert interval(found) == "50.59 to 107.41"
+    assert interval(found).text == "50.59 to 107.41"
 
 
 def test_both_ways_to_test_by_hand():
@@ -248,12 +248,12 @@ def test_tables_have_every_run_and_what_failed():
     gamma = {row[1]: row for row in found["table4-phantom-mri2d"].rows}
     assert set(gamma) == {"Ours (SNR-weighted)", "Ours, gamma 1"}
     (p_row,) = found["table2-phantom-mri2d"].rows
-    assert p_row[-1] == "0.020"
+    assert p_row[-1] == Shown("0.02", 0.02)
     tested = comparison(made.comparisons(), "ours", "mse")
     shown = dict(zip((c.heading for c in found["table2-phantom-mri2d"].columns), p_row, strict=True))
     names = {"published way": "published", "patients (t)": "patients", "patients (Wilcoxon)": "wilcoxon"}
     for name, p in (names | {"Holm": "holm"}).items():
-        assert shown[f"p, {name}"] == p_value(getattr(tested, f"p_{p}"))
+        assert shown[f"p, {name}"].text == p_value(getattr(tested, f"p_{p}"))
     assert all(row[2].startswith("Ours (SNR-weighted) - ") for row in found["verdicts-phantom-mri2d"].rows)
     raw = found["comparisons"].rows
     assert {row[0] for row in raw} == {"1", "4", "controls"}

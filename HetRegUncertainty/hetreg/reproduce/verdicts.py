@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ..evaluation.case import MYOCARDIUM
 from ..registry import NETWORKS
-from ..tables import Cell, Column, Table, number, p_value
+from ..tables import Cell, Column, Interval, Shown, Table, number, p_value
 from . import notes
 from .book import CONTROL, FIGURE3, MEASURES, Book
 from .comparisons import Comparison, tally
@@ -50,7 +50,8 @@ def paired_tests(book: Book, source: str, comparisons: Sequence[Comparison]) -> 
     for c in comparisons:
         wanted = (source, "dice", OURS, "mse", main_table(data))
         if (c.claim.source, c.claim.measure, c.claim.first, c.claim.second, c.claim.table) == wanted:
-            paper = _p(printed_p(data, c.claim.network))
+            p = printed_p(data, c.claim.network)
+            paper = None if math.isnan(p) else Shown(f"{p:.3g}", p)
             rows.append((NETWORKS[c.claim.network].label, *_tests(c), paper))
     columns = (Column("Network"), *_TESTS, Column("p, paper"))
     caption = f"Table 2: ours against MSE in DSC, {where(book, source)}"
@@ -75,7 +76,7 @@ def claims(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
         claimed = c.claim.first == OURS or c.claim.table == "5"
         if c.claim.source == source and c.claim.table != CONTROL and claimed:
             digits = MEASURES[c.claim.measure].digits
-            paper, here = (number(v, digits) for v in (c.claim.paper, c.difference))
+            paper, here = (Shown(number(v, digits), v) for v in (c.claim.paper, c.difference))
             tests = (bounds(c.low, c.high, digits), _seeds(c), _p(c.p_holm), _p(c.p_seeds), c.verdict)
             rows.append((c.claim.table, *_pair(c), paper, here, *tests))
     heads = ("Table", "Network", "Pair", "Measure", "Paper", "Here", "95 % interval", "Each seed", "p, Holm")
@@ -140,22 +141,24 @@ def _pair(c: Comparison) -> tuple[str, str, str]:
 def _tests(c: Comparison) -> tuple[Cell, ...]:
     digits = MEASURES[c.claim.measure].digits + 1
     tests = [_p(p) for p in (c.p_published, c.p_patients, c.p_wilcoxon, c.p_holm, c.p_seeds)]
-    difference = number(c.difference, digits)
+    difference = Shown(number(c.difference, digits), c.difference)
     interval = bounds(c.low, c.high, digits)
     return (difference, interval, _seeds(c), *tests, c.units, c.patients, c.verdict)
 
 
-def _seeds(c: Comparison) -> str:
-    return ", ".join(number(d, MEASURES[c.claim.measure].digits) for d in c.seeds)
+def _seeds(c: Comparison) -> Shown:
+    digits = MEASURES[c.claim.measure].digits
+    return Shown(", ".join(number(d, digits) for d in c.seeds), ", ".join(map(str, c.seeds)))
 
 
-def _p(p: float) -> str | None:
-    return None if math.isnan(p) else p_value(p)
+def _p(p: float) -> Shown | None:
+    return None if math.isnan(p) else Shown(p_value(p), p)
 
 
-def bounds(low: float, high: float, digits: int) -> str:
-    """An interval in words; "" if there is none."""
-    return "" if math.isnan(low) else f"{number(low, digits)} to {number(high, digits)}"
+def bounds(low: float, high: float, digits: int) -> Shown:
+    """An interval; no text if there is none."""
+    text = "" if math.isnan(low) else f"{number(low, digits)} to {number(high, digits)}"
+    return Shown(text, Interval(low, high))
 
 
 def where(book: Book, source: str) -> str:
