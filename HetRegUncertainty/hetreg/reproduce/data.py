@@ -63,7 +63,13 @@ def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[s
     if file:
         named = {p for members in read_split(Path(file)).values() for p in members}
         known = named if kept.is_file() else named | usable  # who came later is left out
-        found = [s for s in found if s.patient in known]
+        there, found = found, [s for s in found if s.patient in known]
+        if kept.is_file() and not found:
+            raise ValueError(
+                f"{kept.parent.name} holds a reproduction of other patients, as {min(named)}, than "
+                f"{Path(config.root).name} has, as {there[0].patient}: the same data or another output "
+                "folder is accepted."
+            )
     training = _training(config, dataset, file)
     parts = patients(found, split(found, training, validation=VALIDATION, test=TEST))
     if kept.is_file() and config.split:

@@ -226,12 +226,14 @@ def begin(config: ReproduceConfig, folder: Path) -> None:
         if job.config is not None and not runs.done(folder, job):
             accelerate.check(job.config, resolve_device(job.config.device))
     if path.is_file():
-        before, now = ReproduceConfig.load(path).used_protocol, config.used_protocol
-        if before != now and any((folder / "runs").glob("*/config.json")):
-            raise ValueError(
-                f"{folder.name} holds a reproduction with protocol {before!r}, not {now!r}: the "
-                "same protocol or another output folder is accepted."
-            )
+        before, trained = ReproduceConfig.load(path), any((folder / "runs").glob("*/config.json"))
+        for name in ("dataset", *["used_protocol"] * trained):
+            was, now, what = getattr(before, name), getattr(config, name), name.removeprefix("used_")
+            if was != now:
+                raise ValueError(
+                    f"{folder.name} holds a reproduction with {what} {was!r}, not {now!r}: the same {what} "
+                    "or another output folder is accepted."
+                )
     write_splits(config, folder)
     runs.check_folder(folder, planned)
     root = str(Path(config.root).absolute()) if config.root else ""  # to go on from any folder

@@ -1,4 +1,5 @@
-"""A reproduction of data whose test part has no labels, as older copies of CAMUS."""
+"""The patients of a reproduction: of data whose test part has no labels, as older copies of CAMUS, and of
+other data than it began with."""
 
 from __future__ import annotations
 
@@ -64,3 +65,19 @@ def test_without_any_labels_to_test_by_nothing_is_trained(camus, tmp_path):
     with pytest.raises(ValueError, match="None of the 2 test patients"):
         list(estimate(config, tmp_path / "out", Progress()))
     assert not list((tmp_path / "out").glob("*"))
+
+
+def test_other_data_than_those_it_began_with_are_told_as_such(camus, tmp_path):
+    config = replace(CONFIG, root=str(camus), methods=("undeformed",))
+    reproduce(config, tmp_path / "out")
+    layouts.acdc_patient(tmp_path / "ACDC", 7)
+    with pytest.raises(
+        ValueError, match="out holds a reproduction with dataset 'camus', not 'acdc'"
+    ) as error:
+        reproduce(replace(config, root=str(tmp_path / "ACDC"), dataset="acdc"), tmp_path / "out")
+    assert_sentence(error.value, "the same dataset or another output folder is accepted")
+    layouts.camus_patient(tmp_path / "other", 8)
+    named = "out holds a reproduction of other patients, as patient0001, than other has, as patient0008"
+    with pytest.raises(ValueError, match=named) as error:
+        reproduce(replace(config, root=str(tmp_path / "other")), tmp_path / "out")
+    assert_sentence(error.value, "the same data or another output folder is accepted")
