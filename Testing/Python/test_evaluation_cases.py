@@ -54,6 +54,20 @@ def test_acdc_is_read_as_stacks_on_the_grids_of_the_files(acdc):
     assert case.truth is None
 
 
+def test_every_case_names_its_part(camus, tmp_path):
+    """By the draw, and by a split file, which goes before the data set's own parts."""
+    for part, name in (("train", "training"), ("val", "validation")):
+        drawn, _ = list_cases(config(camus, "camus", split=part))
+        assert {s.split for s in drawn} == {case.split for s in drawn for case in s.read()} == {name}
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"training": ["patient0002", "mri2d-7"], "validation": ["patient0001"]}))
+    for part, expected in (("all", {"training", "validation"}), ("val", {"validation"})):
+        settings = config(camus, "camus+phantom", split=part, split_file=str(file))
+        sources, _ = list_cases(settings)
+        assert {s.split for s in sources} == {c.split for s in sources for c in s.read()} == expected
+    assert {s.split for s in list_cases(config(camus, "camus"))[0]} == {""}
+
+
 def test_camus_is_read_view_by_view_and_its_labels_are_translated(camus):
     sources, _ = list_cases(config(camus, "camus"))
     assert [s.name for s in sources] == [f"patient000{n}_{v}" for n in (1, 2) for v in ("2CH", "4CH")]

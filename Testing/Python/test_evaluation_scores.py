@@ -68,7 +68,8 @@ def test_a_label_that_one_frame_lacks_has_no_numbers_but_is_counted():
     for slices in (1, 3):
         case = square_case(slices)
         empty = case.moving_label.like(0 * case.moving_label.array, "l")
-        for labels in ({"moving_label": empty}, {"fixed_label": empty}):
+        lack = [{name: image} for name in ("moving_label", "fixed_label") for image in (empty, None)]
+        for labels in lack:
             lacking = replace(case, **labels)
             found = score(lacking, undeformed(lacking))
             assert not [n for n in found.row if n.startswith(("dice", "hd", "asd"))]

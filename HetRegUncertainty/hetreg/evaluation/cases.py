@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -64,7 +64,8 @@ def list_cases(
         sources += _phantoms(config, named, solid_size)
     if not sources:
         raise ValueError(_nothing(config, refused))
-    return sources, refused
+    part_of = {p: part for part, members in (named or {}).items() for p in members}
+    return [_in_part(s, part_of.get(s.patient, s.split)) for s in sources], refused
 
 
 def _nothing(config: EvaluateConfig, refused: Sequence[Rejected]) -> str:
@@ -122,7 +123,7 @@ def _part(
         part_of = parts_by_seed(sources, config.seed)
         part_of |= dict.fromkeys((pair.patient for pair in pairs), "training")
         part_of |= parts_by_seed(pairs, config.seed)
-        return [s for s in sources if part_of.get(s.patient, "training") == part]
+        return [_in_part(s, part) for s in sources if part_of.get(s.patient, "training") == part]
     patients = {p for p in named.get(part, []) if not _PHANTOM.match(p)}
     if missing := sorted(patients - {s.patient for s in sources}):
         raise ValueError(
@@ -130,7 +131,14 @@ def _part(
             f"({', '.join(missing[:5])}): the split of these data is accepted."
         )
     patients |= _lost(sources, pairs, part, patients, named)
-    return [s for s in sources if s.patient in patients]
+    return [_in_part(s, part) for s in sources if s.patient in patients]
+
+
+def _in_part(source: Source, part: str) -> Source:
+    """The source, and the cases that are read, in a part."""
+    if part == source.split:
+        return source
+    return replace(source, split=part, read=lambda: [replace(case, split=part) for case in source.read()])
 
 
 def _lost(

@@ -46,22 +46,24 @@ def label_numbers(
     px, and the published numbers, are taken slice by slice where both frames have the label. The case has
     their means, slices_2, slices_left_out_2, where one frame lacks the label, and slices_lost_2, where the
     warped label lies outside the image: these have Dice 0 and no distance. A label that one frame lacks
-    altogether has no numbers but slices_left_out_2, 1 for a single slice. No labels: {}, [].
+    altogether, as without a label image, has no numbers but slices_left_out_2, 1 for a single slice. No
+    labels on either: {}, [].
     Raises ValueError if there are more than MOST_LABELS and none are chosen.
     """
     there = labels_of(case)
-    if not there or case.fixed_label is None or case.moving_label is None:
+    if not there:
         return {}, []
     if not labels and len(there) > MOST_LABELS:
         raise ValueError(
             f"{case.name} has {len(there)} labels: at most {MOST_LABELS}, or a choice, are accepted."
         )
     axis, spacing = case.slice_axis, case.fixed.spacing_mm[::-1].tolist()
-    truth = resample_like(case.fixed_label, case.fixed, labels=True)
+    fixed, moving = _given(case.fixed_label, case.fixed), _given(case.moving_label, case.moving)
+    truth = resample_like(fixed, case.fixed, labels=True)
     whole: dict[str, float] = {}
     rows: list[dict[str, Any]] = [{"slice": k} for k in range(1 if axis is None else truth.shape[axis])]
     for label in labels or there:
-        masks = Masks(truth == label, *_weights(case, case.moving_label, result, label))
+        masks = Masks(truth == label, *_weights(case, moving, result, label))
         if len(rows) > 1:
             whole |= _of_stack(masks, spacing, int(axis or 0), label, rows)
         elif masks.in_both():
@@ -71,6 +73,11 @@ def label_numbers(
         elif any(m.any() for m in masks):
             whole |= _keyed({"slices_left_out": 1}, label)
     return whole, [row for row in rows if len(row) > 1]
+
+
+def _given(labels: Image | None, image: Image) -> Image:
+    """The labels of an image; none in it where there are none."""
+    return image.like(np.zeros(image.array.shape, np.uint8), "no labels") if labels is None else labels
 
 
 def _weights(case: Case, labels: Image, result: RegisterResult, label: int) -> tuple[np.ndarray, np.ndarray]:
