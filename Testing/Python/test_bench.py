@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from bench import methods, summary
-from bench.peers import TOOLS, process
+from bench.peers import TOOLS, install, process
 from bench.peers.process import Peer
 from builders import tiny_model
 from hetreg.config import EvaluateConfig, GridConfig
@@ -208,6 +208,7 @@ def test_a_step_is_timed_and_what_the_device_has_not_is_a_line(monkeypatch: pyte
 
 def test_the_accuracy_benchmark_writes_a_line_for_each_tool(tmp_path: Path, monkeypatch) -> None:
     tiny_model().save(tmp_path / "mine.pt")
+    monkeypatch.setattr(process, "python_of", lambda _: Path(sys.executable))
     monkeypatch.setattr(process.Peer, "compute", still)
     flags = ["--phantoms", "mri2d:1", "--model", str(tmp_path / "mine.pt"), "--refine", "0", "1"]
     flags += ["--peers", DEMONS, "--cache", str(tmp_path / "cache")]
@@ -224,6 +225,30 @@ def test_the_accuracy_benchmark_writes_a_line_for_each_tool(tmp_path: Path, monk
     off = {row["tool"]: float(row["epe_vox_myocardium"]) for row in rows}
     assert off["true field"] < 1e-3 < off["HetReg mine"]
     assert off["undeformed"] > 1
+
+
+def test_a_tool_that_is_not_installed_is_told_before_the_first_case(tmp_path: Path, monkeypatch) -> None:
+    flags = ["--phantoms", "mri2d:1", "--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "out")]
+    arguments = accuracy.parser().parse_args([*flags, "--peers", "ANTs SyN CC"])
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    with pytest.raises(OSError, match=r"no \.venv-peers: make it with `accuracy\.py --install`\."):
+        accuracy.run(arguments)
+    monkeypatch.setattr(process, "python_of", lambda _: Path(sys.executable))
+    with pytest.raises(OSError, match="ANTs SyN CC: No module named 'ants': `accuracy"):
+        accuracy.run(arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_why_cases_failed_stands_below_the_table(stack: Case) -> None:
+    def register(case: Case) -> RegisterResult:
+        raise RuntimeError("its process ended")
+
+    found = evaluate(EvaluateConfig(phantoms=2, phantom_size=32), register=register, pictures=False)
+    (reason,) = summary.failures("demons", found)
+    assert reason.startswith("demons, 2 failed: ")
+    assert "its process ended" in reason
+    (table,) = summary.tables("mri2d", [summary.line("demons", found, 2)], [], "Made so.", reason)
+    assert table.notes == ("Made so.", reason)
 
 
 def test_ways_of_a_step_are_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

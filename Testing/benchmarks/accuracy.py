@@ -82,6 +82,11 @@ def groups(arguments: argparse.Namespace) -> Iterator[tuple[str, EvaluateConfig,
         ), MYOCARDIUM  # fmt: skip
 
 
+def peers(arguments: argparse.Namespace) -> list[str]:
+    """The names of the chosen ones."""
+    return [*TOOLS] if "all" in arguments.peers else arguments.peers
+
+
 def methods(
     arguments: argparse.Namespace, config: EvaluateConfig, stack: contextlib.ExitStack
 ) -> Iterator[tuple[str, Method]]:
@@ -91,7 +96,7 @@ def methods(
     yield "undeformed", undeformed
     if phantom:
         yield "true field", true_field
-    for name in TOOLS if arguments.peers == ["all"] else arguments.peers:
+    for name in peers(arguments):
         if ndim == 2 or TOOLS[name].in_3d:
             tool = stack.enter_context(Peer(name, arguments.cache))
             yield name, peer(tool, percentiles=arguments.percentiles)
@@ -104,13 +109,17 @@ def methods(
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """All tables as Markdown; files are written after every line."""
+    """All tables as Markdown; files are written after every line. Raises ValueError or OSError, before the
+    first case, if a peer is not installed."""
+    for name in peers(arguments):
+        Peer(name, arguments.cache).check()
     arguments.output.mkdir(parents=True, exist_ok=True)
     tables: dict[str, str] = {}
     rows: dict[str, list[dict[str, Any]]] = {"rows": [], "slices": []}
     for group, config, label in groups(arguments):
         lines: list[tuple[Cell, ...]] = []
         trust: list[tuple[Cell, ...]] = []
+        failed: list[str] = []
         used: dict[str, str] = {}  # packages of the peers
         with contextlib.ExitStack() as stack:
             for name, method in methods(arguments, config, stack):
@@ -119,12 +128,13 @@ def run(arguments: argparse.Namespace) -> str:
                 rows["rows"] += [about | row for row in found.rows]
                 rows["slices"] += [about | row for row in found.slices]
                 lines.append(summary.line(name, found, label))
+                failed += summary.failures(name, found)
                 if (cells := summary.calibration(name, found)) is not None:
                     trust.append(cells)
                 used |= getattr(method, "versions", {})
                 others = "".join(f", {package} {version}" for package, version in sorted(used.items()))
                 note = f"{machine.versions()}{others}; {machine.load()}."
-                made = summary.tables(group, lines, trust, note)
+                made = summary.tables(group, lines, trust, note, *failed)
                 tables[group] = "\n".join(markdown(table) for table in made)
                 write(tables, rows, arguments.output)
                 print(f"{group}, {name}: done", file=sys.stderr, flush=True)

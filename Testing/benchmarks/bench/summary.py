@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -121,11 +122,17 @@ def interval(values: Sequence[float] | np.ndarray, patients: Sequence[str], digi
     return None if np.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
+def failures(tool: str, evaluation: Evaluation) -> list[str]:
+    """A note for each reason why cases of a tool failed."""
+    reasons = Counter(row["error"] for row in evaluation.rows if row.get("error"))
+    return [f"{tool}, {count} failed: {reason}" for reason, count in reasons.items()]
+
+
 def tables(
-    group: str, lines: Sequence[tuple[Cell, ...]], trust: Sequence[tuple[Cell, ...]], note: str
+    group: str, lines: Sequence[tuple[Cell, ...]], trust: Sequence[tuple[Cell, ...]], *notes: str
 ) -> list[Table]:
     """The tables of a group of cases: accuracy and, where there is something in it, calibration."""
-    found = [Table(COLUMNS, tuple(lines), group, (note,))]
+    found = [Table(COLUMNS, tuple(lines), group, notes)]
     if trust:
         found.append(Table(CALIBRATION, tuple(trust), f"{group}: calibration, means over the pairs"))
     return found

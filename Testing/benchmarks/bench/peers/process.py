@@ -47,6 +47,16 @@ class Peer:
             self._litter.cleanup()
             self._litter = None
 
+    def check(self) -> None:
+        """Raises OSError with what is missing if the tool is not installed and nothing of it is kept."""
+        if any((self.cache / self.tool.adapter).glob("*.npz")):
+            return  # perhaps all that is asked for
+        with Peer(self.name, self.cache) as trial:
+            try:
+                trial._start()
+            except RuntimeError as error:
+                raise OSError(f"{error}: `accuracy.py --install` installs what is missing.") from error
+
     def register(
         self, fixed: np.ndarray, moving: np.ndarray, spacing: Sequence[float]
     ) -> tuple[np.ndarray, float]:
@@ -99,7 +109,11 @@ class Peer:
             command, cwd=self._litter.name, env=environment, text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self.versions.update(self._read()["versions"])
+        told = self._read()
+        if "error" in told:
+            self.__exit__()
+            raise RuntimeError(f"{self.name}: {told['error']}")
+        self.versions.update(told["versions"])
 
     def _exchange(self, request: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -33,8 +33,12 @@ def main() -> None:
     """Answer until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what the tools print is no answer
-    adapter = importlib.import_module(f"bench.peers.{sys.argv[1]}")
-    answers.write(json.dumps({"versions": {name: version(name) for name in adapter.PACKAGES}}) + "\n")
+    try:
+        adapter = importlib.import_module(f"bench.peers.{sys.argv[1]}")
+        answers.write(json.dumps({"versions": {name: version(name) for name in adapter.PACKAGES}}) + "\n")
+    except ImportError as error:
+        answers.write(json.dumps({"error": str(error)}) + "\n")
+        return
     for line in sys.stdin:
         try:
             told = answer(adapter, json.loads(line))
