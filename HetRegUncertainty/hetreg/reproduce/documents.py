@@ -197,7 +197,8 @@ def _made_how(config: ReproduceConfig, cost: str) -> list[str]:
     total = physical_memory_gb()
     memory = f"{total:.0f} GB, " if total else ""
     device = describe_device(resolve_device(config.device))
-    given = config.to_dict() | {"root": Path(config.root).name, "elastix_python": ""}
+    given = config.to_dict() | {"root": Path(config.root).name}
+    given["elastix_python"] = "PYTHON" if config.elastix_python else ""  # no path of this computer
     default = ReproduceConfig().to_dict()
     idle = () if config.sweep_lambda else ("lambdas", "tolerance")  # the command refuses them
     flags = [_flag(n, v) for n, v in given.items() if v != default[n] and n not in idle]
