@@ -15,7 +15,7 @@ from .files import write_whole
 ABSENT = "–"
 ABOUT = ("case", "patient", "split", "slice", "model", "error", "note")  # an evaluation's columns of text
 _MOST_DIGITS = 6  # behind the decimal point; smaller numbers are written with an exponent
-_ROWS_OF_A_PAGE, _COLUMNS_OF_A_PAGE = 40, 8  # in print
+_ROWS_OF_A_PAGE, _COLUMNS_OF_A_PAGE, _LETTERS_OF_A_CELL = 40, 8, 80  # in print
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,19 @@ def _csv_column(heading: str, cells: Sequence[Cell]) -> tuple[list[str], list[tu
 
 def latex(table: Table, label: str = "") -> str:
     """A `table`, or a `longtable` where a page has no room for the rows, in the style of booktabs, for
-    pdfLaTeX too; text is escaped. Many columns are set small."""
+    pdfLaTeX too; text is escaped, and a long one cut. Many columns are set small. A caption loses its "Table
+    1: ", as LaTeX numbers it."""
     long, wide = len(table.rows) > _ROWS_OF_A_PAGE, len(table.columns) > _COLUMNS_OF_A_PAGE
     packages = ["booktabs", *["longtable"] * long]
     lines = ["% " + "".join(rf"\usepackage{{{name}}}" for name in packages)]
     lines[0] += " and, for a landscape page, pdflscape" if wide else ""
     small = [r"\scriptsize\setlength{\tabcolsep}{3pt}"] if wide else []
-    named = [rf"\caption{{{escape_latex(table.caption)}}}"] if table.caption else []
+    caption = re.sub(r"^(?:Table|Figure) \d+: (.)", lambda found: found[1].upper(), table.caption)
+    named = [rf"\caption{{{escape_latex(caption)}}}"] if caption else []
     named += [rf"\label{{{label}}}"] if label else []
     places = "".join("l" if is_text(table, i) else "r" for i in range(len(table.columns)))
     head = _latex_head(table)
-    rows = [" & ".join(row) + r" \\" for row in text_rows(table, escape_latex, r"\textbf{{{}}}")]
+    rows = [" & ".join(row) + r" \\" for row in text_rows(table, _short_latex, r"\textbf{{{}}}")]
     notes = [rf"\par\smallskip {escape_latex(note)}" for note in table.notes]
     if long:
         lines += [r"\begingroup", *small, rf"\begin{{longtable}}{{{places}}}"]
@@ -275,6 +277,7 @@ _LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
     "λ": r"$\lambda$",
     "σ": r"$\sigma$",
     "²": r"$^2$",
+    "…": r"\ldots{}",
     "\n": " ",
 }
 
@@ -282,3 +285,9 @@ _LATEX = {c: rf"\{c}" for c in "&%$#_{}"} | {
 def escape_latex(text: str) -> str:
     """The text as LaTeX prints it, with the few signs beyond ASCII that our tables use."""
     return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _short_latex(text: str) -> str:
+    """`escape_latex` of a cell; what a line has no room for, as the reason of a failure, is cut."""
+    cut = len(text) > _LETTERS_OF_A_CELL
+    return escape_latex(f"{text[: _LETTERS_OF_A_CELL - 1].rstrip()}…" if cut else text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_csv_holds_the_numbers_in_full():
 
 def test_latex_is_escaped_and_grouped():
     text = tables.latex(TABLE, "tab:one")
-    assert r"\caption{Table 1: 50 \% of $\gamma$}" in text
+    assert r"\caption{50 \% of $\gamma$}" in text  # LaTeX has numbers of its own
     assert r"\label{tab:one}" in text
     assert r"\begin{tabular}{lrrr}" in text
     assert r"\multicolumn{1}{c}{} & \multicolumn{3}{c}{MRI} \\" in text
@@ -81,6 +82,38 @@ def test_latex_of_a_table_longer_than_a_page_goes_on_on_the_next_and_many_column
     assert r"\scriptsize" in short
     assert r"\scriptsize" in long
     assert r"\scriptsize" not in tables.latex(TABLE)
+
+
+def test_latex_has_no_cell_that_is_wider_than_a_page():
+    reason = "Step 7: the loss is not a finite number, so that nothing more can be learned. " * 2
+    table = Table((Column("Error"),), ((reason,), ("Ours",)), "Figure 3: sparsification")
+    text = tables.latex(table)
+    assert r"\caption{Sparsification}" in text
+    assert max(map(len, text.splitlines())) < 100
+    assert r"\ldots{} \\" in text
+    assert reason[:70] in text
+    assert reason in tables.csv_text(table)
+    assert reason in tables.markdown(table)
+
+
+def _plain(line: str) -> str:
+    """A line of LaTeX without what is escaped."""
+    return re.sub(r"\\[\\%{}&#$_]", " ", line)
+
+
+def test_every_latex_table_of_the_results_is_whole(root):
+    """No comment but the first line, braces in pairs, and as many cells in each row as columns."""
+    files = sorted((root / "docs" / "results").rglob("*.tex"))
+    assert len(files) > 100
+    for path in files:
+        lines = path.read_text(encoding="utf-8").removeprefix("% ").splitlines()
+        text = "\n".join(map(_plain, lines))
+        assert "%" not in text, path
+        assert text.count("{") == text.count("}"), path
+        (columns,) = re.findall(r"\\begin\{(?:tabular|longtable)\}\{([lr]+)\}", text)
+        for row in (line for line in lines if " & " in line):
+            merged = [int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d+)\}", row)]
+            assert _plain(row).count("&") + 1 + sum(merged) == len(columns), (path, row)
 
 
 def test_latex_signs():
