@@ -20,7 +20,6 @@ _DPI, _CELL, _BAR = 130, 1.6, 0.3  # inches per picture, share of one that a col
 # Colours that the colour-blind tell apart (Okabe and Ito), and a style with each; dashes are an oracle's.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000", "#56b4e9")
 _LINE, _TITLE = 32, 26  # letters of a legend beside curves, above a picture
-_LEAST_RANGE = 0.05  # of a colour bar, of its least value
 _STYLES: tuple[Any, ...] = ("-", ":", "-.", (0, (4, 1, 1, 1, 1, 1)))
 
 
@@ -162,10 +161,8 @@ def _map(axis: Any, values: np.ndarray | None, aspect: float, colours: str) -> N
     if values is None:
         axis.text(0.5, 0.5, "none", ha="center", va="center", fontsize=7, transform=axis.transAxes)
         return
-    high = float(np.percentile(values, 99.5))
-    low = float(values.min())
-    most = max(high, low + max(1e-9, _LEAST_RANGE * abs(low)))  # of a flat map no contrast is made up
-    shown = axis.imshow(values, cmap=colours, vmin=low, vmax=most, aspect=aspect)
+    most = max(float(np.percentile(values, 99.5)), 1e-9)  # from 0: of a flat map no contrast is made up
+    shown = axis.imshow(values, cmap=colours, vmin=0.0, vmax=most, aspect=aspect)
     bar = axis.figure.colorbar(shown, cax=axis.inset_axes([1.03, 0.0, 0.045, 1.0]))
     bar.ax.tick_params(labelsize=5.5, length=2, pad=1)
     bar.locator = MaxNLocator(5)
