@@ -22,7 +22,7 @@ from .evaluation.results import Evaluation, Picture
 from .evaluation.results import write as write
 from .evaluation.scores import Row, Score
 from .evaluation.scores import score as score
-from .evaluation.summary import mean_curves, patient_rows, statistics, values
+from .evaluation.summary import label_notes, mean_curves, patient_rows, statistics, values
 from .model import CHANGED, RegistrationModel
 from .modelconfig import UseConfig
 from .progress import Cancelled, Progress
@@ -185,13 +185,9 @@ class _Run:
             return None
 
     def note_missing_labels(self) -> None:
-        """A note for cases without labels, and for each chosen label that no case has."""
-        done = zip(self.sources, self.rows, strict=True)
-        if lost := sum(not (source.labelled or row["error"]) for source, row in done):
-            self.note(f"{lost} of {len(self.rows)} cases lack labels on one image or both: no overlap.")
-        for label in self.config.chosen_labels:
-            if self.rows and not np.isfinite(values(self.rows, f"dice_{label}")).any():
-                self.note(f"No case has label {label}: its numbers are empty.")
+        """Notes for cases without labels, and for each chosen label that no case has."""
+        labelled = [source.labelled for source in self.sources]
+        self._note("notes", label_notes(self.rows, labelled, self.config.chosen_labels))
 
     def note_trained_on(self) -> None:
         """A note for each shipped model that has seen some of the patients in its training."""

@@ -27,6 +27,17 @@ def values(rows: Sequence[Row], name: str) -> np.ndarray:
     return np.array([row.get(name, np.nan) for row in rows], float)
 
 
+def label_notes(rows: Sequence[Row], labelled: Sequence[bool], chosen: Sequence[int]) -> list[str]:
+    """How many cases lack labels, and which chosen label no case has. labelled: of each row."""
+    notes = []
+    if lost := sum(not (there or row["error"]) for there, row in zip(labelled, rows, strict=True)):
+        notes.append(f"{lost} of {len(rows)} cases lack labels on one image or both: no overlap.")
+    for label in chosen:
+        if rows and not np.isfinite(values(rows, f"dice_{label}")).any():
+            notes.append(f"No case has label {label}: its numbers are empty.")
+    return notes
+
+
 def statistics(rows: Sequence[Row], patients: Sequence[str]) -> dict[str, dict[str, float]]:
     """{name: mean, sd, median, n, missing, low, high} of each number.
 
