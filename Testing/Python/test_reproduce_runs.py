@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hetreg.config import TrainConfig
 from hetreg.progress import Progress
 from hetreg.reproduce import runs
 from hetreg.reproduce.plan import Job, jobs
-from hetreg.reproduce.run import estimate
+from hetreg.reproduce.run import estimate, reproduce
 
 
 def test_a_run_whose_done_file_was_cut_off_counts_as_not_done(tmp_path):
@@ -73,3 +74,19 @@ def test_the_rows_of_a_dry_run_have_lines_of_their_own_on_a_terminal(tmp_path, c
     shown = capsys.readouterr()
     assert shown.out.startswith("voxelmorph-mse")
     assert shown.err.endswith("\r\033[K")  # the line of the progress is empty before each
+
+
+def test_a_variance_network_that_collapsed_is_told(tmp_path):
+    config = replace(TINY_REPRODUCTION, methods=("mse",))
+    told = []
+    reproduce(config, tmp_path, emit=lambda kind, **fields: told.append(fields))
+    assert [f["note"] for f in told if f.get("state") == "trained"] == [""]
+    (log,) = tmp_path.glob("runs/*/log.jsonl")
+    rows = [{"event": "step", "step": n, "mean_variance": v} for n, v in ((20, 1e-2), (40, 0.0), (60, 0.0))]
+    with log.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+    text = reproduce(config, tmp_path)["README"].read_text(encoding="utf-8")
+    assert f"- run {log.parent.name}: From step 40 on: The predicted noise variance is 0.0e+00 every" in text
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(rows[0]) + "\n")
+    assert not runs.collapse(log.parent)

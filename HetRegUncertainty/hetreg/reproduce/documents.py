@@ -24,7 +24,7 @@ from .data import left_out_pairs
 from .gallery import draw_all
 from .parts import part_lines
 from .plan import Job, Lambdas, duration, left_out, sweep_job
-from .runs import done
+from .runs import collapse, done, run_folder
 from .scoring import Scorer
 from .sheets import every_patient, lambda_table, tables
 from .variants import VARIANTS
@@ -56,6 +56,8 @@ def write_all(
     _remove_others(folder / "tables", set(files.values()))
     _remove_others(folder / "figures", set(drawn))
     notes += [f"pair {case}: {why} No run trains on it." for case, why in left_out_pairs(folder).items()]
+    ends = {job.name: collapse(run_folder(folder, job)) for job in planned}
+    notes += [f"run {name}: {text}" for name, text in ends.items() if text]
     how = _made_how(book.config, _cost(book, folder, planned, tried) + _measured(scorer))
     if divided := part_lines(book.config, folder):
         how += ["", *divided]

@@ -99,7 +99,8 @@ class Work:
         seconds = self.clock.left(task.later)
         left = "" if seconds is None else duration(seconds)
         state = "failed" if error else "trained"
-        self.emit("run", state=state, run=job.name, error=error, left_to_train=left)
+        note = runs.collapse(runs.run_folder(self.folder, job))
+        self.emit("run", state=state, run=job.name, error=error, note=note, left_to_train=left)
 
     def _told(self, task: Task) -> Progress:
         """Progress whose messages name the run and the time that all are going to take."""

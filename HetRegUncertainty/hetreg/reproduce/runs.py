@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from ..errors import sentence
 from ..files import json_lines, write_whole
 from ..lock import FolderLock
 from ..progress import Progress
+from ..training.checks import collapsed
 from ..training.data import dimension_of, draw_batch
 from ..training.distributed import join
 from ..training.folder import settings_changed
@@ -94,6 +96,17 @@ def train_job(
 def log_rows(path: Path, event: str) -> list[dict[str, float]]:
     """The rows of a run's log of one kind: "step" or "validation"."""
     return [row for row in json_lines(path / "log.jsonl") if row.get("event") == event]
+
+
+def collapse(path: Path) -> str:
+    """Since when the variance network of a run is at a limit, and what that means; "" if it is not."""
+    rows = log_rows(path, "step")
+    found = [row.get("mean_variance") for row in rows]
+    said = [collapsed(v if isinstance(v, float) else math.nan) for v in found]
+    if not said or not said[-1]:
+        return ""
+    whole = next((n for n, text in enumerate(reversed(said)) if not text), len(said))
+    return f"From step {rows[-whole]['step']} on: {said[-1]}"
 
 
 def _seconds(path: Path, otherwise: float) -> float:
