@@ -114,6 +114,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
             part.removeObservers()
         self.aside.close()
         self.link.close()
+        self._parameterNode = None
         self.removeObservers()
 
     def enter(self):

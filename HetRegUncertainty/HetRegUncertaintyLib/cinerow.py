@@ -1,5 +1,6 @@
 """The row of the panel for cines: it is there while a chosen volume shows one frame of a sequence."""
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -16,7 +17,7 @@ def everyFrame(parameters):
 class CineRow(VTKObservationMixin):
     """Keeps a frame as the moving volume, and says whether every frame is to be registered.
 
-    onChange() is called when a sequence or its browser has gone, and with it maybe the row.
+    onChange() is called soon after a sequence or its browser has gone, and with it maybe the row or panel.
     """
 
     def __init__(self, ui, onChange):
@@ -37,7 +38,7 @@ class CineRow(VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onRemoved(self, _caller, _event, node):
         if node.GetClassName() in ("vtkMRMLSequenceNode", "vtkMRMLSequenceBrowserNode"):
-            self._onChange()
+            qt.QTimer.singleShot(0, self._onChange)  # Slicer crashes if the browser is asked meanwhile
 
     def _source(self):
         p = self._parameters

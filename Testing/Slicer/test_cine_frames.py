@@ -101,14 +101,46 @@ def test_aKeptFrameThatLostItsVoxelsIsKeptAnew(movie):
     assert sequences.keepFrame(movie) is not first
 
 
-def test_theRowGoesWithTheSequence(ready, movie):
-    """And Register does what it says."""
+@pytest.mark.parametrize("what", [sequences.browserOf, sequences.sequenceOf])
+def test_theRowGoesWithTheSequence(ready, movie, what):
+    """And Register does what it says. Slicer crashes if the browser is asked while the sequence goes."""
     ui = ready.ui
     assert "every frame" in ui.registerButton.toolTip
-    slicer.mrmlScene.RemoveNode(sequences.browserOf(movie))
+    slicer.mrmlScene.RemoveNode(what(movie))
+    slicer.app.processEvents()
     assert not ui.keepFrameButton.visible
     assert not ui.everyFrameCheckBox.visible
     assert "to the fixed image" in ui.registerButton.toolTip
+
+
+def test_aSequenceThatGoesDuringTheRun(ready, movie, monkeypatch, raisesInSlot):
+    original = ready.run.execute
+
+    def execute(work):
+        slicer.mrmlScene.RemoveNode(sequences.sequenceOf(movie))
+        return original(work)
+
+    monkeypatch.setattr(ready.run, "execute", execute)
+    with raisesInSlot(ValueError, "The sequence was changed during the run"):
+        ready.ui.registerButton.click()
+    assert not ready.ui.everyFrameCheckBox.visible
+
+
+def test_aSequenceAndTheSceneGo(ready, movie):
+    slicer.mrmlScene.RemoveNode(sequences.sequenceOf(movie))
+    slicer.mrmlScene.Clear()
+    slicer.app.processEvents()
+    assert not ready.ui.everyFrameCheckBox.visible
+
+
+def test_aSequenceAndThePanelGo(ready, movie, monkeypatch):
+    """The panel that Slicer has put away does nothing any more."""
+    shown = []
+    slicer.mrmlScene.RemoveNode(sequences.sequenceOf(movie))
+    slicer.util.reloadScriptedModule("HetRegUncertainty")
+    monkeypatch.setattr(ready.cineRow, "show", shown.append)
+    slicer.app.processEvents()
+    assert not shown
 
 
 def test_aTransformThatIsPlayedTooIsRefused(ready, movie):
