@@ -18,7 +18,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from hetreg.progress import Cancelled
-from HetRegUncertaintyLib import install, layout, panelform, results, sampledata, sequences
+from HetRegUncertaintyLib import deformation, install, layout, panelform, results, sampledata, sequences
 from HetRegUncertaintyLib.aside import Aside
 from HetRegUncertaintyLib.cinerow import CineRow, everyFrame
 from HetRegUncertaintyLib.dependencies import DependencyCard
@@ -253,6 +253,9 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
                 options["outputs"] = results.updatable(outputs, *pair)
                 nodes = self.logic.register(*pair, **options)
             status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
+        fixed, _moving = results.inputsOf(nodes["transform"])
+        if fixed != results.inputsOf(p.transform)[0]:
+            p.gridSpacing = deformation.niceSpacing(fixed)
         for role in results.OUTPUTS:
             setattr(p, outputParameter(role), nodes.get(role))
         return status

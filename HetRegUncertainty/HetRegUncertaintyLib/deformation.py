@@ -13,15 +13,17 @@ SCALE = (  # share of the largest displacement, colour: dark where nothing moves
 )
 GRID_LINES = 16  # about so many across the image, when the spacing is chosen automatically,
 LARGEST_SPACING_MM = 10.0  # but never wider: a heart in a large field of view has enough lines too
+SMALLEST_SPACING_MM = 0.5  # of the panel
 
 
 def niceSpacing(volume):
-    """Spacing in mm of a readable grid on this volume: about GRID_LINES lines or more; 1, 2, 5 times 10^n."""
+    """Spacing in mm of a readable grid on this volume: about GRID_LINES lines or more; 1, 2, 5 times 10^n,
+    as far as the panel's slider goes."""
     size = np.array(volume.GetImageData().GetDimensions()) * np.array(volume.GetSpacing())
     wanted = float(np.sort(size)[-2]) / GRID_LINES
     power = 10.0 ** np.floor(np.log10(max(wanted, 1e-3)))
     nearest = float(min((1, 2, 5, 10), key=lambda step: abs(step * power - wanted)) * power)
-    return min(nearest, LARGEST_SPACING_MM)
+    return max(min(nearest, LARGEST_SPACING_MM), SMALLEST_SPACING_MM)
 
 
 def show(transform, region, mode, spacing, inThreeD=False, largest=10.0):

@@ -45,10 +45,8 @@ class Inspector(VTKObservationMixin):
         self._former = None
 
     def showNewResult(self):
-        """After a run: choose a readable spacing, open the sections and show everything again."""
-        fixed, _moving = results.inputsOf(self._parameters.transform)
+        """After a run: open the sections and show everything again."""
         self._done = {}
-        self._parameters.gridSpacing = min(max(deformation.niceSpacing(fixed), 0.5), 50.0)
         self._openSections()
         self.update()
 

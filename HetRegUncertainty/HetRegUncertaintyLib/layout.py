@@ -19,6 +19,7 @@ PREFIX = "HetReg"  # of the names of all views that belong to this extension
 FORMER_KEY = "HetRegUncertainty/FormerLayout"  # in Slicer's settings, which also keep the layout itself
 NONE = -1
 LAST = -1000.0  # priority of an observer that comes after Slicer's own
+FITTED = "HetReg.Fitted"  # attribute of a slice node: the volume to which it was fitted, and its bounds
 CAMERA_DISTANCE, TILT = 1.9, 0.7  # in fields of view of the slice; tangent of the angle to its normal
 
 
@@ -74,7 +75,10 @@ def isEmpty():
 
 
 def show(volume):
-    """Switch to the linked layout with `volume` alone, turn its slices to its plane and fit them."""
+    """Switch to the linked layout with `volume` alone, turn its slices to its plane and fit them.
+
+    Views that show the volume already, where it lies, stay as the user has placed them.
+    """
     if slicer.app.layoutManager() is None:
         return
     register()
@@ -82,17 +86,22 @@ def show(volume):
         qt.QSettings().setValue(FORMER_KEY, current())
         slicer.app.layoutManager().setLayout(LAYOUT_ID)
     slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)  # new views take the size that fit() needs
+    place = _placeOf(volume)
+    isFitted = all(_fittedTo(logic) == place for logic in sliceLogics())
     for logic in sliceLogics():
         composite, view = logic.GetSliceCompositeNode(), logic.GetSliceNode()
         composite.SetLinkedControl(False)
         composite.SetBackgroundVolumeID(volume.GetID())
         composite.SetForegroundVolumeID(None)  # maybe of another pair: it would shift the fit
         view.SetViewGroup(VIEW_GROUP)
-        fit(logic, volume)
+        if not isFitted:
+            fit(logic, volume)
+            view.SetAttribute(FITTED, place)
         _showIn3D(view)
     for logic in sliceLogics():
         logic.GetSliceCompositeNode().SetLinkedControl(True)
-    _lookAtSlice(sliceLogics()[1].GetSliceNode())
+    if not isFitted:
+        _lookAtSlice(sliceLogics()[1].GetSliceNode())
 
 
 def restore(formerLayout):
@@ -135,6 +144,19 @@ def otherSliceLogics():
     names = [name for name in manager.sliceViewNames() if not name.startswith(PREFIX)]
     logics = [manager.sliceWidget(name).sliceLogic() for name in names]
     return [logic for logic in logics if logic.GetSliceCompositeNode().GetDoPropagateVolumeSelection()]
+
+
+def _placeOf(volume):
+    """The volume and its bounds in world coordinates, as text."""
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    return " ".join([volume.GetID(), *(f"{bound:.3f}" for bound in bounds)])
+
+
+def _fittedTo(logic):
+    """The same of the volume that a view shows, if it was fitted to it."""
+    place, shown = logic.GetSliceNode().GetAttribute(FITTED), logic.GetSliceCompositeNode()
+    return place if place and place.split()[0] == shown.GetBackgroundVolumeID() else ""
 
 
 def _showIn3D(view):

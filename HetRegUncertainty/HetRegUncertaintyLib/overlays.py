@@ -4,7 +4,7 @@ import slicer
 
 from . import colors, layout, results, sequences
 
-LEGEND_SIZE, LEGEND_POSITION = (0.13, 0.55), (0.97, 0.5)
+LEGEND_SIZE, LEGEND_POSITION, LEGEND_LABELS = (0.13, 0.55), (0.97, 0.5), 5
 LEGEND_FONT_SIZE = 12
 ROUNDING = 0.005  # of a map's range: what the sliders, of three significant digits, round by
 HIDDEN = "HetReg.Hidden"  # attribute of the display of what `showOnly` or `putAside` hid, to show it again
@@ -35,13 +35,14 @@ def show(nodes, fixedNode, role="", opacity=0.5, fade=1.0):
 def showLegend(nodes, role):
     """The legend of one map, "" for none.
 
-    It is made anew each time, because views draw only the legends that are added after them. Those of other
-    runs go too.
+    It is made anew each time, because views draw only the legends that are added after them, but looks as the
+    user has left the former one. Those of other runs go too.
     """
-    logic = slicer.modules.colors.logic()
+    logic, look = slicer.modules.colors.logic(), (LEGEND_LABELS, LEGEND_SIZE, LEGEND_POSITION)
     for node in _allResults(results.VOLUME):
         legend = logic.GetColorLegendDisplayNode(node)
         if legend is not None:
+            look = legend.GetNumberOfLabels(), legend.GetSize(), legend.GetPosition()
             slicer.mrmlScene.RemoveNode(legend)
     if role not in nodes:
         return
@@ -51,9 +52,9 @@ def showLegend(nodes, role):
     legend = logic.AddDefaultColorLegendDisplayNode(nodes[role])
     legend.SetTitleText(colors.styles()[role].title)
     legend.SetLabelFormat("%.3g")
-    legend.SetNumberOfLabels(5)
-    legend.SetSize(*LEGEND_SIZE)
-    legend.SetPosition(*LEGEND_POSITION)
+    legend.SetNumberOfLabels(look[0])
+    legend.SetSize(*look[1])
+    legend.SetPosition(*look[2])
     legend.GetTitleTextProperty().SetFontSize(LEGEND_FONT_SIZE)
     legend.GetLabelTextProperty().SetFontSize(LEGEND_FONT_SIZE)
 

@@ -9,7 +9,7 @@ import vtk
 from registering import chooseSmallPair, register
 
 import runtime
-from HetRegUncertaintyLib import layout
+from HetRegUncertaintyLib import deformation, layout
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -77,3 +77,47 @@ def test_theResultSaysWhichPairItIsOf(panel, smallPair):
     panel.parent.exit()
     panel.parent.enter()
     assert "&lt;first&gt; to ES: " in panel.ui.numbersLabel.text
+
+
+def viewState():
+    """Place and field of view of the moved view, and where the 3D view's camera is."""
+    view = layout.sliceLogics()[1].GetSliceNode()
+    threeD = slicer.mrmlScene.GetSingletonNode(layout.THREE_D, "vtkMRMLViewNode")
+    camera = slicer.modules.cameras.logic().GetViewActiveCameraNode(threeD)
+    place = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS()).ravel()
+    return [*place, *view.GetFieldOfView(), *view.GetXYZOrigin(), *camera.GetPosition()]
+
+
+def test_theSamePairAgainLeavesTheViewsAlone(panel, smallPair):
+    register(panel)
+    fitted = viewState()
+    for logic in layout.sliceLogics():
+        view = logic.GetSliceNode()
+        view.SetFieldOfView(*np.divide(view.GetFieldOfView(), (3, 3, 1)))
+        logic.SetSliceOffset(logic.GetSliceOffset() + 3.0)
+    threeD = slicer.mrmlScene.GetSingletonNode(layout.THREE_D, "vtkMRMLViewNode")
+    slicer.modules.cameras.logic().GetViewActiveCameraNode(threeD).SetPosition(0, -400, 0)
+    panel.ui.spacingSlider.value = 3.0
+    (legend,) = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    legend.SetPosition(0.05, 0.4)
+    legend.SetNumberOfLabels(3)
+    placed = viewState()
+    register(panel)
+    assert viewState() == placed != fitted
+    assert panel.ui.spacingSlider.value == 3.0
+    (legend,) = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert (legend.GetPosition(), legend.GetNumberOfLabels()) == ((0.05, 0.4), 3)
+    smallPair[0].SetOrigin(*np.add(smallPair[0].GetOrigin(), 40.0))
+    register(panel)  # the image lies elsewhere
+    assert viewState() != placed
+
+
+def test_anotherPairIsFittedWithASpacingOfItsOwn(panel, smallPair):
+    register(panel)
+    panel.ui.spacingSlider.value = 3.0
+    other = chooseSmallPair(panel, 5, "Other ES", "Other ED")[0]
+    other.SetSpacing(0.4, 0.4, 8.0)
+    before = viewState()
+    register(panel)
+    assert viewState() != before
+    assert panel.ui.spacingSlider.value == deformation.niceSpacing(other) != 3.0
