@@ -31,6 +31,7 @@ class Former:
     source: tuple | None = None  # its file of settings and the time of that, None if it holds no run
     config: TrainConfig | None = None  # the settings, None if there are none
     problem: str = ""  # why they cannot be read
+    folder: str = ""  # the output folder, where it was there
     shown: dict = field(default_factory=dict)  # {parameter: value} of the run that the form took over last
     note: str = ""  # what the form cannot show of it
 
@@ -39,7 +40,7 @@ class FormerRun:
     """Fills the form when the output folder comes to hold a run; afterwards only what is FREE may differ.
 
     Its own settings are put aside with the first run, and come back when the folder holds none any more,
-    unless the form was changed meanwhile or `keep` was called.
+    unless the form was changed meanwhile or `keep` was called. Of a folder that is gone the settings stay.
     """
 
     def __init__(self, ui):
@@ -53,7 +54,7 @@ class FormerRun:
 
     def forget(self):
         """The form is another one, after a change of the scene: the folder is looked at again."""
-        self._run, self._own = Former(), {}
+        self._run, self._own, self.gone = Former(), {}, ""
 
     def keep(self):
         """The settings of the run stay in the form, also for another folder."""
@@ -61,11 +62,15 @@ class FormerRun:
 
     def follow(self, parameters, run):
         """Bring the form in line with the run that its output folder holds, if that is another one now."""
-        source, former = _source(parameters.outputFolder, run), self._run
-        if source == former.source:
+        folder, former = parameters.outputFolder, self._run
+        source, isThere = _source(folder, run), os.path.isdir(folder)
+        isGone = source is None and former.config is not None and former.folder == folder and not isThere
+        self.gone = _goneText(folder) if isGone else ""
+        if source == former.source or isGone:
             return
+        folder = folder if isThere or former.folder == folder else ""  # moved while the run goes on
         # first of all, since a change of the form calls this again
-        self._run = Former(source, *_load(source), former.shown)
+        self._run = Former(source, *_load(source), folder, former.shown)
         if self._run.config is not None:
             self._own = self._own or {n: getattr(parameters, n) for n in settings(self._run.config)}
             self._fill(parameters)
@@ -159,6 +164,11 @@ def _load(source):
         return (TrainConfig.load(source[0]) if source else None), ""
     except (OSError, ValueError) as error:
         return None, _("The run in the output folder cannot be continued: {error}").format(error=error)
+
+
+def _goneText(folder):
+    name = os.path.basename(os.path.normpath(folder))
+    return _("The output folder '{name}' is gone: choose where it is, or click New.").format(name=name)
 
 
 def _set(parameters, values):

@@ -37,7 +37,8 @@ class StartCheck:
         outcome = self._section.outcomeOf(os.path.abspath(parameters.outputFolder), self._config)
         if self._atEnd and not self._section.hasFinished(self._config):
             outcome = ""  # it may say that Continue goes on
-        self._section.say(self._reason or outcome or self._atEnd or self._former.note)
+        said = [outcome, self._reason] if self._former.gone else [self._reason or outcome]
+        self._section.say(" ".join(filter(None, said)) or self._atEnd or self._former.note)
 
     def look(self, parameters, evaluating):
         """What to train with; None if Start cannot be clicked."""
@@ -47,7 +48,7 @@ class StartCheck:
             self._config = self._former.configuration(parameters)
         except ValueError as error:
             self._reason = self._reason or inWords(self._ui, str(error))
-        self._reason = self._reason or self._againstStart(parameters)
+        self._reason = self._reason or self._former.gone or self._againstStart(parameters)
         if evaluating:
             self._reason = _("An evaluation is running: cancel it first, or wait for its end.")
         self._reason = self._reason or install.reasonMissing() or self._notInstalled()

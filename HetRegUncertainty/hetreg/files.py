@@ -30,8 +30,8 @@ PARTIAL = ".partial-"  # begins the names of what is not whole yet
 def unwritten(path: Path) -> OSError:
     """The sentence for a file that could not be written."""
     return OSError(
-        f"{path} could not be written: is the disk full, the folder read-only or a file open in another "
-        f"program{doubtful_path(path)}?"
+        f"{path} could not be written: is the disk full, the folder read-only or moved, or a file open in "
+        f"another program{doubtful_path(path)}?"
     )
 
 

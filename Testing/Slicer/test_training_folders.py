@@ -138,3 +138,54 @@ def test_twoSlicersDoNotSteerEachOthersTraining(training, monkeypatch):
     one = training.logic.writeConfig(TrainConfig(), "run")
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert training.logic.writeConfig(TrainConfig(), "run") != one
+
+
+def test_aRunWhoseFolderIsMoved(training, tmp_path):
+    """Its settings stay: a Start with others would be a training that nobody asked for."""
+    ui, folder = training.ui, tmp_path / "mine"
+    folder.mkdir()
+    TrainConfig(steps=1000, batch=4).save(folder / "config.json")
+    (folder / "last.ckpt").write_text("12")
+    ui.outputFolderEdit.currentPath = str(folder)
+    for place in ("moved", "moved again"):
+        folder = folder.rename(tmp_path / place)
+        training._onParameters()
+        assert ui.statusLabel.text.endswith("is gone: choose where it is, or click New.")
+        assert not ui.startButton.enabled
+        assert (ui.lengthSpinBox.value, ui.batchSpinBox.value) == (1000, 4)
+        training.onStart()
+        assert not training.section.running
+        if place == "moved":
+            ui.outputFolderEdit.currentPath = str(folder)
+            assert (ui.startButton.text, ui.startButton.enabled) == ("Continue", True)
+            assert ui.statusLabel.text == ""
+    ui.newFolderButton.click()
+    assert (ui.startButton.text, ui.startButton.enabled) == ("Start", True)
+    assert (ui.lengthSpinBox.value, ui.batchSpinBox.value) == (1000, 4)
+
+
+def test_aFolderThatIsMovedDuringTheTraining(training, fake, tmp_path):
+    ui, folder = training.ui, tmp_path / "run-1"
+    training.logic.getParameterNode().batch = 4
+    fake("long")
+    ui.startButton.click()
+    wait(lambda: training.section.run.curves.steps)
+    (folder / "last.ckpt").write_text("1")
+    training._onParameters()
+    folder.rename(tmp_path / "moved")
+    ui.stopButton.click()
+    wait(lambda: not training.section.running)
+    assert "last.ckpt" in ui.statusLabel.text  # how it failed
+    assert ui.statusLabel.text.endswith(
+        " The output folder 'run-1' is gone: choose where it is, or click New."
+    )
+    assert not ui.startButton.enabled
+    assert ui.batchSpinBox.value == 4
+
+
+def test_aTrainingThatMadeNoFolderMayStartAgain(training, fake):
+    fake("refused")
+    training.ui.startButton.click()
+    wait(lambda: not training.section.running)
+    assert "is gone" not in training.ui.statusLabel.text
+    assert training.ui.startButton.enabled
