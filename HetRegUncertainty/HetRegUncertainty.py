@@ -18,7 +18,16 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 from hetreg.progress import Cancelled
-from HetRegUncertaintyLib import deformation, install, layout, panelform, results, sampledata, sequences
+from HetRegUncertaintyLib import (
+    deformation,
+    install,
+    layout,
+    panelform,
+    results,
+    sampledata,
+    sequences,
+    words,
+)
 from HetRegUncertaintyLib.aside import Aside
 from HetRegUncertaintyLib.cinerow import CineRow, everyFrame
 from HetRegUncertaintyLib.dependencies import DependencyCard
@@ -211,7 +220,10 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
 
     def onRegister(self, _checked=False):
         """Run, and show the result."""
-        if self.run.running or missing(self._parameterNode):
+        if self.run.running:
+            return
+        self._checkCanApply()  # a file may have gone since
+        if not self.ui.registerButton.enabled:
             return
         with slicer.util.tryWithErrorDisplay(_("The registration failed."), waitCursor=False):
             status = ""
@@ -224,7 +236,9 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
             except Cancelled:  # maybe because the scene was closed
                 status = missing(self._parameterNode) or _("Cancelled. The scene is as it was.")
             except Exception as error:
-                status = str(error)
+                status = words.inWords(self.ui, str(error))
+                if status != str(error):
+                    raise ValueError(status) from error
                 raise
             finally:
                 self._checkCanApply()

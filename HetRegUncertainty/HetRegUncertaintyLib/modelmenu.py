@@ -1,15 +1,20 @@
 """The model menu: the shipped models, models trained here and a weight file. Filled without torch."""
 
 import os
+import time
+from functools import lru_cache
 
 import qt
 from slicer.i18n import tr as _
 
 from hetreg import zoo
 
+from .words import otherDimension
+
 AUTO, FROM_FILE = "auto", ""
 USER_MODELS_KEY = "HetRegUncertainty/UserModels"
 MAX_USER_MODELS = 10
+LOOK_S = 5.0  # a drive that is gone is not asked for a file with each tick of a slider
 
 
 def userModels():
@@ -25,16 +30,27 @@ def addUserModel(path):
     qt.QSettings().setValue(USER_MODELS_KEY, "\n".join(kept))
 
 
-def unusable(model):
-    """One sentence if a model (as the menu has it) cannot be meant, otherwise ""."""
+def unusable(model, dimension):
+    """One sentence if a model (as the menu has it) cannot register as chosen, as far as that is known before
+    it is loaded, otherwise "". dimension: as in the core's configuration."""
     if model == FROM_FILE:
         return _("Choose a weight file.")
+    ndim = next((card.ndim for card in zoo.list_models() if card.name == model), None)
+    if ndim and dimension not in ("auto", f"{ndim}d"):
+        return otherDimension(ndim)
     isPath = "." in model or os.path.basename(model) != model  # no name of a model has these
     if isPath and not os.path.isabs(os.path.expanduser(model)):
         return _("The weight file '{path}' has no full path: choose it, or begin with / or ~.").format(
             path=model
         )
+    if isPath and not _isThere(os.path.expanduser(model), time.monotonic() // LOOK_S):
+        return _("There is no weight file {path}.").format(path=model)
     return ""
+
+
+@lru_cache(maxsize=1)
+def _isThere(path, _when):
+    return os.path.isfile(path)
 
 
 class ModelMenu:
@@ -52,6 +68,7 @@ class ModelMenu:
     def refresh(self):
         """Look again which of the models trained here are still there."""
         self._shown = None
+        _isThere.cache_clear()
         self.model = self.model
 
     @property

@@ -22,7 +22,7 @@ def missing(parameters):
     if fixed == moving:
         return _("Fixed and moving are the same volume: choose two.")
     return (
-        modelmenu.unusable(p.model)
+        modelmenu.unusable(p.model, p.dimension.value)
         or labels.unusable(p.movingSegmentation, None if everyFrame(p) else p.fixedSegmentation)
         or install.reasonMissing()
     )

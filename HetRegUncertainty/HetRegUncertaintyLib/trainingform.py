@@ -31,7 +31,6 @@ PATHS = {
     "splitFileEdit": "splitFile",
     "startFileEdit": "startFile",
 }
-NAMED = ("Label", "CheckBox", "Widget")  # endings of the widgets with a row's name
 
 
 class TrainingForm:
@@ -118,12 +117,6 @@ def followStart(parameters):
     for field, value in options_from(parameters.startFile).items():
         name = parameterOf(field)
         setattr(parameters, name, type(getattr(parameters, name))(value))
-
-
-def rowName(ui, parameter):
-    """What the form calls a parameter: the label of its row, or the text of its check box."""
-    texts = [getattr(getattr(ui, parameter + kind, None), "text", "") for kind in NAMED]
-    return next((text.rstrip(":") for text in texts if text), parameter)
 
 
 def valueText(value):

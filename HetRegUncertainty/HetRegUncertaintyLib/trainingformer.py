@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 from hetreg.config import TrainConfig
 from hetreg.training.folder import FREE
 
-from .trainingform import rowName, valueText
+from .trainingform import valueText
 from .trainingparameters import (
     ABSENT,
     DEFAULTS,
@@ -22,6 +22,7 @@ from .trainingparameters import (
     trainConfig,
 )
 from .trainingrun import CONFIG, canContinue
+from .words import rowName
 
 
 @dataclass(frozen=True)

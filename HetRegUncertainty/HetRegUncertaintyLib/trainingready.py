@@ -9,10 +9,11 @@ from hetreg.zoo import options_from
 
 from . import install, packages, trainingfolder
 from .literal import toolTip
-from .trainingform import rowName, valueText
+from .trainingform import valueText
 from .trainingparameters import parameterOf, plain
 from .trainingrun import canContinue
 from .trainingwords import inWords
+from .words import rowName
 
 
 class StartCheck:

@@ -8,14 +8,13 @@ from slicer.i18n import tr as _
 from hetreg.config import TrainConfig
 from hetreg.registry import METHODS, NETWORKS, SIZES
 
-from .parameters import Device
-from .trainingform import rowName
+from . import words
 from .trainingparameters import parameterOf
+from .words import rowName
 
 OPTIONS = tuple(f.name for f in fields(TrainConfig))
 # Other names of options are words of English too: they are changed only where they are a sentence's subject.
 UNLIKE_WORDS = tuple(name for name in OPTIONS if "_" in name)
-NO_DEVICE = re.compile(r"Device '(\w+)' is not available here: accepted are ([\w, ]+)\.")
 FLAG = re.compile(r"(?<!\S)--([a-z][a-z-]*[a-z])")
 SUBJECT = re.compile(
     rf"(?:(?<=^)|(?<=: )|(?<=\. )|(?<= and ))({'|'.join(OPTIONS)})(?= (?:is|needs|would|=|\d))"
@@ -30,19 +29,12 @@ CHOICE = {
 
 def inWords(ui, text):
     """A sentence of the core for the user of the panel; any other text as it is."""
-    text = NO_DEVICE.sub(lambda found: _noDevice(ui, *found.groups()), text)
+    text = words.inWords(ui, text)
     for pattern in (FLAG, SUBJECT, NAME):
         text = pattern.sub(lambda found: _named(ui, found), text)
     for pattern, table in CHOICE.items():
         text = pattern.sub(lambda found, table=table: _quoted(_label(table[found[1]])), text)
     return text.replace(": False is accepted.", _(": it has to be off."))
-
-
-def _noDevice(ui, name, accepted):
-    labels = [Device(n).label() for n in accepted.split(", ")]
-    return _("{row} is '{device}', which is not available here: accepted are {labels}.").format(
-        row=_quoted(rowName(ui, "device")), device=Device(name).label(), labels=", ".join(labels)
-    )
 
 
 def _named(ui, found):

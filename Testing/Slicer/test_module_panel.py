@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import ctk
@@ -14,8 +15,8 @@ import slicer
 
 import runtime
 from hetreg.config import RegisterConfig
-from HetRegUncertaintyLib import layout
-from HetRegUncertaintyLib.parameters import registerConfig
+from HetRegUncertaintyLib import layout, modelmenu
+from HetRegUncertaintyLib.parameters import Device, Dimension, registerConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -109,6 +110,60 @@ def test_weightFileInTheHomeFolder(panel, smallPair, plainModel, monkeypatch):
     panel.ui.registerButton.click()
     assert "Done" in panel.ui.statusLabel.text
     assert panel.ui.weightFileEdit.currentPath == f"~/{name}"
+
+
+def test_aWeightFileThatHasGone(panel, smallPair, plainModel, monkeypatch):
+    """It is said on entering the panel, and with the next change, at the latest after a click."""
+    monkeypatch.setattr(modelmenu, "LOOK_S", 0.01)
+    ui, p = panel.ui, panel.logic.getParameterNode()
+    p.model = plainModel
+    assert ui.registerButton.enabled
+    os.rename(plainModel, f"{plainModel}.away")
+    time.sleep(0.02)
+    ui.registerButton.click()
+    assert not ui.registerButton.enabled
+    assert ui.statusLabel.text == ui.registerButton.toolTip == f"There is no weight file {plainModel}."
+    os.rename(f"{plainModel}.away", plainModel)
+    monkeypatch.setattr(modelmenu, "LOOK_S", 1e9)
+    panel.parent.exit()
+    panel.parent.enter()
+    assert ui.registerButton.enabled
+
+
+def test_aShippedModelOfAnotherDimension(panel, smallPair):
+    """Is said before it is loaded."""
+    ui, p = panel.ui, panel.logic.getParameterNode()
+    p.model, p.dimension = "cine-mri-2d", Dimension.VOLUME
+    own, automatic = Dimension.SLICES.label(), Dimension.AUTO.label()
+    said = f"The model works in 2D: choose '{automatic}', '{own}' or another model."
+    assert ui.statusLabel.text == ui.registerButton.toolTip == said
+    for p.dimension in (Dimension.SLICES, Dimension.AUTO):
+        assert ui.registerButton.enabled
+    p.model, p.dimension = "echo-3d", Dimension.SLICES
+    assert ui.statusLabel.text == said.replace("2D: ", "3D: ").replace(own, Dimension.VOLUME.label())
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ({"dimension": Dimension.VOLUME}, "The model works in 2D: choose 'Automatic', 'Slice by slice (2D)'"),
+        (
+            {"device": Device.MPS},
+            "'Compute on' is 'Apple GPU (MPS)', which is not available here: accepted are Automatic, ",
+        ),
+    ],
+)
+def test_theCoreSpeaksInTheWordsOfThePanel(
+    panel, smallPair, plainModel, raisesInSlot, monkeypatch, choice, said
+):
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    p = panel.logic.getParameterNode()
+    p.model = plainModel
+    for name, value in choice.items():
+        setattr(p, name, value)
+    with raisesInSlot(ValueError, said):
+        panel.ui.registerButton.click()
+    assert panel.ui.statusLabel.text.startswith(said)
 
 
 def test_logJacobianIsAsItsTooltipSays(panel):
