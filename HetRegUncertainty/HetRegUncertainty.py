@@ -119,8 +119,8 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         """The panel goes away: stop a run, let go of the scene. Does nothing the second time."""
         slicer.app.disconnect("aboutToQuit()", self.cleanup)
         self.run.cancel()
-        for part in (self.inspector, self.cineRow):
-            part.removeObservers()
+        self.inspector.end()
+        self.cineRow.removeObservers()
         self.aside.close()
         self.link.close()
         self._parameterNode = None
@@ -132,6 +132,8 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         self.setParameterNode(self.logic.getParameterNode(), quiet=True)
         if self._unseen:
             self._showNewResult()
+        else:
+            self.inspector.followLayout()
         self.dependencyCard.resume()
 
     def exit(self):

@@ -2,11 +2,12 @@
 
 import math
 
+import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import cine, deformation, layout, overlays, results, sequences, summary
+from . import cine, deformation, layout, overlays, results, sequences, summary, traininglayout
 from .parameters import Overlay
 
 ITEM_FLAGS_ROLE = 255  # Qt.UserRole - 1, where a combo box keeps the flags of its items
@@ -23,6 +24,16 @@ class Inspector(VTKObservationMixin):
         self._followed = self._former = self._opened = None  # opened: the run whose sections were opened
         self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
+        self._layoutManager = slicer.app.layoutManager()  # None: Slicer runs without views
+        if self._layoutManager is not None:
+            self._layoutManager.connect("layoutChanged(int)", self.followLayout)
+
+    def end(self):
+        """The panel goes away. Does nothing the second time."""
+        self.removeObservers()
+        if self._layoutManager is not None:
+            self._layoutManager.disconnect("layoutChanged(int)", self.followLayout)
+            self._layoutManager = None
 
     def setParameters(self, parameters, quiet=False):
         """Follow another parameter node, or none. quiet: take the views as they are."""
@@ -32,6 +43,23 @@ class Inspector(VTKObservationMixin):
             self._openSections()
         self.update()
         self._quiet = False
+
+    def followLayout(self, _layoutID=None):
+        """Where a result is shown, Linked views is ticked if its layout is there: the user may have chosen
+        another in Slicer. The views stay as they are."""
+        p, which = self._parameters, layout.current()
+        nodes = results.outputsOf(p.transform) if p else {}
+        isOurs = self._updating or layout.isSceneChanging() or which in traininglayout.OURS
+        if not nodes or isOurs or which == layout.NONE:
+            return
+        linked = which == layout.LAYOUT_ID
+        self._done["layout"] = (p.transform.GetID(), linked)
+        self._updating = True
+        try:
+            p.linkedLayout = linked
+        finally:
+            self._updating = False
+        self._showEnabled(nodes)
 
     def close(self, parameters):
         """The scene with these parameters goes away: remember to give the user's layout back."""
@@ -179,7 +207,7 @@ class Inspector(VTKObservationMixin):
             self.ui.legendCheckBox,
         ):
             widget.enabled = overlay
-        self.ui.fadeSlider.enabled = available and (p.linkedLayout or not overlay)
+        self.ui.fadeSlider.enabled = available and (layout.isShown() or not overlay)
         self.ui.spacingSlider.enabled = available and p.deformation.value in ("grid", "glyphs")
 
     def _showRanges(self, node):

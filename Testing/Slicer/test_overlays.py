@@ -244,10 +244,27 @@ def test_userLayoutIsNotForcedBack(panel, shown):
     """Another layout chosen by hand stays, whatever is changed in the panel."""
     manager = slicer.app.layoutManager()
     manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    assert not shown.linkedLayout
+    assert not panel.ui.linkedLayoutCheckBox.checked
+    assert not panel.ui.fadeSlider.enabled  # the map lies over the fixed image
     panel.ui.opacitySlider.value = 0.9
     assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
     composite = manager.sliceWidget("Red").sliceLogic().GetSliceCompositeNode()
     assert composite.GetForegroundOpacity() == pytest.approx(0.9)
+    panel.ui.linkedLayoutCheckBox.click()
+    assert layout.isShown()
+    assert panel.ui.fadeSlider.enabled
+    panel.parent.exit()
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    panel.parent.enter()
+    assert not panel.ui.linkedLayoutCheckBox.checked
+
+
+def test_aLayoutChosenBeforeARunIsNoChoiceForTheResult(panel, smallPair):
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    assert panel.ui.linkedLayoutCheckBox.checked
+    panel.ui.registerButton.click()
+    assert layout.isShown()
 
 
 def test_oneSliceEcho(panel):
