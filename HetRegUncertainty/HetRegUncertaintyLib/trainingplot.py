@@ -15,7 +15,7 @@ from . import traininglayout
 
 ATTRIBUTE = "HetReg.TrainingPlot"
 MAX_POINTS = 800
-SMOOTHING = 0.9
+SMOOTHING, MEMORY = 0.9, 256  # what came before so many values has no weight any more
 COLORS = {"loss": (0.12, 0.47, 0.71), "variance_loss": (0.84, 0.15, 0.16), "validation": (0.17, 0.55, 0.17)}
 
 
@@ -96,20 +96,18 @@ def remove():
                 slicer.mrmlScene.RemoveNode(node)
 
 
-def smooth(values):
-    """Running mean with exponentially falling weights, without a bias at the start."""
-    total, weight, result = 0.0, 0.0, []
-    for value in values:
-        total = SMOOTHING * total + (1 - SMOOTHING) * value
-        weight = SMOOTHING * weight + (1 - SMOOTHING)
-        result.append(total / weight)
-    return result
+def smooth(values, at):
+    """Running mean of an array with exponentially falling weights, without a bias at the start; at these
+    indices alone, since a run may have very many values."""
+    weights = SMOOTHING ** np.arange(MEMORY)[::-1]
+    before = np.append(np.zeros(MEMORY - 1), values)[at[:, None] + np.arange(MEMORY)]
+    return before @ weights * (1 - SMOOTHING) / (1 - SMOOTHING ** (at + 1.0))
 
 
-def thin(columns):
-    """At most MAX_POINTS rows of an array, the last one among them."""
-    stride = -(-len(columns) // MAX_POINTS)
-    return columns[(len(columns) - 1) % stride :: stride] if len(columns) else columns
+def thin(count):
+    """Indices of at most MAX_POINTS of so many rows, the last one among them."""
+    stride = max(-(-count // MAX_POINTS), 1)
+    return np.arange((count - 1) % stride, count, stride)
 
 
 def _fitAxes(tags):
@@ -123,14 +121,12 @@ def _fitAxes(tags):
 
 def _fill(role, steps, values, smoothed=True):
     """Fill a table; False if it has these rows already: the chart, and how it is zoomed, is left alone."""
-    points = [(s, v) for s, v in zip(steps, values, strict=True) if v is not None and np.isfinite(v)]
-    if len(points) < 2:
-        points = []  # one point makes no line yet
-    known = [v for _step, v in points]
-    shown = smooth(known) if smoothed else known
-    rows = np.array([(s, v, m) for (s, v), m in zip(points, shown, strict=True)], dtype=float).reshape(-1, 3)
+    points = np.array([steps, values], dtype=float)  # None becomes NaN
+    points = points[:, np.isfinite(points[1])]
+    at = thin(points.shape[1] if points.shape[1] > 1 else 0)  # one point makes no line yet
+    rows = np.column_stack([*points[:, at], smooth(points[1], at) if smoothed else points[1, at]])
     table = _node("Table", role, _("HetReg training: {role}").format(role=role))
-    rows, names = thin(rows), [_("Step"), _("Value"), _("Smoothed")]
+    names = [_("Step"), _("Value"), _("Smoothed")]
     if table.GetNumberOfColumns():
         shown = np.column_stack([slicer.util.arrayFromTableColumn(table, name) for name in names])
         if np.array_equal(shown, rows):

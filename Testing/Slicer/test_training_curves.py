@@ -1,5 +1,6 @@
 """The curves in the plot views: they follow the run, and a view that the user has zoomed is left in peace."""
 
+import numpy as np
 import pytest
 import slicer
 import vtk
@@ -79,3 +80,21 @@ def test_chartIsToldOnceAndOnlyOfWhatIsNew(curves):
     assert seen
     assert set(seen) == {3}
     assert len(seen) <= chart.GetNumberOfPlotSeriesNodes()
+
+
+def test_aLongRunIsThinnedAndSmoothed(training):
+    """The smoothed curve is the running mean of all values, also of those that are not drawn."""
+    curves, expected, total, weight = trainingplot.Curves(), {}, 0.0, 0.0
+    for step in range(1, 5002):
+        loss = None if step % 7 == 0 else 1e4 / step + step % 5
+        curves.add({"event": "step", "step": step, "loss": loss})
+        if loss is not None:
+            total = trainingplot.SMOOTHING * total + (1 - trainingplot.SMOOTHING) * loss
+            weight = trainingplot.SMOOTHING * weight + (1 - trainingplot.SMOOTHING)
+            expected[step] = (step, loss, total / weight)
+    trainingplot.show(curves)
+    table = trainingplot._node("Table", "loss", "")
+    rows = [slicer.util.arrayFromTableColumn(table, name) for name in ("Step", "Value", "Smoothed")]
+    assert 400 < len(rows[0]) <= trainingplot.MAX_POINTS
+    assert rows[0][-1] == 5001
+    np.testing.assert_allclose(np.transpose(rows), [expected[int(step)] for step in rows[0]], rtol=1e-9)
