@@ -89,7 +89,7 @@ def test_a_test_patient_with_broken_files_is_a_row_and_a_line(acdc, tmp_path, mo
     ],
 )
 def test_a_case_that_may_not_fail_again_is_measured_again(tmp_path, monkeypatch, error, kept):
-    def register(self, job):
+    def register(self, job, progress):
         def one(case):
             if case.name.endswith("1"):
                 raise error

@@ -247,8 +247,8 @@ def test_theShownFrameIsShownAtOnce(ready, movie):
 def test_coloursFitEveryFrame(ready, movie, goTo, tmp_path):
     """Also where the frame that is shown is the moving one, whose maps are 0."""
     p, ui = ready.logic.getParameterNode(), ready.ui
+    tiny_model(rough=1.0).save(tmp_path / "rough.pt")
     p.model = str(tmp_path / "rough.pt")
-    tiny_model(rough=1.0).save(p.model)
     goTo(movie, 0)
     ui.registerButton.click()
     window, highest = overlays.windowOf(p.noiseSd), ui.thresholdRangeWidget.maximum
