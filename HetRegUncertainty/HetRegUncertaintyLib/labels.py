@@ -275,16 +275,12 @@ def _labelSegments(node, array):
 
 
 def _resampledLabels(labels, reference):
-    """The array of a label `Image` on another grid, nearest neighbour. Raises ValueError if it has others."""
-    import SimpleITK as sitk
-
-    from hetreg.image import Image
+    """The array of a label `Image` on another grid. Raises ValueError if it has other numbers."""
+    from hetreg.resample import resample_like
 
     with np.errstate(invalid="ignore"):  # what does not fit is refused below
         whole = labels.array.astype(LABEL)
     if not np.array_equal(whole, labels.array):
         text = _("'{name}' is not a label map: whole numbers up to {limit} are accepted.")
         raise ValueError(text.format(name=labels.name, limit=np.iinfo(LABEL).max))
-    source = Image(whole, labels.ijk_to_lps, labels.name)
-    moved = sitk.Resample(source.to_sitk(), reference.to_sitk(), sitk.Transform(), sitk.sitkNearestNeighbor)
-    return sitk.GetArrayFromImage(moved)
+    return resample_like(labels.like(whole, labels.name), reference, labels=True)

@@ -15,7 +15,8 @@ from .image import Image, as_float
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
 from .preprocess import NetworkPair, choose_dimension, to_network_grid
-from .resample import reached, resample_like
+from .reach import reached
+from .resample import resample_like
 from .result import RegisterResult
 from .spatial import compose, disp_to_lps_mm, invert, jacobian_determinant, resize, thinning
 

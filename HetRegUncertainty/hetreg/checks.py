@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .image import Image
-from .resample import reached, same_grid
+from .reach import reached
+from .resample import same_grid
 
 MIN_SIZE = 4
 _MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum

@@ -18,7 +18,7 @@ from .checks import MIN_SIZE, check_image, check_size
 from .config import GridConfig
 from .image import Image, as_float
 from .modality import depth_axis
-from .resample import reached
+from .reach import reached
 from .spatial import edge_window, resize, resize_disp, thinning
 
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane

@@ -1,15 +1,11 @@
-"""An image on the grid of another one: where it lies, or through a displacement."""
+"""An image on the grid of another one, as ITK resamples it; the panel reads label maps so, before torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import SimpleITK as sitk
-import torch
 
 from .image import Image, as_float, vector_to_sitk
-from .spatial import disp_to_lps_mm, warp_as_itk
 
 _MOST_LABELS = 256  # that are interpolated one by one, background included; a registration accepts no more
 _BESIDE = np.array([1.0, 1.3, 1.7]) * 1e-4  # voxels along i, j, k; not alike, as on a diagonal, too
@@ -27,50 +23,6 @@ def resample_like(moving: Image, fixed: Image, *, labels: bool = False) -> np.nd
     if same_grid(fixed, moving):
         return moving.array if labels else as_float(moving.array)
     return resampled(moving, fixed, sitk.Transform(3, sitk.sitkIdentity), labels=labels)
-
-
-@dataclass(frozen=True, eq=False)
-class Reached:
-    """An image on another grid and where it has voxels there. array: as by `as_float`, zero where it has
-    none; inside: a mask; both (K, J, I)."""
-
-    array: np.ndarray
-    inside: np.ndarray
-
-    def filled(self, low: float) -> np.ndarray:
-        """The array with `low` where the image has no voxels. To compare images takes the lower end of their
-        intensities: zero may lie far out of these."""
-        return np.where(self.inside, self.array, self.array.dtype.type(low))
-
-
-def reached(moving: Image, fixed: Image, disp_vox: np.ndarray | None = None) -> Reached:
-    """The moving image on the fixed grid, at x + disp(x) if there is a field.
-
-    disp_vox: (3, K, J, I) float32, voxels of the fixed image, components k, j, i.
-    """
-    if not same_grid(fixed, moving):
-        transform = sitk.Transform(3, sitk.sitkIdentity)
-        if disp_vox is not None:
-            transform = displacement_transform(disp_to_lps_mm(disp_vox, fixed.ijk_to_lps), fixed.ijk_to_lps)
-        array = resampled(moving, fixed, transform, outside=np.nan)
-    elif disp_vox is None:
-        return Reached(as_float(moving.array), np.ones(fixed.array.shape, bool))
-    else:
-        array = _warped(as_float(moving.array), disp_vox)
-    inside = ~np.isnan(array)
-    return Reached(np.where(inside, array, np.float32(0)), inside)
-
-
-def _warped(array: np.ndarray, disp_vox: np.ndarray) -> np.ndarray:
-    """A volume at x + disp(x) on its own grid, NaN outside, in planes where nothing moves across them, which
-    is faster: (K, J, I)."""
-    image, disp = torch.from_numpy(array), torch.from_numpy(disp_vox.astype(array.dtype, copy=False))
-    axis = next((a for a in range(3) if not disp_vox[a].any()), None)
-    if axis is None:
-        return warp_as_itk(image[None, None], disp[None], outside=np.nan)[0, 0].numpy()
-    planes, kept = image.movedim(axis, 0)[:, None], [d for d in range(3) if d != axis]
-    moved = warp_as_itk(planes, disp[kept].movedim(axis + 1, 0), outside=np.nan)[:, 0]
-    return moved.movedim(0, axis).contiguous().numpy()
 
 
 def displacement_transform(

@@ -36,9 +36,9 @@ LAYERS = {
     2.5: ["hetreg.model"],
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: [
-        *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.checks", "hetreg.preprocess"),
-        *("hetreg.imagefile", "hetreg.modality", "hetreg.device", "hetreg.result"),
-        "hetreg.weightfile",
+        *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.reach"),
+        *("hetreg.checks", "hetreg.preprocess", "hetreg.imagefile", "hetreg.modality"),
+        *("hetreg.device", "hetreg.result", "hetreg.weightfile"),
     ],
     0: [
         "hetreg",

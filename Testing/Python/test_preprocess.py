@@ -24,7 +24,8 @@ from hetreg.checks import check_pair
 from hetreg.config import GridConfig
 from hetreg.image import Image
 from hetreg.preprocess import choose_dimension, intensity_range, plan, slice_axis_of, to_network_grid
-from hetreg.resample import reached, resample_like, same_grid
+from hetreg.reach import reached
+from hetreg.resample import resample_like, same_grid
 
 GRIDS = {
     "size": ((20, 26, 11), (1.0, 1.0, 1.0), np.eye(3), (0, 0, 0)),

@@ -29,9 +29,9 @@ from hetreg.datasets.phantom import make_pair
 from hetreg.image import from_sitk, read_image
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
+from hetreg.reach import reached
 from hetreg.register import register_pair
 from hetreg.registry import WEIGHT_MODES
-from hetreg.resample import reached
 
 TILTED = OBLIQUE @ np.array([[0.98, -0.199, 0], [0.199, 0.98, 0], [0, 0, 1]])
 FIXED = {

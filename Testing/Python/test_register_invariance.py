@@ -15,8 +15,8 @@ from hetreg.evaluation.case import Case
 from hetreg.evaluation.scores import score
 from hetreg.modality import ECHO, modality
 from hetreg.model import RegistrationModel
+from hetreg.reach import reached
 from hetreg.register import register_pair
-from hetreg.resample import reached
 
 
 def test_noise_is_in_the_units_of_the_fixed_image_and_the_field_does_not_know_them():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -75,3 +78,10 @@ def test_labels_reach_to_the_edge(flip):
     place = labels.ijk_to_lps.copy()
     place[:3, 3] += 1e-5  # another grid, so that it is resampled
     assert resample_like(labels, Image(labels.array, place, "grid"), labels=True).all()
+
+
+def test_images_and_labels_are_read_without_torch():
+    """By the panel, on the main thread, which would stand still while torch is loaded."""
+    code = "import sys, hetreg.image, hetreg.resample; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr

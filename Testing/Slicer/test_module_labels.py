@@ -119,6 +119,19 @@ def test_labelMapNode():
     assert set(found) == {1, 3}
 
 
+def test_labelMapOnAnotherGridIsReadAsOnTheCommandLine():
+    """Of half the voxel size: each sample lies half way between voxels."""
+    from hetreg.resample import resample_like
+
+    j, i = np.mgrid[:64, :64]
+    disc = (((i - 31.2) ** 2 + (j - 30.7) ** 2) < 8.0**2).astype(np.uint8)
+    fine = Image.from_array(disc[None], (1, 1, 1))
+    coarse = Image.from_array(np.zeros((1, 32, 32), np.float32), (2, 2, 1), origin_lps=(0.5, 0.5, 0))
+    (array,), _names = labels.labelsFromNode(addLabelMap(fine), coarse)
+    np.testing.assert_array_equal(array, resample_like(fine, coarse, labels=True))
+    assert 4 * array.sum() == pytest.approx(disc.sum(), rel=0.02)
+
+
 def test_labelsOfALabelMapAreItsNumbers():
     """Also those beyond 16 bits, as an atlas has them."""
     image = labelImage()

@@ -17,7 +17,7 @@ from ..metrics.calibration import coverage, coverage_curve, ence, gaussian_nll, 
 from ..metrics.deformation import similarity
 from ..metrics.sparsification import PUBLISHED_BINS, ause_numbers
 from ..preprocess import intensity_range
-from ..resample import reached
+from ..reach import reached
 from ..result import RegisterResult
 from .case import Case
 

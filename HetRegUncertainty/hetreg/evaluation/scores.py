@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..metrics.deformation import mean_length
-from ..resample import reached
+from ..reach import reached
 from ..result import RegisterResult
 from ..spatial import disp_to_vox
 from .case import Case
