@@ -75,14 +75,14 @@ def registerFrames(frames, moving, layers, config, progress):
 
 
 def _withLayers(result, fixed, layers):
-    """The result, with the Dice of all layers, and their moved labels; the first layer is in it already."""
+    """The result, with Dice and notes of all layers, and their moved labels; the first is in it already."""
     from hetreg.assemble import add_segmentation
 
-    parts = [result] if layers else []
+    parts = [result]
     for layer in layers[1:]:
-        parts.append(add_segmentation(result, fixed, layer["moving_seg"], layer.get("fixed_seg")))
-    summary = {**result.summary, **_overlaps(parts, layers)}
-    return replace(result, summary=summary), [part.moved_seg for part in parts]
+        parts.append(add_segmentation(parts[-1], fixed, layer["moving_seg"], layer.get("fixed_seg")))
+    summary = {**parts[-1].summary, **_overlaps(parts, layers)}
+    return replace(result, summary=summary), [part.moved_seg for part in parts[: len(layers)]]
 
 
 def labelsFromNode(node, reference):

@@ -194,10 +194,11 @@ def _ranges(length_mm: np.ndarray, log_jacobian: np.ndarray) -> dict[str, float]
 def add_segmentation(
     result: RegisterResult, fixed: Image, moving_seg: Image, fixed_seg: Image | None
 ) -> RegisterResult:
-    """The result with the moving labels warped, and their Dice before and after if the fixed labels are
-    given."""
+    """The result with the moving labels warped, their Dice before and after if the fixed labels are given,
+    and a note where there was no label to carry, or one was lost on the way."""
     moved = result.apply(moving_seg, labels=True)
     summary: dict[str, Any] = dict(result.summary)
+    summary["notes"] = [*summary.get("notes", []), *_segmentation_notes(moving_seg, moved)]
     if fixed_seg is not None:
         truth = resample_like(fixed_seg, fixed, labels=True)
         before = resample_like(moving_seg, fixed, labels=True)
@@ -206,10 +207,7 @@ def add_segmentation(
     return replace(result, moved_seg=moved, summary=summary)
 
 
-def segmentation_notes(moving_seg: Image | None, moved_seg: Image | None) -> list[str]:
-    """Where there was no label to carry, or one was lost on the way."""
-    if moving_seg is None or moved_seg is None:
-        return []
+def _segmentation_notes(moving_seg: Image, moved_seg: Image) -> list[str]:
     given, moved = (np.unique(image.array[image.array != 0]) for image in (moving_seg, moved_seg))
     name = f"moving segmentation '{moving_seg.name}'"
     if not given.size:

@@ -19,7 +19,6 @@ from .assemble import (
     inverse_field,
     pair_notes,
     result_notes,
-    segmentation_notes,
 )
 from .checks import check_labels, check_pair
 from .choose import choose_model
@@ -78,7 +77,7 @@ def register_pair(
     if moving_seg is not None:
         result = add_segmentation(result, fixed, moving_seg, fixed_seg)
     summary = result.summary | what_ran(model, device, time.perf_counter() - started)
-    summary["notes"] = notes + segmentation_notes(moving_seg, result.moved_seg)
+    summary["notes"] = notes + result.summary.get("notes", [])
     summary["notes"] += result_notes(result, fixed, moving, pair) + pair_notes(fixed, pair)
     progress.step(1.0, "Done")
     return replace(result, summary=summary, record=run_record(model, config, summary, fixed, moving))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .assemble import Maps, add_segmentation, assemble, segmentation_notes
+from .assemble import Maps, add_segmentation, assemble
 from .checks import check_labels
 from .choose import choose_model
 from .config import RegisterConfig
@@ -145,11 +145,7 @@ def _register(
         return register_pair(frame, moving, model, config, progress, moving_seg=moving_seg)
     progress.step(0.0, "This is the moving image")
     result = _unmoved(frame, moving, model, config)
-    if moving_seg is None:
-        return result
-    result = add_segmentation(result, frame, moving_seg, None)
-    result.summary["notes"].extend(segmentation_notes(moving_seg, result.moved_seg))
-    return result
+    return result if moving_seg is None else add_segmentation(result, frame, moving_seg, None)
 
 
 def _unmoved(frame: Image, moving: Image, model: RegistrationModel, config: RegisterConfig) -> RegisterResult:
