@@ -188,6 +188,39 @@ def test_outputsOfOneRunEndAlike(panel, smallPair):
     assert len({name for names in runs for name in names.values()}) == 3 * len(results.OUTPUTS)
 
 
+@pytest.mark.parametrize(
+    ("fixed", "moving", "expected"),
+    [
+        ("a name of thirty characters ES", "ED", "a name of thirty characters ES"),
+        (
+            "14_CINE_SSFP_retro_stack frame 12",
+            "14_CINE_SSFP_retro_stack frame 2",
+            "14_CINE_S...tro_stack frame 12",
+        ),
+        ("ES of 14_CINE_SSFP_retro_iPAT2_stack", "ED of 14_CINE", "ES of 14_..._retro_iPAT2_stack"),
+        (
+            "14: CINE_SSFP_retro_iPAT2_stack ES - Frame 11 (resampled, N4 corrected)",
+            "14: CINE_SSFP_retro_iPAT2_stack ED - Frame 0 (resampled, N4 corrected)",
+            "14: CINE_...ES - Frame 11...",
+        ),
+    ],
+)
+def test_aLongNameIsShortenedToItsBeginningAndToWhatTellsItApart(fixed, moving, expected):
+    names = resultnames.free(results.OUTPUTS, fixed, moving)
+    assert names["noise_sd"] == f"{expected} noise SD"
+    assert len(set(names.values())) == len(results.OUTPUTS)
+
+
+def test_namesOfThePairThatAreShortenedAlikeStayApart():
+    names = []
+    for number in (1, 2):
+        names.append(
+            resultnames.free(["noise_sd"], f"a{' long' * 10} {number}{' name' * 10}", "b")["noise_sd"]
+        )
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", names[-1])
+    assert names[1] == f"{names[0]}_1"
+
+
 def test_oneOutputThatIsThereNumbersTheWholeRun(panel, smallPair):
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "ES numbers")
     nodes = panel.logic.register(*smallPair)
