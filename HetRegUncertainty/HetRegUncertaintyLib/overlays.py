@@ -85,7 +85,7 @@ def clear():
         node.SetDisplayVisibility(False)
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
         foreground = slicer.mrmlScene.GetNodeByID(composite.GetForegroundVolumeID() or "")
-        if foreground is not None and foreground.GetAttribute(results.ROLE):
+        if foreground is not None and results.isOutput(foreground):
             _setLayers(composite, composite.GetBackgroundVolumeID())
 
 
@@ -171,7 +171,7 @@ def _drawnResults():
 
 def _allResults(className):
     """The outputs of that class, of all runs."""
-    return [node for node in slicer.util.getNodesByClass(className) if node.GetAttribute(results.ROLE)]
+    return [node for node in slicer.util.getNodesByClass(className) if results.isOutput(node)]
 
 
 def _compose(logic, background, foreground=None, opacity=0.0):

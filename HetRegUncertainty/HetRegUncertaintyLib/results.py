@@ -54,13 +54,18 @@ def checkOutputs(outputs, inputs):
 def updatable(outputs, fixedNode, movingNode):
     """The chosen outputs {role: node} without results of another pair: those stay whole, with their names.
 
-    So does what a browser goes through: it would put its own frame in place of a result.
+    So do those of another run than that of the chosen transform, which may be a copy, and what a browser goes
+    through: it would put its own frame in place of a result.
     """
+    chosen = outputs.get("transform")
 
     def isOurs(node):
         if sequences.browserOf(node) is not None:
             return False
-        return node is None or not node.GetAttribute(ROLE) or inputsOf(node) == (fixedNode, movingNode)
+        if node is None or not node.GetAttribute(ROLE):
+            return True
+        ofChosen = not outputsOf(chosen) or _transformOf(node) in (None, chosen)
+        return ofChosen and inputsOf(node) == (fixedNode, movingNode)
 
     return {role: node for role, node in outputs.items() if isOurs(node)}
 
@@ -95,13 +100,29 @@ def addToScene(result, fixedNode, movingNode, outputs=None, moved=(), segments=N
 
 
 def outputsOf(transformNode):
-    """{role: node} of the run that made this transform; empty for any other transform."""
+    """{role: node} of the run that made this transform; empty for any other transform.
+
+    Of a copy it is that alone: the nodes that it lists say that they belong to the original.
+    """
     if transformNode is None or transformNode.GetAttribute(ROLE) != "transform":
         return {}
     nodes = {
         role: transformNode.GetNodeReference(REFERENCE + role) for role in OUTPUTS if role != "transform"
     }
-    return {"transform": transformNode, **{role: node for role, node in nodes.items() if node is not None}}
+    own = {role: node for role, node in nodes.items() if node and _transformOf(node) is transformNode}
+    return {"transform": transformNode, **own}
+
+
+def isOutput(node):
+    """True for the outputs of all runs, also of one whose transform is gone, but not for copies of them."""
+    transform = _transformOf(node)
+    ofRun = transform is None or node in outputsOf(transform).values()
+    return ofRun and bool(node.GetAttribute(ROLE))
+
+
+def _transformOf(node):
+    """The transform of the run that an output says to be of; None for a transform."""
+    return node.GetNodeReference(REFERENCE + "transform")
 
 
 def inputsOf(node):
@@ -219,6 +240,9 @@ def _connect(nodes, fixedNode, movingNode, result, segments, undo):
             if other is not node:
                 _refer(node, REFERENCE + name, other, undo)
     for role in (r for r in OUTPUTS if r != "transform"):
+        former = transform.GetNodeReference(REFERENCE + role)
+        if former not in (None, nodes.get(role)) and _transformOf(former) is transform:
+            _refer(former, REFERENCE + "transform", None, undo)  # no output of this run any more, and no copy
         _refer(transform, REFERENCE + role, nodes.get(role), undo)
     if "moved_segmentation" in nodes:
         _drawnOn(nodes["moved_segmentation"], fixedNode, undo)
@@ -247,7 +271,7 @@ def _drawnOn(segmentationNode, fixedNode, undo):
 
 def _leaveFormerRun(node, transform, undo):
     """An output that another transform's run lists is no longer of that run."""
-    former = node.GetNodeReference(REFERENCE + "transform")
+    former = _transformOf(node)
     for role, other in outputsOf(former).items():
         if other is node and former is not transform:
             _refer(former, REFERENCE + role, None, undo)
