@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import slicer
 from slicer.i18n import tr as _
 
-from . import colors, labels, resultnames, sequences, summary, volumes
+from . import colors, handwork, labels, resultnames, sequences, summary, volumes
 
 ROLE = volumes.ROLE
 RECORD, SUMMARY, NAMES = "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
@@ -54,15 +54,17 @@ def checkOutputs(outputs, inputs):
 def updatable(outputs, fixedNode, movingNode):
     """The chosen outputs {role: node} without results of another pair: those stay whole, with their names.
 
-    So do those of another run than that of the chosen transform, which may be a copy, and what a browser goes
-    through: it would put its own frame in place of a result.
+    So do those of another run than that of the chosen transform, which may be a copy, a segmentation that was
+    corrected by hand, and what a browser goes through: it would put its own frame in place of a result.
     """
     chosen = outputs.get("transform")
 
     def isOurs(node):
-        if sequences.browserOf(node) is not None:
+        if node is None:
+            return True
+        if sequences.browserOf(node) is not None or handwork.isIn(node):
             return False
-        if node is None or not node.GetAttribute(ROLE):
+        if not node.GetAttribute(ROLE):
             return True
         ofChosen = not outputsOf(chosen) or _transformOf(node) in (None, chosen)
         return ofChosen and inputsOf(node) == (fixedNode, movingNode)
@@ -185,6 +187,7 @@ def _fillSegmentation(node, segmentation, undo):
     volumes.leaveParent(node, undo)
     node.SetAndObserveSegmentation(segmentation)
     labels.makeSurfaceLike(former, segmentation)
+    handwork.remember(node, undo)
 
 
 def _fillTable(node, content, undo):

@@ -98,6 +98,40 @@ def test_aSurfaceOfTheMovedSegmentsIsMadeAnew(panel, drawn):
     assert again.GetConversionParameter("Smoothing factor") == "0.123"
 
 
+def edit(node, volume):
+    """Add a square to the second segment, as with the brush."""
+    segmentID = node.GetSegmentation().GetNthSegmentID(1)
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(node, segmentID, volume)
+    array[0, :5, :5] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(array, node, segmentID, volume)
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_correctionsByHandAreNotOverwritten(panel, tmp_path, reloaded):
+    """The next run gets a segmentation of its own, which is then updated; the corrected one stays."""
+    panel.ui.sampleButton.click()
+    panel.ui.registerButton.click()
+    p = panel.logic.getParameterNode()
+    first = p.movedSegmentation
+    first.GetSegmentation().CollapseBinaryLabelmaps()  # as the Segment Editor and saving do
+    if reloaded:
+        path = str(tmp_path / "run.mrb")
+        assert slicer.util.saveScene(path)
+        slicer.mrmlScene.Clear(0)
+        assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": path, "clear": True})
+        p = panel.logic.getParameterNode()
+        first = p.movedSegmentation
+    panel.ui.registerButton.click()
+    assert p.movedSegmentation == first
+    edit(first, p.moved)
+    edited = first.GetSegmentation()
+    for _run in range(2):
+        panel.ui.registerButton.click()
+        assert p.movedSegmentation.GetName() == f"{first.GetName()}_1"
+    assert first.GetSegmentation() == edited
+    assert slicer.mrmlScene.IsNodePresent(first)
+
+
 def test_theExamplePairIsDrawnOnItsImages():
     nodes = sampledata.load()
     for phase in ("fixed", "moving"):
