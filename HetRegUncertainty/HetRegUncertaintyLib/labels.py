@@ -12,9 +12,8 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
-from . import volumes
+from . import labelpairs, volumes
 
-LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
 LABEL = np.int32  # what a colour table counts with
 BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
@@ -34,7 +33,8 @@ def unusable(moving, fixed):
 
 
 def layersFromNodes(movingNode, fixedNode, moving, fixed):
-    """The segmentation arguments of `register_pair`, a dict per layer, and the segments of the moving one.
+    """The segmentation arguments of `register_pair`, a dict per layer, the segments of the moving one, and
+    [a sentence on those that are not compared].
 
     movingNode, fixedNode: segmentations or label maps, each maybe None, on the images moving and fixed.
     Raises ValueError with one sentence if the nodes cannot be used.
@@ -43,16 +43,17 @@ def layersFromNodes(movingNode, fixedNode, moving, fixed):
     if reason:
         raise ValueError(reason)
     if movingNode is None:
-        return [], {}
+        return [], {}, []
     arrays, segments = labelsFromNode(movingNode, moving)
     masks = {"moving_seg": {value: (arrays, value) for value in segments}}
-    images = {"moving_seg": moving.like(arrays[0], movingNode.GetName())}
+    images, notes = {"moving_seg": moving.like(arrays[0], movingNode.GetName())}, []
     if fixedNode is not None:
         others, otherSegments = labelsFromNode(fixedNode, fixed)
-        pairs = _matches(movingNode, segments, fixedNode, otherSegments)
-        masks["fixed_seg"] = {value: (others, other) for value, other in pairs.items()}
-        images["fixed_seg"] = fixed.like(others[0], fixedNode.GetName())
-    return _layers(segments, masks, images), segments
+        pairs, notes = labelpairs.matches(movingNode, segments, fixedNode, otherSegments)
+        if pairs:
+            masks["fixed_seg"] = {value: (others, other) for value, other in pairs.items()}
+            images["fixed_seg"] = fixed.like(others[0], fixedNode.GetName())
+    return _layers(segments, masks, images), segments, notes
 
 
 def register(images, layers, config, progress):
@@ -72,6 +73,11 @@ def registerFrames(frames, moving, layers, config, progress):
     results = register_sequence(frames, moving, config=config, progress=progress, **first)
     for result, frame in zip(results, frames, strict=True):
         yield _withLayers(result, frame, layers)
+
+
+def withNotes(result, notes):
+    """The result, with these sentences among its notes."""
+    return replace(result, summary=result.summary | {"notes": [*result.summary["notes"], *notes]})
 
 
 def _withLayers(result, fixed, layers):
@@ -168,37 +174,6 @@ def _layers(values, masks, images):
     return [
         {key: images[key].like(array, images[key].name) for key, array in layer.items()} for layer in layers
     ]
-
-
-def _matches(movingNode, segments, fixedNode, otherSegments):
-    """{moving value: fixed value} of the segments with equal names.
-
-    Two label maps may name the same values from different colour tables: then the values decide.
-    """
-    own, other = ([each.GetName() for _id, each in found.values()] for found in (segments, otherSegments))
-    common = set(own) & set(other)
-    for node, found in ((movingNode, own), (fixedNode, other)):
-        twice = next((name for name in found if name in common and found.count(name) > 1), None)
-        if twice is not None:
-            text = _(
-                "'{name}' has several segments named '{segment}': the Dice needs a different name for each."
-            )
-            raise ValueError(text.format(name=node.GetName(), segment=twice))
-    pairs = {
-        value: another
-        for value, name in zip(segments, own, strict=True)
-        for another, otherName in zip(otherSegments, other, strict=True)
-        if name == otherName
-    }
-    if not pairs and movingNode.IsA(LABEL_MAP) and fixedNode.IsA(LABEL_MAP):
-        pairs = {value: value for value in segments if value in otherSegments}
-    if not pairs:
-        raise ValueError(
-            _("'{name}' has the segments {given}: at least one of {expected} is needed to compare.").format(
-                name=fixedNode.GetName(), given=", ".join(other), expected=", ".join(own)
-            )
-        )
-    return pairs
 
 
 def _segmentsOf(node):

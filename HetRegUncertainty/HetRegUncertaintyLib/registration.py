@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from hetreg.config import RegisterConfig
 from hetreg.progress import Progress
 
-from . import cine, labels, results, sequences, volumes
+from . import cine, labelpairs, labels, results, sequences, volumes
 
 
 class RegistrationLogic:
@@ -33,12 +33,14 @@ class RegistrationLogic:
         inputs = [fixedNode, movingNode, movingSegmentation, fixedSegmentation]
         results.checkOutputs(outputs or {}, inputs)
         images = volumes.imagesFromNodes(fixedNode, movingNode)
-        layers, segments = labels.layersFromNodes(movingSegmentation, fixedSegmentation, **images)
+        layers, segments, notes = labels.layersFromNodes(movingSegmentation, fixedSegmentation, **images)
+        notes += labelpairs.placeNotes({movingSegmentation: movingNode, fixedSegmentation: fixedNode})
 
         def compute(progress):
             return labels.register(images, layers, config or RegisterConfig(), progress)
 
         result, moved = _run(compute, inputs, progress, execute)
+        result = labels.withNotes(result, notes)
         return results.addToScene(result, fixedNode, movingNode, outputs, moved, segments)
 
     def registerSequence(
@@ -62,13 +64,15 @@ class RegistrationLogic:
             text = _("'{name}' shows no sequence: a volume that shows one of two frames or more is accepted.")
             raise ValueError(text.format(name=fixedNode.GetName() if fixedNode else ""))
         images = volumes.imagesFromNodes(fixedNode, movingNode)
-        layers, segments = labels.layersFromNodes(movingSegmentation, None, **images)
+        layers, segments, _notes = labels.layersFromNodes(movingSegmentation, None, **images)
+        notes = labelpairs.placeNotes({movingSegmentation: movingNode})
         frames, values = sequences.frameImages(fixedNode), sequences.indexValues(fixedNode)
 
         def compute(progress):
             return cine.register(frames, images["moving"], layers, config or RegisterConfig(), progress)
 
         found = _run(compute, inputs, progress, execute)
+        found = [(labels.withNotes(result, notes), moved) for result, moved in found]
         return cine.addToScene(found, segments, fixedNode, movingNode, values)
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import slicer
 
 from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image
 from hetreg.progress import Progress
-from HetRegUncertaintyLib import labels
+from HetRegUncertaintyLib import labels, results
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -25,3 +26,74 @@ def test_aLabelThatIsLostIsToldOnceInWhateverLayerItLies(layer):
     assert [image.array.any() for image in moved] == [layer == 1, layer == 0]
     said = [note for note in result.summary["notes"] if "drawn" in note]
     assert said == ["Nothing is left of label 1 of the moving segmentation 'drawn' in the fixed image."]
+
+
+@pytest.fixture
+def example(panel):
+    """The panel, with the example pair and its segmentations chosen."""
+    panel.ui.sampleButton.click()
+    return panel
+
+
+def register(panel):
+    """(summary, {name of a segment: Dice}) of a run that was not refused."""
+    panel.ui.registerButton.click()
+    assert "Done" in panel.ui.statusLabel.text
+    summary, names = results.summaryOf(panel.logic.getParameterNode().transform)
+    return summary, {names[value]: dice for value, dice in summary.get("dice_after", {}).items()}
+
+
+def rename(node, *names):
+    for i, name in enumerate(names):
+        node.GetSegmentation().GetNthSegment(i).SetName(name)
+
+
+def test_namesThatDifferInCaseOnlyAreTheSame(example):
+    rename(example.logic.getParameterNode().fixedSegmentation, "rv cavity", "LV MYOCARDIUM")
+    summary, dice = register(example)
+    assert set(dice) == {"RV cavity", "LV myocardium", "LV cavity"}
+    assert not any("No Dice" in note for note in summary["notes"])
+
+
+def test_namesThatAreToldApartByCaseStayApart(example):
+    p = example.logic.getParameterNode()
+    for node in (p.movingSegmentation, p.fixedSegmentation):
+        rename(node, "lv", "LV", "Lv")
+    assert set(register(example)[1]) == {"lv", "LV", "Lv"}
+
+
+def test_segmentsWithoutAPartnerAreNamedAndTheRestIsCompared(example):
+    rename(example.logic.getParameterNode().fixedSegmentation, "Segment_1")
+    summary, dice = register(example)
+    assert set(dice) == {"LV myocardium", "LV cavity"}
+    said = "No Dice of RV cavity of 'Phantom ED labels' and Segment_1 of 'Phantom ES labels': only"
+    assert next(note for note in summary["notes"] if "Dice" in note).startswith(said)
+
+
+def test_withoutAnyNameInCommonTheRegistrationGoesOn(example):
+    rename(example.logic.getParameterNode().fixedSegmentation, "Segment_1", "Segment_2", "Segment_3")
+    summary, dice = register(example)
+    assert not dice
+    assert sum("Segment_1, Segment_2, Segment_3 of 'Phantom ES labels'" in n for n in summary["notes"]) == 1
+    assert example.logic.getParameterNode().movedSegmentation is not None
+
+
+def test_aSegmentOfOneImageAloneIsNothingToTell(example):
+    segmentation = example.logic.getParameterNode().fixedSegmentation.GetSegmentation()
+    segmentation.RemoveSegment(segmentation.GetNthSegmentID(0))
+    assert not any("Dice" in note for note in register(example)[0]["notes"])
+
+
+@pytest.mark.parametrize("moved", ["volume", "both"])
+def test_aSegmentationThatWasLeftBehindIsTold(example, moved):
+    p = example.logic.getParameterNode()
+    shift = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "shift")
+    matrix = np.eye(4)
+    matrix[0, 3] = 5.0
+    shift.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    for node in (p.movingVolume, *([p.movingSegmentation] if moved == "both" else [])):
+        node.SetAndObserveTransformNodeID(shift.GetID())
+    notes = [note for note in register(example)[0]["notes"] if "transform" in note]
+    assert len(notes) == (moved == "volume")
+    if notes:
+        assert notes[0].startswith("'Phantom ED labels' is not under the same transform as 'Phantom ED': if")

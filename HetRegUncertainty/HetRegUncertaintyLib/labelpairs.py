@@ -1,0 +1,74 @@
+"""Which segments of two segmentations or label maps are compared, and where that may be wrong."""
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from . import volumes
+
+LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
+
+
+def matches(movingNode, segments, fixedNode, otherSegments):
+    """({moving value: fixed value} of the segments with equal names, [a sentence on those that have none]).
+
+    Names that differ only in case are equal where no segmentation needs it to tell its own apart. Two label
+    maps may name the same values from different colour tables: then the values decide. segments: as from
+    `labels.labelsFromNode`. Raises ValueError if several segments of one have a name that both have.
+    """
+    own, other = _folded(_names(segments), _names(otherSegments))
+    common = set(own) & set(other)
+    for node, found, named in ((movingNode, own, segments), (fixedNode, other, otherSegments)):
+        twice = next((i for i, name in enumerate(found) if name in common and found.count(name) > 1), None)
+        if twice is not None:
+            text = _(
+                "'{name}' has several segments named '{segment}': the Dice needs a different name for each."
+            )
+            raise ValueError(text.format(name=node.GetName(), segment=_names(named)[twice]))
+    pairs = {
+        value: another
+        for value, name in zip(segments, own, strict=True)
+        for another, otherName in zip(otherSegments, other, strict=True)
+        if name == otherName
+    }
+    if not pairs and movingNode.IsA(LABEL_MAP) and fixedNode.IsA(LABEL_MAP):
+        pairs = {value: value for value in segments if value in otherSegments}
+    return pairs, _withoutPartner(movingNode, segments, fixedNode, otherSegments, pairs)
+
+
+def placeNotes(drawn):
+    """A sentence on each segmentation node (or None) that was not moved as its image. drawn: {it: image}."""
+    text = _(
+        "'{name}' is not under the same transform as '{image}': if it does not lie where it was drawn, put "
+        "both under the same one."
+    )
+    return [
+        text.format(name=node.GetName(), image=volume.GetName())
+        for node, volume in drawn.items()
+        if node is not None
+        and not np.allclose(volumes.parentToWorld(node), volumes.parentToWorld(volume), rtol=0, atol=1e-6)
+    ]
+
+
+def _names(segments):
+    return [segment.GetName() for _id, segment in segments.values()]
+
+
+def _folded(*lists):
+    """Lists of names, without case if no two different names of a list become the same by that."""
+    folded = [[name.casefold() for name in names] for names in lists]
+    same = all(len(set(new)) == len(set(names)) for new, names in zip(folded, lists, strict=True))
+    return folded if same else lists
+
+
+def _withoutPartner(movingNode, segments, fixedNode, otherSegments, pairs):
+    """Said where both have such: a label that is drawn on one image alone is nobody's mistake."""
+    own = _names({value: each for value, each in segments.items() if value not in pairs})
+    other = _names({value: each for value, each in otherSegments.items() if value not in pairs.values()})
+    if not own or not other:
+        return []
+    text = _(
+        "No Dice of {own} of '{moving}' and {other} of '{fixed}': only segments of the same name are "
+        "compared."
+    )
+    names = {"moving": movingNode.GetName(), "fixed": fixedNode.GetName()}
+    return [text.format(own=", ".join(own), other=", ".join(other), **names)]
