@@ -36,12 +36,14 @@ def showLegend(nodes, role):
     """The legend of one map, "" for none.
 
     It is made anew each time, because views draw only the legends that are added after them, but looks as the
-    user has left the former one. Those of other runs go too.
+    user has left the former one. Those of other runs go too, and those of no volume at all: a restored scene
+    view brings its own back without.
     """
-    logic, look = slicer.modules.colors.logic(), (LEGEND_LABELS, LEGEND_SIZE, LEGEND_POSITION)
-    for node in _allResults(results.VOLUME):
-        legend = logic.GetColorLegendDisplayNode(node)
-        if legend is not None:
+    titles = {style.title for style in colors.styles().values()}
+    look = LEGEND_LABELS, LEGEND_SIZE, LEGEND_POSITION
+    for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
+        owner = legend.GetDisplayableNode()
+        if legend.GetTitleText() in titles if owner is None else results.isOutput(owner):
             look = legend.GetNumberOfLabels(), legend.GetSize(), legend.GetPosition()
             slicer.mrmlScene.RemoveNode(legend)
     if role not in nodes:
@@ -49,7 +51,7 @@ def showLegend(nodes, role):
     low, high = windowOf(nodes[role])
     if abs(low) < 1e-4 * (high - low):  # a saved window comes back rounded: no -1e-07
         setWindow(nodes[role], 0.0, high)
-    legend = logic.AddDefaultColorLegendDisplayNode(nodes[role])
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(nodes[role])
     legend.SetTitleText(colors.styles()[role].title)
     legend.SetLabelFormat("%.3g")
     legend.SetNumberOfLabels(look[0])

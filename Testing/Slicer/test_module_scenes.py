@@ -144,3 +144,17 @@ def test_mapWithoutItsFile(panel, smallPair):
     panel.ui.overlayComboBox.setCurrentIndex(3)
     assert overlays.rangeOf(node) == (0.0, 1.0)
     assert runtime.errors() == []
+
+
+def test_aRestoredSceneViewLeavesOneLegend(panel, smallPair):
+    """It brings the legend back that it had, without its map."""
+    panel.ui.registerButton.click()
+    view = slicer.mrmlScene.AddNode(slicer.vtkMRMLSceneViewNode())
+    view.StoreScene()
+    panel.ui.overlayComboBox.setCurrentIndex(4)
+    view.RestoreScene()
+    runtime.process_events(0.1)
+    legends = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+    assert [legend.GetDisplayableNode().GetName() for legend in legends] == ["ES noise SD"]
+    panel.ui.legendCheckBox.checked = False
+    assert slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode") == []
