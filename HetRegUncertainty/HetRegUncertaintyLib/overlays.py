@@ -19,6 +19,8 @@ def show(nodes, fixedNode, role="", opacity=0.5, fade=1.0):
     under the map, or under the moved image where no map is chosen.
     """
     overlay, moved = nodes.get(role), nodes.get("moved")
+    if overlay is not None:
+        _displayOf(overlay)  # a view gives a map without a display a grey one
     if layout.isShown():
         fixedView, movedView, mapView = layout.sliceLogics()
         _compose(fixedView, fixedNode)
