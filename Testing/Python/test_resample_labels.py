@@ -80,8 +80,14 @@ def test_labels_reach_to_the_edge(flip):
     assert resample_like(labels, Image(labels.array, place, "grid"), labels=True).all()
 
 
-def test_images_and_labels_are_read_without_torch():
+def test_images_and_labels_are_read_without_torch(root):
     """By the panel, on the main thread, which would stand still while torch is loaded."""
     code = "import sys, hetreg.image, hetreg.resample; print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=root / "HetRegUncertainty",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "False\n", done.stderr
