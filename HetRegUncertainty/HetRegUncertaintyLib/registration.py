@@ -64,8 +64,8 @@ class RegistrationLogic:
             text = _("'{name}' shows no sequence: a volume that shows one of two frames or more is accepted.")
             raise ValueError(text.format(name=fixedNode.GetName() if fixedNode else ""))
         images = volumes.imagesFromNodes(fixedNode, movingNode)
-        layers, segments, _notes = labels.layersFromNodes(movingSegmentation, None, **images)
-        notes = labelpairs.placeNotes({movingSegmentation: movingNode})
+        layers, segments, notes = labels.layersFromNodes(movingSegmentation, None, **images)
+        notes += labelpairs.placeNotes({movingSegmentation: movingNode})
         frames, values = sequences.frameImages(fixedNode), sequences.indexValues(fixedNode)
 
         def compute(progress):

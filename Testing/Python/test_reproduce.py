@@ -216,7 +216,7 @@ def test_a_dry_run_lists_every_run_with_a_measured_time(tmp_path):
 def test_the_command_in_the_document_is_accepted():
     config = ReproduceConfig(sweep_lambda=True, augment=False, lambdas=(0.01, 0.1), seeds=2, size="tiny")
     config = replace(config, elastix_python="PYTHON")
-    lines = documents._made_how(replace(config, elastix_python="/home/me/python"), "")
+    lines = documents._made_how(replace(config, elastix_python="own/bin/python"), "")
     words = shlex.split(next(line for line in lines if line.startswith("hetreg ")))
     arguments = cli.parser().parse_args(words[1:])
     assert config_from(arguments, ReproduceConfig, None) == config

@@ -71,12 +71,19 @@ def test_a_file_that_is_cut_off_for_good_is_not_measured_again(config, tmp_path)
     assert len(kept) == 1
 
 
-def test_a_damaged_model_is_the_error_of_its_run_alone(config, tmp_path):
+@pytest.fixture
+def trained(config, tmp_path):
+    """(configuration, job, weight file) of a run whose model is there."""
     config = replace(config, methods=("mse",))
     (job,) = jobs(config, tmp_path / "out")
     path = run_folder(tmp_path / "out", job) / "best.pt"
     path.parent.mkdir(parents=True)
     tiny_model().save(path)
+    return config, job, path
+
+
+def test_a_damaged_model_is_the_error_of_its_run_alone(trained, tmp_path):
+    config, job, path = trained
     path.write_bytes(path.read_bytes()[:-100])
     with scoring.Scorer(config, tmp_path / "out") as scorer:
         score = scorer.score(job, "pairs", "", Progress())
@@ -86,12 +93,8 @@ def test_a_damaged_model_is_the_error_of_its_run_alone(config, tmp_path):
     assert_sentence(score.error, "best.pt is damaged", f"Remove runs/{job.name} to train it anew")
 
 
-def test_a_case_can_be_cancelled_while_it_is_registered(config, tmp_path):
-    config = replace(config, methods=("mse",))
-    (job,) = jobs(config, tmp_path / "out")
-    path = run_folder(tmp_path / "out", job) / "best.pt"
-    path.parent.mkdir(parents=True)
-    tiny_model().save(path)
+def test_a_case_can_be_cancelled_while_it_is_registered(trained, tmp_path):
+    config, job, _ = trained
     asked = iter([False])  # when the first case begins
     with scoring.Scorer(config, tmp_path / "out") as scorer, pytest.raises(Cancelled, match="the images"):
         scorer.score(job, "pairs", "", Progress(cancelled=lambda: next(asked, True)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from builders import TINY, tiny_model, tiny_training, train_samples
+from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
 from hetreg.config import NetworkConfig
 from hetreg.files import json_lines
+from hetreg.training import loop
 from hetreg.training.loop import train
 
 
@@ -45,3 +47,13 @@ def test_what_a_run_starts_from_is_validated_before_the_first_step(tmp_path):
     other = tiny_training(steps=2)
     train(other, tmp_path / "other", **settings)
     assert [row["step"] for row in validations(tmp_path / "other")] == [2]
+
+
+def test_a_model_whose_validation_is_no_number_is_not_started_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "validate", lambda *_: {"loss": float("nan")})
+    tiny_model().save(tmp_path / "given.pt")
+    config = tiny_training(start=str(tmp_path / "given.pt"))
+    with pytest.raises(ValueError, match="Step 0: validation loss is not a finite number") as caught:
+        train(config, tmp_path / "run", network=NetworkConfig(**TINY), samples=train_samples())
+    assert_sentence(caught.value)
+    assert validations(tmp_path / "run") == []

@@ -48,7 +48,7 @@ def test_anotherPairKeepsTheFirstResult(panel, smallPair, emptied):
     assert not {node.GetID() for node in nodes.values()} & {node.GetID() for node in first.values()}
     assert nodes["noise_sd"].GetName() == "Other ES noise SD"
     assert nodes["transform"].GetName() == "Other ED to Other ES"
-    assert "is updated, unless it is a result of another pair." in panel.ui.noiseSdSelector.toolTip
+    assert "is updated, unless it is a result of another pair or run." in panel.ui.noiseSdSelector.toolTip
 
 
 def test_nodesChosenByHandAreUsedForAnotherPair(panel, smallPair):

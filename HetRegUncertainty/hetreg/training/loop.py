@@ -81,7 +81,7 @@ class Run:
         found = self._scores() if self.held else {"loss": row.get("loss", row.get("variance_loss", math.nan))}
         if trainer.checked < config.warmup + config.variance_warmup <= trainer.step:
             trainer.best = -math.inf  # what came before was half a model
-        trainer.check_finite(found if self.held else {})
+        trainer.check_finite({})
         trainer.checked = trainer.step
         # a later model of the same score has seen more; without pairs there is nothing to choose by
         if not self.held or score(found) >= trainer.best:
@@ -107,9 +107,10 @@ class Run:
         self.passed_over(time.monotonic() - began)
 
     def _scores(self) -> dict[str, float]:
-        trainer = self.trainer
-        crop, device = trainer.config.crop_vox, trainer.ranks.device
-        return validate(trainer.model, self.held, crop, device, trainer.objective)
+        trainer, crop = self.trainer, self.trainer.config.crop_vox
+        found = validate(trainer.model, self.held, crop, trainer.ranks.device, trainer.objective)
+        trainer.check_finite(found)
+        return found
 
     def _row(self, found: dict[str, float]) -> dict[str, Any]:
         """The event of a validation."""
@@ -117,10 +118,9 @@ class Run:
 
     def preview(self) -> None:
         """Show how the first validation pair is registered now, if that can be written."""
-        trainer = self.trainer
         if not self.held:
             return
-        pair, crop = self.held[0].made, trainer.config.crop_vox
+        trainer, pair, crop = self.trainer, self.held[0].made, self.trainer.config.crop_vox
         try:
             write_preview(trainer.model, pair, crop, trainer.objective, self.folder.preview)
         except OSError as error:
