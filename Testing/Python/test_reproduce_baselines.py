@@ -12,6 +12,7 @@ import pytest
 from builders import TINY_REPRODUCTION, assert_sentence, pair_2d, pair_3d
 from hetreg.evaluation.case import Case
 from hetreg.progress import Progress
+from hetreg.reproduce import baselines
 from hetreg.reproduce.baselines import Elastix, undeformed
 from hetreg.reproduce.book import Book
 from hetreg.reproduce.documents import readme, title
@@ -107,6 +108,14 @@ def test_elastix_whose_process_ends_as_it_is_asked_fails_in_one_sentence_alone(t
         elastix._command = [sys.executable, "-c", ""]
         with pytest.raises(ValueError, match="its process ended"):
             elastix(Case("a", "a", fixed, moving))
+
+
+def test_elastix_that_gives_no_answer_is_ended(monkeypatch):
+    monkeypatch.setattr(baselines, "_LIMIT_S", 0.5)
+    with Elastix() as elastix:
+        elastix._command = [sys.executable, "-c", "import time; time.sleep(30)"]
+        with pytest.raises(ValueError, match=r"its process ended, or took over 0\.5 s"):
+            elastix(Case("a", "a", *pair_2d()))
 
 
 def test_undeformed_moves_nothing():

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 from types import TracebackType
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..preprocess import choose_dimension, to_network_grid
 from ..result import RegisterResult
 
 _ANSWER = "hetreg "
+_LIMIT_S = 3600.0  # for one sample, which takes seconds: a reproduction runs for days with nobody there
 
 
 def undeformed(case: Case) -> RegisterResult:
@@ -103,10 +105,17 @@ class Elastix:
             process.stdin.flush()
         except OSError:  # it has ended
             return "error its process ended"
-        for answer in process.stdout:
-            if answer.startswith(_ANSWER):
-                return answer.removeprefix(_ANSWER).strip()
-        return "error its process ended"
+        limit = Timer(_LIMIT_S, process.kill)
+        limit.start()
+        try:
+            for answer in process.stdout:
+                if answer.startswith(_ANSWER):
+                    return answer.removeprefix(_ANSWER).strip()
+        finally:
+            limit.cancel()
+        process.kill()
+        process.wait()  # so that the next call starts another
+        return f"error its process ended, or took over {_LIMIT_S:g} s"
 
     def _end(self) -> None:
         if self._process is not None:
