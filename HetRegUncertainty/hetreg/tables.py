@@ -289,5 +289,7 @@ def escape_latex(text: str) -> str:
 
 def _short_latex(text: str) -> str:
     """`escape_latex` of a cell; what a line has no room for, as the reason of a failure, is cut."""
-    cut = len(text) > _LETTERS_OF_A_CELL
-    return escape_latex(f"{text[: _LETTERS_OF_A_CELL - 1].rstrip()}…" if cut else text)
+    if len(text) > _LETTERS_OF_A_CELL:  # between words: half a number would be another one
+        text = text[:_LETTERS_OF_A_CELL].rpartition(" ")[0] or text[: _LETTERS_OF_A_CELL - 1]
+        text = f"{text.rstrip()}…"
+    return escape_latex(text)

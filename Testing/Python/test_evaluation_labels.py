@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from squares import shifted, square_case, undeformed
@@ -25,6 +27,15 @@ def test_every_number_of_a_label_has_its_value_before(slices):
     assert (home["hd_px_2_before"], home["hd_mm_2_before"], home["hd_px_2"]) == (2.0, 4.0, 0.0)
     assert home["hd_published_px_2_before"] == 2.0
     assert all(of_label <= row.keys() for row in rows)
+
+
+def test_many_labels_on_one_image_alone_are_as_none():
+    case = square_case()
+    many = case.fixed.like(np.arange(case.fixed.array.size).reshape(case.fixed.array.shape), "many")
+    alone = replace(case, fixed_label=many, moving_label=None)
+    assert label_numbers(alone, undeformed(case)) == ({}, [])
+    with pytest.raises(ValueError, match="at most 32, or a choice, are accepted"):
+        label_numbers(replace(case, fixed_label=many), undeformed(case))
 
 
 def test_the_published_mask_of_a_label_that_does_not_move_does_not_grow():

@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from builders import TINY, TINY_REPRODUCTION, assert_sentence, tiny_training, train_samples
 from hetreg import files
@@ -20,7 +21,7 @@ from hetreg.reproduce.plan import jobs
 from hetreg.reproduce.run import best_score
 from hetreg.resample import displacement_transform
 from hetreg.result import _write_transform
-from hetreg.training.loop import train
+from hetreg.training.loop import Run, train
 from hetreg.training.trainer import Trainer
 
 NAMES = ("a.nrrd", "b.nrrd", "report.json")
@@ -38,6 +39,22 @@ def write(folder) -> None:
 
 def there(folder) -> dict[str, str]:
     return {p.name: p.read_text(encoding="utf-8") for p in folder.iterdir() if p.is_file()}
+
+
+def test_a_second_ctrl_c_in_the_writing_of_the_best_model_does_not_count_it_as_kept(tmp_path, monkeypatch):
+    def interrupted(self, found):
+        if self.trainer.step == 2:
+            raise KeyboardInterrupt
+        keep(self, found)
+
+    keep, config = Run._keep_best, tiny_training(steps=2, validate_every=1, warmup=0)
+    monkeypatch.setattr(Run, "_keep_best", interrupted)
+    monkeypatch.setattr("hetreg.training.loop.score", lambda found: found["step"])
+    monkeypatch.setattr(Run, "_scores", lambda self: {"step": self.trainer.step})
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path, samples=train_samples(), network=NetworkConfig(**TINY))
+    left = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert (left["step"], left["checked"], left["best"]) == (2, 1, 1)  # as best.pt
 
 
 def test_a_kill_beside_the_checkpoint_loses_no_row_of_the_log(tmp_path, monkeypatch):

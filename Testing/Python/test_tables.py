@@ -96,6 +96,12 @@ def test_latex_has_no_cell_that_is_wider_than_a_page():
     assert reason in tables.markdown(table)
 
 
+def test_latex_cuts_no_number_in_two():
+    seeds = ", ".join(f"0.{n}" for n in range(100, 120))
+    text = tables.latex(Table((Column("Each seed"),), ((seeds,), ("-",)), "Seeds"))
+    assert r"0.109, 0.110,\ldots{} \\" in text
+
+
 def _plain(line: str) -> str:
     """A line of LaTeX without what is escaped."""
     return re.sub(r"\\[\\%{}&#$_]", " ", line)

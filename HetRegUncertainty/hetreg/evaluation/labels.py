@@ -48,12 +48,14 @@ def label_numbers(
     warped label lies outside the image: these have Dice 0 and no distance. A label that one frame lacks
     altogether, as without a label image, has no numbers but slices_left_out_2, 1 for a single slice. No
     labels on either: {}, [].
-    Raises ValueError if there are more than MOST_LABELS and none are chosen.
+    Raises ValueError if there are more than MOST_LABELS and none are chosen; on one image alone: {}, [].
     """
     there = labels_of(case)
     if not there:
         return {}, []
     if not labels and len(there) > MOST_LABELS:
+        if case.fixed_label is None or case.moving_label is None:
+            return {}, []
         raise ValueError(
             f"{case.name} has {len(there)} labels: at most {MOST_LABELS}, or a choice, are accepted."
         )

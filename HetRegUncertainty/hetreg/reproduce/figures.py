@@ -148,7 +148,7 @@ def _grid(
 
 def _limits(image: np.ndarray) -> tuple[float, float]:
     low, high = np.percentile(image, (0.5, 99.5))
-    return float(low), float(max(high, low + 1e-6))
+    return float(low), float(high if high > low else image.max())
 
 
 def _show(axis: Any, image: np.ndarray, aspect: float, *, limits: tuple[float, float]) -> None:

@@ -68,7 +68,7 @@ def draw(case: Case, job: Job, scorer: Scorer, label: int) -> Picture:
         np.zeros(shown.fixed.shape, bool) if labels is None else labels == label
         for labels in (shown.fixed_label, shown.moved_label)
     )
-    span = max(float(np.ptp(case.fixed.array)), 1e-9)
+    span = float(np.ptp(case.fixed.array)) or 1.0
     rows_mm, columns_mm = shown.spacing_mm
     return Picture(
         title=VARIANTS[job.variant].label,

@@ -32,7 +32,7 @@ from .plan import Job, split_file
 from .runs import run_folder
 from .scores import Score
 
-_MEASURED = 2  # one more where real pairs are measured in another way than before: kept scores are made anew
+_MEASURED = 3  # one more where real pairs are measured in another way than before: kept scores are made anew
 # Why a case failed that the next call may have more luck with: memory, a process, an error of none of ours.
 _PASSING = re.compile(
     r"memory|bad_alloc|process ended|could not be started|no space left|^\w+(Error|Exception): ",

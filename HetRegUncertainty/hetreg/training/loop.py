@@ -82,11 +82,11 @@ class Run:
         if trainer.checked < config.warmup + config.variance_warmup <= trainer.step:
             trainer.best = -math.inf  # what came before was half a model
         trainer.check_finite({})
-        trainer.checked = trainer.step
         # a later model of the same score has seen more; without pairs there is nothing to choose by
         if not self.held or score(found) >= trainer.best:
+            self._keep_best(found)  # first: a second Ctrl-C may end it
             trainer.best = score(found)
-            self._keep_best(found)
+        trainer.checked = trainer.step
         content = self._row(found)
         self._log("validation", content)  # first: what goes on drops rows beyond the checkpoint
         trainer.save(self.folder.last)
