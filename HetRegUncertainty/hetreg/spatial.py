@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 import torch
@@ -182,20 +181,16 @@ def _newton_step(disp: Tensor, batch: Tensor, points: Tensor, error: Tensor, ndi
 def sample_points(field: Tensor, batch: Tensor, points: Tensor) -> Tensor:
     """Linear interpolation at voxel positions, the border value outside.
 
-    field: (B, C, *spatial). batch: (N,) which sample. points: (N, ndim), components in spatial order. -> (N,
-    C).
+    field: (B, C, *spatial). batch: (N,) which sample, in rising order. points: (N, ndim), components in
+    spatial order. -> (N, C).
     """
-    sizes = torch.tensor(field.shape[2:], device=field.device)
-    points = torch.minimum(points.clamp(min=0.0), (sizes - 1).to(points.dtype))
-    low = torch.minimum(points.floor().long(), (sizes - 2).clamp(min=0))
-    fraction = points - low
-    result = torch.zeros((points.shape[0], field.shape[1]), device=field.device, dtype=field.dtype)
-    for corner in product((0, 1), repeat=points.shape[1]):
-        chosen = torch.tensor(corner, device=field.device)
-        weight = torch.where(chosen == 1, fraction, 1 - fraction).prod(dim=1, keepdim=True)
-        at = torch.minimum(low + chosen, sizes - 1)
-        result += weight * field[(batch, slice(None), *at.T)]
-    return result
+    places = ((2 * points + 1) / points.new_tensor(field.shape[2:]) - 1).flip(1)
+    found = []
+    for sample, at in zip(field, places.split(batch.bincount(minlength=len(field)).tolist()), strict=True):
+        grid = at.view(1, -1, *[1] * (at.shape[1] - 1), at.shape[1])
+        values = F.grid_sample(sample[None], grid, padding_mode="border", align_corners=ALIGN_CORNERS)
+        found.append(values.view(len(sample), -1).T)
+    return torch.cat(found)
 
 
 def _determinant(rows: list[list[Tensor]]) -> Tensor:
