@@ -35,11 +35,19 @@ def local_residual(moved: Tensor, fixed: Tensor) -> Tensor:
     """log of the mean of (fixed - moved)^2 in each of SURROUNDINGS around a voxel, about in (-2, 2): (B, 2,
     *spatial). A few convolutions hardly find a mean of squares over so many voxels."""
     ndim, squared = moved.dim() - 2, (fixed - moved).square()
-    means = [
-        _MEAN[ndim](squared, size, stride=1, padding=size // 2, count_include_pad=False)
-        for size in SURROUNDINGS[ndim]
-    ]
+    means = [_mean_around(squared, size) for size in SURROUNDINGS[ndim]]
     return (torch.cat(means, dim=1).add(_LEAST).log() - _MIDDLE) / _SPREAD
+
+
+def _mean_around(image: Tensor, size: int) -> Tensor:
+    """Mean over so many voxels a side around each, those outside the image left out: axis after axis, which
+    is the same and faster."""
+    ndim = image.dim() - 2
+    for d in range(ndim):
+        window, padding = [1] * ndim, [0] * ndim
+        window[d], padding[d] = size, size // 2
+        image = _MEAN[ndim](image, window, stride=1, padding=padding, count_include_pad=False)
+    return image
 
 
 class VarianceNet(nn.Module):
