@@ -212,15 +212,13 @@ class RegistrationModel(nn.Module):
         return Motion(warp(fixed, disp), disp, -motion.velocity, motion.log_variance_z, drawn)
 
     @torch.no_grad()
-    def displacement_sd(
-        self, motion: Motion, *, samples: int = SD_SAMPLES, seed: int = 0, progress: Progress | None = None
-    ) -> Tensor | None:
+    def displacement_sd(self, motion: Motion, *, progress: Progress | None = None) -> Tensor | None:
         """SD of each component of the displacement when z ~ N(velocity, sigma_z^2): (B, ndim, *spatial).
 
         In voxels; None without sigma_z. Where z is the displacement itself, on the grid of the images, or the
         log-variance is the displacement's (`NetworkConfig.spread`), it is sigma_z. Otherwise it is the SD of
-        drawn velocities, each integrated and resized; every pair of the batch is given the same noise, from
-        the seed, so that the result does not depend on the batch or the device.
+        drawn velocities, each integrated and resized; every pair of the batch is given the same noise, each
+        time, so that the result does not depend on the batch or the device.
         """
         if motion.log_variance_z is None:
             return None
@@ -230,16 +228,16 @@ class RegistrationModel(nn.Module):
         own = self.disp_log_variance(motion)
         if own is not None:
             return (0.5 * own).exp()
-        generator, progress = torch.Generator().manual_seed(seed), progress or Progress()
+        generator, progress = torch.Generator().manual_seed(0), progress or Progress()
         mean, squares = torch.zeros_like(motion.disp), torch.zeros_like(motion.disp)
-        for n in range(samples):
-            progress.step(n / samples, "Estimating the displacement's uncertainty")
+        for n in range(SD_SAMPLES):
+            progress.step(n / SD_SAMPLES, "Estimating the displacement's uncertainty")
             noise = torch.randn((1, *sigma.shape[1:]), generator=generator).to(sigma)
             disp = self.displacement(motion.velocity + sigma * noise, size)
             off = disp - mean
             mean += off / (n + 1)
             squares += off * (disp - mean)
-        return (squares / (samples - 1)).sqrt()
+        return (squares / (SD_SAMPLES - 1)).sqrt()
 
     def log_variance(self, moved: Tensor, fixed: Tensor) -> Tensor:
         """Log of the noise variance of fixed - moved, intensities in [0, 1]: (B, 1, *spatial)."""

@@ -40,18 +40,7 @@ def reached(moving: Image, fixed: Image, disp_vox: np.ndarray | None = None) -> 
     elif disp_vox is None:
         return Reached(as_float(moving.array), np.ones(fixed.array.shape, bool))
     else:
-        array = _warped(as_float(moving.array), disp_vox)
+        image, disp = torch.from_numpy(as_float(moving.array)), torch.from_numpy(disp_vox)
+        array = warp_as_itk(image[None, None], disp[None].to(image.dtype), outside=np.nan)[0, 0].numpy()
     inside = ~np.isnan(array)
     return Reached(np.where(inside, array, np.float32(0)), inside)
-
-
-def _warped(array: np.ndarray, disp_vox: np.ndarray) -> np.ndarray:
-    """A volume at x + disp(x) on its own grid, NaN outside, in planes where nothing moves across them, which
-    is faster: (K, J, I)."""
-    image, disp = torch.from_numpy(array), torch.from_numpy(disp_vox.astype(array.dtype, copy=False))
-    axis = next((a for a in range(3) if not disp_vox[a].any()), None)
-    if axis is None:
-        return warp_as_itk(image[None, None], disp[None], outside=np.nan)[0, 0].numpy()
-    planes, kept = image.movedim(axis, 0)[:, None], [d for d in range(3) if d != axis]
-    moved = warp_as_itk(planes, disp[kept].movedim(axis + 1, 0), outside=np.nan)[:, 0]
-    return moved.movedim(0, axis).contiguous().numpy()

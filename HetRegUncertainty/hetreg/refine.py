@@ -48,8 +48,6 @@ class RefineOptions:
 
 def gaussian_smooth(field: Tensor, sigma_vox: float) -> Tensor:
     """Gaussian smoothing of (B, C, *spatial), replicating the border; sigma in voxels."""
-    if sigma_vox <= 0:
-        return field
     radius = max(1, round(3 * sigma_vox))
     x = torch.arange(-radius, radius + 1, device=field.device, dtype=field.dtype)
     kernel = torch.exp(-0.5 * (x / sigma_vox) ** 2)

@@ -36,7 +36,7 @@ from .result import RegisterResult
 from .symmetry import mean_motion
 from .versions import versions
 
-_CHUNK_VOXELS = {2: 2**19, 3: 2**30}  # voxels per forward pass; 2D slices beyond it go in several
+_CHUNK_VOXELS = 2**19  # per forward pass; slices beyond it go in several, a volume in one
 
 
 @plain_torch()  # the refinement needs gradients
@@ -159,7 +159,7 @@ def _compute(
         # half the time on the CPU; torch's stubs do not have this form of `to`
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     samples, voxels = pair.fixed.shape[0], pair.fixed[0].numel()
-    count = max(1, _CHUNK_VOXELS[model.ndim] // voxels)
+    count = max(1, _CHUNK_VOXELS // voxels)
     parts: list[_Part] = []
     for start in range(0, samples, count):
         stop = min(start + count, samples)

@@ -236,7 +236,6 @@ def test_gaussian_smoothing_equals_scipy(ndim):
     ours = gaussian_smooth(field, 1.5)
     theirs = gaussian_filter(field.numpy(), [0, 0, *[1.5] * ndim], mode="nearest", radius=[0, 0, *[4] * ndim])
     torch.testing.assert_close(ours, torch.from_numpy(theirs))
-    assert gaussian_smooth(field, 0.0) is field
     torch.testing.assert_close(gaussian_smooth(torch.ones_like(field), 2.0), torch.ones_like(field))
 
 

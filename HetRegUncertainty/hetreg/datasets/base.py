@@ -82,12 +82,12 @@ def _checked(name: str, array: np.ndarray) -> np.ndarray:
     return made
 
 
-def crop_or_pad(array: np.ndarray, size: int, offset: Sequence[int] = ()) -> np.ndarray:
+def crop_or_pad(array: np.ndarray, size: int, offset: Sequence[int]) -> np.ndarray:
     """Cut or zero-pad (*spatial) to `size` along each axis around its centre plus `offset` voxels."""
     out = np.zeros((size,) * array.ndim, dtype=array.dtype)
     source, target = [], []
     for d, n in enumerate(array.shape):
-        start = (n - size) // 2 + (int(offset[d]) if len(offset) else 0)
+        start = (n - size) // 2 + int(offset[d])
         start = min(max(start, min(0, n - size)), max(0, n - size))
         low, high = max(start, 0), min(start + size, n)
         source.append(slice(low, high))

@@ -61,9 +61,9 @@ class UNet(PairNetwork):
         *,
         ndim: int,
         out_channels: int,
-        encoder: Sequence[int] = (16, 32, 32, 32),
-        decoder: Sequence[int] = (32, 32, 32, 32),
-        tail: Sequence[int] = (32, 16, 16),
+        encoder: Sequence[int],
+        decoder: Sequence[int],
+        tail: Sequence[int],
         output_stride: int = 1,
         more_channels: int = 0,
     ) -> None:
