@@ -19,7 +19,7 @@ from torch import Tensor
 # up to half a voxel towards the borders. Resizing a field multiplies it by exactly new size / old size.
 ALIGN_CORNERS = False
 
-# Newton's step gathers voxels one by one: for many of them a sweep over all is faster.
+# Newton's step solves for each voxel: for many of them a sweep over all is faster.
 _SWEEPS, _FEW = 6, 0.1
 
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
