@@ -3,11 +3,14 @@
 import hashlib
 
 import numpy as np
+import slicer
+import vtk
 from vtk.util import numpy_support
 
 from . import labels
 
 FILLED = "HetReg.Filled"  # attribute: fingerprint of what was filled in
+STEP_MM, OFFSET = 0.01, 1 / np.pi  # of places; OFFSET: a round place may come back inexact, but in its step
 
 
 def remember(node, undo):
@@ -17,7 +20,10 @@ def remember(node, undo):
 
 
 def isIn(node):
-    """True if the voxels of its segments, or which segments there are, have changed since `remember`."""
+    """True if its segments' voxels, place, names or IDs, or which there are, have changed since `remember`.
+
+    A transform that it was put under counts when it is hardened.
+    """
     filled = node.GetAttribute(FILLED)
     return filled is not None and filled != _fingerprint(node.GetSegmentation())
 
@@ -27,7 +33,7 @@ def _fingerprint(segmentation):
     digest = hashlib.sha256()
     for i in range(segmentation.GetNumberOfSegments()):
         segment = segmentation.GetNthSegment(i)
-        digest.update(segmentation.GetNthSegmentID(i).encode())
+        digest.update(repr((segmentation.GetNthSegmentID(i), segment.GetName())).encode())
         image = segment.GetRepresentation(labels.BINARY)
         if image is not None and image.GetNumberOfPoints():
             digest.update(_shape(image, segment.GetLabelValue()))
@@ -35,11 +41,21 @@ def _fingerprint(segmentation):
 
 
 def _shape(image, value):
-    """Bytes for the voxels with this value, cut to the box around them."""
+    """Bytes for the voxels with this value, cut to the box around them, and for where that lies."""
     array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
     mask = array.reshape(image.GetDimensions()[::-1]) == value
     if not mask.any():
         return b""
     ends = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     box = np.ascontiguousarray(mask[tuple(slice(found[0], found[-1] + 1) for found in ends)])
-    return repr(box.shape).encode() + np.packbits(box).tobytes()
+    place = _place(image, [found[0] for found in ends], box.shape)
+    return repr(box.shape).encode() + np.packbits(box).tobytes() + place
+
+
+def _place(image, first, shape):
+    """Bytes for the corner and the edges, in steps of STEP_MM, of a box of voxels; both (K, J, I)."""
+    matrix, box = vtk.vtkMatrix4x4(), np.diag([*shape[::-1], 1.0])
+    image.GetImageToWorldMatrix(matrix)
+    box[:3, 3] = np.add(first[::-1], image.GetExtent()[::2])
+    mm = slicer.util.arrayFromVTKMatrix(matrix) @ box
+    return np.floor(mm / STEP_MM + OFFSET).astype(np.int64).tobytes()
