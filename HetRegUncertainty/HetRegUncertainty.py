@@ -257,6 +257,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         the line that says so."""
         options = {"movingSegmentation": p.movingSegmentation, "config": registerConfig(p)}
         options["execute"] = self.run.execute
+        formerFixed, _moving = results.inputsOf(p.transform)  # a transform that is updated forgets it
         if everyFrame(p):
             began = time.monotonic()
             with sequences.kept(p.movingVolume) as (moving,):
@@ -270,7 +271,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
                 nodes = self.logic.register(*pair, **options)
             status = _("Done in {seconds:.1f} s.").format(seconds=results.secondsOf(nodes["transform"]))
         fixed, _moving = results.inputsOf(nodes["transform"])
-        if fixed != results.inputsOf(p.transform)[0]:
+        if fixed != formerFixed:
             p.gridSpacing = deformation.niceSpacing(fixed)
         for role in results.OUTPUTS:
             setattr(p, outputParameter(role), nodes.get(role))

@@ -121,3 +121,11 @@ def test_anotherPairIsFittedWithASpacingOfItsOwn(panel, smallPair):
     register(panel)
     assert viewState() != before
     assert panel.ui.spacingSlider.value == deformation.niceSpacing(other) != 3.0
+
+
+def test_aTransformThatTheUserHasMadeGetsTheSpacingOfItsPair(panel, smallPair):
+    mine = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "mine")
+    panel.ui.transformSelector.setCurrentNode(mine)
+    panel.ui.spacingSlider.value = 3.0
+    assert register(panel)["transform"] == mine
+    assert panel.ui.spacingSlider.value == deformation.niceSpacing(smallPair[0]) != 3.0
