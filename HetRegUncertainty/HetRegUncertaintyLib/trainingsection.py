@@ -232,13 +232,16 @@ def status(run):
 def numbers(run):
     """The latest numbers as a small HTML table."""
     curves = run.curves
-    dice = [value for value in curves.dice if value is not None]
+    scores = [(s, d) for s, d in zip(curves.validation_steps, curves.dice, strict=True) if d is not None]
+    start = [d for step, d in scores if step == 0]  # of the model to start from, which best.pt never is
+    dice = [d for step, d in scores if step > 0]
     afterWarmup = _("after the warm-up") if curves.steps else ""  # its chart is empty until then
     counts = [run.pairs.get(name) for name in ("training", "validation", "test")]
     rows = [
         (_("Samples (training, validation, test)"), ", ".join(str(c) for c in counts if c is not None)),
         (_("Displacement loss"), _number(curves.loss)),
         (_("Variance loss"), _number(curves.variance_loss) or afterWarmup),
+        (_("Validation Dice, start model"), f"{start[0]:.3f}" if start else ""),
         (_("Validation Dice, last (best)"), f"{dice[-1]:.3f} ({max(dice):.3f})" if dice else ""),
         (_("Validation loss, last"), _number(curves.validation_loss)),
         (_("Validation"), _("no pairs") if run.pairs.get("validation") == 0 else ""),

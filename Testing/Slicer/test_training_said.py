@@ -76,10 +76,26 @@ def test_inTheWarmUpThereIsNoVarianceLossYet():
     run = TrainingRun(lambda: None, lambda _text: None, FakeProcess())
     assert trainingsection.numbers(run) == "No training yet."
     run.curves.add({"event": "step", "step": 1, "loss": 0.5, "variance_loss": None})
-    rows = re.findall(r"<td>(.*?)</td><td align='right'><b>(.*?)</b>", trainingsection.numbers(run))
-    assert rows == [("Displacement loss", "0.5"), ("Variance loss", "after the warm-up")]
+    assert numbers(run) == [("Displacement loss", "0.5"), ("Variance loss", "after the warm-up")]
     run.curves.add({"event": "step", "step": 2, "loss": 0.5, "variance_loss": -2.0})
     assert "after the warm-up" not in trainingsection.numbers(run)
+
+
+def numbers(run):
+    """[(label, text)] of the table."""
+    return re.findall(r"<td>(.*?)</td><td align='right'><b>(.*?)</b>", trainingsection.numbers(run))
+
+
+def test_theStartModelIsNotTheBestOfARun():
+    run = TrainingRun(lambda: None, lambda _text: None, FakeProcess())
+    start = ("Validation Dice, start model", "0.606")
+    for step, dice, said in [
+        (0, 0.606, [start]),
+        (20, 0.603, [start, ("Validation Dice, last (best)", "0.603 (0.603)")]),
+        (40, 0.602, [start, ("Validation Dice, last (best)", "0.602 (0.603)")]),
+    ]:
+        run.curves.add({"event": "validation", "step": step, "dice": dice, "mse": 0.1})
+        assert numbers(run) == said
 
 
 def test_withoutItsFolderARunCannotGoOn(training, fake):
