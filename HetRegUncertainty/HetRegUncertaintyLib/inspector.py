@@ -59,7 +59,8 @@ class Inspector(VTKObservationMixin):
             p.linkedLayout = linked
         finally:
             self._updating = False
-        self._showEnabled(nodes)
+        fixed, _moving = results.inputsOf(p.transform)
+        self._showEnabled(nodes if fixed else {})
 
     def close(self, parameters):
         """The scene with these parameters goes away: remember to give the user's layout back."""

@@ -190,6 +190,17 @@ def test_noRunLeavesNothingInTheViews(panel, smallPair, how):
     assert not panel.ui.linkedLayoutCheckBox.enabled
 
 
+def test_withoutItsFixedImageARunCannotBeShown(panel, smallPair):
+    """Nor after the user has chosen another layout."""
+    register(panel)
+    slicer.mrmlScene.RemoveNode(smallPair[0])
+    for _twice in range(2):
+        for widget in (panel.ui.overlayComboBox, panel.ui.deformationComboBox, panel.ui.legendCheckBox):
+            assert not widget.enabled, widget.name
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    assert not panel.ui.linkedLayoutCheckBox.checked
+
+
 def test_aRunChosenAgainIsShownAgain(panel, smallPair):
     transform = register(panel)["transform"]
     panel.ui.transformSelector.setCurrentNode(None)
