@@ -1,7 +1,7 @@
 """`RegisterResult` -> nodes of the scene. All is built first and added at once; a failure takes it all back.
 
-Outputs carry their role (attribute HetReg.Role), the run record, references to fixed, moving and transform;
-the transform references all of them, so that a run is found again in a loaded scene.
+Outputs carry their role (attribute HetReg.Role), the run record, references to fixed, moving, transform and
+themselves (not to a copy); the transform references all of them, so that a loaded scene's runs are found.
 """
 
 import json
@@ -15,7 +15,7 @@ from . import colors, handwork, labels, resultnames, sequences, summary, volumes
 
 ROLE = volumes.ROLE
 RECORD, SUMMARY, NAMES = "HetReg.RunRecord", "HetReg.Summary", "HetReg.LabelNames"
-REFERENCE = "HetReg."  # + role, or "fixed", "moving", "transform"
+REFERENCE = "HetReg."  # + role, or "fixed", "moving", "transform", "original"
 VOLUME, TRANSFORM = "vtkMRMLScalarVolumeNode", "vtkMRMLTransformNode"
 OUTPUTS = {
     "moved": VOLUME,
@@ -116,10 +116,9 @@ def outputsOf(transformNode):
 
 
 def isOutput(node):
-    """True for the outputs of all runs, also of one whose transform is gone, but not for copies of them."""
-    transform = _transformOf(node)
-    ofRun = transform is None or node in outputsOf(transform).values()
-    return ofRun and bool(node.GetAttribute(ROLE))
+    """True for outputs of any run, also if its transform is gone, and for copies of transforms, no others."""
+    role = node.GetAttribute(ROLE)
+    return role == "transform" or (bool(role) and node.GetNodeReference(REFERENCE + "original") is node)
 
 
 def _transformOf(node):
@@ -239,6 +238,7 @@ def _connect(nodes, fixedNode, movingNode, result, segments, undo):
         for key, value in ((ROLE, role), (RECORD, record)):
             undo(node.SetAttribute, key, node.GetAttribute(key))
             node.SetAttribute(key, value)
+        _refer(node, REFERENCE + "original", node, undo)  # a copy refers to it, too
         for name, other in (("fixed", fixedNode), ("moving", movingNode), ("transform", transform)):
             if other is not node:
                 _refer(node, REFERENCE + name, other, undo)

@@ -61,6 +61,27 @@ def test_copiesOfTheMapAndOfTheContoursStayShown(panel, first):
     assert legendOf(first["noise_sd"]) is None
 
 
+@pytest.mark.parametrize("added", [False, True])
+def test_copiesStayTheUsersWhenTheRunIsDeleted(panel, first, tmp_path, added):
+    """Also in a scene that was saved and added to another one, where its nodes have other IDs."""
+    path, kept = str(tmp_path / "run.mrb"), first["moved_segmentation"]
+    copyOf(kept)
+    if added:
+        assert slicer.util.saveScene(path)
+        assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": path, "clear": False})
+        kept = panel.logic.getParameterNode().movedSegmentation
+        assert kept != first["moved_segmentation"]
+    copy = slicer.util.getNodesByClass(kept.GetClassName())[-1]
+    assert copy.GetName() == f"{kept.GetName()} copy"
+    slicer.mrmlScene.RemoveNode(panel.logic.getParameterNode().transform)
+    panel.ui.movedSegmentationSelector.setCurrentNode(None)
+    for node in (copy, kept):
+        node.SetDisplayVisibility(True)
+    register(panel)
+    assert copy.GetDisplayVisibility()
+    assert not kept.GetDisplayVisibility()
+
+
 def test_whatTheUserKeepsOfAFormerRunIsNoCopy(panel, first):
     """By Create new in the selector: it is hidden as are the outputs of other runs."""
     kept = first["moved_segmentation"]
