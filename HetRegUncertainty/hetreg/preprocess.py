@@ -19,6 +19,7 @@ from .config import GridConfig
 from .image import Image, as_float
 from .modality import depth_axis
 from .reach import reached
+from .resample import same_grid
 from .spatial import edge_window, resize, resize_disp, thinning
 
 _THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
@@ -27,6 +28,7 @@ _BRIGHT = 90.0  # percentile that `bright_limit` is of
 _BLACK = 0.002  # of the range; what is not above it is border
 _DARK, _MOST_SPARED = 0.05, 4.0  # margin, of the range; voxels with margins, in those of a full grid
 _LEAST_CHANGED = 0.02  # of the voxels, for `changed_only`
+_ROUNDED = 1e-6  # of the range, where a voxel is looked up so much of one beside its place
 _MAX_SAMPLES = 250_000
 
 
@@ -122,16 +124,21 @@ def _sample_axes(image: Image, grid: GridConfig, ndim: int) -> tuple[int, ...]:
 
 
 def intensity_range(
-    fixed: np.ndarray, moving: np.ndarray, grid: GridConfig, inside: np.ndarray | None = None
+    fixed: np.ndarray,
+    moving: np.ndarray,
+    grid: GridConfig,
+    inside: np.ndarray | None = None,
+    rounding: float = 0.0,
 ) -> tuple[float, float]:
     """(low, high) percentiles of both images together, the high one no more than `bright_limit` allows; the
     full range where the percentiles coincide.
 
     inside: mask of the moving image's own voxels on this grid, None: all of them; the others do not count.
-    Nor do, with `changed_only`, borders, letters and marks that both images have in one place.
+    Nor do, with `changed_only`, borders, letters and marks that both images have in one place, but for up to
+    `rounding`.
     """
     if grid.changed_only:
-        changed = (fixed != moving) & (True if inside is None else inside)
+        changed = (np.abs(fixed - moving) > rounding) & (True if inside is None else inside)
         if changed.mean() > _LEAST_CHANGED:
             fixed, moving, inside = fixed[changed], moving[changed], None
     own = moving if inside is None or not inside.any() else moving[inside]
@@ -142,6 +149,12 @@ def intensity_range(
     if not high > low:
         low, high = both.min(), both.max()
     return float(low), float(high) if high > low else float(low) + 1.0
+
+
+def _rounding(resampled: np.ndarray) -> float:
+    """What resampling alone may change of an intensity, as of an image that is stored flipped."""
+    low, high = float(resampled.min()), float(resampled.max())
+    return _ROUNDED * (high - low) + 2 * float(np.spacing(resampled.dtype.type(max(abs(low), abs(high)))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +265,8 @@ def to_network_grid(
             f"{100 * seen.inside.mean():.0f} % of that: images of the same region are accepted."
         )
     fixed_array = as_float(fixed.array)
-    low, high = intensity_range(fixed_array, seen.array, grid, seen.inside)
+    rounding = 0.0 if same_grid(fixed, moving) else _rounding(seen.array)
+    low, high = intensity_range(fixed_array, seen.array, grid, seen.inside, rounding)
     scale = high - low
     filled = seen.filled(low)
     content = (1.0, 1.0, 1.0)

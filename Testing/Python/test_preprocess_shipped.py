@@ -48,6 +48,35 @@ def test_what_both_images_have_in_one_place_does_not_change_the_range():
     assert same == intensity_range(fixed, fixed, GridConfig())
 
 
+@pytest.mark.parametrize("offset", [0, -1024])
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_air_does_not_change_where_an_image_is_stored_flipped(kind, offset):
+    """Resampling it rounds, air too."""
+    noise = np.random.default_rng(1).integers(30, 90, (2, 3, 60, 64))
+    noise[..., :40, :] = 0
+    matrix = np.array([[1.4, 0.3, 0, -70], [-0.3, 1.4, 0, 33], [0, 0, 8, 11], [0, 0, 0, 1]])
+    fixed, moving = (Image((array + offset).astype(kind), matrix) for array in noise)
+    turned = matrix.copy()
+    turned[:, 3] += matrix[:, 0] * 63 + matrix[:, 2] * 2
+    turned[:, [0, 2]] *= -1
+    flipped = Image(moving.array[::-1, :, ::-1], turned)
+    grid = GridConfig(changed_only=True)
+    pairs = [to_network_grid(fixed, m, grid, ndim=2, multiple=8) for m in (moving, flipped)]
+    assert pairs[0].low == 30 + offset
+    np.testing.assert_allclose(pairs[1].low, pairs[0].low, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(pairs[1].scale, pairs[0].scale, rtol=1e-4)
+    torch.testing.assert_close(pairs[1].moving, pairs[0].moving, atol=1e-4, rtol=0)
+
+
+def test_images_on_one_grid_change_by_any_difference():
+    fixed = np.linspace(0, 1, 10_000, dtype=np.float32).reshape(100, 100)
+    moving = np.nextafter(fixed, np.float32(2))
+    fixed[:20], moving[:20] = -5, -5
+    images = (Image(array[None], np.eye(4)) for array in (fixed, moving))
+    pair = to_network_grid(*images, GridConfig(changed_only=True, low_percentile=0), ndim=2, multiple=8)
+    assert pair.low == fixed[20, 0]
+
+
 @pytest.mark.parametrize("shape", [(2, 20, 33), (14, 20, 22)])
 def test_a_margin_repeats_the_outermost_voxels_and_is_cut_off_again(shape):
     ndim = 2 if shape[0] == 2 else 3
