@@ -238,17 +238,17 @@ def result_notes(result: RegisterResult, fixed: Image, moving: Image, pair: Netw
 
 
 def _scale_note(pair: NetworkPair) -> list[str]:
-    """Where one image takes a small part of the range of intensities of both."""
-    shares = []
-    for image in (pair.fixed, pair.moving):
-        values = pair.crop(image).numpy()
-        low, high = np.percentile(values[..., :: thinning(values.shape[-1], _SCALE_COLUMNS)], (1, 99))
-        shares.append(
-            (f"{pair.low + pair.scale * low:.4g} to {pair.low + pair.scale * high:.4g}", high - low)
-        )
-    (fixed, own), (moving, other) = shares
-    if min(own, other) >= _SCALE_SHARE * max(own, other) and max(own, other) >= _SCALE_SHARE:
+    """Where one image takes a small part of the range of intensities of both, in the region of both."""
+    step = thinning(pair.plan.network_size[-1], _SCALE_COLUMNS)
+    covered = resize(pair.map_samples(pair.covered), pair.plan.network_size)[..., ::step] > 0.5
+    if not covered.any():
         return []
+    seen = (pair.crop(image)[..., ::step][covered].numpy() for image in (pair.fixed, pair.moving))
+    ends = np.array([np.percentile(values, (1, 99)) for values in seen])
+    width = np.ptp(ends, axis=1)
+    if width.min() >= _SCALE_SHARE * width.max() and width.max() >= _SCALE_SHARE * np.ptp(ends):
+        return []
+    fixed, moving = (f"{low:.4g} to {high:.4g}" for low, high in pair.low + pair.scale * ends)
     return [
         f"The fixed image has intensities from {fixed}, the moving image from {moving}. They are compared as "
         "they are: bring both to one scale."

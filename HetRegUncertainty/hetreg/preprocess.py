@@ -163,7 +163,7 @@ class NetworkPair:
 
     fixed, moving: (B, 1, *padded_size) float32 in [0, 1] on the CPU; B slices in 2D, 1 in 3D. mask: 1 where
     the fixed image lies (0 in the padding). window: falls to 0 at the image's border. intensity = value *
-    scale + low. cover: fraction of the fixed grid that the moving image covers.
+    scale + low. covered: (K, J, I) mask of the fixed grid, where the moving image lies.
     """
 
     fixed: Tensor
@@ -173,7 +173,12 @@ class NetworkPair:
     plan: Plan
     low: float
     scale: float
-    cover: float = 1.0
+    covered: np.ndarray
+
+    @property
+    def cover(self) -> float:
+        """Fraction of the fixed grid that the moving image covers."""
+        return float(self.covered.mean())
 
     def crop(self, tensor: Tensor) -> Tensor:
         """Cut the padding away: (B, C, *padded_size) -> (B, C, *network_size)."""
@@ -280,4 +285,4 @@ def to_network_grid(
     ]
     mask = _pad(torch.ones((1, 1, *layout.network_size), dtype=torch.float32), layout)
     window = _pad(edge_window(layout.network_size, grid.taper_vox), layout)
-    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale, float(seen.inside.mean()))
+    return NetworkPair(tensors[0], tensors[1], mask, window, layout, low, scale, seen.inside)

@@ -1,0 +1,31 @@
+"""Notes on a pair and its labels: doubts that are told, and none where nothing is wrong."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hetreg.assemble import pair_notes
+from hetreg.config import GridConfig
+from hetreg.image import Image
+from hetreg.preprocess import to_network_grid
+
+
+@pytest.mark.parametrize("changed_only", [False, True])
+@pytest.mark.parametrize("width", [12, 40])
+@pytest.mark.parametrize(("factor", "told"), [(1, False), (0.1, True), (8, True)])
+def test_the_intensities_of_a_small_moving_image_are_compared_where_it_lies(
+    width, factor, told, changed_only
+):
+    """A bright heart in the middle of darker tissue."""
+    array = np.random.default_rng(0).normal(40, 10, (2, 3, 128, 128)).astype(np.float32)
+    array[..., 50:78, 50:78] *= 4
+    fixed = Image(array[0], np.diag([1.4, 1.4, 8, 1]), "fixed")
+    first = (128 - width) // 2
+    part = array[1, :, first : first + width, first : first + width]
+    matrix = fixed.ijk_to_lps.copy()
+    matrix[:, 3] += matrix[:, :2].sum(1) * first
+    moving = Image(part * factor, matrix, "moving")
+    grid = GridConfig(changed_only=changed_only, low_percentile=0.5, high_percentile=99.5)
+    pair = to_network_grid(fixed, moving, grid, ndim=2, multiple=8)
+    assert any("scale" in note for note in pair_notes(fixed, pair)) == told
