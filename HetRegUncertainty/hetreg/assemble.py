@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from .checks import check_pair
+from .checks import check_pair, misplaced
 from .config import GridConfig
 from .image import Image, as_float
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
@@ -192,14 +192,21 @@ def _ranges(length_mm: np.ndarray, log_jacobian: np.ndarray) -> dict[str, float]
 
 
 def add_segmentation(
-    result: RegisterResult, fixed: Image, moving_seg: Image, fixed_seg: Image | None
+    result: RegisterResult,
+    fixed: Image,
+    moving_seg: Image,
+    fixed_seg: Image | None,
+    moving: Image | None = None,
 ) -> RegisterResult:
     """The result with the moving labels warped, their Dice before and after if the fixed labels are given,
-    and a note where there was no label to carry, or one was lost on the way."""
+    and a note where there was no label to carry, one was lost on the way, or labels lie elsewhere than their
+    image. moving: the image of moving_seg; None if they are known to share a grid."""
     moved = result.apply(moving_seg, labels=True)
     summary: dict[str, Any] = dict(result.summary)
-    summary["notes"] = [*summary.get("notes", []), *_segmentation_notes(moving_seg, moved)]
+    notes = _segmentation_notes(moving_seg, moved) + _place_note(moving_seg, moving, "moving")
+    summary["notes"] = [*summary.get("notes", []), *notes]
     if fixed_seg is not None:
+        summary["notes"] += _place_note(fixed_seg, fixed, "fixed")
         truth = resample_like(fixed_seg, fixed, labels=True)
         before = resample_like(moving_seg, fixed, labels=True)
         for when, array in (("before", before), ("after", moved.array)):
@@ -214,6 +221,12 @@ def _segmentation_notes(moving_seg: Image, moved_seg: Image) -> list[str]:
         return [f"The {name} is empty: there was nothing to carry along."]
     lost = ", ".join(str(int(label)) for label in np.setdiff1d(given, moved))
     return [f"Nothing is left of label {lost} of the {name} in the fixed image."] if lost else []
+
+
+def _place_note(labels: Image, image: Image | None, role: str) -> list[str]:
+    name = f"The {role} segmentation '{labels.name}'"
+    text = "" if image is None else misplaced(labels, image, name, f"the {role} image")
+    return [f"{text}."] if text else []
 
 
 def less_alike(numbers: dict[str, Any]) -> bool:

@@ -185,9 +185,8 @@ class _Run:
             return None
 
     def note_missing_labels(self) -> None:
-        """Notes for cases without labels, and for each chosen label that no case has."""
-        labelled = [source.labelled for source in self.sources]
-        self._note("notes", label_notes(self.rows, labelled, self.config.chosen_labels))
+        """Notes for cases without labels or with misplaced ones, and for each chosen label no case has."""
+        self._note("notes", label_notes(self.rows, self.sources, self.config.chosen_labels))
 
     def note_trained_on(self) -> None:
         """A note for each shipped model that has seen some of the patients in its training."""

@@ -75,7 +75,7 @@ def register_pair(
     progress.step(0.87, "Moving the image")
     result = assemble(fixed, moving, pair, maps)
     if moving_seg is not None:
-        result = add_segmentation(result, fixed, moving_seg, fixed_seg)
+        result = add_segmentation(result, fixed, moving_seg, fixed_seg, moving)
     summary = result.summary | what_ran(model, device, time.perf_counter() - started)
     summary["notes"] = notes + result.summary.get("notes", [])
     summary["notes"] += result_notes(result, fixed, moving, pair) + pair_notes(fixed, pair)

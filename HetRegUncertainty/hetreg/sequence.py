@@ -145,7 +145,7 @@ def _register(
         return register_pair(frame, moving, model, config, progress, moving_seg=moving_seg)
     progress.step(0.0, "This is the moving image")
     result = _unmoved(frame, moving, model, config)
-    return result if moving_seg is None else add_segmentation(result, frame, moving_seg, None)
+    return result if moving_seg is None else add_segmentation(result, frame, moving_seg, None, moving)
 
 
 def _unmoved(frame: Image, moving: Image, model: RegistrationModel, config: RegisterConfig) -> RegisterResult:

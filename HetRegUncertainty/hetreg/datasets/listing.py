@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class PairFiles:
     split: "training", "validation", "test" if the data set says so, else "".
     label_map: (value in the file, value here) where the labels mean something else than 1 RV cavity, 2 LV
         myocardium, 3 LV cavity, 4 left atrium.
-    simulated: made on the fly, with both labels. note: what the user should know; "" if nothing.
+    simulated: made on the fly, with both labels. note: what the user should know; "" if nothing. misplaced:
+        of the note, what says that labels lie elsewhere than their image (`checks.misplaced`).
     """
 
     case: str
@@ -42,6 +44,7 @@ class PairFiles:
     label_map: tuple[tuple[int, int], ...] = ()
     simulated: bool = False
     note: str = ""
+    misplaced: str = ""
 
     @property
     def labels(self) -> str:
@@ -81,6 +84,13 @@ class Rejected:
     def row(self) -> dict[str, str]:
         """The file as a dry run lists it."""
         return {"file": str(self.file), "reason": self.reason}
+
+
+def misplaced_note(sentences: Sequence[str]) -> list[str]:
+    """One note for all `PairFiles.misplaced`, none if there are none."""
+    found = [text for text in sentences if text]
+    several = f"{len(found)} pairs have labels that lie elsewhere than their image. The first: "
+    return [f"{several if len(found) > 1 else ''}{found[0]}."] if found else []
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checks import MIN_SIZE
+from ..checks import MIN_SIZE, misplaced
 from .headers import Header, overlap, read_header
 from .listing import Listing, PairFiles
 
@@ -61,8 +61,11 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: s
     if fixed.size_ijk != moving.size_ijk:
         notes.append(f"ED has size {_size(moving)}, it is resampled to that of ES")
     labels: dict[str, Path | None] = {}
+    beside: list[str] = []
     for role, image in (("fixed_label", fixed), ("moving_label", moving)):
-        labels[role] = _checked_label(listing, getattr(found, role), image, of)
+        header = _checked_label(listing, getattr(found, role), image, of)
+        labels[role] = header.path if header else None
+        beside += [misplaced(header, image, header.path.name, image.path.name)] if header else []
     if found.fixed_label or found.moving_label:
         notes += [f"no usable {ROLES[r]}" for r, path in labels.items() if path is None]
     pair = PairFiles(
@@ -74,7 +77,8 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: s
         labels["moving_label"],
         size=fixed.size,
         spacing_mm=fixed.spacing_mm,
-        note="; ".join(notes),
+        note="; ".join(n for n in (*notes, *beside) if n),
+        misplaced=next(filter(None, beside), ""),
         **more,
     )
     listing.pairs.append(pair)
@@ -109,8 +113,8 @@ def _mismatch(fixed: Header, moving: Header) -> str:
     return ""
 
 
-def _checked_label(listing: Listing, path: Path | None, image: Header, of: tuple[str, ...]) -> Path | None:
-    """The label file if it can belong to the image; otherwise it is refused and the pair goes without."""
+def _checked_label(listing: Listing, path: Path | None, image: Header, of: tuple[str, ...]) -> Header | None:
+    """The label's header if it can belong to the image; otherwise it is refused and the pair goes without."""
     if path is None:
         return None
     try:
@@ -123,7 +127,7 @@ def _checked_label(listing: Listing, path: Path | None, image: Header, of: tuple
     except ValueError as error:
         listing.reject(path, str(error), *of)
         return None
-    return path
+    return header
 
 
 def _alike(one: Header, other: Header) -> bool:

@@ -27,7 +27,7 @@ _PHANTOM = re.compile(rf"({'|'.join(PHANTOMS)})-(\d+)$")
 class Source:
     """What is known of a case before it is read. read: its cases, several if the protocol takes it apart by
     slices; raises ValueError, OSError or MemoryError if it cannot be used. split: its part, "" if unknown.
-    files: what it is read from. labelled: both images have labels."""
+    files: what it is read from. labelled: both images have labels. misplaced: as of `PairFiles`."""
 
     name: str
     patient: str
@@ -36,6 +36,7 @@ class Source:
     simulated: bool = False
     files: tuple[Path, ...] = ()
     labelled: bool = False
+    misplaced: str = ""
 
 
 def list_cases(
@@ -86,8 +87,8 @@ def _of_listing(listing: Listing, config: EvaluateConfig) -> list[Source]:
         read = partial(_read, pair, config, fault.reason if fault else "")
         files = (pair.fixed, pair.moving, pair.fixed_label, pair.moving_label)
         there = tuple(path for path in files if path is not None)
-        both = pair.labels == "both"
-        sources.append(Source(pair.case, pair.patient, read, pair.split, files=there, labelled=both))
+        found = Source(pair.case, pair.patient, read, pair.split, files=there, misplaced=pair.misplaced)
+        sources.append(replace(found, labelled=pair.labels == "both"))
     for case, item in faults.items():
         sources.append(Source(case, item.patient, partial(_refuse, item.reason), item.split))
     return sources

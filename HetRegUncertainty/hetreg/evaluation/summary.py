@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..datasets.listing import misplaced_note
 from ..metrics.calibration import LEVELS
 from ..metrics.sparsification import PUBLISHED_BINS
 from ..metrics.statistics import bootstrap_interval, cluster_means
 from ..tables import ABOUT
+from .cases import Source
 from .noise import CURVE_STEPS, Curves
 from .scores import Row
 
@@ -27,10 +29,11 @@ def values(rows: Sequence[Row], name: str) -> np.ndarray:
     return np.array([row.get(name, np.nan) for row in rows], float)
 
 
-def label_notes(rows: Sequence[Row], labelled: Sequence[bool], chosen: Sequence[int]) -> list[str]:
-    """How many cases lack labels, and which chosen label no case has. labelled: of each row."""
-    notes = []
-    if lost := sum(not (there or row["error"]) for there, row in zip(labelled, rows, strict=True)):
+def label_notes(rows: Sequence[Row], sources: Sequence[Source], chosen: Sequence[int]) -> list[str]:
+    """Labels that lie elsewhere than their image, how many cases lack labels, and which chosen label no case
+    has. sources: of each row."""
+    notes = misplaced_note(list({source.name: source.misplaced for source in sources}.values()))
+    if lost := sum(not (of.labelled or row["error"]) for of, row in zip(sources, rows, strict=True)):
         notes.append(f"{lost} of {len(rows)} cases lack labels on one image or both: no overlap.")
     for label in chosen:
         if rows and not np.isfinite(values(rows, f"dice_{label}")).any():

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import torch
 
 from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
+from ..datasets.listing import misplaced_note
 from ..datasets.ondemand import OnDemand
 from ..model import RegistrationModel
 from ..networks.variance import LOG_VARIANCE_RANGE
 from . import accelerate, recording
-from .data import Parts
+from .data import Loaded, Parts
 from .distributed import Ranks
 from .folder import RunFolder
 
@@ -59,10 +60,13 @@ def fitting_network(config: TrainConfig, ndim: int, network: NetworkConfig | Non
     return network or network_config(config, ndim)
 
 
-def notes(config: TrainConfig, folder: RunFolder, parts: Parts, multiple: int) -> Iterator[str]:
+def notes(
+    config: TrainConfig, folder: RunFolder, loaded: Loaded, parts: Parts, multiple: int
+) -> Iterator[str]:
     """What the user should know at the start. multiple: what a crop has to divide by."""
     if folder.note:
         yield folder.note
+    yield from misplaced_note(loaded.misplaced)
     if parts.new:
         yield (
             f"{len(parts.new)} patients were not there when this run began, and are left out: "

@@ -58,13 +58,14 @@ _SOURCES = {"phantom": _phantom}
 @dataclass(frozen=True, eq=False)
 class Loaded:
     """The pairs of a run. failed: those whose voxels are unusable, or whose labels, and why; lost: the former
-    as listed. rejected: the files that the listing refused."""
+    as listed. rejected: the files that the listing refused. misplaced: of all pairs, as of `PairFiles`."""
 
     samples: list[PairSample]
     grid: GridConfig
     failed: Sequence[Rejected] = ()
     lost: Sequence[PairFiles] = ()
     rejected: Sequence[Rejected] = ()
+    misplaced: Sequence[str] = ()
 
 
 def load_run(
@@ -82,6 +83,7 @@ def load_run(
     failed: list[Rejected] = []
     lost: list[PairFiles] = []
     rejected: list[Rejected] = []
+    misplaced: list[str] = []
     for n, source in enumerate(sources):
         part = progress.part(n / len(sources), (n + 1) / len(sources))
         made = source.samples(grid, part) if kept is None else cached_samples(source, grid, kept, part)
@@ -91,7 +93,8 @@ def load_run(
         failed += found
         lost += [pair for pair in listing.pairs if pair.case in cases]
         rejected += listing.rejected
-    return Loaded(samples, grid, failed, lost, rejected)
+        misplaced += [pair.misplaced for pair in listing.pairs]
+    return Loaded(samples, grid, failed, lost, rejected, misplaced)
 
 
 def dry_run(config: TrainConfig) -> dict[str, list[dict[str, Any]]]:

@@ -246,7 +246,7 @@ def _prepare(
     run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else silent)
     for item in loaded.failed:
         run.emit("left_out", **item.row())
-    for text in (begun.note, *notes(config, folder, parts, trainer.model.multiple)):
+    for text in (begun.note, *notes(config, folder, loaded, parts, trainer.model.multiple)):
         if text:
             run.emit("note", text=text)
     run.counts = {name: len(part) for name, part in parts.samples.items()}
