@@ -12,6 +12,7 @@ from hetreg.config import EvaluateConfig, TrainConfig
 from hetreg.measures import metric_column
 from hetreg.tables import ABOUT, number
 
+from .trainingparameters import PHANTOM
 from .trainingrun import MODEL
 
 FOLDER, SUMMARY, ROWS, REPORT = "evaluation", "summary.json", "metrics.csv", "report.html"
@@ -135,7 +136,7 @@ def arguments(runFolder):
     train = TrainConfig.load(os.path.join(runFolder, "config.json"))
     config = EvaluateConfig(
         dataset=train.dataset,
-        root=train.root,
+        root=train.root if train.dataset != PHANTOM else "",  # of the command line, that once took both
         kind=train.kind,
         split_file=os.path.join(runFolder, "split.json"),
         seed=train.seed,

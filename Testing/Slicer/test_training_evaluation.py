@@ -243,6 +243,8 @@ def test_commandLineFollowsTheRun(tmp_path):
         "--device": "cpu",
     }
     assert EvaluateConfig().split == "test"
+    TrainConfig(root="/data").save(tmp_path / "config.json")  # of the command line, which once took it
+    assert "--root" not in evaluationnumbers.arguments(str(tmp_path))
 
 
 def test_mainLabelComesFirst():

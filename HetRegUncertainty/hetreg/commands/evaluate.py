@@ -13,7 +13,7 @@ from ..measures import metric_column
 from ..progress import JsonLines
 from ..tables import number
 from .console import Line, keep_files_of_others, output_folder, progress_for, unstopped, written
-from .flags import add_flags, config_from
+from .flags import add_flags, check_root, config_from
 
 HELP = "Register every pair of a data set and measure the results."
 
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate and write the files. Raises ValueError, after that, if every case failed."""
     config = config_from(arguments, EvaluateConfig)
+    check_root(config)
     with output_folder(arguments.output):
         from ..evaluate import evaluate, write
         from ..evaluation.results import FILES

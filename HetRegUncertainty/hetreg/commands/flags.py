@@ -7,6 +7,9 @@ from argparse import SUPPRESS
 from dataclasses import MISSING, fields, replace
 from typing import Any, NoReturn
 
+from ..config import DataConfig
+from ..registry import DATASETS
+
 
 class Parser(argparse.ArgumentParser):
     """Wrong flags are bad input as any other: one sentence."""
@@ -43,3 +46,13 @@ def config_from(arguments: argparse.Namespace, config: type, base: Any = None) -
     given = {f.name: getattr(arguments, f.name) for f in fields(config) if hasattr(arguments, f.name)}
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
     return config(**values) if base is None else replace(base, **values)
+
+
+def check_root(config: DataConfig) -> None:
+    """Raises ValueError on a data folder of which nothing would be read. Not a part of the configuration:
+    runs of earlier versions have one, and go on."""
+    if config.root and set(config.dataset.split("+")) == {"phantom"}:
+        raise ValueError(
+            f"root is '{config.root}' and dataset {config.dataset}, which reads no folder: with a root a "
+            f"dataset of {', '.join(name for name in DATASETS if name != 'phantom')} is accepted."
+        )

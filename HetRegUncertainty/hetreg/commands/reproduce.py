@@ -13,7 +13,7 @@ from ..progress import JsonLines
 from ..reproduce.config import SETTINGS, ReproduceConfig
 from ..reproduce.plan import FURTHER, duration, idle_lambdas, swept
 from .console import Line, output_folder, progress_for, unstopped, written
-from .flags import add_flags, config_from
+from .flags import add_flags, check_root, config_from
 
 HELP = "Train and test all methods, and write the paper's tables and figures with the statistics."
 
@@ -53,6 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def check_flags(arguments: argparse.Namespace, config: ReproduceConfig) -> None:
     """Raises ValueError on a flag that would do nothing; what a file of settings has is no matter."""
+    if hasattr(arguments, "root"):
+        check_root(config)
     for name in ("lambdas", "tolerance"):
         changed = hasattr(arguments, name) and getattr(config, name) != getattr(ReproduceConfig, name)
         if changed and not config.sweep_lambda:

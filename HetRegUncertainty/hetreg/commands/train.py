@@ -18,7 +18,7 @@ from ..progress import Control, JsonLines, Progress
 from ..registry import METHODS, method_options
 from ..zoo import options_from
 from .console import Line, output_folder, say
-from .flags import add_flags, config_from
+from .flags import add_flags, check_root, config_from
 from .steering import heard, steered
 
 HELP = "Train a displacement and a variance network."
@@ -48,6 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
         _follow_start(arguments)
     config = config_from(arguments, TrainConfig, TrainConfig.load(source) if source else None)
     config = _of_one_length(config, arguments)
+    if not (arguments.resume or how_to_go_on(arguments)):
+        check_root(config)
     config = replace(config, root=_absolute(config.root), start=_weights(config.start))
     if arguments.dry_run:
         _dry_run(config, arguments)
