@@ -9,6 +9,7 @@ from builders import TINY, assert_sentence, tiny_model, tiny_training, train_sam
 from hetreg.config import NetworkConfig
 from hetreg.files import json_lines
 from hetreg.training import loop
+from hetreg.training.checks import behind
 from hetreg.training.loop import train
 
 
@@ -57,3 +58,31 @@ def test_a_model_whose_validation_is_no_number_is_not_started_from(tmp_path, mon
         train(config, tmp_path / "run", network=NetworkConfig(**TINY), samples=train_samples())
     assert_sentence(caught.value)
     assert validations(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("was", [0.9, 0.1], ids=["better", "worse"])
+def test_a_run_that_does_not_reach_what_it_started_from_says_so_at_its_end(
+    tmp_path, monkeypatch, was, resumed
+):
+    dice = iter((was, 0.7, 0.5))
+    monkeypatch.setattr(loop, "validate", lambda *_: {"dice": next(dice), "loss": 0.1, "folding": 0.0})
+    tiny_model().save(tmp_path / "given.pt")
+    settings = {"network": NetworkConfig(**TINY), "samples": train_samples()}
+    told = []
+    for steps in (2, 4)[not resumed :]:
+        config = tiny_training(start=str(tmp_path / "given.pt"), steps=steps, warmup=0, validate_every=2)
+        told.clear()
+        train(config, tmp_path / "run", emit=lambda kind, **f: told.append((kind, f)), **settings)
+    assert [row["dice"] for row in validations(tmp_path / "run")] == [was, 0.7, 0.5]
+    notes = [f["text"] for kind, f in told if kind == "note" and "best.pt" in f["text"]]
+    assert len(notes) == (was == 0.9)
+    for note in notes:
+        assert_sentence(note, "best.pt is not as good as given.pt", "dice 0.9, folding 0 % at step 0")
+        assert [kind for kind, _ in told[-2:]] == ["note", "done"]
+
+
+def test_without_labels_the_loss_is_compared():
+    was = {"loss": 0.25, "folding": 0.0, "mse": 0.1, "step": 0}
+    assert behind("x/given.pt", was, -0.2) == behind("x/given.pt", {}, -1.0) == ""
+    assert_sentence(behind("x/given.pt", was, -0.3), "given.pt", "loss 0.25")

@@ -10,6 +10,7 @@ import torch
 
 from ..files import check_parts, whole_file
 from ..model import RegistrationModel
+from ..weightfile import read_weights
 
 
 def save_checkpoint(
@@ -43,6 +44,15 @@ def save_checkpoint(
 def card_of_last(model: RegistrationModel, step: int) -> dict[str, Any]:
     """The card of a run's last weights, after so many steps: the scores are those of the best ones."""
     return {n: v for n, v in model.card.items() if n != "scores"} | {"steps": step}
+
+
+def is_lost(path: Path) -> bool:
+    """True if a weight file that was there is gone or damaged."""
+    try:
+        read_weights(path)
+    except ValueError:
+        return True
+    return False
 
 
 def start_in(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 
@@ -16,6 +17,7 @@ from . import accelerate, recording
 from .data import Loaded, Parts
 from .distributed import Ranks
 from .folder import RunFolder
+from .validation import score
 
 
 def check(config: TrainConfig, ranks: Ranks) -> None:
@@ -90,6 +92,19 @@ def collapsed(variance: float) -> str:
         f"The predicted noise variance is {variance:.1e} everywhere, the limit of the network. It has "
         "collapsed and does not recover: the noise map of this run is of no use. Try clip 1 (the largest "
         "norm of a gradient), another seed or a smaller learning rate."
+    )
+
+
+def behind(start: str, was: dict[str, float], best: float) -> str:
+    """What the user should know where the best model is not as good as the one that the run started from; ""
+    otherwise. was: the validation of that one, {} if there is none. best: the score of the best model."""
+    if not was or best >= score(was):
+        return ""
+    measure = "dice" if "dice" in was else "loss"
+    return (
+        f"On the validation pairs best.pt is not as good as {Path(start).name}, which the run started from "
+        f"({measure} {was[measure]:.4g}, folding {was['folding']:.2g} % at step 0): use that one, or try a "
+        "smaller learning rate, other settings or more pairs."
     )
 
 

@@ -17,11 +17,10 @@ from ..device import made_current, plain_torch, random_state_kept
 from ..interrupt import whole_step
 from ..model import RegistrationModel
 from ..progress import Cancelled, Control, Progress, silent
-from ..weightfile import read_weights
 from . import schedule
 from .accelerate import in_float32
-from .checkpoint import card_of_last
-from .checks import check, check_crop, collapsed, fitting_network, notes
+from .checkpoint import card_of_last, is_lost
+from .checks import behind, check, check_crop, collapsed, fitting_network, notes
 from .data import Loaded, batches, dimension_of, divide, load_run
 from .distributed import Ranks, join
 from .folder import RunFolder
@@ -130,11 +129,7 @@ class Run:
 
     def forget_lost_best(self) -> None:
         """Where the best model of a run that goes on is gone or damaged, any later one is better."""
-        if self.trainer.best == -math.inf:
-            return
-        try:
-            read_weights(self.folder.best)
-        except ValueError:
+        if self.trainer.best > -math.inf and is_lost(self.folder.best):
             self.trainer.best = -math.inf
             self.emit("note", text="best.pt is missing or damaged: the next validation writes a new one.")
 
@@ -144,6 +139,12 @@ class Run:
             self.trainer.save(self.folder.last)
         else:
             self.check(row)
+
+    def end(self, event: str, **about: Any) -> None:
+        """Tell that the run is over; before that, where it has brought nothing."""
+        if text := behind(self.trainer.config.start, self.folder.validation_of_start(), self.trainer.best):
+            self.emit("note", text=text)
+        self.emit(event, **about)
 
     def _log(self, event: str, content: dict[str, Any]) -> None:
         self.folder.log({"event": event, **content})
@@ -246,9 +247,8 @@ def _prepare(
     run = Run(trainer, folder, parts.samples["validation"], emit if ranks.first else silent)
     for item in loaded.failed:
         run.emit("left_out", **item.row())
-    for text in (begun.note, *notes(config, folder, loaded, parts, trainer.model.multiple)):
-        if text:
-            run.emit("note", text=text)
+    for text in filter(None, (begun.note, *notes(config, folder, loaded, parts, trainer.model.multiple))):
+        run.emit("note", text=text)
     run.counts = {name: len(part) for name, part in parts.samples.items()}
     run.emit("data", **run.counts)
     return run, parts.samples["training"]
@@ -271,7 +271,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
             if trainer.ranks.first_says(control.stopped):
                 if trainer.ranks.first:
                     run.leave(row)
-                run.emit("stopped", step=trainer.step)
+                run.end("stopped", step=trainer.step)
                 return
             _report(trainer, row, progress)
     except (Cancelled, KeyboardInterrupt):
@@ -281,7 +281,7 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
         raise
     if trainer.ranks.first and trainer.best == -math.inf:  # no step was left, and the best model was lost
         run.check(run.folder.last_step())
-    run.emit("done", model=str(run.folder.best))
+    run.end("done", model=str(run.folder.best))
 
 
 def _report(trainer: Trainer, row: dict[str, float], progress: Progress) -> None:
