@@ -22,10 +22,10 @@ from builders import (
 )
 from hetreg.checks import check_pair
 from hetreg.config import GridConfig
-from hetreg.image import Image, read_image, write_image
+from hetreg.image import Image
 from hetreg.preprocess import choose_dimension, intensity_range, plan, slice_axis_of, to_network_grid
 from hetreg.reach import reached
-from hetreg.resample import resample_like, same_grid
+from hetreg.resample import resample_like
 
 GRIDS = {
     "size": ((20, 26, 11), (1.0, 1.0, 1.0), np.eye(3), (0, 0, 0)),
@@ -195,28 +195,6 @@ def test_what_the_moving_image_does_not_cover_is_taken_as_dark_and_does_not_chan
     torch.testing.assert_close(
         pairs[1].moving[..., 9:-9, 9:-9], pairs[0].moving[..., 9:-9, 9:-9], atol=0.05, rtol=0
     )
-
-
-def test_same_grid_by_place_not_by_contents():
-    image = noise((4, 4, 4))
-    assert same_grid(image, noise((4, 4, 4), seed=1))
-    moved = image.ijk_to_lps.copy()
-    moved[0, 3] += 0.01
-    assert not same_grid(image, replace(image, ijk_to_lps=moved))
-    assert not same_grid(image, noise((4, 4, 5)))
-
-
-def test_a_header_of_32_bits_is_the_same_grid(tmp_path):
-    """As in NIfTI: it would not be seen that an image is registered to itself."""
-    far = sampled((130, 120, 9), (1.6091, 1.6091, 8), OBLIQUE, centre=(-211.3, 180.7, 95.1))
-    write_image(far, tmp_path / "far.nii.gz")
-    rounded = read_image(tmp_path / "far.nii.gz")
-    assert 0 < np.abs(rounded.ijk_to_lps - far.ijk_to_lps).max() < 1e-4
-    with pytest.raises(ValueError, match="are the same"):
-        check_pair(far, rounded)
-    longer = far.ijk_to_lps.copy()
-    longer[:3, 0] *= 1 + 1e-5  # at the last voxel more than a thousandth of one
-    assert not same_grid(far, replace(far, ijk_to_lps=longer))
 
 
 def test_intensities_by_percentiles_of_both_images():

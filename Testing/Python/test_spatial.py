@@ -238,20 +238,6 @@ def test_a_resized_field_moves_the_same_way(ndim, factors):
     assert spatial.resize_disp(disp, size) is disp
 
 
-def test_sample_points_is_linear_inside_and_clamped_outside():
-    field = torch.arange(12.0).view(1, 1, 3, 4).repeat(2, 1, 1, 1)
-    field[1] += 100
-    points = torch.tensor([[0.0, 0.0], [-3.0, 9.0], [1.5, 2.25], [2.0, 3.0]])
-    batch = torch.tensor([0, 0, 1, 1])
-    values = spatial.sample_points(field, batch, points)[:, 0]
-    torch.testing.assert_close(values, torch.tensor([0.0, 3.0, 108.25, 111.0]))
-    assert spatial.sample_points(field, batch[2:], points[2:])[:, 0].tolist() == values[2:].tolist()
-    volumes = field.unsqueeze(2).repeat(1, 1, 3, 1, 1) + 10 * torch.arange(3.0).view(3, 1, 1)
-    deep = torch.cat((torch.tensor([[0.0], [2.0], [0.5], [7.0]]), points), dim=1)
-    values = spatial.sample_points(volumes, batch, deep)[:, 0]
-    torch.testing.assert_close(values, torch.tensor([0.0, 23.0, 113.25, 131.0]))
-
-
 @pytest.mark.parametrize("size", [(5,), (16, 20), (1, 16, 20), (4, 9, 30)])
 def test_the_window_is_zero_at_the_border_and_one_inside(size):
     window = spatial.edge_window(size, 3)[0, 0]
