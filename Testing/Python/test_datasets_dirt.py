@@ -130,6 +130,7 @@ def test_dirt_in_a_plain_folder(tmp_path):
     layouts.write_sequence(layouts.stack(1).fixed, tmp_path / "seq_ED.nii.gz", 2)
     layouts.write_sequence(layouts.stack(1).fixed, tmp_path / "seq_ES.nii.gz", 2)
     (tmp_path / "empty_ED.nii.gz").touch()
+    (tmp_path / "void_ES.nii.gz").touch()
     (tmp_path / "readme.txt").write_text("stray")
     write_image(layouts.stack(1).fixed, tmp_path / "good_ED.nrrd")
     write_image(layouts.stack(1).fixed, tmp_path / "other.nrrd")
@@ -146,6 +147,7 @@ def test_dirt_in_a_plain_folder(tmp_path):
         "seq_ES.nii.gz": "4 dimensions",
         "seq_ED.nii.gz": "its pair",
         "empty_ED.nii.gz": "no image of end-systole",
+        "void_ES.nii.gz": "no image of end-diastole",
         "orphan_ED_seg.nii.gz": "labels of orphan, which has no images",
         "readme.txt": "not an image",
         "good_ED.nrrd": "second file",

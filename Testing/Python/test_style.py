@@ -20,6 +20,24 @@ def test_ruff(root, arguments):
     assert done.returncode == 0, f"ruff {' '.join(arguments)}:\n{done.stdout[-4000:]}{done.stderr[-1000:]}"
 
 
+def test_files_are_short(root):
+    folders = ("HetRegUncertainty", "HetRegTraining", "Testing")
+    paths = [path for folder in folders for path in (root / folder).rglob("*.py")]
+    assert not [path.name for path in paths if len(path.read_text(encoding="utf-8").splitlines()) >= 300]
+
+
+def test_functions_are_short(root):
+    found = []
+    for folder in ("HetRegUncertainty", "HetRegTraining"):
+        for path in (root / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.FunctionDef):
+                    documented = ast.get_docstring(node, clean=False) is not None
+                    first = node.body[0].end_lineno if documented else node.lineno
+                    found += [f"{path.name}: {node.name}"] if node.end_lineno - first >= 40 else []
+    assert not found, "\n".join(found)
+
+
 def _texts(node: ast.AST) -> Iterator[str]:
     """Strings in it; of one with values each value is {}."""
     if isinstance(node, ast.JoinedStr):

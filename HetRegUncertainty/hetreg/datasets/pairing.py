@@ -41,22 +41,11 @@ def place(found: Found, role: str, path: Path, case: str, listing: Listing) -> N
 
 def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: str = "", **more: Any) -> None:
     """Check the headers of a case's files; append the pair to the listing, or refuse its files."""
-    headers, of = {}, (case, patient, more.get("split", ""))
-    for role in ("fixed", "moving"):
-        path, other = getattr(found, role), getattr(found, "moving" if role == "fixed" else "fixed")
-        if path is None:
-            _refuse(listing, found, f"{case} has no image of {ROLES[role]}: both phases are needed.", of)
-            return
-        try:
-            headers[role] = read_header(path)
-        except ValueError as error:
-            listing.reject(path, str(error), *of)
-            listing.reject(other, f"{other.name} is not used because {path.name}, its pair, cannot be.", *of)
-            return
-    fixed, moving = headers["fixed"], headers["moving"]
-    if problem := _mismatch(fixed, moving):
-        listing.reject(moving.path, problem, *of)
+    of = (case, patient, more.get("split", ""))
+    headers = _headers(listing, found, of)
+    if headers is None:
         return
+    fixed, moving = headers
     notes = [note] if note else []
     if fixed.size_ijk != moving.size_ijk:
         notes.append(f"ED has size {_size(moving)}, it is resampled to that of ES")
@@ -82,6 +71,27 @@ def add_pair(listing: Listing, found: Found, case: str, patient: str, *, note: s
         **more,
     )
     listing.pairs.append(pair)
+
+
+def _headers(listing: Listing, found: Found, of: tuple[str, ...]) -> tuple[Header, Header] | None:
+    """Those of the fixed and the moving image; None if the pair was refused."""
+    if found.fixed is None or found.moving is None:
+        role = ROLES["fixed" if found.fixed is None else "moving"]
+        _refuse(listing, found, f"{of[0]} has no image of {role}: both phases are needed.", of)
+        return None
+    headers = []
+    for path, other in ((found.fixed, found.moving), (found.moving, found.fixed)):
+        try:
+            headers.append(read_header(path))
+        except ValueError as error:
+            listing.reject(path, str(error), *of)
+            listing.reject(other, f"{other.name} is not used because {path.name}, its pair, cannot be.", *of)
+            return None
+    fixed, moving = headers
+    if problem := _mismatch(fixed, moving):
+        listing.reject(moving.path, problem, *of)
+        return None
+    return fixed, moving
 
 
 def _refuse(listing: Listing, found: Found, reason: str, of: tuple[str, ...]) -> None:
