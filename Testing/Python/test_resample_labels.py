@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
+from hetreg import resample
 from hetreg.image import Image
-from hetreg.resample import resample_like
+from hetreg.resample import displacement_transform, resample_like, resampled
 
 
 def shifted(array: np.ndarray, shift_ij: tuple[float, float]) -> np.ndarray:
@@ -38,12 +39,52 @@ def test_among_several_labels_the_largest_weight_wins_and_none_is_made_up():
 
 
 def test_more_labels_elsewhere_do_not_change_one():
-    j, i = np.mgrid[:32, :32]
-    few = (np.hypot(i - 15.2, j - 15.7) < 9).astype(np.uint8)
+    j, i = np.mgrid[:48, :32]
+    few = (np.hypot(i - 15.2, j - 15.7) < 9).astype(np.int16)
     many = few.copy()
-    many[:2] = np.arange(2, 66).reshape(2, 32)
+    many[32:] = np.arange(2, 514).reshape(16, 32)
     for shift in ((0.5, 0.5), (0.4, -0.3)):
         np.testing.assert_array_equal(shifted(many, shift) == 1, shifted(few, shift) == 1)
+
+
+GRIDS = {  # shape of the labels, of the grid
+    "volume": ((6, 7, 8), (7, 9, 6)),
+    "to one slice": ((6, 7, 8), (1, 9, 6)),
+    "one slice": ((1, 9, 8), (5, 7, 6)),
+    "planes": ((1, 9, 8), (1, 7, 9)),
+}
+
+
+@pytest.mark.parametrize("displaced", [False, True])
+@pytest.mark.parametrize("shapes", GRIDS.values(), ids=GRIDS)
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        (bool, 0, 1),
+        (np.uint8, 0, 0),
+        (np.uint8, 0, 255),
+        (np.uint16, 65000, 65535),
+        (np.int16, -40, 0),
+        (np.int32, 2**30, 2**30 + 9),
+    ],
+)
+def test_many_labels_are_found_as_few_by_itk(dtype, low, high, shapes, displaced, monkeypatch):
+    """Oblique, flipped, anisotropic, partly outside, in another memory order."""
+    rng = np.random.default_rng(0)
+    array = rng.integers(low, high, shapes[0], endpoint=True).astype(dtype, order="F")
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0] * (-1, 1, 1)
+    image = Image.from_array(array, (1.1, 0.7, 2.3), direction=turn)
+    zeros, spacing = np.zeros(shapes[1]), np.array((0.9, 0.8, 1.9))
+    centre = image.ijk_to_lps[:3] @ (*(np.array(image.size_ijk) - 1) / 2, 1)
+    origin = centre - turn @ (spacing * (np.array(shapes[1][::-1]) - 1) / 2) + 0.3
+    grid = Image.from_array(zeros, spacing, origin_lps=origin, direction=turn)
+    disp, found = displaced * rng.normal(size=(*shapes[1], 3)), []
+    for most in (0, 1000):
+        monkeypatch.setattr(resample, "_ONE_BY_ONE", most)
+        transform = displacement_transform(disp, grid.ijk_to_lps)
+        found.append(resampled(image, grid, transform, labels=True, outside=100))
+    np.testing.assert_array_equal(*found)
+    assert found[0].dtype == dtype
 
 
 def test_labels_that_stay_are_the_same():
