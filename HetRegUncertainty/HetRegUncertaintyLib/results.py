@@ -55,14 +55,14 @@ def updatable(outputs, fixedNode, movingNode):
     """The chosen outputs {role: node} without results of another pair: those stay whole, with their names.
 
     So do those of another run than that of the chosen transform, which may be a copy, a segmentation that was
-    corrected by hand, and what a browser goes through: it would put its own frame in place of a result.
+    corrected by hand, and a run that a browser goes through: it would put its own frame in place of a result.
     """
     chosen = outputs.get("transform")
 
     def isOurs(node):
         if node is None:
             return True
-        if sequences.browserOf(node) is not None or handwork.isIn(node):
+        if any(map(sequences.browserOf, (node, _transformOf(node)))) or handwork.isIn(node):
             return False
         if not node.GetAttribute(ROLE):
             return True

@@ -113,6 +113,25 @@ def test_theRowGoesWithTheSequence(ready, movie, what):
     assert "to the fixed image" in ui.registerButton.toolTip
 
 
+def test_theTableOfACineStaysWhenItsSequenceIsGone(ready, movie):
+    """A pair of what the volume still shows is another run, though it is of the same two nodes."""
+    table = results.outputsOf(register(ready))["numbers"].GetTable()
+    slicer.mrmlScene.RemoveNode(sequences.sequenceOf(movie))
+    slicer.app.processEvents()
+    ofCine = ready.logic.getParameterNode().transform
+    former = results.outputsOf(ofCine)
+    assert not set(results.outputsOf(register(ready)).values()) & set(former.values())
+    assert results.outputsOf(ofCine) == former
+    assert former["numbers"].GetTable() == table
+
+
+def register(panel):
+    """Click Register; returns the transform."""
+    panel.ui.registerButton.click()
+    assert "done" in panel.ui.statusLabel.text.lower()
+    return panel.logic.getParameterNode().transform
+
+
 def test_aSequenceThatGoesDuringTheRun(ready, movie, monkeypatch, raisesInSlot):
     original = ready.run.execute
 
