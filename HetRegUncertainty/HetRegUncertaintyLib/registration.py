@@ -31,9 +31,9 @@ class RegistrationLogic:
         Raises ValueError with one sentence on bad input, Cancelled when stopped; then the scene is as it was.
         """
         inputs = [fixedNode, movingNode, movingSegmentation, fixedSegmentation]
-        results.checkOutputs(outputs or {}, inputs)
         images = volumes.imagesFromNodes(fixedNode, movingNode)
         layers, segments, notes = labels.layersFromNodes(movingSegmentation, fixedSegmentation, **images)
+        results.checkOutputs(outputs or {}, inputs)
         notes += labelpairs.placeNotes({movingSegmentation: movingNode, fixedSegmentation: fixedNode})
 
         def compute(progress):

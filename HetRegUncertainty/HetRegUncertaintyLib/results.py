@@ -34,8 +34,8 @@ OUTPUTS = {
 
 
 def checkOutputs(outputs, inputs):
-    """Raise ValueError if a chosen output is an input, or chosen twice, or of the wrong class."""
-    taken = {node.GetID() for node in inputs if node is not None}
+    """Raise ValueError if a chosen output is an input or above one, or chosen twice, or of a wrong class."""
+    taken = {node.GetID() for node in volumes.withParents(inputs)}
     for role, node in outputs.items():
         if node is None:
             continue
@@ -45,9 +45,8 @@ def checkOutputs(outputs, inputs):
                 _("'{name}' cannot hold the output '{role}'.").format(name=node.GetName(), role=role)
             )
         if node.GetID() in taken:
-            raise ValueError(
-                _("'{name}' is chosen twice: as input or as another output.").format(name=node.GetName())
-            )
+            text = _("'{name}' is chosen twice, as input or as another output, or an input lies under it.")
+            raise ValueError(text.format(name=node.GetName()))
         taken.add(node.GetID())
 
 

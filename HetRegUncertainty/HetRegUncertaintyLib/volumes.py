@@ -119,6 +119,14 @@ def parentToWorld(node):
     return slicer.util.arrayFromVTKMatrix(matrix)
 
 
+def withParents(nodes):
+    """The nodes, each maybe None, and all transforms that they lie under."""
+    for node in nodes:
+        while node is not None:
+            yield node
+            node = node.GetParentTransformNode()
+
+
 def leaveParent(node, undo):
     """Put a node directly into the world. undo(function, *arguments) records the step back."""
     undo(node.SetAndObserveTransformNodeID, node.GetTransformNodeID())

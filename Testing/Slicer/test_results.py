@@ -82,6 +82,19 @@ def test_outputsMayNotBeInputs(panel, smallPair):
         panel.logic.register(*smallPair, outputs={"transform": node})
 
 
+@pytest.mark.parametrize("role", ["transform", "inverse_transform"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_aTransformAboveAnInputIsNoOutput(panel, smallPair, which, role):
+    """With the result in it, it would deform the image itself."""
+    outer, inner = (slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", name) for name in "ab")
+    inner.SetAndObserveTransformNodeID(outer.GetID())
+    smallPair[which].SetAndObserveTransformNodeID(inner.GetID())
+    for transform in (outer, inner):
+        with pytest.raises(ValueError, match=f"'{transform.GetName()}' .*an input lies under it"):
+            panel.logic.register(*smallPair, outputs={role: transform})
+        assert transform.IsLinear()
+
+
 def test_chosenOutputIsFilled(panel, smallPair):
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "mine")
     nodes = panel.logic.register(*smallPair, outputs={"noise_sd": node})
