@@ -154,7 +154,7 @@ def test_of_a_flat_map_no_contrast_is_made_up():
     pyplot.close()
 
 
-def test_faint_images_are_shown_as_others_are(monkeypatch):
+def test_faint_images_are_shown_as_others_are():
     image = np.linspace(0, 1, 101).reshape(1, 101)
     assert figures._limits(image * 1e-9) == pytest.approx((5e-12, 9.95e-10))
     assert figures._limits(np.eye(50)) == (0.0, 1.0)  # hardly anything but background
