@@ -151,10 +151,9 @@ def intensity_range(
     return float(low), float(high) if high > low else float(low) + 1.0
 
 
-def _rounding(resampled: np.ndarray) -> float:
-    """What resampling alone may change of an intensity, as of an image that is stored flipped."""
-    low, high = float(resampled.min()), float(resampled.max())
-    return _ROUNDED * (high - low) + 2 * float(np.spacing(resampled.dtype.type(max(abs(low), abs(high)))))
+def _rounding(low: np.floating, high: np.floating) -> float:
+    """What resampling alone may change of an intensity from low to high, as of an image stored flipped."""
+    return _ROUNDED * float(high - low) + 2 * float(np.spacing(max(abs(low), abs(high))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,7 +269,7 @@ def to_network_grid(
             f"{100 * seen.inside.mean():.0f} % of that: images of the same region are accepted."
         )
     fixed_array = as_float(fixed.array)
-    rounding = 0.0 if same_grid(fixed, moving) else _rounding(seen.array)
+    rounding = 0.0 if same_grid(fixed, moving) else _rounding(least, most)
     low, high = intensity_range(fixed_array, seen.array, grid, seen.inside, rounding)
     scale = high - low
     filled = seen.filled(low)

@@ -68,6 +68,16 @@ def test_air_does_not_change_where_an_image_is_stored_flipped(kind, offset):
     torch.testing.assert_close(pairs[1].moving, pairs[0].moving, atol=1e-4, rtol=0)
 
 
+def test_what_the_moving_image_does_not_cover_is_no_part_of_its_range():
+    """Zero in its place would make any change of these small beside the range."""
+    noise = np.random.default_rng(1).integers(0, 100, (2, 1, 60, 64)) + 10**8
+    noise[..., :4, :] += 1000  # a border that both have
+    noise[1, ..., :4, :] = noise[0, ..., :4, :]
+    fixed, moving = Image(noise[0], np.eye(4)), Image(noise[1, ..., :50], np.eye(4))
+    pair = to_network_grid(fixed, moving, GridConfig(changed_only=True), ndim=2, multiple=8)
+    assert pair.scale < 100
+
+
 def test_images_on_one_grid_change_by_any_difference():
     fixed = np.linspace(0, 1, 10_000, dtype=np.float32).reshape(100, 100)
     moving = np.nextafter(fixed, np.float32(2))
