@@ -10,6 +10,7 @@ from hetreg.config import NetworkConfig
 from hetreg.files import json_lines
 from hetreg.training import loop
 from hetreg.training.checks import behind
+from hetreg.training.folder import RunFolder
 from hetreg.training.loop import train
 
 
@@ -78,7 +79,8 @@ def test_a_run_that_does_not_reach_what_it_started_from_says_so_at_its_end(
     notes = [f["text"] for kind, f in told if kind == "note" and "best.pt" in f["text"]]
     assert len(notes) == (was == 0.9)
     for note in notes:
-        assert_sentence(note, "best.pt is not as good as given.pt", "dice 0.9, folding 0 % at step 0")
+        said = f"best.pt is not as good as {tmp_path.name}/given.pt"
+        assert_sentence(note, said, "dice 0.9, folding 0 % at step 0")
         assert [kind for kind, _ in told[-2:]] == ["note", "done"]
 
 
@@ -86,3 +88,13 @@ def test_without_labels_the_loss_is_compared():
     was = {"loss": 0.25, "folding": 0.0, "mse": 0.1, "step": 0}
     assert behind("x/given.pt", was, -0.2) == behind("x/given.pt", {}, -1.0) == ""
     assert_sentence(behind("x/given.pt", was, -0.3), "given.pt", "loss 0.25")
+    assert "not as good as former/best.pt, which" in behind("runs/former/best.pt", was, -0.3)
+    assert "not as good as cine-mri-2d, which" in behind("cine-mri-2d", was, -0.3)
+
+
+@pytest.mark.parametrize("row", ['"loss": null, "folding": 0.0', '"dice": 0.9, "loss": 0.1', '"loss": "x"'])
+def test_a_damaged_row_of_the_start_costs_no_run_its_end(tmp_path, row):
+    (tmp_path / "log.jsonl").write_text(f'{{"event": "validation", "step": 0, {row}}}\n')
+    was = RunFolder(tmp_path, tiny_training()).validation_of_start()
+    assert was == {}
+    assert behind("given.pt", was, -9.0) == ""

@@ -101,8 +101,9 @@ def behind(start: str, was: dict[str, float], best: float) -> str:
     if not was or best >= score(was):
         return ""
     measure = "dice" if "dice" in was else "loss"
+    model = "/".join(Path(start).parts[-2:])  # with its folder: it is mostly another run's best.pt
     return (
-        f"On the validation pairs best.pt is not as good as {Path(start).name}, which the run started from "
+        f"On the validation pairs best.pt is not as good as {model}, which the run started from "
         f"({measure} {was[measure]:.4g}, folding {was['folding']:.2g} % at step 0): use that one, or try a "
         "smaller learning rate, other settings or more pairs."
     )

@@ -182,10 +182,12 @@ class RunFolder:
             self.behind = True
 
     def validation_of_start(self) -> dict[str, float]:
-        """What was logged of the validation of the model that the run started from; {} if nothing was."""
+        """What was logged of the validation of the model that the run started from; {} if nothing was, or
+        the row is damaged."""
         rows = (row for row in json_lines(self.path / "log.jsonl") if row.get("event") == "validation")
         found = next((row for row in rows if row.get("step") == 0), {})
-        return {name: value for name, value in found.items() if isinstance(value, int | float)}
+        found = {name: value for name, value in found.items() if isinstance(value, int | float)}
+        return found if {"loss", "folding"} <= found.keys() else {}
 
     def last_step(self) -> dict[str, Any]:
         """What was logged of the last step; {} if nothing was."""
