@@ -36,17 +36,29 @@ def matches(movingNode, segments, fixedNode, otherSegments):
 
 
 def placeNotes(drawn):
-    """A sentence on each segmentation node (or None) that was not moved as its image. drawn: {it: image}."""
+    """A sentence on each segmentation node (or None) that was not moved as its image, or is a label map that
+    has lost its place. drawn: {it: image}."""
     text = _(
         "'{name}' is not under the same transform as '{image}': if it does not lie where it was drawn, put "
         "both under the same one."
     )
-    return [
-        text.format(name=node.GetName(), image=volume.GetName())
-        for node, volume in drawn.items()
-        if node is not None
-        and not np.allclose(volumes.parentToWorld(node), volumes.parentToWorld(volume), rtol=0, atol=1e-6)
-    ]
+    notes = []
+    for node, volume in drawn.items():
+        if node is None:
+            continue
+        if not np.allclose(volumes.parentToWorld(node), volumes.parentToWorld(volume), rtol=0, atol=1e-6):
+            notes.append(text.format(name=node.GetName(), image=volume.GetName()))
+        elif node.IsA(LABEL_MAP) and not np.allclose(volumes.ijkToRas(node), volumes.ijkToRas(volume)):
+            notes += _misplaced(node, volume)
+    return notes
+
+
+def _misplaced(node, volume):
+    from hetreg.checks import misplaced  # loads PyTorch, a second
+
+    names = f"'{node.GetName()}'", f"'{volume.GetName()}'"
+    found = misplaced(volumes.imageFromNode(node), volumes.imageFromNode(volume), *names)
+    return [f"{found}."] if found else []
 
 
 def _names(segments):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import slicer
+import vtk
 
 from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import make_pair
@@ -96,3 +97,24 @@ def test_aSegmentationThatWasLeftBehindIsTold(example, moved):
     assert len(notes) == (moved == "volume")
     if notes:
         assert notes[0].startswith("'Phantom ED labels' is not under the same transform as 'Phantom ED': if")
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_aLabelMapThatHasLostItsPlaceIsTold(example, lost):
+    p = example.logic.getParameterNode()
+    node, matrix = (
+        slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "drawn"),
+        vtk.vtkMatrix4x4(),
+    )
+    p.movingVolume.GetIJKToRASMatrix(matrix)
+    array = np.zeros(slicer.util.arrayFromVolume(p.movingVolume).shape, np.int16)
+    array[:, 40:80, 40:80] = 1
+    slicer.util.updateVolumeFromArray(node, array)
+    node.SetIJKToRASMatrix(matrix)
+    if lost:
+        node.SetSpacing(*(0.8 * np.array(node.GetSpacing())))
+    p.movingSegmentation, p.fixedSegmentation = node, None
+    notes = [note for note in register(example)[0]["notes"] if "'drawn'" in note]
+    assert len(notes) == lost
+    if lost:
+        assert notes[0].startswith("'drawn' has the size of 'Phantom ED', but its voxels lie up to ")
