@@ -16,6 +16,7 @@ from hetreg import files
 from hetreg.commands import console
 from hetreg.config import NetworkConfig
 from hetreg.files import json_lines, whole_folder, write_whole
+from hetreg.model import RegistrationModel
 from hetreg.reproduce import runs
 from hetreg.reproduce.plan import jobs
 from hetreg.reproduce.run import best_score
@@ -55,6 +56,12 @@ def test_a_second_ctrl_c_in_the_writing_of_the_best_model_does_not_count_it_as_k
         train(config, tmp_path, samples=train_samples(), network=NetworkConfig(**TINY))
     left = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert (left["step"], left["checked"], left["best"]) == (2, 1, 1)  # as best.pt
+    monkeypatch.setattr(Run, "_keep_best", keep)
+    for _ in range(2):  # what it has not measured is made up for, once
+        train(config, tmp_path, samples=train_samples(), network=NetworkConfig(**TINY))
+        rows = json_lines(tmp_path / "log.jsonl")
+        assert [row["step"] for row in rows if row["event"] == "validation"] == [1, 2]
+    assert RegistrationModel.load(tmp_path / "best.pt").card["steps"] == 2
 
 
 def test_a_kill_beside_the_checkpoint_loses_no_row_of_the_log(tmp_path, monkeypatch):

@@ -279,8 +279,8 @@ def _work(run: Run, training: Sequence[PairSample], progress: Progress, control:
             with suppress(ValueError):  # it diverged: the former checkpoint stays
                 trainer.save(run.folder.last)
         raise
-    if trainer.ranks.first and trainer.best == -math.inf:  # no step was left, and the best model was lost
-        run.check(run.folder.last_step())
+    if trainer.ranks.first and (trainer.best == -math.inf or trainer.checked < trainer.step):
+        run.check(run.folder.last_step())  # lost, or cut off by a Ctrl-C, and no step was left
     run.end("done", model=str(run.folder.best))
 
 
