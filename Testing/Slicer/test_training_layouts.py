@@ -94,6 +94,7 @@ def drawn(className, role):
     """A visible output of a registration."""
     node = slicer.mrmlScene.AddNewNodeByClass(className)
     node.SetAttribute(results.ROLE, role)
+    node.SetNodeReferenceID(f"{results.REFERENCE}original", node.GetID())
     node.CreateDefaultDisplayNodes()
     node.SetDisplayVisibility(True)
     return node
