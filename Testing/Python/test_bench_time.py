@@ -69,6 +69,17 @@ def test_a_stack_is_timed_whole_by_hetreg_and_slice_by_slice_by_a_peer():
     assert time_stack.slice_by_slice(case, peer)() == 1.5
 
 
+def test_tools_that_are_not_installed_are_one_sentence_at_once(monkeypatch, capsys):
+    def missing(environment):
+        raise FileNotFoundError(f"There is no {environment}: make it.")
+
+    monkeypatch.setattr(time_stack, "python_of", missing)
+    monkeypatch.setattr("sys.argv", ["time_stack.py"])
+    with pytest.raises(SystemExit):
+        time_stack.main()
+    assert capsys.readouterr().err.endswith("error: There is no .venv-peers: make it.\n")
+
+
 def test_the_memory_per_voxel_is_the_slope_of_the_sizes(monkeypatch):
     def told(*arguments: str) -> list[float]:
         side, slices = map(int, arguments[-2:])

@@ -25,6 +25,7 @@ import torch
 from bench import machine
 from bench.methods import samples
 from bench.peers import THREADS, TOOLS
+from bench.peers.install import python_of
 from bench.peers.process import Peer
 from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import make_pair
@@ -97,6 +98,11 @@ def main() -> int:
         "--peers", nargs="+", default=["greedy SSD", "greedy NCC"], choices=TOOLS, metavar="TOOL"
     )
     arguments = parser.parse_args()
+    try:
+        for name in arguments.peers:
+            python_of(TOOLS[name].environment)
+    except FileNotFoundError as error:
+        parser.error(str(error))
     torch.set_num_threads(THREADS)
     pair = make_pair("mri2d", 50_000, size=256, slices=10, with_truth=False)
     case = Case("stack", "stack", pair.fixed, pair.moving)
