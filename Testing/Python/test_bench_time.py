@@ -13,6 +13,7 @@ import time_stack
 import torch
 import train_throughput
 
+from bench.peers import install
 from builders import tiny_model, train_samples
 from hetreg.config import TrainConfig, network_config
 from hetreg.datasets.phantom import make_pair
@@ -69,15 +70,12 @@ def test_a_stack_is_timed_whole_by_hetreg_and_slice_by_slice_by_a_peer():
     assert time_stack.slice_by_slice(case, peer)() == 1.5
 
 
-def test_tools_that_are_not_installed_are_one_sentence_at_once(monkeypatch, capsys):
-    def missing(environment):
-        raise FileNotFoundError(f"There is no {environment}: make it.")
-
-    monkeypatch.setattr(time_stack, "python_of", missing)
+def test_tools_that_are_not_installed_are_one_sentence_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(install, "ROOT", tmp_path)
     monkeypatch.setattr("sys.argv", ["time_stack.py"])
     with pytest.raises(SystemExit):
         time_stack.main()
-    assert capsys.readouterr().err.endswith("error: There is no .venv-peers: make it.\n")
+    assert "error: There is no .venv-peers: make it with" in capsys.readouterr().err
 
 
 def test_the_memory_per_voxel_is_the_slope_of_the_sizes(monkeypatch):

@@ -25,7 +25,6 @@ import torch
 from bench import machine
 from bench.methods import samples
 from bench.peers import THREADS, TOOLS
-from bench.peers.install import python_of
 from bench.peers.process import Peer
 from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import make_pair
@@ -100,8 +99,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         for name in arguments.peers:
-            python_of(TOOLS[name].environment)
-    except FileNotFoundError as error:
+            Peer(name, Path()).check()
+    except OSError as error:
         parser.error(str(error))
     torch.set_num_threads(THREADS)
     pair = make_pair("mri2d", 50_000, size=256, slices=10, with_truth=False)
