@@ -27,6 +27,9 @@ class ParameterLink(VTKObservationMixin):
         self._followed = self._connected = self._tag = None
         for event in (slicer.vtkMRMLScene.StartCloseEvent, slicer.vtkMRMLScene.StartImportEvent):
             self.addObserver(slicer.mrmlScene, event, self._disconnect)
+        self._leaving = []  # nodes that were chosen, while they are removed
+        for event, method in (("AboutToBeRemoved", self._onLeaving), ("Removed", self._onLeft)):
+            self.addObserver(slicer.mrmlScene, getattr(slicer.vtkMRMLScene, f"Node{event}Event"), method)
 
     def follow(self, parameters):
         """Connect the widgets, unless they are, and call back from now on; None: call back no longer."""
@@ -56,6 +59,25 @@ class ParameterLink(VTKObservationMixin):
         self.removeObservers()
         self._followed = None
         self._disconnect()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onLeaving(self, _caller, _event, node):
+        """A node goes: nothing is chosen in its place. Its selector would take the next node of the list.
+
+        Register would overwrite that, though it may be the user's own.
+        """
+        for name in self._widgets if self._connected is not None else ():
+            if self._connected.getValue(name) is node:
+                self._leaving.append(node)
+                self._connected.setValue(name, None)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onLeft(self, caller, event, node):
+        """Until now it was still to be found, as the image of a run for example."""
+        if node in self._leaving:
+            self._leaving = [other for other in self._leaving if other is not node]
+            if self._followed is not None:
+                self._onModified(caller, event)
 
     def _disconnect(self, _caller=None, _event=None):
         """Also where nodes come and go: the selectors cannot show them all yet, and would write that back."""

@@ -201,6 +201,34 @@ def test_withoutItsFixedImageARunCannotBeShown(panel, smallPair):
     assert not panel.ui.linkedLayoutCheckBox.checked
 
 
+@pytest.mark.parametrize("role", ["moved", "residual", "inverse_transform", "transform"])
+def test_aRemovedResultGivesWayToNoOtherNode(panel, smallPair, role):
+    """Slicer's selectors take the next node of their list, another result or one of the user's."""
+    first = register(panel)
+    mine = {
+        results.VOLUME: slicer.modules.volumes.logic().CloneVolume(slicer.mrmlScene, smallPair[1], "mine"),
+        results.TRANSFORM: slicer.mrmlScene.AddNewNodeByClass(results.TRANSFORM, "mine"),
+    }
+    before = slicer.util.arrayFromVolume(mine[results.VOLUME]).copy()
+    panel.parent.exit()
+    slicer.mrmlScene.RemoveNode(first[role])
+    panel.parent.enter()
+    parameters = panel.logic.getParameterNode()
+    assert getattr(parameters, outputParameter(role)) is None
+    nodes = register(panel)
+    assert set(nodes) == set(first)
+    assert not {node.GetID() for node in nodes.values()} & {node.GetID() for node in mine.values()}
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(mine[results.VOLUME]), before)
+
+
+def test_aRemovedInputGivesWayToNoOtherVolume(panel, smallPair):
+    slicer.mrmlScene.RemoveNode(smallPair[0])
+    assert panel.ui.fixedSelector.currentNode() is None
+    assert panel.logic.getParameterNode().fixedVolume is None
+    assert panel.logic.getParameterNode().movingVolume is smallPair[1]
+    assert not panel.ui.registerButton.enabled
+
+
 def test_aRunChosenAgainIsShownAgain(panel, smallPair):
     transform = register(panel)["transform"]
     panel.ui.transformSelector.setCurrentNode(None)

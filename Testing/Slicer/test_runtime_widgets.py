@@ -56,6 +56,19 @@ def test_node_combo_box_without_none_takes_the_first_node():
     assert box.currentNode() is None
 
 
+def test_node_combo_box_takes_the_next_node_for_one_that_is_removed():
+    """As Qt's combo box does, also where none may be chosen."""
+    box = slicer.qMRMLNodeComboBox()
+    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    box.noneEnabled = True
+    box.setMRMLScene(slicer.mrmlScene)
+    first, second, third = (volume(name) for name in "ABC")
+    box.setCurrentNode(second)
+    for removed, taken in ((second, third), (third, first), (first, None)):
+        slicer.mrmlScene.RemoveNode(removed)
+        assert box.currentNode() is taken
+
+
 def test_label_maps_are_child_types():
     box = slicer.qMRMLNodeComboBox()
     box.nodeTypes = ["vtkMRMLScalarVolumeNode"]

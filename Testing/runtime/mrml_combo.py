@@ -85,9 +85,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         if event == "added" and self._accepts(node):
             self._update()
             self.nodeAdded.emit(node)
-        elif event == "aboutToBeRemoved" and node in self._nodes:
+        elif event == "aboutToBeRemoved" and node in self._nodes and not self._scene.IsClosing():
             self.nodeAboutToBeRemoved.emit(node)
-        elif (event == "removed" and node in self._nodes) or event == "processed":
+            self._update(leaving=node)
+        elif event == "processed":
             self._update()
         elif event == "modified" and node in self._nodes:
             self._onNodeModified(node)
@@ -130,20 +131,22 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _offset(self):
         return 1 if self.noneEnabled else 0
 
-    def _update(self):
-        """Bring list and selection in line with the scene; a vanished node gives way to none or the first."""
+    def _update(self, leaving=None):
+        """Bring list and selection in line with the scene, of which a node is about to leave.
+
+        In place of a current node that vanishes Qt selects the next one, or else the last, never none while
+        there are others, also where none may be chosen.
+        """
         if self._busy:
             return
         scene = self._scene
-        if scene is not None and (scene.IsBatchProcessing() and not scene.IsClosing()):
-            return
         nodes = [] if scene is None else [scene.GetNthNode(i) for i in range(scene.GetNumberOfNodes())]
-        wasEmpty = not self._nodes
-        self._nodes = list(filter(self._filter(), nodes))
+        wasEmpty, row = not self._nodes, self._nodes.index(self._current) if self._current else 0
+        self._nodes = [node for node in filter(self._filter(), nodes) if node is not leaving]
         current = self._current if self._current in self._nodes else None
         vanished = self._current is not None and current is None
-        if current is None and self._nodes and not self.noneEnabled and (wasEmpty or vanished):
-            current = self._nodes[0]
+        if self._nodes and (vanished or (wasEmpty and not self.noneEnabled)):
+            current = self._nodes[min(row, len(self._nodes) - 1)]
         self._fill(current)
         self._select(current)
 

@@ -5,10 +5,10 @@ import weakref
 import slicer
 import vtk
 
-_EVENTS = {
-    "added": "NodeAddedEvent",
-    "aboutToBeRemoved": "NodeAboutToBeRemovedEvent",
-    "removed": "NodeRemovedEvent",
+_EVENTS = {  # with the priorities of qMRMLSceneModel
+    "added": ("NodeAddedEvent", 10.0),
+    "aboutToBeRemoved": ("NodeAboutToBeRemovedEvent", -10.0),
+    "removed": ("NodeRemovedEvent", 10.0),
 }
 _PROCESSED = ("EndBatchProcessEvent", "EndCloseEvent", "EndImportEvent", "EndRestoreEvent")
 _watched = {}  # scene -> its _Watch, while any widget listens
@@ -42,14 +42,14 @@ class _Watch:
         self.listeners = []
         self._scene, self._tags, self._nodes = scene, [], {}
         _watched[scene] = self
-        for what, name in _EVENTS.items():
-            self._observe(what, getattr(slicer.vtkMRMLScene, name))
+        for what, (name, priority) in _EVENTS.items():
+            self._observe(what, getattr(slicer.vtkMRMLScene, name), priority)
         for name in _PROCESSED:
             event = getattr(slicer.vtkMRMLScene, name)
             self._tags.append(scene.AddObserver(event, lambda *_: self._processed()))
         self._followPresent()
 
-    def _observe(self, what, event):
+    def _observe(self, what, event, priority):
         def call(_caller, _event, node):
             if what == "added":
                 self._follow(node)
@@ -58,7 +58,7 @@ class _Watch:
             self._tell(what, node)
 
         call.CallDataType = vtk.VTK_OBJECT
-        self._tags.append(self._scene.AddObserver(event, call))
+        self._tags.append(self._scene.AddObserver(event, call, priority))
 
     def _follow(self, node):
         if node not in self._nodes:
