@@ -61,6 +61,16 @@ def test_four_up_is_the_default():
     assert manager.threeDWidget(0).visible
 
 
+def test_layout_is_told_of_again_after_each_batch():
+    """As in Slicer, where its layout manager then builds it anew."""
+    manager, heard = slicer.app.layoutManager(), []
+    manager.connect("layoutChanged(int)", heard.append)
+    slicer.mrmlScene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    slicer.mrmlScene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+    manager.disconnect("layoutChanged(int)", heard.append)
+    assert heard == [manager.layout]
+
+
 def test_registered_layout_is_shown_and_left():
     manager = slicer.app.layoutManager()
     node = manager.layoutLogic().GetLayoutNode()

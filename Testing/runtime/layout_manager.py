@@ -46,10 +46,12 @@ class qSlicerLayoutManager(QtCore.QObject):
 
     # --- the layout
     def _onLayoutNode(self):
+        """As in Slicer each batch ends with the word that the layout has changed, also if it has not."""
         wanted = (self._node.GetViewArrangement(), self._node.GetCurrentLayoutDescription())
-        if wanted != self._shown and wanted[1] and not slicer.mrmlScene.IsBatchProcessing():
-            self._shown = wanted
-            self._build(wanted[1])
+        if wanted[1] and not slicer.mrmlScene.IsBatchProcessing():
+            if wanted != self._shown:
+                self._shown = wanted
+                self._build(wanted[1])
             self.layoutChanged.emit(wanted[0])
 
     def _build(self, description):
