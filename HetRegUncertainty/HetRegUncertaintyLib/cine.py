@@ -35,7 +35,8 @@ def addToScene(found, segments, volume, movingNode, values):
     if sequences.indexValues(volume) != values:
         raise ValueError(_("The sequence was changed during the run: nothing was added."))
     sequence, browser = sequences.sequenceOf(volume), sequences.browserOf(volume)
-    titles = _volumeTitles(segments)
+    plane = _isPlane(found[0][0])
+    titles = _sizeTitles(segments, plane)
     table, windows = _table(found, titles, sequence, values), _windows(found)
     largest = {LARGEST_MM: max(result.summary["displacement_max_mm"] for result, _moved in found)}
     nodes, made = {}, {}
@@ -55,8 +56,14 @@ def addToScene(found, segments, volume, movingNode, values):
                 browser.AddProxyNode(nodes[role], own, False)
         for role, window in windows.items():
             overlays.setWindow(nodes[role], *window)
-        _addChart(nodes["numbers"], segments, titles)
+        _addChart(nodes["numbers"], segments, titles, _("Area (cm²)") if plane else _("Volume (ml)"))
     return nodes
+
+
+def _isPlane(result):
+    from hetreg.metrics.overlap import is_plane
+
+    return is_plane(result.moved.array.shape)
 
 
 def _windows(found):
@@ -79,13 +86,13 @@ def _sequenceFor(node, like):
     return own
 
 
-def _table(found, volumeTitles, sequence, values):
-    """vtkTable with a row per frame: its index, the volume of each segment, the numbers of its result."""
+def _table(found, sizeTitles, sequence, values):
+    """vtkTable with a row per frame: its index, the size of each segment, the numbers of its result."""
     columns = {_("Frame"): np.arange(1, len(found) + 1)}
-    columns |= _indexColumn(sequence, values, taken={*columns, *volumeTitles.values()})
-    everyVolume = [_volumes(moved) for _result, moved in found]
-    for value, title in volumeTitles.items():
-        columns[title] = [volumes.get(value, 0.0) for volumes in everyVolume]
+    columns |= _indexColumn(sequence, values, taken={*columns, *sizeTitles.values()})
+    everySize = [_sizes(moved) for _result, moved in found]
+    for value, title in sizeTitles.items():
+        columns[title] = [sizes.get(value, 0.0) for sizes in everySize]
     for key, title in _measures().items():
         given = [summary.numberIn(result.summary, key, np.nan) for result, _moved in found]
         if np.isfinite(given).any():
@@ -122,12 +129,11 @@ def _indexColumn(sequence, values, taken):
     return {_free(f"{name} ({unit})" if unit else name, taken): numbers} if name else {}
 
 
-def _volumeTitles(segments):
-    """{label value: title of the column of its volume}, all different."""
-    titles = {}
+def _sizeTitles(segments, plane):
+    """{label value: title of the column of its volume, or of its area in a plane}, all different."""
+    title, titles = _("{segment}, area (cm²)") if plane else _("{segment}, volume (ml)"), {}
     for value, (_id, segment) in segments.items():
-        title = _("{segment}, volume (ml)").format(segment=segment.GetName())
-        titles[value] = _free(title, titles.values())
+        titles[value] = _free(title.format(segment=segment.GetName()), titles.values())
     return titles
 
 
@@ -137,18 +143,18 @@ def _free(title, taken):
     return next(each for each in numbered if each not in taken)
 
 
-def _volumes(layers):
-    """{label: ml}; each label is in one of the layers."""
-    from hetreg.metrics.overlap import volumes_ml
+def _sizes(layers):
+    """{label: ml, of a plane cm²}; each label is in one of the layers."""
+    from hetreg.metrics.overlap import sizes
 
     found = {}
     for layer in layers:
-        found |= volumes_ml(layer.array, layer.spacing_mm)
+        found |= sizes(layer.array, layer.spacing_mm)
     return found
 
 
-def _addChart(tableNode, segments, titles):
-    """The volume of each segment over the frames."""
+def _addChart(tableNode, segments, titles, axisTitle):
+    """The volume, or area, of each segment over the frames."""
     if not titles:
         return
     name = tableNode.GetName()
@@ -165,5 +171,5 @@ def _addChart(tableNode, segments, titles):
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
     chart.SetTitle(name)
     chart.SetXAxisTitle(_("Frame"))
-    chart.SetYAxisTitle(_("Volume (ml)"))
+    chart.SetYAxisTitle(axisTitle)
     chart.SetLegendVisibility(True)

@@ -26,7 +26,8 @@ from .result import RegisterResult
 
 
 def read_frames(*paths: str | Path) -> list[Image]:
-    """The frames of one 4D file, or one of each file, in order.
+    """The frames of one file, or one of each file, in order. Of one file the last axis is time: of a 4D one
+    these are volumes, of a 3D one, as CAMUS has it, planes.
 
     Raises ValueError or OSError with one sentence if a file cannot be read, or a single one is no sequence.
     """
@@ -36,13 +37,13 @@ def read_frames(*paths: str | Path) -> list[Image]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no image file {path}.")
     whole = read_file(path)
-    if whole.GetDimension() != 4 or whole.GetSize()[3] < 2:
+    if whole.GetDimension() < 3 or whole.GetSize()[-1] < 2:
         raise ValueError(
-            f"{path.name} has size {whole.GetSize()}: one 4D file of two frames or more, or a file for each "
-            "frame, is accepted."
+            f"{path.name} has size {whole.GetSize()}: one 4D file (of planes: 3D) of two frames or more, or "
+            "a file for each frame, is accepted."
         )
     name = path.name.split(".")[0]
-    return [from_sitk(whole[..., t], f"{name} frame {t + 1}") for t in range(whole.GetSize()[3])]
+    return [from_sitk(whole[..., t], f"{name} frame {t + 1}") for t in range(whole.GetSize()[-1])]
 
 
 def register_sequence(

@@ -12,7 +12,7 @@ from hetreg.metrics.deformation import (
     folding_percent,
     similarity,
 )
-from hetreg.metrics.overlap import binarise, dice, dice_per_label, volumes_ml
+from hetreg.metrics.overlap import binarise, dice, dice_per_label, sizes
 
 
 def test_dice_by_hand():
@@ -84,5 +84,12 @@ def test_end_point_error_in_voxels_and_mm():
 def test_volumes_by_hand():
     labels = np.zeros((2, 10, 10), np.int32)
     labels[0, :5], labels[1, 0, 0] = 3, 7
-    assert volumes_ml(labels, np.array([2.0, 2.5, 10.0])) == {3: 2.5, 7: 0.05}
-    assert volumes_ml(labels[1, 1:], np.ones(3)) == {}
+    assert sizes(labels, np.array([2.0, 2.5, 10.0])) == pytest.approx({3: 2.5, 7: 0.05})
+    assert sizes(labels[:, 5:], np.ones(3)) == {}
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_labels_of_a_plane_have_an_area(axis):
+    labels = np.moveaxis(np.full((1, 4, 5), 3), 0, axis)
+    spacing = np.insert([2.0, 2.5], 2 - axis, 0.3)  # of i, j, k
+    assert sizes(labels, spacing) == pytest.approx({3: 20 * 0.05})

@@ -179,12 +179,37 @@ def test_frames_of_a_file(cine, files, tmp_path):
         "one",
         "one",
     ]
-    with pytest.raises(ValueError, match=r"one\.nrrd has size \(64, 64, 2\): one 4D file"):
-        read_frames(tmp_path / "one.nrrd")
+    sitk.WriteImage(cine[0].to_sitk()[..., 0], tmp_path / "plane.nrrd")
+    with pytest.raises(ValueError, match=r"plane\.nrrd has size \(64, 64\): one 4D file \(of planes: 3D\)"):
+        read_frames(tmp_path / "plane.nrrd")
     with pytest.raises(FileNotFoundError, match=r"no image file .*none\.nrrd"):
         read_frames(tmp_path / "none.nrrd")
     with pytest.raises(ValueError, match="folder"):
         read_frames(tmp_path, tmp_path / "one.nrrd")
+
+
+def test_planes_in_time_as_camus_has_them(tmp_path, capsys):
+    """Columns, rows and time in one 3D file, labels of one frame beside it."""
+    pair = make_pair("echo2d", 1, size=64, with_truth=False)
+    arrays = {"cine": [pair.moving, pair.fixed], "ed_gt": [pair.moving_label]}
+    for name, images in arrays.items():
+        stack = sitk.GetImageFromArray(np.concatenate([image.array for image in images]))
+        stack.SetSpacing((2.0, 2.5, 1.0))
+        stack.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
+        sitk.WriteImage(stack if len(images) > 1 else stack[..., 0], tmp_path / f"{name}.nii.gz")
+    frames = read_frames(tmp_path / "cine.nii.gz")
+    assert [frame.is_2d for frame in frames] == [True, True]
+    np.testing.assert_array_equal(frames[1].array, pair.fixed.array)
+    given = {"frames": "cine.nii.gz", "moving-seg": "ed_gt.nii.gz", "output": "out"}
+    arguments = [a for flag, name in given.items() for a in (f"--{flag}", str(tmp_path / name))]
+    assert cli.main(["sequence", *arguments, "--no-inverse"]) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "frames.csv").open(encoding="utf-8")))
+    pixels = np.count_nonzero(pair.moving_label.array == 3)
+    assert float(rows[0]["area_3_cm2"]) == pytest.approx(pixels * 0.05)
+    said = capsys.readouterr().out
+    assert "cine.nii.gz is 3D: its 2 slices are taken as frames in time." in said
+    assert "lie up to" not in said  # the labels are in their place
+    assert "area label 3  " in said
 
 
 def test_the_command_writes_each_frame_and_the_numbers(cine, files, labels, model, tmp_path, capsys):

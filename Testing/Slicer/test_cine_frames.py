@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import slicer
 
-from HetRegUncertaintyLib import results, sequences
+from hetreg.config import RegisterConfig
+from HetRegUncertaintyLib import labels, results, sequences
 
 
 def arrayOf(node):
@@ -204,3 +205,26 @@ def test_theResultNamesTheFrame(ready, movie, goTo):
     assert "cine, frame 2 of 3" in ready.ui.numbersLabel.text
     goTo(movie, 2)
     assert "cine, frame 3 of 3" in ready.ui.numbersLabel.text
+
+
+def test_segmentsOfAPlaneHaveAnArea(panel, movie, goTo, uncertainModel):
+    """As of an echo, whose pixels have no thickness."""
+    sequence = sequences.sequenceOf(movie)
+    for n in range(sequence.GetNumberOfDataNodes()):
+        node = sequence.GetNthDataNode(n)
+        slicer.util.updateVolumeFromArray(node, arrayOf(node)[:1])
+    goTo(movie, 1)
+    goTo(movie, 0)
+    kept = sequences.keepFrame(movie)
+    image = labels.volumes.imageFromNode(kept)
+    block = np.zeros(image.array.shape, np.int32)
+    block[:, 20:40, 20:40] = 1
+    drawn = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "drawn")
+    segments = {1: labels.newSegment(1, "LV", (1, 0, 0))}
+    drawn.SetAndObserveSegmentation(labels.segmentationFromLabels([image.like(block, "labels")], segments))
+    config = RegisterConfig(model=uncertainModel)
+    nodes = panel.logic.registerSequence(movie, kept, movingSegmentation=drawn, config=config)
+    areas = slicer.util.arrayFromTableColumn(nodes["numbers"], "LV, area (cm²)")
+    assert areas[0] == pytest.approx(400 * np.prod(movie.GetSpacing()[:2]) / 100)
+    (chart,) = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    assert chart.GetYAxisTitle() == "Area (cm²)"

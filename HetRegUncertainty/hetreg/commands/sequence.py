@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="FILE",
-        help="a 4D file, or one per frame",
+        help="a 4D file (of planes: 3D), or one per frame",
     )
     parser.add_argument(
         "--moving-frame",
@@ -68,6 +68,9 @@ def run(arguments: argparse.Namespace) -> None:
                 notes.setdefault(note, []).append(i + 1)
             files["frames"] = _write(rows, arguments.output / NUMBERS)
     said = [told(note, of, len(rows)) for note, of in notes.items()]
+    if len(arguments.frames) == 1 and frames[0].is_2d:
+        name = arguments.frames[0].name
+        said.insert(0, f"{name} is 3D: its {len(frames)} slices are taken as frames in time.")
     lines = [*extremes(rows), *(f"note: {note}" for note in said)]
     written(arguments, files, lines, frames=len(rows), notes=said)
 
@@ -95,22 +98,26 @@ def _check_free(folder: Path) -> None:
 
 
 def _numbers(result: RegisterResult) -> dict[str, Any]:
-    """Volumes of the moved labels, ml, and the numbers of the summary."""
-    from ..metrics.overlap import volumes_ml
+    """Volumes of the moved labels, ml, of planes areas, cm2, and the numbers of the summary."""
+    from ..metrics.overlap import is_plane, sizes
 
     labels = result.moved_seg
-    found = volumes_ml(labels.array, labels.spacing_mm) if labels is not None else {}
+    found = sizes(labels.array, labels.spacing_mm) if labels is not None else {}
+    name = "area_{}_cm2" if is_plane(result.moved.array.shape) else "volume_{}_ml"
     numbers = {k: v for k, v in result.summary.items() if k not in _TEXTS}
-    return {f"volume_{label}_ml": volume for label, volume in found.items()} | numbers
+    return {name.format(label): size for label, size in found.items()} | numbers
 
 
 def extremes(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The largest and the smallest volume of each label, with their frames."""
-    for name in dict.fromkeys(name for row in rows for name in row if name.startswith("volume_")):
+    """The largest and the smallest volume, or area, of each label, with their frames."""
+    for name in dict.fromkeys(name for row in rows for name in row if name.endswith(("_ml", "_cm2"))):
         found = [(row.get(name, 0.0), row["frame"]) for row in rows]
         (most, first), (least, last) = max(found, key=lambda v: v[0]), min(found, key=lambda v: v[0])
-        label = name.removeprefix("volume_").removesuffix("_ml")
-        yield f"{f'volume label {label}':22} {most:.5g} ml (frame {first}) to {least:.5g} ml (frame {last})"
+        what, label, unit = name.split("_")
+        yield (
+            f"{f'{what} label {label}':22} {most:.5g} {unit} (frame {first}) to {least:.5g} {unit} "
+            f"(frame {last})"
+        )
 
 
 def _write(rows: list[dict[str, Any]], path: Path) -> Path:

@@ -37,8 +37,17 @@ def dice_per_label(first: np.ndarray, second: np.ndarray) -> dict[int, float]:
     return {label: dice(first == label, second == label) for label in labels if label}
 
 
-def volumes_ml(labels: np.ndarray, spacing_mm: np.ndarray) -> dict[int, float]:
-    """Volume of each label (not 0) that occurs, ml. labels: of any shape; spacing_mm: of its voxels."""
+def is_plane(shape: tuple[int, ...]) -> bool:
+    """True for (K, J, I) of one slice: its labels have an area, as their thickness is no measurement."""
+    return shape.count(1) == 1
+
+
+def sizes(labels: np.ndarray, spacing_mm: np.ndarray) -> dict[int, float]:
+    """Volume, ml, or, if they are a plane, area, cm2, of each label (not 0) that occurs.
+
+    labels: (K, J, I). spacing_mm: (3,), of i, j, k.
+    """
     values, counts = np.unique(labels[labels != 0], return_counts=True)
-    voxel = float(np.prod(spacing_mm)) / 1000.0
+    along = np.array(labels.shape[::-1]) > 1 if is_plane(labels.shape) else np.full(3, True)
+    voxel = float(np.prod(np.asarray(spacing_mm)[along] / 10.0))
     return {int(v): float(n) * voxel for v, n in zip(values, counts, strict=True)}
