@@ -92,7 +92,7 @@ def test_a_folder_with_nothing_of_the_data_set_does_not_harm_the_patient_of_its_
     (case,) = sources[0].read()
     assert (len(sources), case.name) == (1, "patient001")
     assert [r.file for r in rejected] == [tmp_path / "results" / "patient001"]
-    assert_sentence(rejected[0].reason, "results/patient001", "training/patient001")
+    assert_sentence(rejected[0].reason, "results/patient001", "no file of this data set", "patientNNN")
 
 
 def test_a_broken_patient_of_the_same_name_is_a_case_of_its_own(tmp_path):
@@ -111,3 +111,24 @@ def test_a_broken_patient_of_the_same_name_is_a_case_of_its_own(tmp_path):
 def test_patients_are_found_from_a_few_folders_above(tmp_path, folder):
     acdc_patient(tmp_path / folder, 1)
     assert [p.patient for p in ACDCDataset(tmp_path).scan().pairs] == ["patient001"]
+
+
+def test_patients_of_another_data_set_below_the_root_are_no_lost_cases(tmp_path):
+    """Both downloads unpacked side by side: a line for each folder, none for its files."""
+    acdc_patient(tmp_path / "ACDC" / "training", 1)
+    camus_patient(tmp_path / "CAMUS", 2)
+    for dataset, patient, other in (
+        (ACDCDataset, "patient001", "patient0002"),
+        (CAMUSDataset, "patient0002", "patient001"),
+    ):
+        listing = dataset(tmp_path).scan()
+        assert {pair.patient for pair in listing.pairs} == {patient}
+        (item,) = listing.rejected
+        assert (item.file.name, item.case) == (other, "")
+        assert_sentence(item.reason, other, "no file of this data set", "patientNNN")
+
+
+def test_a_root_too_far_above_the_patients_says_so(tmp_path):
+    acdc_patient(tmp_path / "a" / "b" / "c" / "d", 1)
+    (item,) = ACDCDataset(tmp_path).scan().rejected
+    assert_sentence(item.reason, tmp_path.name, "down to 3 folders below", "patientNNN")

@@ -14,6 +14,7 @@ from .patients import held_out, patient_folders
 from .reader import FolderDataset, stray_reason
 
 _FRAME = re.compile(r"frame0*(\d+)(_gt)?$", re.IGNORECASE)
+_OWN = re.compile(r"^info\.cfg$|_4d\.|frame\d", re.IGNORECASE)
 _KEYS = {"fixed": "ES", "moving": "ED"}
 
 
@@ -59,7 +60,7 @@ class ACDCDataset(FolderDataset):
 
     def _scan(self) -> Listing:
         listing = Listing()
-        for folder, name in patient_folders(self.root, listing, _FRAME):
+        for folder, name in patient_folders(self.root, listing, self.accepted, _FRAME, _OWN):
             _scan_patient(folder, name, listing)
         return listing
 

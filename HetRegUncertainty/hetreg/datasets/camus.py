@@ -17,6 +17,7 @@ from .patients import held_out, patient_folders
 from .reader import FolderDataset, stray_reason
 
 _IMAGE = re.compile(r"_([24]CH)_(ED|ES)(_gt)?$", re.IGNORECASE)
+_OWN = re.compile(r"_[24]CH[_.]", re.IGNORECASE)
 _SEQUENCE = re.compile(r"_[24]CH(_half)?_sequence(_gt)?$", re.IGNORECASE)
 _LABELS = ((1, 3), (3, 4))  # LV cavity, left atrium; 2 is the myocardium in both
 _SPLITS = {"training": "training", "validation": "validation", "testing": "test"}
@@ -29,7 +30,7 @@ class CAMUSDataset(FolderDataset):
 
     def _scan(self) -> Listing:
         listing = Listing()
-        found = patient_folders(self.root, listing, _IMAGE)
+        found = patient_folders(self.root, listing, self.accepted, _IMAGE, _OWN)
         lists = {above: official_lists(self.root, above) for above in {f.parent for f, _ in found}}
         for folder, name in found:
             own = lists[folder.parent].values()

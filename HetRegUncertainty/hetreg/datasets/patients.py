@@ -18,18 +18,30 @@ _DEPTH = 4  # from above the unpacked ACDC: ACDC/database/training/patient001
 _HELD_OUT = ("testing", "test")
 
 
-def patient_folders(root: Path, listing: Listing, image: re.Pattern[str]) -> list[tuple[Path, str]]:
+def patient_folders(
+    root: Path, listing: Listing, accepted: str, image: re.Pattern[str], own: re.Pattern[str]
+) -> list[tuple[Path, str]]:
     """(folder, unique name) of the patients in or below the root, by name; what is no patient is refused.
 
-    image: found in the stem of the data set's images. Of folders with one name those without such an image
-    are refused, and those that hold the images of another (a copy). The others are different people: one
-    keeps the name, the rest have those of the folders above before it, as in testing_patient0001.
+    accepted: what the data set is. image: found in the stem of its images. own: found in the name of any of
+    its files; a folder of images without one is of another data set, and no lost case. Of folders with one
+    name those without an image of the data set are refused, and those that hold the images of another (a
+    copy). The others are different people: one keeps the name, the rest have those of the folders above
+    before it, as in testing_patient0001.
     """
     if _PATIENT.match(root.name):
         return [(root, root.name)]
     named: dict[str, list[Path]] = defaultdict(list)
-    for folder in _found(root, listing):
-        named[folder.name].append(folder)
+    found = _found(root, listing)
+    if not found:
+        listing.reject(root, f"{root.name}, down to {_DEPTH - 1} folders below it, has none of {accepted}.")
+    for folder in found:
+        files = [path.name for path in folder.iterdir() if path.is_file() and not is_hidden(path)]
+        if any(own.search(name) for name in files) or not any(ending(Path(name)) for name in files):
+            named[folder.name].append(folder)
+        else:
+            where = folder.relative_to(root).as_posix()
+            listing.reject(folder, f"{where} has no file of this data set: {accepted} are accepted.")
     used = set(named)
     patients = []
     for name, folders in sorted(named.items()):
