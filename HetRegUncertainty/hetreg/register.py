@@ -201,7 +201,9 @@ def _forward(
     progress.step(0.8 if config.refine else 0.5, "Estimating the noise variance")
     log_variance = model.log_variance(motion.moved, fixed)
     _check_numbers(model, "noise variances", log_variance)
-    mode, gamma, inside = config.weight_mode, config.gamma, mask.expand_as(fixed)
+    # beside the sector of an echocardiogram every ratio is the same: with most of an image black, all of the
+    # sector would be far above the median
+    mode, gamma, inside = config.weight_mode, config.gamma, mask * (fixed > 0)
     weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=inside, apart=True).nan_to_num(0.5)
     back = model.displacement(-motion.velocity, moving.shape[2:]) if config.inverse else None
     sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))

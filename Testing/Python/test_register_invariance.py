@@ -144,3 +144,16 @@ def test_what_surrounds_it_in_torch_does_not_matter(tmp_path, way, refine):
     np.testing.assert_allclose(other.disp_vox, plain.disp_vox, atol=1e-3)
     np.testing.assert_allclose(other.noise_sd.array, plain.noise_sd.array, rtol=1e-3)
     assert other.noise_sd.array.dtype == other.snr_weight.array.dtype == np.float32
+
+
+def test_black_margins_do_not_change_the_weight():
+    """Most of an echocardiogram may be black: the median of the ratio is that of its sector."""
+    pair = make_pair("echo2d", 1, with_truth=False)
+    first = register_pair(pair.fixed, pair.moving)
+    inside = pair.fixed.array > 0
+    assert np.median(first.snr_weight.array[inside]) == pytest.approx(0.5, abs=0.03)
+    wide = [
+        replace(i, array=np.pad(i.array, ((0, 0), (128, 0), (64, 64)))) for i in (pair.fixed, pair.moving)
+    ]
+    other = register_pair(*wide).snr_weight.array[:, 128:, 64:-64]
+    assert np.median(np.abs(other - first.snr_weight.array)[inside]) < 0.02
