@@ -94,8 +94,12 @@ METRICS: dict[str, Metric] = {
     "dice": _metric(_LABELS, "Dice", "Overlap of two masks, 0 to 1", "high"),
     "hd_mm": _metric(_LABELS, "HD (mm)", "Largest distance of the surfaces"),
     "hd_px": _metric(_LABELS, "HD (px)", "Largest distance of the surfaces"),
-    "hd95_mm": _metric(_LABELS, "HD95 (mm)", "95th percentile of the distances of the surfaces"),
-    "hd95_px": _metric(_LABELS, "HD95 (px)", "95th percentile of the distances of the surfaces"),
+    "hd95_mm": _metric(
+        _LABELS, "HD95 (mm)", "95th percentile of the surfaces' distances, of both ways the larger"
+    ),
+    "hd95_px": _metric(
+        _LABELS, "HD95 (px)", "95th percentile of the surfaces' distances, of both ways the larger"
+    ),
     "asd_mm": _metric(_LABELS, "ASD (mm)", "Mean distance of the surfaces, both ways"),
     "asd_px": _metric(_LABELS, "ASD (px)", "Mean distance of the surfaces, both ways"),
     "dice_published": _metric(_LABELS, "Dice, published", "Any warped weight above 0 counts", "high"),
