@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from builders import tiny_model, train_samples
 from hetreg.model import RegistrationModel
@@ -45,3 +46,31 @@ def test_the_error_is_that_of_the_voxels_whose_displacement_is_known():
         Objective({"mse": 1.0}),
     )
     assert found["epe"] == pytest.approx(5)
+
+
+class OnAppleGpu(torch.Tensor):
+    """A tensor as if there."""
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_labels_are_carried_on_the_cpu(monkeypatch):
+    """Apple's GPUs have no nearest neighbour in 3D."""
+    samples, move, sample = train_samples(1, size=16, ndim=3), RegistrationModel.move, F.grid_sample
+
+    def moved_there(*args, **options):
+        motion = move(*args, **options)
+        return replace(motion, disp=motion.disp.as_subclass(OnAppleGpu))
+
+    def sampled_there(image, grid, *, mode="bilinear", **options):
+        if mode == "nearest" and OnAppleGpu in (type(image), type(grid)):
+            raise RuntimeError("grid_sampler_3d: Unsupported Nearest interpolation")
+        return sample(image, grid, mode=mode, **options)
+
+    arguments = tiny_model(ndim=3), samples, 16, torch.device("cpu"), Objective({"mse": 1.0})
+    expected = validate(*arguments)
+    monkeypatch.setattr(RegistrationModel, "move", moved_there)
+    monkeypatch.setattr(F, "grid_sample", sampled_there)
+    assert validate(*arguments) == expected
+    assert expected["dice"] > 0

@@ -78,8 +78,8 @@ def _scores(
         if off.numel():
             row["epe"] = float(off.mean())
     if truth is not None and label is not None:
-        carried = torch.from_numpy(label).float().to(device)
-        moved = warp(carried, motion.disp, mode="nearest").cpu().numpy()
+        # on the CPU: Apple's GPUs have no nearest neighbour in 3D
+        moved = warp(torch.from_numpy(label).float(), motion.disp.cpu(), mode="nearest").numpy()
         found = [dice(truth == v, moved == v) for v in labels if (truth == v).any() and (label == v).any()]
         if found:
             row["dice"] = float(np.mean(found))
