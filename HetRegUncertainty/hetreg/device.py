@@ -10,8 +10,12 @@ from functools import cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from .spatial import integrate, resize
+from .spatial import integrate, resize, resize_disp, warp
+
+_OFF = 0.01  # of the numbers: how far another device may be off the CPU in the mean, as rounding is not
 
 
 @contextmanager
@@ -28,17 +32,38 @@ def plain_torch() -> Iterator[None]:
         yield
 
 
+def _small_registration(kind: str, ndim: int) -> list[Tensor]:
+    """What networks and refinement make of two small pairs: displacement, moved images, their gradient."""
+    random, size = torch.Generator().manual_seed(0), [16] * ndim
+    images = torch.randn((4, 16, *size), generator=random).to(kind).requires_grad_()
+    kernel = torch.randn((16, 16, *[3] * ndim), generator=random).to(kind)
+    convolve = F.conv2d if ndim == 2 else F.conv3d
+    if ndim == 2:
+        kernel = kernel.to(memory_format=torch.channels_last)  # as 2D weights are
+    moving, fixed = convolve(images, kernel, padding=1).chunk(2)
+    velocity = resize(0.001 * convolve(fixed, kernel, padding=1)[:, :ndim], [8] * ndim)
+    line = torch.ones((1, 1, *[1] * (ndim - 1), 3), device=kind).expand(ndim, *[-1] * (ndim + 1))
+    smooth = convolve(velocity, line, padding=[0] * (ndim - 1) + [1], groups=ndim)
+    disp = resize_disp(integrate(smooth, steps=2), size)
+    moved = warp(moving, disp)
+    return [disp, moved, *torch.autograd.grad(moved.square().mean(), images)]
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return bool((one.cpu() - other.cpu()).abs().mean() < _OFF * one.cpu().abs().mean())
+
+
 @cache
 def _suffices(kind: str) -> bool:
-    """Whether a field can be resized, integrated and learnt there; older PyTorch cannot on Apple's GPUs."""
+    """Whether pairs are registered there, and learnt from, as on the CPU. On Apple's GPUs older PyTorch lacks
+    what that takes, and some versions of PyTorch and macOS give wrong numbers without a word (issues 188335
+    and 197114 of PyTorch)."""
     try:
         with plain_torch():
-            for ndim in (2, 3):
-                field = torch.zeros((1, ndim, *[4] * ndim), device=kind, requires_grad=True)
-                integrate(resize(field, [2] * ndim), steps=1).sum().backward()
+            found = [[_small_registration(k, ndim) for k in ("cpu", kind)] for ndim in (2, 3)]
+        return all(_alike(*both) for here, there in found for both in zip(here, there, strict=True))
     except RuntimeError:
         return False
-    return True
 
 
 def available_devices() -> list[str]:

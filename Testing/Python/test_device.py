@@ -59,7 +59,20 @@ def test_a_device_that_cannot_learn_is_not_taken(monkeypatch):
     def refuse(*args, **options):
         raise NotImplementedError("no gradient on this device")
 
-    monkeypatch.setattr(torch.Tensor, "backward", refuse)
+    monkeypatch.setattr(torch.autograd, "grad", refuse)
+    assert not device._suffices.__wrapped__("cpu")
+
+
+@pytest.mark.parametrize("wrong", ["conv2d", "conv3d", "grid_sample", "interpolate"])
+def test_a_device_that_gives_wrong_numbers_is_not_taken(monkeypatch, wrong):
+    """As some versions of macOS have it with Apple's GPUs."""
+    right, calls = getattr(torch.nn.functional, wrong), []
+
+    def drifting(*args, **options):
+        calls.append(1)
+        return right(*args, **options) * (1 + 0.1 * len(calls))
+
+    monkeypatch.setattr(torch.nn.functional, wrong, drifting)
     assert not device._suffices.__wrapped__("cpu")
 
 
