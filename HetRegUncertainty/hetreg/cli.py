@@ -14,7 +14,7 @@ from . import __version__, prepare_torch
 from .commands import evaluate, models, phantom, register, reproduce, sequence, train
 from .commands.console import drop_output, visible
 from .commands.flags import Parser
-from .errors import is_out_of_memory
+from .errors import is_out_of_memory, is_unread
 from .progress import Cancelled, JsonLines
 
 COMMANDS = {
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         COMMANDS[arguments.command].run(arguments)
         sys.stdout.flush()
     except (ValueError, OSError) as error:
-        if isinstance(error, BrokenPipeError) and _nobody_reads():
+        if is_unread(error) and _nobody_reads():
             return _NO_READER
         return _failed(arguments, " ".join(str(error).split()))
     except (Cancelled, KeyboardInterrupt):
@@ -100,9 +100,9 @@ def _nobody_reads() -> bool:
     dropped. Another one reads a blank, which harms no line."""
     try:
         print(end=" ", flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         drop_output()
-        return True
+        return is_unread(error)
     return False
 
 

@@ -1,7 +1,8 @@
-"""What an error says in one line, whether it is a lack of memory, and whether it may be for the path."""
+"""What an error says in one line, and whether it is for a lack of memory, a lack of readers, or the path."""
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the memory of the computer or of its GPU was not enough."""
     said = isinstance(error, RuntimeError | ImportError) and any(words in str(error) for words in _NO_MEMORY)
     return said or isinstance(error, MemoryError)
+
+
+def is_unread(error: BaseException) -> bool:
+    """Whether nobody is left to read what was written. For that Windows mostly has the reason of an invalid
+    argument (issue 79935 of Python)."""
+    invalid = sys.platform == "win32" and isinstance(error, OSError) and error.errno == errno.EINVAL
+    return isinstance(error, BrokenPipeError) or invalid
 
 
 def sentence(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import argparse
 import csv
 import io
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ import pytest
 from builders import TINY, assert_sentence, tiny_training, train_samples
 from hetreg import cli, files
 from hetreg.commands import console, models
+from hetreg.commands.steering import heard
 from hetreg.commands.train import how_to_go_on
 from hetreg.config import NetworkConfig
 from hetreg.files import json_lines, whole_folder, write_whole
+from hetreg.progress import Control
 from hetreg.reproduce import documents
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.training import folder as run_folder
@@ -232,6 +235,34 @@ def test_a_name_that_the_code_page_lacks_does_not_end_a_command(monkeypatch):
     monkeypatch.setattr(models, "run", lambda _: print("Łukasz, Müller"))
     assert cli.main(["models"]) == 0
     assert raw.getvalue().decode("cp1252").strip() == r"\u0141ukasz, Müller"
+
+
+class Unread(io.StringIO):
+    """A pipe whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise OSError(22, "Invalid argument")
+
+
+@pytest.mark.parametrize(("system", "code"), [("win32", 141), ("linux", 2)])
+def test_a_reader_that_has_gone_is_an_invalid_argument(system, code, monkeypatch):
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(sys, "stdout", Unread())
+    assert cli.main(["models"]) == code
+
+
+@pytest.mark.parametrize(
+    "heard_by", [lambda tell: nullcontext(console.unstopped(tell)), lambda tell: heard(tell, Control())]
+)
+def test_work_ends_where_its_reader_has_gone(heard_by, monkeypatch):
+    def work():
+        with heard_by(lambda kind: print(kind, flush=True)) as say:
+            say("step")
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(sys, "stdout", Unread())
+    with pytest.raises(OSError, match=r"^\[Errno 22\]"):
+        work()
 
 
 def test_a_command_is_quoted_as_the_shell_reads_it(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from ..errors import is_unread
 from ..files import in_utf8, patiently
 from ..progress import JsonLines, Progress
 
@@ -89,10 +90,9 @@ def unstopped(tell: Callable[..., None]) -> Callable[..., None]:
     def told(*what: Any, **fields: Any) -> None:
         try:
             tell(*what, **fields)
-        except BrokenPipeError:
-            raise
-        except OSError:  # `written` tells it, if it is still so at the end
-            return
+        except OSError as error:  # `written` tells it, if it is still so at the end
+            if is_unread(error):
+                raise
 
     return told
 
@@ -126,9 +126,9 @@ def written(
             return
         for line in (*lines, f"{len(files)} files in {arguments.output}"):
             say(line)
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if is_unread(error):
+            raise
         drop_output()
         reason = error.strerror or error
         raise OSError(

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..errors import is_unread
 from ..progress import Control
 from .console import drop_output
 
@@ -39,7 +40,7 @@ def heard(emit: Callable[..., None], control: Control) -> Iterator[Callable[...,
 def _unsaid(error: OSError) -> OSError:
     """What to raise where the output could not be written; what is left of that is then dropped. That nobody
     reads is left as it is, as another end of a command."""
-    if isinstance(error, BrokenPipeError):
+    if is_unread(error):
         return error
     drop_output()
     return OSError(
