@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hetreg.config import NetworkConfig, TrainConfig, network_config
 from hetreg.model import RegistrationModel
 from hetreg.networks import pyramid
 from hetreg.spatial import integrate
+from hetreg.training import accelerate as accelerating
 from hetreg.training.accelerate import accelerate, check, computes_in_bfloat16, in_bfloat16
 from hetreg.training.loop import train
 
@@ -113,6 +115,15 @@ def test_what_the_device_has_not_is_refused_in_one_sentence(name, monkeypatch):
     with pytest.raises(ValueError, match=name) as caught:
         check(replace(TrainConfig(), **{name: True}), CPU)
     assert_sentence(caught.value, "NVIDIA", "cpu", "cuda")
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_compiling_needs_triton_which_windows_mostly_lacks(found, monkeypatch):
+    monkeypatch.setattr(accelerating, "find_spec", lambda name: found or None)
+    with nullcontext() if found else pytest.raises(ValueError, match="triton") as caught:
+        check(TrainConfig(compile=True), torch.device("cuda"))
+    if not found:
+        assert_sentence(caught.value, "compile needs", "triton-windows")
 
 
 @pytest.mark.parametrize("found", [True, False])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from importlib.util import find_spec
 from types import MethodType
 from typing import Any
 
@@ -18,6 +19,11 @@ def check(config: TrainConfig, device: torch.device) -> None:
     """Raises ValueError if the run asks for what the device does not have."""
     if config.compile and device.type != "cuda":
         raise ValueError(f"compile needs an NVIDIA GPU and the device is {device.type}: cuda is accepted.")
+    if config.compile and find_spec("triton") is None:  # PyTorch brings it on Linux alone
+        raise ValueError(
+            "compile needs the Python package 'triton' (on Windows triton-windows), which is not installed: "
+            "that package, or no compile, is accepted."
+        )
     if config.amp and not computes_in_bfloat16(device):
         raise ValueError(
             f"amp needs a device that computes in bfloat16, which PyTorch {torch.__version__} does not see "
