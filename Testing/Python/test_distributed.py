@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 import hetreg
 from builders import assert_sentence, tiny_training
 from hetreg.config import TrainConfig, network_config
 from hetreg.model import RegistrationModel
 from hetreg.registry import METHODS
+from hetreg.training import distributed
 from hetreg.training.checks import check
-from hetreg.training.distributed import Ranks
+from hetreg.training.distributed import Ranks, join
 from hetreg.training.objective import Batch, Objective
 from hetreg.training.steps import Update, displacement_step
 
@@ -203,3 +205,32 @@ def test_the_released_weight_which_depends_on_the_whole_batch_is_refused_in_part
     with pytest.raises(ValueError, match="released") as caught:
         check(tiny_training(weight_mode="released", accumulate=accumulate), ranks)
     assert_sentence(caught.value, "2 parts", "accumulate 1", "precision")
+
+
+@pytest.mark.parametrize(
+    ("there", "nccl", "expected"), [(2, True, "nccl"), (1, True, "gloo"), (2, False, "gloo")]
+)
+def test_processes_exchange_by_what_this_pytorch_has(there, nccl, expected, monkeypatch):
+    """That of Windows has no NCCL."""
+    began = []
+    for name, value in {"RANK": "0", "MASTER_ADDR": "localhost", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "resolve_device", lambda _: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: nccl)
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **_: began.append(backend))
+    monkeypatch.setattr(dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    join("auto")
+    assert began == [expected]
+
+
+def test_processes_that_would_share_an_apple_gpu_are_refused(monkeypatch):
+    monkeypatch.setattr(distributed, "resolve_device", lambda _: torch.device("mps"))
+    assert join("auto").device.type == "mps"
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    with pytest.raises(ValueError, match="Apple GPU") as caught:
+        join("auto")
+    assert_sentence(caught.value, "cpu")

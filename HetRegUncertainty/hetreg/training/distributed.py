@@ -68,21 +68,27 @@ class Ranks:
 
 
 def join(device: str) -> Ranks:
-    """Join the group that torchrun made, or stay alone. Raises ValueError if the device is not there.
+    """Join the group that torchrun made, or stay alone. Raises ValueError if the device is not there,
+    or is an Apple GPU, for which PyTorch has no exchange.
 
     Each process of a machine has a GPU of its own (NCCL). Where a machine has fewer GPUs than processes, they
-    share them and exchange through gloo, since NCCL refuses two processes on one GPU; all machines have to be
-    alike in this.
+    share them and exchange through gloo, since NCCL refuses two processes on one GPU; so they do on Windows,
+    which has no NCCL. All machines have to be alike in this.
     """
     chosen = resolve_device(device)
     if not {"RANK", "MASTER_ADDR"} <= os.environ.keys():
         return Ranks(chosen)
+    if chosen.type == "mps":
+        raise ValueError(
+            "Several processes cannot share an Apple GPU (mps): cpu, or one process, is accepted."
+        )
     backend = "gloo"
     if chosen.type == "cuda":
         there, local = torch.cuda.device_count(), int(os.environ.get("LOCAL_RANK", "0"))
         chosen = torch.device("cuda", local % there)
         torch.cuda.set_device(chosen)
-        backend = "nccl" if int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= there else "gloo"
+        alone = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) <= there
+        backend = "nccl" if alone and dist.is_nccl_available() else "gloo"
     importlib.import_module("torch._dynamo")  # after the group it would keep it, and its threads, to the end
     own = not dist.is_initialized()
     if own:
