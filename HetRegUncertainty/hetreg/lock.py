@@ -108,13 +108,19 @@ def _open(folder: Path) -> int | None:
         if error.errno in _TAKEN:
             os.close(handle)
             return None
-    try:
-        if os.path.samestat(os.fstat(handle), path.stat()):
-            return handle
-    except FileNotFoundError:
-        pass
+    if _is_there(handle, path):
+        return handle
     os.close(handle)  # the one before removed it after it was opened here
     return None
+
+
+def _is_there(handle: int, path: Path) -> bool:
+    """Whether it is still the file at the path. Windows removes none that is open, and may number it anew
+    each time that it is asked (WebDAV; issue 74665 of Python)."""
+    try:
+        return sys.platform == "win32" or os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _close(handle: int, path: Path) -> None:

@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +21,7 @@ from hetreg.commands.steering import heard
 from hetreg.commands.train import how_to_go_on
 from hetreg.config import NetworkConfig
 from hetreg.files import json_lines, whole_folder, write_whole
+from hetreg.lock import FolderLock
 from hetreg.progress import Control
 from hetreg.reproduce import documents
 from hetreg.reproduce.config import ReproduceConfig
@@ -235,6 +238,16 @@ def test_a_name_that_the_code_page_lacks_does_not_end_a_command(monkeypatch):
     monkeypatch.setattr(models, "run", lambda _: print("Łukasz, Müller"))
     assert cli.main(["models"]) == 0
     assert raw.getvalue().decode("cp1252").strip() == r"\u0141ukasz, Müller"
+
+
+def test_a_folder_can_be_taken_where_a_file_has_another_number_each_time(tmp_path, monkeypatch):
+    msvcrt = SimpleNamespace(LK_NBLCK=2, LK_UNLCK=0, locking=lambda *_: None)
+    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os.path, "samestat", lambda *_: False)
+    with FolderLock(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert not list(tmp_path.iterdir())
 
 
 class Unread(io.StringIO):
