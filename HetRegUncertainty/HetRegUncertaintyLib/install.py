@@ -17,6 +17,7 @@ import slicer
 from slicer.i18n import tr as _
 
 import hetreg
+from hetreg.errors import with_remedy
 
 EXTENSION = "PyTorch"
 RESUME_KEY = "HetRegUncertainty/ResumeInstall"
@@ -107,7 +108,7 @@ def describeDevice():
     try:
         from hetreg.device import available_devices, torch
     except (ImportError, OSError, RuntimeError) as error:
-        return _("It is installed but cannot be loaded: {error}").format(error=error)
+        return _("It is installed but cannot be loaded: {error}").format(error=with_remedy(str(error)))
     if torch.cuda.is_available():
         free, total = (size / 2**30 for size in torch.cuda.mem_get_info())
         name = torch.cuda.get_device_name()

@@ -4,6 +4,8 @@ import re
 
 from slicer.i18n import tr as _
 
+from hetreg.errors import with_remedy
+
 from .parameters import Device, Dimension
 
 NO_DEVICE = re.compile(r"Device '(\w+)' is not available here: accepted are ([\w, ]+)\.")
@@ -16,7 +18,7 @@ NAMED = ("Label", "CheckBox", "Widget")  # endings of the widgets with a row's n
 def inWords(ui, text):
     """A sentence of the core for the user of a panel; any other text as it is."""
     text = NO_DEVICE.sub(lambda found: _noDevice(ui, *found.groups()), text)
-    return OTHER_DIMENSION.sub(lambda found: otherDimension(int(found[1])), text)
+    return OTHER_DIMENSION.sub(lambda found: otherDimension(int(found[1])), with_remedy(text))
 
 
 def rowName(ui, parameter):

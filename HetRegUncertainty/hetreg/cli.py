@@ -14,7 +14,7 @@ from . import __version__, prepare_torch
 from .commands import evaluate, models, phantom, register, reproduce, sequence, train
 from .commands.console import drop_output, visible
 from .commands.flags import Parser
-from .errors import is_out_of_memory, is_unread
+from .errors import is_out_of_memory, is_unread, with_remedy
 from .progress import Cancelled, JsonLines
 
 COMMANDS = {
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         if is_unread(error) and _nobody_reads():
             return _NO_READER
-        return _failed(arguments, " ".join(str(error).split()))
+        return _failed(arguments, with_remedy(" ".join(str(error).split())))
     except (Cancelled, KeyboardInterrupt):
         go_on = getattr(COMMANDS.get(arguments.command), "how_to_go_on", lambda _: "")(arguments)
         print(visible("hetreg: cancelled" + (f", resume with: {go_on}" if go_on else "")), file=sys.stderr)

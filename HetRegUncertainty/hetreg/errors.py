@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,9 @@ _NO_MEMORY = (
     "failed to map segment",
     "Cannot allocate memory",
 )
+# The system's words, in its language, then PyTorch's.
+_UNLOADED = re.compile(r"\[WinError (126|127|1114)\].*Error loading", re.DOTALL)
+_REMEDY = " Is Microsoft's Visual C++ Redistributable (https://aka.ms/vc14/vc_redist.x64.exe) missing or old?"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -41,6 +45,11 @@ def sentence(error: BaseException) -> str:
     if not text:
         return f"{name}."
     return text if isinstance(error, ValueError | OSError) else f"{name}: {text}"
+
+
+def with_remedy(text: str) -> str:
+    """What an error says, with what mostly helps where Windows cannot load a library of PyTorch."""
+    return text + _REMEDY if _UNLOADED.search(text) else text
 
 
 def printable(text: str) -> str:

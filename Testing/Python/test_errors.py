@@ -45,6 +45,16 @@ def test_packages_that_the_memory_is_not_enough_for_are_a_sentence(capsys, monke
     error_of(capsys, ["models"], "could not be loaded: too little memory, or a disk")
 
 
+@pytest.mark.parametrize("number", [1114, 1455])
+def test_a_library_that_windows_cannot_load_names_what_is_missing(number, capsys, monkeypatch):
+    def load(_: object) -> None:
+        raise OSError(f'[WinError {number}] 动态链接库。 Error loading "c10.dll" or one of its dependencies.')
+
+    monkeypatch.setattr(models, "run", load)
+    said = error_of(capsys, ["models"], "c10.dll")
+    assert ("Visual C++ Redistributable" in said) == (number == 1114)
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

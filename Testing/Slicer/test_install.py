@@ -14,6 +14,7 @@ import slicer
 import runtime
 from HetRegUncertaintyLib import install
 from HetRegUncertaintyLib.parameters import Overlay
+from HetRegUncertaintyLib.words import inWords
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -226,6 +227,18 @@ def test_theCardNamesTheAppleGpuOnlyWhereItIsUsed(monkeypatch):
     for names, told in ((["mps", "cpu"], "Apple"), (["cpu"], "CPU")):
         monkeypatch.setattr("hetreg.device.available_devices", lambda names=names: names)
         assert told in install.describeDevice()
+
+
+def test_aLibraryThatWindowsCannotLoadNamesWhatIsMissing(panel, monkeypatch):
+    said = '[WinError 1114] Error loading "c10.dll" or one of its dependencies.'
+
+    class Unloaded(types.ModuleType):
+        def __getattr__(self, _name):
+            raise OSError(said)
+
+    monkeypatch.setitem(sys.modules, "hetreg.device", Unloaded("hetreg.device"))
+    for text in (install.describeDevice(), inWords(panel.ui, said)):
+        assert "Visual C++" in text
 
 
 def test_torchIsInstalledByTheExtension(panel, pyTorchExtension, monkeypatch):
