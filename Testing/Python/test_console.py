@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,6 +32,22 @@ def test_every_line_for_people_is_printed_so(capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert out == f"{SHOWN}\nnote: {SHOWN}\nleft out: {SHOWN}: why\n"
     assert err.replace("\r\033[K", "") == f" 50.0 %  {SHOWN}"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_console_of_windows_is_told_to_obey_codes(terminal, monkeypatch):
+    told = []
+    system = SimpleNamespace(
+        GetStdHandle=lambda number: f"handle {number}", SetConsoleMode=lambda *a: told.append(a)
+    )
+    monkeypatch.setattr(ctypes, "windll", SimpleNamespace(kernel32=system), raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    Line()
+    assert not told or sys.platform == "win32"
+    monkeypatch.setattr(sys, "platform", "win32")
+    told.clear()
+    Line()
+    assert told == ([("handle -12", 0b111)] if terminal else [])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no file has such a name there")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from ..files import in_utf8, patiently
 from ..progress import JsonLines, Progress
 
 _STEERING = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_STDERR, _OBEY = -12, 7  # of Windows: the usual processing and wrapping of output, and codes
 _UNITS = {"_mm": " mm", "_percent": " %", "seconds": " s"}
 
 
@@ -43,6 +45,9 @@ class Line:
 
     def __init__(self) -> None:
         self._shown = sys.stderr.isatty()
+        if self._shown and sys.platform == "win32":  # a console there shows codes until it is told to obey
+            system = ctypes.windll.kernel32
+            system.SetConsoleMode(system.GetStdHandle(_STDERR), _OBEY)
 
     def report(self, fraction: float, message: str) -> None:
         """A fraction and what is being done."""
