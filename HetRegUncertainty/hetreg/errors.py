@@ -19,6 +19,7 @@ _NO_MEMORY = (
 )
 # The system's words, in its language, then PyTorch's.
 _UNLOADED = re.compile(r"\[WinError (126|127|1114)\].*Error loading", re.DOTALL)
+_LONG = 220  # letters; Windows mostly takes 259, also for what a file is called until it is whole
 _REMEDY = " Is Microsoft's Visual C++ Redistributable (https://aka.ms/vc14/vc_redist.x64.exe) missing or old?"
 
 
@@ -58,6 +59,10 @@ def printable(text: str) -> str:
 
 
 def doubtful_path(path: Path) -> str:
-    """A further reason, for the end of a list, why SimpleITK may fail with a file on Windows; else ""."""
-    doubtful = sys.platform == "win32" and not str(path).isascii()
-    return ", or its path, with letters beyond ASCII, not understood" if doubtful else ""
+    """Further reasons, for the end of a list, why a file may fail on Windows; else ""."""
+    text, reasons = str(path.absolute()), ""
+    if sys.platform == "win32" and not text.isascii():  # by SimpleITK
+        reasons += ", or its path, with letters beyond ASCII, not understood"
+    if sys.platform == "win32" and len(text) > _LONG:
+        reasons += f", or its path of {len(text)} letters too long"
+    return reasons
