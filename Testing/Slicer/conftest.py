@@ -1,5 +1,6 @@
 """Every test in this folder runs in the stand-in of Testing/runtime, on an empty scene."""
 
+import os
 import shlex
 import sys
 from contextlib import contextmanager
@@ -169,11 +170,14 @@ def program(tmp_path_factory, monkeypatch):
     """program(file): from now on this Python file is run instead of the command line."""
     from HetRegUncertaintyLib import process
 
-    launcher = tmp_path_factory.mktemp("launcher") / "python"
+    launcher = tmp_path_factory.mktemp("launcher") / ("python.bat" if os.name == "nt" else "python")
 
     def install(file):
         command = shlex.join([sys.executable, str(file)])  # a first line #!python allows no space in the path
-        launcher.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
+        text = f'#!/bin/sh\nexec {command} "$@"\n'
+        if os.name == "nt":
+            text = f'@"{sys.executable}" "{file}" %*\n'
+        launcher.write_text(text, encoding="utf-8")
         launcher.chmod(0o755)
         monkeypatch.setattr(process, "python", lambda: str(launcher))
 

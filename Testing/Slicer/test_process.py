@@ -100,6 +100,7 @@ def test_errorOfTheCommandIsItsSentence():
     assert "KeyError: 3" in third
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
 def test_theRepositoryMayLieInAFolderWithASpace(runs, tmp_path, monkeypatch):
     python = tmp_path / "my files" / "python"
     python.parent.mkdir()
@@ -112,6 +113,7 @@ def test_theRepositoryMayLieInAFolderWithASpace(runs, tmp_path, monkeypatch):
     assert heard.log == ["train"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="it has no signals")
 def test_crashIsSaid(runs):
     runs(
         "import os, signal, sys; print('last words', file=sys.stderr); sys.stderr.flush()\n"
