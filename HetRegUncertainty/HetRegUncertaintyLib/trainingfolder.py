@@ -122,7 +122,9 @@ class _Nothing(dict):
 
 def nextFolder(current):
     """The next free folder for a run beside the current one, or the first one in the home."""
-    current = current.rstrip("/\\") or os.path.join(os.path.expanduser("~"), "HetReg", "run-0")
+    current = current.rstrip("/\\")
+    if not os.path.splitdrive(current)[1]:  # nothing, or a whole drive
+        current = os.path.join(os.path.expanduser("~"), "HetReg", "run-0")
     parent, name = os.path.split(current)
     stem, digits = NUMBERED.fullmatch(name).groups()
     stem = stem if digits or not stem or stem.endswith("-") else f"{stem}-"

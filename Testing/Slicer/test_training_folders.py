@@ -1,12 +1,15 @@
 """The folders and files that the panel of HetRegTraining is given: which it takes, what it says of others."""
 
+import ntpath
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hetreg.config import TrainConfig
 from hetreg.zoo import options_from
+from HetRegUncertaintyLib import trainingfolder
 from HetRegUncertaintyLib.trainingfolder import nextFolder
 from HetRegUncertaintyLib.trainingparameters import Dataset, Method, Network, trainConfig
 from runtime import wait
@@ -16,6 +19,13 @@ def test_newFolder(training, tmp_path):
     training.ui.newFolderButton.click()
     assert training.ui.outputFolderEdit.currentPath == str(tmp_path / "run-2")
     assert nextFolder("").startswith(os.path.join(os.path.expanduser("~"), "HetReg", "run-"))
+
+
+def test_newFolderOnAWholeDriveOfWindows(monkeypatch):
+    """Its letter alone is the folder of the drive that happens to be the current one."""
+    monkeypatch.setattr(trainingfolder, "os", SimpleNamespace(path=ntpath))
+    assert nextFolder("D:/") == nextFolder("")
+    assert nextFolder("D:/run-1") == "D:/run-2"
 
 
 @pytest.mark.parametrize(
