@@ -35,14 +35,15 @@ def plain_torch() -> Iterator[None]:
 def _small_registration(kind: str, ndim: int) -> list[Tensor]:
     """What networks and refinement make of two small pairs: displacement, moved images, their gradient."""
     random, size = torch.Generator().manual_seed(0), [16] * ndim
-    images = torch.randn((4, 16, *size), generator=random).to(kind).requires_grad_()
-    kernel = torch.randn((16, 16, *[3] * ndim), generator=random).to(kind)
+    single = torch.float32  # torch's default type may be another one
+    images = torch.randn((4, 16, *size), generator=random, dtype=single).to(kind).requires_grad_()
+    kernel = torch.randn((16, 16, *[3] * ndim), generator=random, dtype=single).to(kind)
     convolve = F.conv2d if ndim == 2 else F.conv3d
     if ndim == 2:
         kernel = kernel.to(memory_format=torch.channels_last)  # as 2D weights are
     moving, fixed = convolve(images, kernel, padding=1).chunk(2)
     velocity = resize(0.001 * convolve(fixed, kernel, padding=1)[:, :ndim], [8] * ndim)
-    line = torch.ones((1, 1, *[1] * (ndim - 1), 3), device=kind).expand(ndim, *[-1] * (ndim + 1))
+    line = torch.ones_like(kernel[(slice(1),) * (ndim + 1)]).expand(ndim, *[-1] * (ndim + 1))
     smooth = convolve(velocity, line, padding=[0] * (ndim - 1) + [1], groups=ndim)
     disp = resize_disp(integrate(smooth, steps=2), size)
     moved = warp(moving, disp)

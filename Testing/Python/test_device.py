@@ -63,6 +63,19 @@ def test_a_device_that_cannot_learn_is_not_taken(monkeypatch):
     assert not device._suffices.__wrapped__("cpu")
 
 
+def test_a_device_is_tried_in_32_bits(monkeypatch):
+    types, sample = set(), torch.nn.functional.grid_sample
+    monkeypatch.setattr(
+        torch.nn.functional, "grid_sample", lambda *a, **k: types.add(a[0].dtype) or sample(*a, **k)
+    )
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert device._suffices.__wrapped__("cpu")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert types == {torch.float32}
+
+
 @pytest.mark.parametrize("wrong", ["conv2d", "conv3d", "grid_sample", "interpolate"])
 def test_a_device_that_gives_wrong_numbers_is_not_taken(monkeypatch, wrong):
     """As some versions of macOS have it with Apple's GPUs."""
