@@ -120,7 +120,11 @@ def _run_networks(
 ) -> tuple[Maps, torch.device]:
     """`_compute` on the device, or on the CPU if its memory is not enough. The modes of the model and its
     parts, and its device, are left as they were; 2D weights stay channels-last, which changes no number."""
-    home = next(model.parameters()).device
+    first, cpu = next(model.parameters()), torch.device("cpu")
+    home = first.device
+    if device.type == "mps" and first.dtype is torch.float64:
+        notes.append("An Apple GPU has no numbers of 64 bits, as this model: computed on the CPU instead.")
+        device = cpu
     try:
         with evaluating(model):
             return _compute(model, pair, config, device, progress), device
@@ -128,7 +132,6 @@ def _run_networks(
         if device.type == "cpu" or not is_out_of_memory(error):
             raise
         notes.append(f"The memory of {describe_device(device)} was too small: computed on the CPU instead.")
-        cpu = torch.device("cpu")
         with evaluating(model):
             return _compute(model, pair, config, cpu, progress), cpu
     finally:

@@ -157,3 +157,13 @@ def test_black_margins_do_not_change_the_weight():
     ]
     other = register_pair(*wide).snr_weight.array[:, 128:, 64:-64]
     assert np.median(np.abs(other - first.snr_weight.array)[inside]) < 0.02
+
+
+def test_a_model_of_64_bits_is_left_to_the_cpu_where_the_gpu_is_apples(monkeypatch):
+    model, config = tiny_model(rough=0.3).double(), RegisterConfig(device="cpu")
+    expected = register_pair(*pair_2d(), model, config)
+    monkeypatch.setattr("hetreg.register.resolve_device", lambda _: torch.device("mps"))
+    found = register_pair(*pair_2d(), model, config)
+    assert np.array_equal(found.disp_vox, expected.disp_vox)
+    assert found.summary["device"] == "cpu"
+    assert any("64 bits" in note for note in found.summary["notes"])
