@@ -1,11 +1,16 @@
 """Which segments of two segmentations or label maps are compared, and where that may be wrong."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import slicer
+import vtk
 from slicer.i18n import tr as _
 
 from . import volumes
 
 LABEL_MAP = "vtkMRMLLabelMapVolumeNode"
+BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
 
 def matches(movingNode, segments, fixedNode, otherSegments):
@@ -36,8 +41,8 @@ def matches(movingNode, segments, fixedNode, otherSegments):
 
 
 def placeNotes(drawn):
-    """A sentence on each segmentation node (or None) that was not moved as its image, or is a label map that
-    has lost its place. drawn: {it: image}."""
+    """A sentence on each segmentation or label map node (or None) that was not moved as its image, or has
+    lost its place. drawn: {it: image}."""
     text = _(
         "'{name}' is not under the same transform as '{image}': if it does not lie where it was drawn, put "
         "both under the same one."
@@ -48,17 +53,37 @@ def placeNotes(drawn):
             continue
         if not np.allclose(volumes.parentToWorld(node), volumes.parentToWorld(volume), rtol=0, atol=1e-6):
             notes.append(text.format(name=node.GetName(), image=volume.GetName()))
-        elif node.IsA(LABEL_MAP) and not np.allclose(volumes.ijkToRas(node), volumes.ijkToRas(volume)):
-            notes += _misplaced(node, volume)
+        elif not (node.IsA(LABEL_MAP) and np.allclose(volumes.ijkToRas(node), volumes.ijkToRas(volume))):
+            notes += _misplaced(node, volumes.imageFromNode(volume))
     return notes
 
 
-def _misplaced(node, volume):
-    from hetreg.checks import misplaced  # loads PyTorch, a second
+def _misplaced(node, image):
+    from hetreg import placement  # loads SimpleITK, a second
 
-    names = f"'{node.GetName()}'", f"'{volume.GetName()}'"
-    found = misplaced(volumes.imageFromNode(node), volumes.imageFromNode(volume), *names)
-    return [f"{found}."] if found else []
+    if node.IsA(LABEL_MAP):
+        names = f"'{node.GetName()}'", f"'{image.name}'"
+        found = placement.misplaced(volumes.imageFromNode(node), image, *names)
+        return [f"{found}."] if found else []
+    text = _("'{name}' lies mostly outside of '{image}': check that it was drawn on that volume.")
+    lost = [placement.outside(box, image) for box in _boxes(node)]
+    return [text.format(name=node.GetName(), image=image.name)] if lost and all(lost) else []
+
+
+def _boxes(node):
+    """Around the segments of each layer of voxels of a segmentation, in the world, as images of one voxel;
+    none where there are only surfaces."""
+    segmentation, world, found = node.GetSegmentation(), volumes.parentToWorld(node), []
+    for i in range(segmentation.GetNumberOfLayers(BINARY)):
+        layer, extent, matrix = segmentation.GetLayerDataObject(i, BINARY), [0] * 6, vtk.vtkMatrix4x4()
+        if slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(layer, extent):
+            layer.GetImageToWorldMatrix(matrix)
+            first, last = np.array(extent[::2]), np.array(extent[1::2])
+            box = np.diag([*(last - first + 1.0), 1.0])
+            box[:3, 3] = (first + last) / 2
+            place = volumes.RAS_TO_LPS @ world @ slicer.util.arrayFromVTKMatrix(matrix) @ box
+            found.append(SimpleNamespace(size_ijk=(1, 1, 1), ijk_to_lps=place))
+    return found
 
 
 def _names(segments):

@@ -15,7 +15,7 @@ from vtk.util import numpy_support
 from . import labelpairs, volumes
 
 LABEL = np.int32  # what a colour table counts with
-BINARY = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+BINARY = labelpairs.BINARY
 SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 
 

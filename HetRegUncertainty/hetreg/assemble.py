@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from .checks import check_pair, misplaced
+from .checks import check_pair
 from .config import GridConfig
 from .image import Image, as_float
 from .metrics.deformation import JACOBIAN_FLOOR, folding_percent, similarity
 from .metrics.overlap import dice_per_label
+from .placement import misplaced
 from .preprocess import NetworkPair, choose_dimension, to_network_grid
 from .reach import reached
 from .resample import resample_like
@@ -202,9 +203,8 @@ def add_segmentation(
     and a note where there was no label to carry, one was lost on the way, or labels lie elsewhere than their
     image. moving: the image of moving_seg; None if they are known to share a grid."""
     moved = result.apply(moving_seg, labels=True)
-    summary: dict[str, Any] = dict(result.summary)
     notes = _segmentation_notes(moving_seg, moved) + _place_note(moving_seg, moving, "moving")
-    summary["notes"] = [*summary.get("notes", []), *notes]
+    summary: dict[str, Any] = result.summary | {"notes": [*result.summary.get("notes", []), *notes]}
     if fixed_seg is not None:
         summary["notes"] += _place_note(fixed_seg, fixed, "fixed")
         truth = resample_like(fixed_seg, fixed, labels=True)

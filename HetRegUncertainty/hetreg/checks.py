@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from typing import Protocol
-
 import numpy as np
 
 from .image import Image
@@ -15,17 +12,6 @@ MIN_SIZE = 4
 _MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
 _LEAST_RANGE = 1e-16  # so does the least variance that a network gives, 6e-6 of its square, with all digits
 _MAX_LABELS = 256
-_BESIDE_VOX = 0.1  # of the image; headers round, and so little changes no label
-
-
-class Placed(Protocol):
-    """An image, or its header alone."""
-
-    @property
-    def size_ijk(self) -> tuple[int, ...]: ...
-
-    @property
-    def ijk_to_lps(self) -> np.ndarray: ...
 
 
 def check_image(image: Image, role: str) -> None:
@@ -79,31 +65,17 @@ def check_labels(labels: Image, image: Image, role: str) -> None:
             f"The {role} segmentation '{labels.name}' is not a label image: whole numbers, at most "
             f"{_MAX_LABELS} different ones, are accepted."
         )
-    if not reached(labels, image).inside.any():
+    found = reached(labels, image)
+    if not found.inside.any():
         raise ValueError(
             f"The {role} segmentation '{labels.name}' does not overlap the {role} image in space: "
             "labels of that image are accepted."
         )
-
-
-def misplaced(labels: Placed, image: Placed, name: str, of: str) -> str:
-    """A sentence, without its end, if labels of the size of their image lie elsewhere than its voxels, as
-    after an export that loses the geometry; "" otherwise, also where the voxels are the image's in another
-    order (flipped). name, of: what the sentence calls the two."""
-    if labels.size_ijk != image.size_ijk:
-        return ""
-    corners = np.array([(*c, 1.0) for c in itertools.product(*((0, n - 1) for n in image.size_ijk))])
-    places, there = corners @ labels.ijk_to_lps.T, corners @ image.ijk_to_lps.T
-    index = places @ np.linalg.inv(image.ijk_to_lps).T
-    beside = np.abs(index[:, None] - corners).max(axis=2)  # of each corner of the labels, each of the image
-    if max(beside.min(axis=0).max(), beside.min(axis=1).max()) <= _BESIDE_VOX:
-        return ""
-    most = np.linalg.norm(places - there, axis=1).max()
-    return (
-        f"{name} has the size of {of}, but its voxels lie up to {most:.3g} mm from those of the image, and "
-        "labels are taken where their file says: if they were drawn on the image, give them its spacing, "
-        "origin and direction"
-    )
+    if array.any() and not found.array.any():
+        raise ValueError(
+            f"The {role} segmentation '{labels.name}' has no label inside the {role} image: labels of that "
+            "image are accepted."
+        )
 
 
 def check_size(size: tuple[int, ...]) -> None:

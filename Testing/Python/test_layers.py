@@ -37,7 +37,7 @@ LAYERS = {
     2: ["hetreg.networks", "hetreg.losses", "hetreg.datasets", "hetreg.metrics"],
     1: [
         *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.reach"),
-        *("hetreg.checks", "hetreg.preprocess", "hetreg.imagefile", "hetreg.modality"),
+        *("hetreg.checks", "hetreg.placement", "hetreg.preprocess", "hetreg.imagefile", "hetreg.modality"),
         *("hetreg.device", "hetreg.result", "hetreg.weightfile"),
     ],
     0: [

@@ -1,4 +1,4 @@
-"""Labels of the size of their image that lie elsewhere, as after an export that loses the geometry."""
+"""Labels that lie elsewhere than their image, as after an export that loses the geometry."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import pytest
 from layouts import phantom
 
 from builders import OBLIQUE, assert_sentence, sampled, tiny_model, tiny_training
-from hetreg.checks import misplaced
-from hetreg.config import EvaluateConfig
+from hetreg.checks import check_labels
+from hetreg.config import EvaluateConfig, GridConfig
+from hetreg.datasets.pairs import PairsDataset
+from hetreg.datasets.phantom import make_pair
 from hetreg.evaluate import evaluate
 from hetreg.image import Image, write_image
+from hetreg.placement import misplaced, outside
 from hetreg.register import register_pair
 from hetreg.sequence import register_sequence
 from hetreg.training.data import dry_run
@@ -93,6 +96,63 @@ def test_a_registration_and_a_sequence_say_so():
         )
         for frame in frames:
             assert sum(WORDS in note for note in frame.summary["notes"]) == bool(roles)
+
+
+def part(columns: slice = slice(4, 20), along: tuple[float, float, float] = (0, 0, 0)) -> Image:
+    """Labels of some columns of IMAGE, around which there is a margin of zeros, moved along its axes by so
+    many voxels."""
+    i = np.array([columns.start - 2, 0, 0]) + along
+    array = np.pad(IMAGE.array[:, :, columns] * 0 + 1, ((0, 0), (0, 0), (2, 2))).astype(np.uint8)
+    place = IMAGE.ijk_to_lps.copy()
+    place[:3, 3] = (place @ [*i, 1])[:3]
+    return Image(array, place)
+
+
+@pytest.mark.parametrize(
+    ("labels", "out"),
+    [
+        (part(), False),
+        (part(along=(-10, 0, 0)), False),
+        (part(along=(-13, 0, 0)), True),
+        (part(along=(0, 13, 0)), True),
+        (part(along=(0, 0, 4)), True),
+        (part(along=(100, 0, 0)), True),
+        (part(slice(4, 5), along=(4, 0, 0)), False),
+        (replace(part(), array=part().array * 0), False),
+        (sampled((100, 90, 60), (1, 1, 2), np.eye(3)), False),
+    ],
+    ids=["inside", "over the border", "beyond it", "beside", "above", "far", "few", "empty", "all around"],
+)
+def test_labels_of_a_part_or_of_more_than_the_image_are_told_of_where_they_lie_mostly_outside(labels, out):
+    assert outside(labels, IMAGE) == out
+    text = misplaced(labels, IMAGE, "labels", "the image")
+    assert bool(text) == out
+    if out:
+        assert_sentence(f"{text}.", "labels lies mostly outside of the image", "spacing, origin")
+
+
+def test_a_slice_of_a_stack_takes_the_labels_of_the_stack():
+    one = replace(IMAGE, array=IMAGE.array[:1])
+    assert not outside(replace(IMAGE, array=np.pad(IMAGE.array[:, 8:16, 8:16] * 0 + 1, 1)[1:7]), one)
+
+
+def test_labels_that_lie_on_no_voxel_of_the_image_are_refused(tmp_path):
+    pair = make_pair("mri2d", 1, size=64, with_truth=False)
+    wide = pair.moving_label.like(pair.moving_label.array * 0, "wide")
+    wide.array[:, :, :20] = 1
+    half = replace(pair.moving, array=pair.moving.array[:, :, 30:].copy())
+    half.ijk_to_lps[:3, 3] = (pair.moving.ijk_to_lps @ [30, 0, 0, 1])[:3]
+    with pytest.raises(ValueError, match="no label inside") as caught:
+        check_labels(wide, half, "moving")
+    assert_sentence(caught.value, "'wide'", "the moving image")
+    write_image(half, tmp_path / "a_ES.nrrd")
+    write_image(half.like(half.array + 1, "ED"), tmp_path / "a_ED.nrrd")
+    write_image(wide, tmp_path / "a_ES_seg.nrrd")
+    data = PairsDataset(tmp_path)
+    (sample,) = data.samples(GridConfig())
+    (failed,) = data.failed
+    assert sample.fixed_label is None
+    assert_sentence(failed.reason, "a_ES_seg.nrrd has no label inside a_ES")
 
 
 def write_pairs(folder: Path) -> None:

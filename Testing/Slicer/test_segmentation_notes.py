@@ -9,7 +9,7 @@ from hetreg.config import RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image
 from hetreg.progress import Progress
-from HetRegUncertaintyLib import labels, results
+from HetRegUncertaintyLib import labelpairs, labels, results
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -97,6 +97,19 @@ def test_aSegmentationThatWasLeftBehindIsTold(example, moved):
     assert len(notes) == (moved == "volume")
     if notes:
         assert notes[0].startswith("'Phantom ED labels' is not under the same transform as 'Phantom ED': if")
+
+
+def test_aSegmentationThatHasLostItsPlaceIsTold(example):
+    p = example.logic.getParameterNode()
+    node, drawn = p.movingSegmentation, {p.movingSegmentation: p.movingVolume}
+    assert labelpairs.placeNotes(drawn) == []
+    shift = np.eye(4)
+    shift[0, 3] = 90.0
+    node.ApplyTransformMatrix(slicer.util.vtkMatrixFromArray(shift))
+    said = "'Phantom ED labels' lies mostly outside of 'Phantom ED': check that it was drawn on that volume."
+    assert labelpairs.placeNotes(drawn) == [said]
+    node.GetSegmentation().RemoveAllSegments()
+    assert labelpairs.placeNotes(drawn) == []
 
 
 @pytest.mark.parametrize("lost", [False, True])

@@ -29,7 +29,7 @@ class PairFiles:
     label_map: (value in the file, value here) where the labels mean something else than 1 RV cavity, 2 LV
         myocardium, 3 LV cavity, 4 left atrium.
     simulated: made on the fly, with both labels. note: what the user should know; "" if nothing. misplaced:
-        of the note, what says that labels lie elsewhere than their image (`checks.misplaced`).
+        of the note, what says that labels lie elsewhere than their image (`placement.misplaced`).
     """
 
     case: str

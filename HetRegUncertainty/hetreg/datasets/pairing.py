@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checks import MIN_SIZE, misplaced
+from ..checks import MIN_SIZE
+from ..placement import misplaced
 from .headers import Header, overlap, read_header
 from .listing import Listing, PairFiles
 

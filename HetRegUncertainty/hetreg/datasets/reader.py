@@ -179,7 +179,10 @@ def read_label(path: Path | None, fixed: Image, laid: NetworkPair, pair: PairFil
     if path is None:
         return None
     labels = label_image(path, pair.label_map)
-    samples = laid.map_samples(resample_like(labels, fixed, labels=True))
+    array = resample_like(labels, fixed, labels=True)
+    if labels.array.any() and not array.any():
+        raise ValueError(f"{path.name} has no label inside {fixed.name}: labels of that image are accepted.")
+    samples = laid.map_samples(array)
     if tuple(samples.shape[2:]) != laid.plan.network_size:
         samples = F.interpolate(samples, size=laid.plan.network_size, mode="nearest-exact")
     return samples[:, 0].to(torch.uint8).numpy()
