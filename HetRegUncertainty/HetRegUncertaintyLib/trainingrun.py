@@ -148,9 +148,10 @@ class TrainingRun:
         elif kind == "preview":
             self.previewFolder, self.previews = str(content.get("folder", "")), self.previews + 1
         elif kind == "stopped":
-            self._ending = _("Stopped after step {step}.").format(step=content.get("step", "?"))
+            stopped = _("Stopped after step {step}.").format(step=content.get("step", "?"))
+            self._ending = f"{stopped} {content.get('note', '')}".rstrip()
         elif kind == "done":
-            self._ending, self.finished = _("Finished."), True
+            self._ending, self.finished = f"{_('Finished.')} {content.get('note', '')}".rstrip(), True
             self.model = str(content.get("model", ""))
         elif kind == "progress":
             self.note = str(content.get("message", ""))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from builders import TINY, assert_sentence, tiny_model, tiny_training, train_samples
+from hetreg.commands.console import Line
 from hetreg.config import NetworkConfig
 from hetreg.files import json_lines
 from hetreg.training import loop
@@ -64,7 +65,7 @@ def test_a_model_whose_validation_is_no_number_is_not_started_from(tmp_path, mon
 @pytest.mark.parametrize("resumed", [False, True])
 @pytest.mark.parametrize("was", [0.9, 0.1], ids=["better", "worse"])
 def test_a_run_that_does_not_reach_what_it_started_from_says_so_at_its_end(
-    tmp_path, monkeypatch, was, resumed
+    tmp_path, monkeypatch, capsys, was, resumed
 ):
     dice = iter((was, 0.7, 0.5))
     monkeypatch.setattr(loop, "validate", lambda *_: {"dice": next(dice), "loss": 0.1, "folding": 0.0})
@@ -76,12 +77,15 @@ def test_a_run_that_does_not_reach_what_it_started_from_says_so_at_its_end(
         told.clear()
         train(config, tmp_path / "run", emit=lambda kind, **f: told.append((kind, f)), **settings)
     assert [row["dice"] for row in validations(tmp_path / "run")] == [was, 0.7, 0.5]
-    notes = [f["text"] for kind, f in told if kind == "note" and "best.pt" in f["text"]]
-    assert len(notes) == (was == 0.9)
-    for note in notes:
+    kind, fields = told[-1]
+    assert (kind, "note" in fields) == ("done", was == 0.9)
+    Line().event(kind, **fields)
+    first, *notes = capsys.readouterr().out.splitlines()[-1 - ("note" in fields) :]
+    assert first == f"done: model {fields['model']}"
+    if was == 0.9:
+        assert notes == [f"note: {fields['note']}"]
         said = f"best.pt is not as good as {tmp_path.name}/given.pt"
-        assert_sentence(note, said, "dice 0.9, folding 0 % at step 0")
-        assert [kind for kind, _ in told[-2:]] == ["note", "done"]
+        assert_sentence(fields["note"], said, "dice 0.9, folding 0 % at step 0")
 
 
 def test_without_labels_the_loss_is_compared():

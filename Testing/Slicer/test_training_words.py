@@ -86,6 +86,17 @@ def test_aFailureWhileItStopsIsNoStop(told):
     assert (told.run.failed, told.run.outcome) == (True, problem)
 
 
+@pytest.mark.parametrize("end", ["done", "stopped"])
+def test_aRunThatBroughtNothingSaysSoWhereItsEndIsSaid(told, end):
+    note = "On the validation pairs best.pt is not as good as given.pt, which the run started from: use it."
+    told.hears("step")
+    told.process.says(json.dumps({"event": end, "step": 3, "note": note}).encode() + b"\n")
+    told.process.ends(0)
+    assert told.run.outcome.startswith(
+        {"done": "Finished. ", "stopped": "Stopped after step 3. "}[end] + note
+    )
+
+
 def test_aTrainingThatWasEndedAtOnceHasNotFailed(told):
     told.hears("step")
     told.run.stop()

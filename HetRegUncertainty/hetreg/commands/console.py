@@ -69,8 +69,11 @@ class Line:
         elif kind == "left_out":
             self.say(f"left out: {fields['file']}: {fields['reason']}")
         elif kind in ("data", "validation", "stopped", "done"):
+            note = fields.pop("note", "")
             shown = {k: f"{v:.5g}" if isinstance(v, float) else v for k, v in fields.items() if v is not None}
             self.say(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in shown.items()))
+            if note:
+                self.say(f"note: {note}")
 
     def say(self, text: str) -> None:
         """A line that stays."""

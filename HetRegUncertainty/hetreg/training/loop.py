@@ -141,10 +141,9 @@ class Run:
             self.check(row)
 
     def end(self, event: str, **about: Any) -> None:
-        """Tell that the run is over; before that, where it has brought nothing."""
-        if text := behind(self.trainer.config.start, self.folder.validation_of_start(), self.trainer.best):
-            self.emit("note", text=text)
-        self.emit(event, **about)
+        """Tell that the run is over, with a note where it has brought nothing."""
+        text = behind(self.trainer.config.start, self.folder.validation_of_start(), self.trainer.best)
+        self.emit(event, **about, **({"note": text} if text else {}))
 
     def _log(self, event: str, content: dict[str, Any]) -> None:
         self.folder.log({"event": event, **content})
