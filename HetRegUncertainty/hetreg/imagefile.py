@@ -92,6 +92,8 @@ def _why(path: Path, error: RuntimeError) -> str:
         return "its format is unknown: NRRD, NIfTI and MetaImage, among others, are accepted"
     if "orthonormal" in str(error):
         return "its axes are not at right angles"
+    if "Unknown PixelType" in str(error):
+        return "its voxels have several values, such as grey with alpha: one scalar per voxel is accepted"
     return f"damaged, cut off or not in the format that its ending names{doubtful_path(path)}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import struct
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -32,6 +34,16 @@ def test_an_ending_in_upper_case_is_read(tmp_path, ending):
     path = path.rename(tmp_path / path.name.upper())
     np.testing.assert_array_equal(read_image(path).array, image.array)
     assert read_header(path).size == image.size_ijk
+
+
+def test_a_grey_image_with_alpha_is_not_called_damaged(tmp_path):
+    size, rows = struct.pack(">II", 8, 8), zlib.compress((b"\0" + b"\x80\xff" * 8) * 8)
+    parts = ((b"IHDR", size + b"\x08\x04\0\0\0"), (b"IDAT", rows), (b"IEND", b""))
+    chunks = [struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in parts]
+    (tmp_path / "heart.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+    with pytest.raises(ValueError, match="grey with alpha") as caught:
+        read_image(tmp_path / "heart.png")
+    assert_sentence(caught.value, "heart.png", "one scalar")
 
 
 @pytest.mark.parametrize("ending", [*ENDINGS, *(e.upper() for e in ENDINGS)])

@@ -92,9 +92,8 @@ def test_aRunThatBroughtNothingSaysSoWhereItsEndIsSaid(told, end):
     told.hears("step")
     told.process.says(json.dumps({"event": end, "step": 3, "note": note}).encode() + b"\n")
     told.process.ends(0)
-    assert told.run.outcome.startswith(
-        {"done": "Finished. ", "stopped": "Stopped after step 3. "}[end] + note
-    )
+    ended = {"done": "Finished.", "stopped": "Stopped after step 3."}[end]
+    assert told.run.outcome.startswith(f"{ended} {note}")
 
 
 def test_aTrainingThatWasEndedAtOnceHasNotFailed(told):
