@@ -77,6 +77,18 @@ def test_namesAndNotesOfAResult(panel):
     assert panel.ui.numbersLabel.textFormat == RICH
 
 
+def test_longNamesDoNotWidenTheResult(panel):
+    label, name = panel.ui.numbersLabel, "Myocardium_" * 10
+    widths = []
+    for text in ("Myocardium", name):
+        label.text = summary.html(
+            {"notes": [f"'{text}' is."], "dice_after": {"1": 0.5}}, {"1": text}, (text, text)
+        )
+        widths.append(label.minimumSizeHint().width())
+    assert widths[1] < 1.3 * widths[0]
+    assert said(label).replace("\u200b", "").count(name) == 4
+
+
 @pytest.mark.parametrize("name", ["startFile", "splitFile", "outputFolder", "folder"])
 def test_pathsOfAScene(training, name):
     ui, p = training.ui, training.logic.getParameterNode()
