@@ -132,6 +132,8 @@ def test_dirt_in_a_plain_folder(tmp_path):
     (tmp_path / "empty_ED.nii.gz").touch()
     (tmp_path / "void_ES.nii.gz").touch()
     (tmp_path / "readme.txt").write_text("stray")
+    for name in ("good_ES.mha", "gone_ED.nii.gz", "folder"):
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
     write_image(layouts.stack(1).fixed, tmp_path / "good_ED.nrrd")
     write_image(layouts.stack(1).fixed, tmp_path / "other.nrrd")
     listing = PairsDataset(tmp_path).scan()
@@ -151,6 +153,9 @@ def test_dirt_in_a_plain_folder(tmp_path):
         "orphan_ED_seg.nii.gz": "labels of orphan, which has no images",
         "readme.txt": "not an image",
         "good_ED.nrrd": "second file",
+        "good_ES.mha": "missing",
+        "gone_ED.nii.gz": "missing",
+        "folder": "not an image",
     }.items():
         assert word in reasons.pop(file)
     assert reasons == {}

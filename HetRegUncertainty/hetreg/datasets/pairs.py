@@ -30,10 +30,11 @@ class PairsDataset(FolderDataset):
 
 
 def _files(folder: Path, depth: int) -> Iterator[Path]:
-    """Files in the folder and below, by name; the endings first that come first in ENDINGS."""
+    """Files in the folder and below, and links that lead nowhere, by name; the endings first that come first
+    in ENDINGS."""
     children = sorted(p for p in folder.iterdir() if not is_hidden(p))
     order = [*ENDINGS, ""]
-    yield from sorted((p for p in children if p.is_file()), key=lambda p: (order.index(ending(p)), p.name))
+    yield from sorted((p for p in children if not p.is_dir()), key=lambda p: (order.index(ending(p)), p.name))
     for child in children:
         if child.is_dir() and depth:
             yield from _files(child, depth - 1)
@@ -63,7 +64,7 @@ def _cases(root: Path, listing: Listing) -> dict[tuple[Path, str], Found]:
     for path in _files(root, _DEPTH):
         if path.suffix.lower() in COMPANIONS:
             continue
-        parts = role_of(path) if ending(path) else None
+        parts = role_of(path) if path.is_file() and ending(path) else None
         if parts is None:
             listing.reject(path, _stray(path))
             continue
