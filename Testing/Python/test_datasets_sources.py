@@ -117,11 +117,13 @@ def test_a_cell_with_a_stray_quote_takes_no_other_line_along(tmp_path, cell):
     assert_sentence(caught.value, "cells")
 
 
-@pytest.mark.parametrize("delimiter", [",", ";"])
-def test_a_blank_after_a_closing_quote_is_no_part_of_a_cell(tmp_path, delimiter):
+@pytest.mark.parametrize(
+    ("first", "delimiter"), [([], ","), ([], ";"), (["sep=;"], ";"), (['"SEP=|"'], "|"), (["sep=\t"], "\t")]
+)
+def test_a_blank_after_a_closing_quote_is_no_part_of_a_cell(tmp_path, first, delimiter):
     layouts.plain_pair(tmp_path, "a", 0)
     cells = ['"a_ES.nii.gz" ', '"a_ED.nii.gz"  ', '"a ""b"" c" ']
-    lines = [delimiter.join(["fixed", "moving", "case"]), delimiter.join(cells)]
+    lines = [*first, delimiter.join(["fixed", "moving", "case"]), delimiter.join(cells)]
     (tmp_path / "list.csv").write_text("\n".join(lines))
     (pair,) = PairsDataset(tmp_path / "list.csv").scan().pairs
     assert pair.case == 'a "b" c'

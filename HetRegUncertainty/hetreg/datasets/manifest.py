@@ -25,6 +25,7 @@ from .split import PARTS
 NEEDED = ("fixed", "moving")
 OPTIONAL = ("fixed_label", "moving_label", "patient", "split", "case")
 _NAMES = ("pairs.csv", "manifest.csv")
+_SEPARATOR = re.compile(r'"?sep=([^"\w ])"?', re.IGNORECASE)  # a first line that is for Excel
 
 
 def find_manifest(root: Path) -> Path | None:
@@ -97,8 +98,11 @@ def _key(fixed: Path) -> tuple[Path, str]:
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """(line, {column: text}) of each line with content; patient and case composed, "" if missing."""
     texts = _text(path).splitlines()
-    delimiter = max(",;\t", key="".join(texts[:1]).count)
-    lines = [_cells(line, delimiter, f"Line {n} of {path.name}") for n, line in enumerate(texts, 1)]
+    named = _SEPARATOR.fullmatch("".join(texts[:1]))
+    delimiter = named[1] if named else max(",;\t", key="".join(texts[:1]).count)
+    first = 2 if named else 1
+    numbered = enumerate(texts[first - 1 :], first)
+    lines = [_cells(line, delimiter, f"Line {n} of {path.name}") for n, line in numbered]
     columns = [c.lower() for c in lines[0]] if lines else []
     missing = [c for c in NEEDED if c not in columns]
     unknown = [c for c in columns if c and c not in (*NEEDED, *OPTIONAL)]
@@ -109,7 +113,7 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             f"{', '.join(NEEDED)} and, where wanted, {', '.join(OPTIONAL)}."
         )
     rows = []
-    for n, cells in enumerate(lines[1:], 2):
+    for n, cells in enumerate(lines[1:], first + 1):
         if any(cells):
             padded = cells + [""] * len(columns)
             row = dict(zip(columns, padded, strict=False))
@@ -132,7 +136,8 @@ def _text(path: Path) -> str:
 
 def _cells(line: str, delimiter: str, where: str) -> list[str]:
     """The texts of a line, which ends where its last one does: a stray quote must not take others along."""
-    closed = re.sub(rf'" +(?={delimiter}|$)', '"', line)  # a blank after a closing quote is none of the cell
+    end = rf"(?={re.escape(delimiter)}|$)"
+    closed = re.sub(f'" +{end}', '"', line)  # a blank after a closing quote is none of the cell
     try:
         return [c.strip() for c in next(csv.reader([closed], delimiter=delimiter, strict=True), [])]
     except csv.Error as error:
