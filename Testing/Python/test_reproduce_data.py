@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import layouts
 import pytest
+import SimpleITK as sitk
 
 from builders import TINY_REPRODUCTION, assert_sentence
 from hetreg import cli
@@ -43,6 +44,16 @@ def test_the_parts_are_drawn_from_the_others(camus, tmp_path, protocol):
     assert [fields["reason"] for kind, fields in events if kind == "left_out"] == [why, why]
     row = files["table1-camus.csv"].read_text(encoding="utf-8").splitlines()[1].split(",")
     assert 0 < float(row[4]) <= 100
+
+
+def test_labels_that_lie_elsewhere_are_a_line(camus, tmp_path):
+    for path in camus.rglob("patient000[12]_2CH_ED_gt.nii.gz"):
+        labels = sitk.ReadImage(str(path))
+        labels.SetSpacing([0.5 * s for s in labels.GetSpacing()])
+        sitk.WriteImage(labels, str(path))
+    files = reproduce(replace(CONFIG, root=str(camus), methods=("undeformed",)), tmp_path / "out")
+    text = files["README"].read_text(encoding="utf-8")
+    assert "- 2 pairs have labels that lie elsewhere than their image. The first: patient0001_2CH_ED" in text
 
 
 def test_a_dry_run_tells_it(camus, tmp_path, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..config import EvaluateConfig, GridConfig, TrainConfig
 from ..datasets.base import PairSample
-from ..datasets.listing import Rejected
+from ..datasets.listing import Rejected, misplaced_note
 from ..datasets.split import patients, read_split, split
 from ..evaluation.case import Case
 from ..evaluation.cases import Source, list_cases
@@ -87,6 +88,13 @@ def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[s
 
 def _listed(config: ReproduceConfig, dataset: str) -> list[Source]:
     return list_cases(EvaluateConfig(dataset=dataset, root=config.root, split="all"))[0]
+
+
+def misplaced_labels(config: ReproduceConfig) -> list[str]:
+    """A note where pairs have labels that lie elsewhere than their image; none if the data are gone."""
+    with suppress(ValueError, OSError):
+        return misplaced_note([s.misplaced for s in _listed(config, _real(config))] if _real(config) else [])
+    return []
 
 
 def _testable(found: list[Source]) -> list[Source]:

@@ -20,7 +20,7 @@ from ..versions import versions
 from .book import Book
 from .comparisons import Comparison
 from .config import ALL, ReproduceConfig, source_label
-from .data import left_out_pairs
+from .data import left_out_pairs, misplaced_labels
 from .gallery import draw_all
 from .parts import part_lines
 from .plan import Job, Lambdas, duration, left_out, sweep_job
@@ -56,6 +56,7 @@ def write_all(
     _remove_others(folder / "tables", set(files.values()))
     _remove_others(folder / "figures", set(drawn))
     notes += [f"pair {case}: {why} No run trains on it." for case, why in left_out_pairs(folder).items()]
+    notes += misplaced_labels(book.config)
     ends = {job.name: collapse(run_folder(folder, job)) for job in planned}
     notes += [f"run {name}: {text}" for name, text in ends.items() if text]
     how = _made_how(book.config, _cost(book, folder, planned, tried) + _measured(scorer))
