@@ -142,6 +142,15 @@ def test_the_moved_contour_is_dashed_in_the_picture_and_in_its_legend(drawn, tmp
     assert [line.get_linestyle() for line in drawn[0].legends[0].get_lines()] == ["-", "--"]
 
 
+def test_the_legend_of_sparsification_lies_on_no_curve(drawn, tmp_path):
+    image, x = np.eye(8), np.arange(4) / 4
+    shown = figures.Picture(title="x", fixed=image, moving=image, moved=image, truth=image, found=image)
+    curves = [figures.Curve(f"a method of a long name {n}", x, 0.01 + n + 0 * x) for n in range(6)]
+    figures.noise({"data": (shown, curves)}, tmp_path / "n.png")
+    axis = drawn[0].axes[4]
+    assert axis.get_legend().get_window_extent().x0 > axis.get_window_extent().x1
+
+
 def test_of_a_flat_map_no_contrast_is_made_up():
     """As that of a variance network that has collapsed: its values differ by rounding alone."""
     pyplot = pytest.importorskip("matplotlib.pyplot")

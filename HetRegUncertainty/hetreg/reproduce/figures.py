@@ -83,7 +83,7 @@ def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
 @_plain()
 def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Path:
     """Fixed, moved, noise SD, weight, and the sparsification of each data set (Fig. 3, 6)."""
-    figure, axes = _grid(len(rows), 5, title=0.3, widths=(1, 1, 1, 1, 1.3), bars=2)
+    figure, axes = _grid(len(rows), 5, title=0.3, widths=(1, 1, 1, 1, 2.2), bars=2)
     for line, (label, (picture, curves)) in zip(axes, rows.items(), strict=True):
         limits = _limits(picture.fixed)
         _show(line[0], picture.fixed, picture.aspect, limits=limits)
@@ -95,7 +95,9 @@ def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Pa
             axis.set_axis_off()
             axis.set_title(name, fontsize=7, pad=3)
         _row_label(line[0], label)
-        _lines(line[4], curves, "fraction of pixels removed", "")  # a label would lie on the colour bar
+        # a label would lie on the colour bar, and a legend within on curves that are flat
+        beside = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5)}
+        _lines(line[4], curves, "fraction of pixels removed", "", **beside)
         line[4].set_title("mean squared error of the rest", fontsize=7, pad=3)
     return _save(figure, path)
 
@@ -186,7 +188,7 @@ def _legend(figure: Any, kinds: Mapping[str, tuple[str, Any]]) -> None:
     figure.legend(handles=lines, loc="outside lower center", ncols=len(lines), fontsize=7, frameon=False)
 
 
-def _lines(axis: Any, curves: Sequence[Curve], xlabel: str, ylabel: str) -> None:
+def _lines(axis: Any, curves: Sequence[Curve], xlabel: str, ylabel: str, **legend: Any) -> None:
     number = -1
     for curve in curves:
         number += not curve.dashed
@@ -198,7 +200,7 @@ def _lines(axis: Any, curves: Sequence[Curve], xlabel: str, ylabel: str) -> None
     axis.set_ylabel(ylabel, fontsize=7)
     axis.tick_params(labelsize=6)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(fontsize=5.5, frameon=False, handlelength=3)
+    axis.legend(fontsize=5.5, frameon=False, handlelength=3, **legend)
 
 
 def _around(masks: Sequence[np.ndarray]) -> tuple[slice, slice]:
