@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from . import zoo
 from .config import GridConfig, NetworkConfig
-from .files import sha256, whole_file
+from .files import sha256
 from .modelconfig import UseConfig
 from .networks.variance import VarianceNet, before_clamp, soft_clamp
 from .progress import Progress
 from .registry import NETWORKS, resolve
 from .spatial import integrate, resize, resize_disp, warp
-from .weightfile import FORMAT, AtMost, read_weights
+from .weightfile import FORMAT, AtMost, read_weights, write_weights
 
 LOG_VARIANCE_Z_RANGE = (-20.0, 4.0)  # of z in voxels squared: SD 5e-5 to 7 voxels
 _START_LOG_VARIANCE = {"velocity": -10.0, "displacement": 0.0}  # SD 0.007 (VoxelMorph-diff, Dalca 2019); 1
@@ -249,8 +249,7 @@ class RegistrationModel(nn.Module):
             k: v.detach().cpu().half() if half else v.detach().cpu() for k, v in self.state_dict().items()
         }
         path = Path(path)
-        with whole_file(path) as partial:
-            torch.save(self.content() | {"state": state}, partial)
+        write_weights(path, self.content() | {"state": state})
         return sha256(path)
 
     def content(self) -> dict[str, Any]:

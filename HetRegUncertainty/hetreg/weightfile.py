@@ -1,7 +1,9 @@
-"""Reading weight files of strangers: nothing in them is run, and none takes much more memory than disk."""
+"""Weight files: written so that a power cut leaves the former one, and read as those of strangers, of which
+nothing is run, and none takes much more memory than disk."""
 
 from __future__ import annotations
 
+import os
 import pickle
 import warnings
 from pathlib import Path
@@ -10,9 +12,18 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from .files import check_parts
+from .files import check_parts, whole_file
 
 FORMAT = 1
+
+
+def write_weights(path: Path, content: dict[str, Any]) -> None:
+    """Write beside the target and rename: a full disk, a kill or a power cut leaves the last good one. Raises
+    OSError."""
+    with whole_file(path) as partial:
+        torch.save(content, partial)
+        with partial.open("rb+") as stream:  # some file systems rename before the content is on the disk
+            os.fsync(stream.fileno())
 
 
 def read_weights(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 import torch
@@ -126,3 +127,21 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert_sentence(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["last.ckpt"]
     assert load_checkpoint(tmp_path / "last.ckpt", model, optimisers)["step"] == 7
+
+
+def test_what_the_disk_does_not_take_does_not_replace_the_last_checkpoint(tmp_path, monkeypatch):
+    """Some disks say only then that they are full; others would lose both in a power cut."""
+    model, optimisers = trained(1)
+    path, synced = tmp_path / "last.ckpt", []
+
+    def full(_descriptor):
+        synced.append(path.exists())
+        if path.exists():
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    save_checkpoint(path, model, optimisers, {"step": 7, "best": 0.5})
+    with pytest.raises(OSError, match="disk full"):
+        save_checkpoint(path, model, optimisers, {"step": 8, "best": 0.5})
+    assert synced == [False, True]
+    assert load_checkpoint(path, model, optimisers)["step"] == 7

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from ..files import check_parts, whole_file
+from ..files import check_parts
 from ..model import RegistrationModel
-from ..weightfile import read_weights
+from ..weightfile import read_weights, write_weights
 
 
 def save_checkpoint(
@@ -22,7 +22,7 @@ def save_checkpoint(
     gradients: bool = False,
     start: dict[str, Any] | None = None,
 ) -> None:
-    """Write beside the target and rename: a full disk or a kill leaves the last good one. Raises OSError.
+    """Write it, or raise OSError and leave the last good one.
 
     It is a weight file as well, of these weights.
     state: numbers of the loop, such as the step and the best score. gradients: also those that
@@ -37,8 +37,7 @@ def save_checkpoint(
         "gradients": {n: p.grad for n, p in model.named_parameters() if gradients and p.grad is not None},
         "start": start or {},
     }
-    with whole_file(path) as partial:
-        torch.save(content, partial)
+    write_weights(path, content)
 
 
 def card_of_last(model: RegistrationModel, step: int) -> dict[str, Any]:
