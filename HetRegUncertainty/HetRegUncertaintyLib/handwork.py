@@ -1,15 +1,18 @@
-"""Whether a moved segmentation was corrected by hand since it was filled in: then it is not overwritten."""
+"""What the user has done to a moved segmentation since it was filled in: one that was corrected by hand is
+not overwritten, and colours and tags are kept."""
 
 import hashlib
+import json
 
 import numpy as np
 import slicer
 import vtk
 from vtk.util import numpy_support
 
-from . import labels
+from . import labels, summary
 
 FILLED = "HetReg.Filled"  # attribute: fingerprint of what was filled in
+LOOKS = "HetReg.Looks"  # attribute: {segment ID: how it came to look by the moving segmentation}
 STEP_MM, OFFSET = 0.01, 1 / np.pi  # of places; OFFSET: a round place may come back inexact, but in its step
 
 
@@ -26,6 +29,29 @@ def isIn(node):
     """
     filled = node.GetAttribute(FILLED)
     return filled is not None and filled != _fingerprint(node.GetSegmentation())
+
+
+def keepLooks(node, segmentation, undo):
+    """Give what will be filled in the colours and tags that the user has changed in the node since then."""
+    came, own = summary.read(node.GetAttribute(LOOKS)), node.GetSegmentation()
+    coming = {}
+    for i in range(segmentation.GetNumberOfSegments()):
+        segmentID, segment = segmentation.GetNthSegmentID(i), segmentation.GetNthSegment(i)
+        coming[segmentID] = _look(segment)
+        user = own.GetSegment(segmentID)
+        if user is not None and came.get(segmentID, _look(user)) != _look(user):
+            value = segment.GetLabelValue()
+            segment.DeepCopyMetadata(user)
+            segment.SetLabelValue(value)
+    undo(node.SetAttribute, LOOKS, node.GetAttribute(LOOKS))
+    node.SetAttribute(LOOKS, json.dumps(coming))
+
+
+def _look(segment):
+    """Colour, as exact as a file has it, and terminology, by which a change of the tags is seen."""
+    terminology = vtk.mutable("")
+    segment.GetTag(segment.GetTerminologyEntryTagName(), terminology)
+    return [*(round(255 * part) for part in segment.GetColor()), str(terminology)]
 
 
 def _fingerprint(segmentation):

@@ -183,6 +183,7 @@ def _fillSegmentation(node, segmentation, undo):
     former = node.GetSegmentation()
     undo(node.SetAndObserveSegmentation, former)
     volumes.leaveParent(node, undo)
+    handwork.keepLooks(node, segmentation, undo)
     node.SetAndObserveSegmentation(segmentation)
     labels.makeSurfaceLike(former, segmentation)
     handwork.remember(node, undo)

@@ -132,6 +132,35 @@ def test_correctionsByHandAreNotOverwritten(panel, tmp_path, reloaded):
     assert slicer.mrmlScene.IsNodePresent(first)
 
 
+@pytest.mark.parametrize("reloaded", [False, True])
+def test_coloursAndTagsOfTheUserAreKept(panel, tmp_path, reloaded):
+    """Those that were not changed follow the moving segmentation."""
+    panel.ui.sampleButton.click()
+    panel.ui.registerButton.click()
+    p = panel.logic.getParameterNode()
+    segments = p.movedSegmentation.GetSegmentation()
+    segments.GetNthSegment(0).SetColor(0.1, 0.2, 0.3)
+    segments.GetNthSegment(1).SetTag("TerminologyEntry", TERMINOLOGY)
+    if reloaded:
+        path = str(tmp_path / "run.mrb")
+        assert slicer.util.saveScene(path)
+        slicer.mrmlScene.Clear(0)
+        assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": path, "clear": True})
+        p = panel.logic.getParameterNode()
+    node = p.movedSegmentation
+    p.movingSegmentation.GetSegmentation().GetNthSegment(2).SetColor(0.4, 0.5, 0.6)
+    for _run in range(2):
+        panel.ui.registerButton.click()
+        assert p.movedSegmentation == node
+        found = [node.GetSegmentation().GetNthSegment(i) for i in range(3)]
+        np.testing.assert_allclose(found[0].GetColor(), (0.1, 0.2, 0.3), atol=1e-3)
+        assert tag(found[1], "TerminologyEntry") == TERMINOLOGY
+        np.testing.assert_allclose(found[2].GetColor(), (0.4, 0.5, 0.6), atol=1e-3)
+        assert slicer.util.arrayFromSegmentBinaryLabelmap(
+            node, node.GetSegmentation().GetNthSegmentID(0)
+        ).any()
+
+
 def test_theExamplePairIsDrawnOnItsImages():
     nodes = sampledata.load()
     for phase in ("fixed", "moving"):
