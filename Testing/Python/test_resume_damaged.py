@@ -81,3 +81,18 @@ def test_what_a_killed_process_left_half_written_goes(tmp_path):
         (tmp_path / name).write_bytes(b"half")
     go(tmp_path, 4)
     assert not list(tmp_path.rglob(".partial-*"))
+
+
+def test_a_folder_that_is_moved_while_it_is_written_is_not_made_again(tmp_path):
+    run, notes = tmp_path / "run", []
+
+    def emit(kind: str, **fields: object) -> None:
+        if kind == "validation" and run.exists():
+            run.rename(tmp_path / "moved")
+        elif kind == "note":
+            notes.append(str(fields["text"]))
+
+    with pytest.raises(OSError, match=r"log\.jsonl could not be written"):
+        train(tiny_training(), run, network=NetworkConfig(**TINY), samples=train_samples(), emit=emit)
+    assert_sentence(notes[-1].removesuffix(" The training goes on."), "preview could not be written", "moved")
+    assert not run.exists()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.base import PairSample
+from ..files import unwritten
 from ..image import Image, write_image
 from ..losses.base import masked_mean
 from ..losses.mse import mean_squared_error
@@ -96,7 +97,8 @@ def score(scores: dict[str, float]) -> float:
 def write_preview(
     model: RegistrationModel, sample: PairSample, crop: int, objective: Objective, folder: Path
 ) -> None:
-    """Write fixed, moved, noise_sd and weight of one pair as NRRD, each whole or not at all."""
+    """Write fixed, moved, noise_sd and weight of one pair as NRRD, each whole or not at all. Raises OSError,
+    also where the folder above is gone: of a run that was moved no other one is begun."""
     batch, _, _ = single(sample, crop)
     batch = batch.to(next(model.parameters()).device)
     shown = replace(objective, weight=objective.weight or "snr")
@@ -109,7 +111,10 @@ def write_preview(
         "noise_sd": (0.5 * log_variance).exp(),
         "weight": weight,
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unwritten(folder) from error
     for name, image in images.items():
         write_image(_image(image, sample.spacing_mm, name), folder / f"{name}.nrrd")
 
