@@ -1,5 +1,5 @@
 """What the user has done to a moved segmentation since it was filled in: one that was corrected by hand is
-not overwritten, and colours and tags are kept."""
+not overwritten, and colours and terminology are kept."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from vtk.util import numpy_support
 from . import labels, summary
 
 FILLED = "HetReg.Filled"  # attribute: fingerprint of what was filled in
-LOOKS = "HetReg.Looks"  # attribute: {segment ID: how it came to look by the moving segmentation}
+LOOKS = "HetReg.Looks"  # attribute: {a segment's colour or terminology: that of the moving segmentation}
 STEP_MM, OFFSET = 0.01, 1 / np.pi  # of places; OFFSET: a round place may come back inexact, but in its step
 
 
@@ -32,26 +32,43 @@ def isIn(node):
 
 
 def keepLooks(node, segmentation, undo):
-    """Give what will be filled in the colours and tags that the user has changed in the node since then."""
+    """Give what will be filled in the colours and terminology that the user has changed in the node since
+    then; of a segment of another name, which may be another one, nothing."""
     came, own = summary.read(node.GetAttribute(LOOKS)), node.GetSegmentation()
     coming = {}
     for i in range(segmentation.GetNumberOfSegments()):
         segmentID, segment = segmentation.GetNthSegmentID(i), segmentation.GetNthSegment(i)
-        coming[segmentID] = _look(segment)
         user = own.GetSegment(segmentID)
-        if user is not None and came.get(segmentID, _look(user)) != _look(user):
-            value = segment.GetLabelValue()
-            segment.DeepCopyMetadata(user)
-            segment.SetLabelValue(value)
+        for what, look, keep in _LOOKS:
+            key = f"{what} of {segmentID}"
+            coming[key] = look(segment)
+            if user is not None and user.GetName() == segment.GetName():
+                found = look(user)
+                if came.get(key, found) != found:
+                    keep(segment, user)
     undo(node.SetAttribute, LOOKS, node.GetAttribute(LOOKS))
     node.SetAttribute(LOOKS, json.dumps(coming))
 
 
-def _look(segment):
-    """Colour, as exact as a file has it, and terminology, by which a change of the tags is seen."""
-    terminology = vtk.mutable("")
-    segment.GetTag(segment.GetTerminologyEntryTagName(), terminology)
-    return [*(round(255 * part) for part in segment.GetColor()), str(terminology)]
+def _color(segment):
+    """As exact as a file has it."""
+    return [round(255 * part) for part in segment.GetColor()]
+
+
+def _terminology(segment):
+    found = vtk.mutable("")
+    segment.GetTag(segment.GetTerminologyEntryTagName(), found)
+    return str(found)
+
+
+_LOOKS = (
+    ("color", _color, lambda segment, user: segment.SetColor(user.GetColor())),
+    (
+        "terminology",
+        _terminology,
+        lambda segment, user: segment.SetTag(user.GetTerminologyEntryTagName(), _terminology(user)),
+    ),
+)
 
 
 def _fingerprint(segmentation):

@@ -49,8 +49,8 @@ def sentence(error: BaseException) -> str:
 
 
 def with_remedy(text: str) -> str:
-    """What an error says, with what mostly helps where Windows cannot load a library of PyTorch."""
-    return text + _REMEDY if _UNLOADED.search(text) else text
+    """What an error says, with what mostly helps where Windows cannot load a library of PyTorch, once."""
+    return text.removesuffix(_REMEDY) + _REMEDY if _UNLOADED.search(text) else text
 
 
 def printable(text: str) -> str:

@@ -161,6 +161,26 @@ def test_coloursAndTagsOfTheUserAreKept(panel, tmp_path, reloaded):
         ).any()
 
 
+def test_aRecolouredSegmentFollowsInAllElse(panel):
+    """Its name is that of the moving segmentation, and so are tags that the user has not changed; another
+    structure, of which another name tells, has its own colour."""
+    panel.ui.sampleButton.click()
+    panel.ui.registerButton.click()
+    p = panel.logic.getParameterNode()
+    source, node = p.movingSegmentation.GetSegmentation(), p.movedSegmentation
+    for i in range(2):
+        node.GetSegmentation().GetNthSegment(i).SetColor(0.1, 0.2, 0.3)
+    source.GetNthSegment(0).SetTag("TerminologyEntry", TERMINOLOGY)
+    source.GetNthSegment(1).SetName("another structure")
+    panel.ui.registerButton.click()
+    assert p.movedSegmentation == node
+    first, second = (node.GetSegmentation().GetNthSegment(i) for i in range(2))
+    assert tag(first, "TerminologyEntry") == TERMINOLOGY
+    np.testing.assert_allclose(first.GetColor(), (0.1, 0.2, 0.3), atol=1e-3)
+    assert second.GetName() == "another structure"
+    assert second.GetColor() == source.GetNthSegment(1).GetColor()
+
+
 def test_theExamplePairIsDrawnOnItsImages():
     nodes = sampledata.load()
     for phase in ("fixed", "moving"):
