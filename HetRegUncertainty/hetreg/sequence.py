@@ -24,6 +24,8 @@ from .register import checked_config, register_pair, run_record, what_ran
 from .resample import same_grid
 from .result import RegisterResult
 
+_UPRIGHT = 1e-3  # how far the cosine of a slice's angle in space may be off
+
 
 def read_frames(*paths: str | Path) -> list[Image]:
     """The frames of one file, or one of each file, in order. Of one file the last axis is time: of a 4D one
@@ -41,6 +43,11 @@ def read_frames(*paths: str | Path) -> list[Image]:
         raise ValueError(
             f"{path.name} has size {whole.GetSize()}: one 4D file (of planes: 3D) of two frames or more, or "
             "a file for each frame, is accepted."
+        )
+    if whole.GetDimension() == 3 and abs(abs(whole.GetDirection()[-1]) - 1) > _UPRIGHT:
+        raise ValueError(
+            f"{path.name} is 3D and its slices lie at an angle in space, where planes in time would lose "
+            "their pixel spacing: one 4D file, or a file for each frame, is accepted."
         )
     name = path.name.split(".")[0]
     return [from_sitk(whole[..., t], f"{name} frame {t + 1}") for t in range(whole.GetSize()[-1])]

@@ -182,6 +182,11 @@ def test_frames_of_a_file(cine, files, tmp_path):
     sitk.WriteImage(cine[0].to_sitk()[..., 0], tmp_path / "plane.nrrd")
     with pytest.raises(ValueError, match=r"plane\.nrrd has size \(64, 64\): one 4D file \(of planes: 3D\)"):
         read_frames(tmp_path / "plane.nrrd")
+    stack = sitk.GetImageFromArray(np.zeros((3, 8, 8)))
+    stack.SetDirection((1, 0, 0, 0, 0.8, -0.6, 0, 0.6, 0.8))  # of it two axes alone have a smaller spacing
+    sitk.WriteImage(stack, tmp_path / "oblique.nrrd")
+    with pytest.raises(ValueError, match=r"oblique\.nrrd is 3D and its slices lie at an angle"):
+        read_frames(tmp_path / "oblique.nrrd")
     with pytest.raises(FileNotFoundError, match=r"no image file .*none\.nrrd"):
         read_frames(tmp_path / "none.nrrd")
     with pytest.raises(ValueError, match="folder"):
