@@ -205,8 +205,10 @@ def _forward(
     log_variance = model.log_variance(motion.moved, fixed)
     _check_numbers(model, "noise variances", log_variance)
     # beside the sector of an echocardiogram every ratio is the same: with most of an image black, all of the
-    # sector would be far above the median
-    mode, gamma, inside = config.weight_mode, config.gamma, mask * (fixed > 0)
+    # sector would be far above the median; a slice that is black everywhere is all that it has
+    seen = mask * (fixed > 0)
+    inside = torch.where(seen.flatten(1).any(1).view(-1, *[1] * model.ndim, 1), seen, mask)
+    mode, gamma = config.weight_mode, config.gamma
     weight = snr_weight(fixed, log_variance, mode=mode, gamma=gamma, mask=inside, apart=True).nan_to_num(0.5)
     back = model.displacement(-motion.velocity, moving.shape[2:]) if config.inverse else None
     sd = model.displacement_sd(motion, progress=progress.part(0.85, 1.0))

@@ -13,6 +13,7 @@ from hetreg.config import GridConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.evaluation.case import Case
 from hetreg.evaluation.scores import score
+from hetreg.image import Image
 from hetreg.modality import ECHO, modality
 from hetreg.model import RegistrationModel
 from hetreg.reach import reached
@@ -157,6 +158,13 @@ def test_black_margins_do_not_change_the_weight():
     ]
     other = register_pair(*wide).snr_weight.array[:, 128:, 64:-64]
     assert np.median(np.abs(other - first.snr_weight.array)[inside]) < 0.02
+
+
+def test_the_weight_of_a_black_slice_is_relative_to_that_slice():
+    pair = make_pair("mri2d", 1, with_truth=False)
+    images = [np.concatenate((i.array, 0 * i.array)) for i in (pair.fixed, pair.moving)]
+    result = register_pair(*(Image.from_array(a, (*pair.fixed.spacing_mm[:2], 8.0)) for a in images))
+    assert np.median(result.snr_weight.array[1]) == pytest.approx(0.5, abs=0.03)
 
 
 def test_a_model_of_64_bits_is_left_to_the_cpu_where_the_gpu_is_apples(monkeypatch):
