@@ -153,14 +153,12 @@ def test_the_legend_of_sparsification_lies_on_no_curve(drawn, tmp_path):
 
 def test_of_a_flat_map_no_contrast_is_made_up():
     """As that of a variance network that has collapsed: its values differ by rounding alone."""
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    _, axis = pyplot.subplots()
+    axis = pytest.importorskip("matplotlib.figure").Figure().subplots()
     flat = np.full((8, 8), 0.0641)
     flat[3] += 1e-9
     figures._map(axis, flat, 1.0, "magma")
     (shown,) = axis.get_images()
     assert shown.get_clim() == pytest.approx((0.0, 0.0641))  # all as bright as the bar's end
-    pyplot.close()
 
 
 def test_faint_images_are_shown_as_others_are():
