@@ -46,14 +46,16 @@ def test_the_parts_are_drawn_from_the_others(camus, tmp_path, protocol):
     assert 0 < float(row[4]) <= 100
 
 
-def test_labels_that_lie_elsewhere_are_a_line(camus, tmp_path):
+def test_labels_that_lie_elsewhere_are_told_at_once_and_are_a_line(camus, tmp_path, capsys):
     for path in camus.rglob("patient000[12]_2CH_ED_gt.nii.gz"):
         labels = sitk.ReadImage(str(path))
         labels.SetSpacing([0.5 * s for s in labels.GetSpacing()])
         sitk.WriteImage(labels, str(path))
-    files = reproduce(replace(CONFIG, root=str(camus), methods=("undeformed",)), tmp_path / "out")
-    text = files["README"].read_text(encoding="utf-8")
-    assert "- 2 pairs have labels that lie elsewhere than their image. The first: patient0001_2CH_ED" in text
+    arguments = ["--dataset", "camus", "--root", str(camus), "--methods", "undeformed"]
+    assert cli.main(["reproduce", *arguments, "--output", str(tmp_path / "out")]) == 0
+    note = "2 pairs have labels that lie elsewhere than their image. The first: patient0001_2CH_ED"
+    assert f"note: {note}" in capsys.readouterr().out.partition("run: ")[0]
+    assert f"- {note}" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_dry_run_tells_it(camus, tmp_path, capsys):

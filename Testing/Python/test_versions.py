@@ -43,17 +43,8 @@ def test_the_version_of_the_code_is_that_of_what_runs_not_of_a_later_change(monk
 @pytest.mark.skipif(shutil.which("git") is None, reason="as git takes it out")
 def test_the_code_has_the_same_bytes_where_git_is_asked_for_the_lines_of_windows(root, tmp_path):
     def git(*words):
-        command = [
-            "git",
-            "-C",
-            str(tmp_path),
-            "-c",
-            "core.autocrlf=true",
-            "-c",
-            "core.safecrlf=false",
-            *words,
-        ]
-        subprocess.run(command, check=True)
+        options = ["-C", str(tmp_path), "-c", "core.autocrlf=true", "-c", "core.safecrlf=false"]
+        subprocess.run(["git", *options, *words], check=True)
 
     shutil.copy(root / ".gitattributes", tmp_path)
     (tmp_path / "cli.py").write_bytes(b"1\n2\n")

@@ -98,6 +98,13 @@ def test_aSurfaceOfTheMovedSegmentsIsMadeAnew(panel, drawn):
     assert again.GetConversionParameter("Smoothing factor") == "0.123"
 
 
+def reload(path):
+    """Save the scene and load it again."""
+    assert slicer.util.saveScene(str(path))
+    slicer.mrmlScene.Clear(0)
+    assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": str(path), "clear": True})
+
+
 def edit(node, volume):
     """Add a square to the second segment, as with the brush."""
     segmentID = node.GetSegmentation().GetNthSegmentID(1)
@@ -115,10 +122,7 @@ def test_correctionsByHandAreNotOverwritten(panel, tmp_path, reloaded):
     first = p.movedSegmentation
     first.GetSegmentation().CollapseBinaryLabelmaps()  # as the Segment Editor and saving do
     if reloaded:
-        path = str(tmp_path / "run.mrb")
-        assert slicer.util.saveScene(path)
-        slicer.mrmlScene.Clear(0)
-        assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": path, "clear": True})
+        reload(tmp_path / "run.mrb")
         p = panel.logic.getParameterNode()
         first = p.movedSegmentation
     panel.ui.registerButton.click()
@@ -142,10 +146,7 @@ def test_coloursAndTagsOfTheUserAreKept(panel, tmp_path, reloaded):
     segments.GetNthSegment(0).SetColor(0.1, 0.2, 0.3)
     segments.GetNthSegment(1).SetTag("TerminologyEntry", TERMINOLOGY)
     if reloaded:
-        path = str(tmp_path / "run.mrb")
-        assert slicer.util.saveScene(path)
-        slicer.mrmlScene.Clear(0)
-        assert slicer.app.coreIOManager().loadNodes("SceneFile", {"fileName": path, "clear": True})
+        reload(tmp_path / "run.mrb")
         p = panel.logic.getParameterNode()
     node = p.movedSegmentation
     p.movingSegmentation.GetSegmentation().GetNthSegment(2).SetColor(0.4, 0.5, 0.6)

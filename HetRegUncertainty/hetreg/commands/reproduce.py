@@ -90,6 +90,8 @@ def _said(line: Line) -> Any:
     """What happens seldom, as lines for people."""
 
     def emit(kind: str, **fields: Any) -> None:
+        if kind == "note":
+            return line.event(kind, **fields)
         line.say(f"{kind}: " + ", ".join(f"{k} {v}" for k, v in fields.items() if v not in ("", None)))
 
     return emit

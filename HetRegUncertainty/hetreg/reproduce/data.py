@@ -60,7 +60,7 @@ def _training(config: ReproduceConfig, dataset: str, split: str = "") -> TrainCo
 
 def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[str]) -> dict[str, list[str]]:
     file = str(kept) if kept.is_file() else config.split
-    found = _listed(config, dataset) if file else _testable(_listed(config, dataset))
+    found = listed(config, dataset) if file else _testable(listed(config, dataset))
     if file:
         named = {p for members in read_split(Path(file)).values() for p in members}
         known = named if kept.is_file() else named | usable  # who came later is left out
@@ -86,14 +86,15 @@ def _real_parts(config: ReproduceConfig, dataset: str, kept: Path, usable: set[s
     return parts
 
 
-def _listed(config: ReproduceConfig, dataset: str) -> list[Source]:
+def listed(config: ReproduceConfig, dataset: str) -> list[Source]:
+    """All cases of real data. Raises ValueError or OSError."""
     return list_cases(EvaluateConfig(dataset=dataset, root=config.root, split="all"))[0]
 
 
 def misplaced_labels(config: ReproduceConfig) -> list[str]:
     """A note where pairs have labels that lie elsewhere than their image; none if the data are gone."""
     with suppress(ValueError, OSError):
-        return misplaced_note([s.misplaced for s in _listed(config, _real(config))] if _real(config) else [])
+        return misplaced_note([s.misplaced for s in listed(config, _real(config))] if _real(config) else [])
     return []
 
 
@@ -112,7 +113,7 @@ def without_labels(config: ReproduceConfig, folder: Path) -> set[str]:
     dataset = _real(config)
     if not dataset or config.split:
         return set()
-    found = _listed(config, dataset)
+    found = listed(config, dataset)
     named = {p for members in read_split(split_file(folder)).values() for p in members}
     return {s.patient for s in found} - {s.patient for s in _testable(found)} - named
 

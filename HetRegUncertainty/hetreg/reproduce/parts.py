@@ -1,29 +1,40 @@
-"""How many patients and pairs each part of a reproduction has, and who divided them: lines for its README."""
+"""What a reproduction uses of the data: how many patients and pairs each part has and who divided them, lines
+for its README, and what is told at its start."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..config import EvaluateConfig
 from ..datasets.split import PARTS, parts_by_seed, read_split
-from ..evaluation.cases import Source, list_cases
+from ..evaluation.cases import Source
 from .config import ReproduceConfig, source_label
-from .data import TEST, VALIDATION, left_out_pairs, without_labels
-from .plan import split_file
+from .data import TEST, VALIDATION, left_out_pairs, listed, misplaced_labels, without_labels
+from .plan import left_out, split_file
 
 UNLABELLED = "none of its {} patients has labels on both images"
+
+
+def tell_start(config: ReproduceConfig, folder: Path, emit: Callable[..., None]) -> None:
+    """Which variants and which part of the data are not used, and why ("left_out"), and a "note" on labels
+    that lie elsewhere than their image. Raises ValueError or OSError."""
+    for variant, reason in left_out(config).items():
+        emit("left_out", variant=variant, reason=reason)
+    if unlabelled := without_labels(config, folder):
+        emit("left_out", part="the data set's own test part", reason=UNLABELLED.format(len(unlabelled)))
+    for text in misplaced_labels(config):
+        emit("note", text=text)
 
 
 def part_lines(config: ReproduceConfig, folder: Path) -> list[str]:
     """A line for each real source; for data that can no longer be listed one that says why."""
     names = [name for name in config.sources if ":" not in name]
     try:
-        found = {name: _cases(config, name) for name in names}
+        found = {name: listed(config, name) for name in names}
         parts = read_split(split_file(folder)) if names else {}
-        listed = [case for cases in found.values() for case in cases]
-        who = _divided_by(config, parts, listed, len(without_labels(config, folder)) if names else 0)
+        every = [case for cases in found.values() for case in cases]
+        who = _divided_by(config, parts, every, len(without_labels(config, folder)) if names else 0)
     except (ValueError, OSError) as error:
         return [f"- The parts of the data are not known: {error}"]
     lost = left_out_pairs(folder)
@@ -32,10 +43,6 @@ def part_lines(config: ReproduceConfig, folder: Path) -> list[str]:
         told = ", ".join(_counted(cases, part, parts.get(part, []), lost) for part in PARTS)
         lines.append(f"- {source_label(name, config)}, patients (pairs): {told}; {who}.")
     return lines
-
-
-def _cases(config: ReproduceConfig, name: str) -> list[Source]:
-    return list_cases(EvaluateConfig(dataset=name, root=config.root, split="all"))[0]
 
 
 def _counted(cases: Sequence[Source], part: str, members: Sequence[str], lost: Mapping[str, str]) -> str:

@@ -22,9 +22,9 @@ from ..training.validation import score as validation_score
 from . import runs
 from .book import Book
 from .config import SETTINGS, ReproduceConfig
-from .data import Samples, without_labels, write_splits
+from .data import Samples, write_splits
 from .documents import write_all
-from .parts import UNLABELLED
+from .parts import tell_start
 from .plan import (
     FURTHER,
     Job,
@@ -33,7 +33,6 @@ from .plan import (
     duration,
     further,
     jobs,
-    left_out,
     sweep_job,
     sweep_jobs,
     swept,
@@ -197,9 +196,9 @@ def reproduce(
     """Make or go on with the reproduction in `folder`; the files of its results by name.
 
     What is finished there is not made again, and several processes share the runs. A run that fails is a row
-    with its error. emit(kind, **fields) is told of "run" (state started, trained, failed, tested) and
-    "left_out". Raises ValueError or OSError on unusable data or another reproduction in the folder, Cancelled
-    and KeyboardInterrupt when stopped.
+    with its error. emit(kind, **fields) is told of "run" (state started, trained, failed, tested),
+    and at the start of "left_out" and "note". Raises ValueError or OSError on unusable data or another
+    reproduction in the folder, Cancelled and KeyboardInterrupt when stopped.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
@@ -210,7 +209,7 @@ def reproduce(
     work = Work(config, Path(folder), emit or silent, Samples(config))
     work.folder.mkdir(parents=True, exist_ok=True)
     begin(config, work.folder)
-    _tell_left_out(config, work.folder, work.emit)
+    tell_start(config, work.folder, work.emit)
     tried = 0.6 if config.sweep_lambda else 0.0
     lambdas = work.sweep(progress.part(0.0, tried))
     with Scorer(config, work.folder) as scorer:
@@ -256,25 +255,17 @@ def best_score(path: Path) -> float:
     return max(validation_score(row) for row in rows)
 
 
-def _tell_left_out(config: ReproduceConfig, folder: Path, emit: Emit) -> None:
-    """Which variants and which part of the data are not used, and why."""
-    for variant, reason in left_out(config).items():
-        emit("left_out", variant=variant, reason=reason)
-    if unlabelled := without_labels(config, folder):
-        emit("left_out", part="the data set's own test part", reason=UNLABELLED.format(len(unlabelled)))
-
-
 def estimate(
     config: ReproduceConfig, folder: Path, progress: Progress, *, emit: Emit | None = None
 ) -> Iterator[dict[str, Any]]:
     """All runs with their steps, state, and seconds that they take, measured by a few steps of each kind.
 
-    Nothing is written where no reproduction has begun. emit is told of "left_out".
+    Nothing is written where no reproduction has begun. emit is told of "left_out" and "note".
     """
     begun = (folder / SETTINGS).is_file()
     with nullcontext(folder) if begun else TemporaryDirectory() as used:
         begin(config, Path(used))
-        _tell_left_out(config, Path(used), emit or silent)
+        tell_start(config, Path(used), emit or silent)
         yield from _estimate(config, Path(used), progress)
 
 
