@@ -75,6 +75,7 @@ def test_a_slice_is_drawn_whatever_axis_the_slices_lie_along(axis, tmp_path):
     assert shown.found.sum() == (undeformed(case).apply(case.moving_label).array.take(2, axis) == 3).sum()
     assert shown.aspect == 1
     assert shown.note.startswith("DSC")
+    assert shown.case == case.name
     assert (shown.noise_sd, shown.weight, shown.displacement_sd) == (None, None, None)
 
 
@@ -140,6 +141,21 @@ def test_the_moved_contour_is_dashed_in_the_picture_and_in_its_legend(drawn, tmp
     figures.contours({"network": [shown]}, tmp_path / "c.png")
     assert [str(c.get_linestyles()[0][1]) == "None" for c in drawn[0].axes[0].collections] == [True, False]
     assert [line.get_linestyle() for line in drawn[0].legends[0].get_lines()] == ["-", "--"]
+
+
+def test_each_row_names_its_case_also_one_with_dollars(drawn, tmp_path):
+    of = {"title": "x", "fixed": (image := np.eye(8)), "moving": image, "moved": image, "truth": image}
+    shown = [
+        figures.Picture(**of, found=image, case=name) for name in ("one", r"a$\none$ of a very long name")
+    ]
+    figures.contours({"first": shown[:1], "second": shown[1:]}, tmp_path / "c.png")
+    figures.noise(
+        {"data": (shown[0], [figures.Curve("m", np.arange(3.0), np.arange(3.0))])}, tmp_path / "n.png"
+    )
+    figures.displacement_sd({"data": shown[:1]}, tmp_path / "d.png")
+    texts = [text.get_text() for figure in drawn for axis in figure.axes for text in axis.texts]
+    rows = [text for text in texts if text != "none"]
+    assert rows == ["first\none", "second\na$\\none$ of a very long\nname", "data\none", "data\none"]
 
 
 def test_the_legend_of_sparsification_lies_on_no_curve(drawn, tmp_path):

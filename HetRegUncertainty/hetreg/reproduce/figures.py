@@ -19,7 +19,7 @@ _MARGIN = 0.6  # of the structure's size, shown around it
 _DPI, _CELL, _BAR = 130, 1.6, 0.3  # inches per picture, share of one that a colour bar takes
 # Colours that the colour-blind tell apart (Okabe and Ito), and a style with each; dashes are an oracle's.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#000000", "#56b4e9")
-_LINE, _TITLE = 32, 26  # letters of a legend beside curves, above a picture
+_LINE, _TITLE = 32, 26  # letters of a legend beside curves, above or beside a picture
 _STYLES: tuple[Any, ...] = ("-", ":", "-.", (0, (4, 1, 1, 1, 1, 1)))
 
 
@@ -27,7 +27,7 @@ _STYLES: tuple[Any, ...] = ("-", ":", "-.", (0, (4, 1, 1, 1, 1, 1)))
 class Picture:
     """One registration in one slice, (J, I) arrays. truth, found: masks of the structure in the fixed and in
     the moved image. noise_sd in intensities of [0, 1], weight in [0, 1], displacement_sd in mm; None where
-    the method gives none. aspect: height of a pixel over its width."""
+    the method gives none. aspect: height of a pixel over its width. case: its name, for the row."""
 
     title: str
     fixed: np.ndarray
@@ -40,6 +40,7 @@ class Picture:
     displacement_sd: np.ndarray | None = None
     aspect: float = 1.0
     note: str = ""
+    case: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +76,7 @@ def contours(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
             _outline(axis, picture.truth[box], *_TRUTH)
             _outline(axis, picture.found[box], *_FOUND)
             axis.set_title(f"{fill(picture.title, _TITLE)}\n{picture.note}".strip(), fontsize=6.5, pad=3)
-        _row_label(line[0], label)
+        _row_label(line[0], label, pictures[0])
     _legend(figure, {"structure in the fixed image": _TRUTH, "moved structure": _FOUND})
     return _save(figure, path)
 
@@ -94,7 +95,7 @@ def noise(rows: Mapping[str, tuple[Picture, Sequence[Curve]]], path: Path) -> Pa
         for axis, name in zip(line[:4], names, strict=True):
             axis.set_axis_off()
             axis.set_title(name, fontsize=7, pad=3)
-        _row_label(line[0], label)
+        _row_label(line[0], label, picture)
         # a label would lie on the colour bar, and a legend within on curves that are flat
         beside = {"loc": "center left", "bbox_to_anchor": (1.02, 0.5)}
         _lines(line[4], curves, "fraction of pixels removed", "", **beside)
@@ -117,7 +118,7 @@ def displacement_sd(rows: Mapping[str, Sequence[Picture]], path: Path) -> Path:
         for axis, picture in zip(line[2:], pictures, strict=False):
             _map(axis, picture.displacement_sd, picture.aspect, "magma")
             axis.set_title(f"{picture.title}\nSD (mm)", fontsize=6.5, pad=3)
-        _row_label(line[0], label)
+        _row_label(line[0], label, first)
     return _save(figure, path)
 
 
@@ -177,8 +178,11 @@ def _outline(axis: Any, mask: np.ndarray, colour: str, style: str) -> None:
         axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=style, linewidths=0.9)
 
 
-def _row_label(axis: Any, text: str) -> None:
-    axis.text(-0.06, 0.5, text, rotation=90, ha="right", va="center", fontsize=7, transform=axis.transAxes)
+def _row_label(axis: Any, label: str, first: Picture) -> None:
+    """Which row it is, and the case that its pictures show; a $ in a file's name is no formula."""
+    text = f"{label}\n{fill(first.case, _TITLE)}".strip()
+    look = {"rotation": 90, "ha": "right", "va": "center", "fontsize": 7, "parse_math": False}
+    axis.text(-0.06, 0.5, text, transform=axis.transAxes, **look)
 
 
 def _legend(figure: Any, kinds: Mapping[str, tuple[str, Any]]) -> None:

@@ -82,6 +82,7 @@ def draw(case: Case, job: Job, scorer: Scorer, label: int) -> Picture:
         displacement_sd=shown.displacement_sd,
         aspect=rows_mm / columns_mm,
         note=_dice(truth, found),
+        case=case.name,
     )
 
 
