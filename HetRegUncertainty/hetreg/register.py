@@ -79,6 +79,7 @@ def register_pair(
     summary = result.summary | what_ran(model, device, time.perf_counter() - started)
     summary["notes"] = notes + result.summary.get("notes", [])
     summary["notes"] += result_notes(result, fixed, moving, pair) + pair_notes(fixed, pair)
+    summary["notes"] += _plane_note(fixed, moving)
     progress.step(1.0, "Done")
     return replace(result, summary=summary, record=run_record(model, config, summary, fixed, moving))
 
@@ -86,6 +87,17 @@ def register_pair(
 def checked_config(given: RegisterConfig | None) -> RegisterConfig:
     """The configuration, the default one for None. Raises ValueError for anything else."""
     return RegisterConfig() if given is None else RegisterConfig.checked(given)
+
+
+def _plane_note(fixed: Image, moving: Image) -> list[str]:
+    """Where most of the moving image is left out, as that of CAMUS' sequences, whose third axis is time."""
+    if min(fixed.size_ijk) > 1 or min(moving.size_ijk) == 1:
+        return []
+    return [
+        f"The fixed image is a plane, the moving image a volume ({' x '.join(map(str, moving.size_ijk))}): "
+        "only what lies in that plane is moved, and of slices that are frames in time hetreg sequence "
+        "registers all."
+    ]
 
 
 def what_ran(model: RegistrationModel, device: torch.device, seconds: float) -> dict[str, Any]:

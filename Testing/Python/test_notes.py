@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from hetreg.assemble import pair_notes
-from hetreg.config import GridConfig
+from hetreg.config import GridConfig, NetworkConfig
 from hetreg.image import Image
+from hetreg.model import RegistrationModel
 from hetreg.preprocess import to_network_grid
+from hetreg.register import register_pair
 
 
 @pytest.mark.parametrize("changed_only", [False, True])
@@ -29,3 +31,14 @@ def test_the_intensities_of_a_small_moving_image_are_compared_where_it_lies(
     grid = GridConfig(changed_only=changed_only, low_percentile=0.5, high_percentile=99.5)
     pair = to_network_grid(fixed, moving, grid, ndim=2, multiple=8)
     assert any("scale" in note for note in pair_notes(fixed, pair)) == told
+
+
+@pytest.mark.parametrize(("fixed", "moving", "count"), [(1, 3, 1), (3, 3, 0), (3, 1, 0), (1, 1, 0)])
+def test_a_volume_of_which_one_plane_is_moved_is_told_of(fixed, moving, count):
+    """As with a sequence of CAMUS, whose third axis is time, as the moving image."""
+    values = np.random.default_rng(0).random((2, 3, 32, 24))
+    pair = [Image(values[n, :planes], np.eye(4)) for n, planes in enumerate((fixed, moving))]
+    model = RegistrationModel(NetworkConfig(encoder=(4,), decoder=(4,), tail=(4,)))
+    notes = [note for note in register_pair(*pair, model).summary["notes"] if "is a plane" in note]
+    assert len(notes) == count
+    assert all("a volume (24 x 32 x 3): only what lies in that plane" in note for note in notes)
