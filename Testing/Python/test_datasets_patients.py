@@ -132,3 +132,11 @@ def test_a_root_too_far_above_the_patients_says_so(tmp_path):
     acdc_patient(tmp_path / "a" / "b" / "c" / "d", 1)
     (item,) = ACDCDataset(tmp_path).scan().rejected
     assert_sentence(item.reason, tmp_path.name, "down to 3 folders below", "patientNNN")
+
+
+@pytest.mark.parametrize(("write", "dataset"), [(acdc_patient, ACDCDataset), (camus_patient, CAMUSDataset)])
+def test_a_patient_in_a_folder_of_its_own_name_is_told_what_to_do(tmp_path, write, dataset):
+    name = write(tmp_path / "once", 1).name
+    (tmp_path / "once").rename(tmp_path / name)
+    for root in (tmp_path, tmp_path / name):
+        assert_sentence(dataset(root).scan().rejected[0].reason, name, "its own name", "one folder up")

@@ -23,6 +23,9 @@ from .listing import Listing, PairFiles, Rejected
 
 def stray_reason(path: Path, accepted: str) -> str:
     """Why a file that has no role is refused."""
+    if path.is_dir() and path.name == path.parent.name:
+        nested = f"{path.name} is a folder in one of its own name, as when unpacked twice"
+        return f"{nested}: its files are accepted one folder up."
     if path.is_dir():
         return f"{path.name} is a folder: {accepted} are accepted."
     if not ending(path):
