@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import locale
 import sys
+from pathlib import PurePath
 
 import pytest
+from layouts import plain_pair
 
 from builders import assert_sentence, run_python
 from hetreg import cli
+from hetreg.datasets.pairs import scan_folder
 from hetreg.files import whole_file
 from hetreg.image import read_image
 
@@ -59,3 +62,13 @@ def test_a_process_beside_slicer_reads_and_writes_at_such_a_path(tmp_path):
     done = run_python("-c", "\n".join(lines), str(path))
     assert done.returncode == 0, done.stderr
     assert [file.name for file in path.parent.iterdir()] == ["es.nii.gz"]
+
+
+def test_pairs_come_in_one_order_everywhere(tmp_path, monkeypatch):
+    """Windows compares paths without the case of their letters; the batches of a training depend on it."""
+    for n, (folder, case) in enumerate((("b", "x"), ("C", "x"), ("a", "x"), ("a", "B"), ("a", "c"))):
+        plain_pair(tmp_path / folder, case, n)
+    here = scan_folder(tmp_path).pairs
+    monkeypatch.setattr(PurePath, "__lt__", lambda path, other: str(path).lower() < str(other).lower())
+    assert scan_folder(tmp_path).pairs == here
+    assert [pair.case for pair in here] == ["C/x", "B", "c", "a/x", "b/x"]

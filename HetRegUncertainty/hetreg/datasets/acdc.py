@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from ..imagefile import ending, stem
-from .headers import is_hidden
+from .headers import visible
 from .listing import Listing
 from .pairing import Found, add_pair, place
 from .patients import held_out, patient_folders
@@ -67,8 +67,8 @@ class ACDCDataset(FolderDataset):
 
 def _scan_patient(folder: Path, name: str, listing: Listing) -> None:
     frames: dict[tuple[int, bool], list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if is_hidden(path) or path.name.lower() in ("info.cfg", "mandatory_citation.md"):
+    for path in visible(folder):
+        if path.name.lower() in ("info.cfg", "mandatory_citation.md"):
             continue
         match = _FRAME.search(stem(path)) if path.is_file() and ending(path) else None
         if match:
@@ -76,7 +76,7 @@ def _scan_patient(folder: Path, name: str, listing: Listing) -> None:
         elif not (ending(path) and stem(path).lower().endswith("_4d")):
             listing.reject(path, stray_reason(path, "Info.cfg, ..._frameFF and ..._frameFF_gt images"))
     of = (name, name, held_out(folder))
-    info = next((p for p in folder.iterdir() if p.name.lower() == "info.cfg"), folder / "Info.cfg")
+    info = next((p for p in visible(folder) if p.name.lower() == "info.cfg"), folder / "Info.cfg")
     try:
         numbers = phases(info)
     except ValueError as error:

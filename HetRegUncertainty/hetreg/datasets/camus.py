@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..imagefile import ending, stem
 from .acdc import read_info
-from .headers import COMPANIONS, is_hidden
+from .headers import COMPANIONS, visible
 from .listing import Listing
 from .pairing import Found, add_pair, place
 from .patients import held_out, patient_folders
@@ -69,10 +69,10 @@ def _tell_absent(
 
 def _scan_patient(folder: Path, patient: str, listing: Listing, split: str, note: str) -> None:
     views: dict[str, Found] = {}
-    for path in sorted(folder.iterdir()):
+    for path in visible(folder):
         name = stem(path)
         known = path.name.lower().startswith("info_") or path.suffix.lower() in COMPANIONS
-        if is_hidden(path) or known or (ending(path) and _SEQUENCE.search(name)):
+        if known or (ending(path) and _SEQUENCE.search(name)):
             continue
         match = _IMAGE.search(name) if path.is_file() and ending(path) else None
         if match is None:

@@ -15,9 +15,14 @@ from ..imagefile import ENDINGS, ending, opened
 COMPANIONS = (".raw", ".zraw")  # the voxels of an .mhd file
 
 
-def is_hidden(path: Path) -> bool:
-    """True for what the system keeps for itself (.DS_Store, ._name, __MACOSX)."""
-    return path.name.startswith((".", "~")) or path.name in ("Thumbs.db", "desktop.ini", "__MACOSX")
+_SYSTEM = ("Thumbs.db", "desktop.ini", "__MACOSX")
+
+
+def visible(folder: Path) -> list[Path]:
+    """What lies in a folder, by name, without what the system keeps for itself (.DS_Store, ._name, ...). The
+    case of letters counts, as it does not where Windows compares paths: batches depend on the order."""
+    found = (p for p in folder.iterdir() if not p.name.startswith((".", "~")) and p.name not in _SYSTEM)
+    return sorted(found, key=lambda path: path.name)
 
 
 @dataclass(frozen=True, eq=False)

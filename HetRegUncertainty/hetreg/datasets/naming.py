@@ -105,7 +105,7 @@ def _patients(people: dict[tuple[Path, str], Path]) -> dict[Path, str]:
         named[person.name][person].add(case)
     used, names = set(named), dict[Path, str]()
     for name, found in named.items():
-        first, *others = sorted(found, key=lambda path: (_part(path) == "test", len(path.parts), path))
+        first, *others = sorted(found, key=lambda path: (_part(path) == "test", len(path.parts), path.parts))
         parts = {_part(path) for path in found} - {""}
         cases = [case for there in found.values() for case in there]
         same = len(set(cases)) == len(cases) and len(parts) < 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..imagefile import ENDINGS, ending
 from .copies import copies, first_of_each, join
-from .headers import COMPANIONS, is_hidden, read_header
+from .headers import COMPANIONS, read_header, visible
 from .listing import Listing
 from .manifest import find_manifest, read_manifest
 from .naming import FOLDERS, names_of, role_of
@@ -32,7 +32,7 @@ class PairsDataset(FolderDataset):
 def _files(folder: Path, depth: int) -> Iterator[Path]:
     """Files in the folder and below, and links that lead nowhere, by name; the endings first that come first
     in ENDINGS."""
-    children = sorted(p for p in folder.iterdir() if not is_hidden(p))
+    children = visible(folder)
     order = [*ENDINGS, ""]
     yield from sorted((p for p in children if not p.is_dir()), key=lambda p: (order.index(ending(p)), p.name))
     for child in children:
@@ -51,9 +51,9 @@ def scan_folder(root: Path) -> Listing:
         listing.reject(copy, f"{where} and its pair are the same images as {first} and its, which are used.")
         del cases[key]
     names = names_of(list(cases))
-    for key, found in sorted(cases.items()):
+    for key in sorted(cases, key=_by_name):
         case, patient = names[key]
-        add_pair(listing, found, case, patient, split=_part(key))
+        add_pair(listing, cases[key], case, patient, split=_part(key[0]))
     join(listing, same)
     return listing
 
@@ -70,11 +70,16 @@ def _cases(root: Path, listing: Listing) -> dict[tuple[Path, str], Found]:
             continue
         folder, case, role = parts
         place(cases[folder, case], role, path, case or folder.name, listing)
-    return dict(sorted(cases.items(), key=lambda c: (_part(c[0]) == "test", len(c[0][0].parts), c[0])))
+    ranked = sorted(cases, key=lambda key: (_part(key[0]) == "test", len(key[0].parts), _by_name(key)))
+    return {key: cases[key] for key in ranked}
 
 
-def _part(key: tuple[Path, str]) -> str:
-    return FOLDERS.get(key[0].name.lower(), "")
+def _by_name(key: tuple[Path, str]) -> tuple[tuple[str, ...], str]:
+    return key[0].parts, key[1]
+
+
+def _part(folder: Path) -> str:
+    return FOLDERS.get(folder.name.lower(), "")
 
 
 def _stray(path: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..imagefile import ending, stem
-from .headers import COMPANIONS, is_hidden
+from .headers import COMPANIONS, visible
 from .listing import Listing
 from .naming import longer
 
@@ -36,7 +36,7 @@ def patient_folders(
     if not found:
         listing.reject(root, f"{root.name}, down to {_DEPTH - 1} folders below it, has none of {accepted}.")
     for folder in found:
-        files = [path.name for path in folder.iterdir() if path.is_file() and not is_hidden(path)]
+        files = [path.name for path in visible(folder) if path.is_file()]
         if any(own.search(name) for name in files) or not any(ending(Path(name)) for name in files):
             named[folder.name].append(folder)
         else:
@@ -61,7 +61,7 @@ def _found(root: Path, listing: Listing) -> list[Path]:
     level = [root]
     for _ in range(_DEPTH):
         below: list[Path] = []
-        for path in sorted(p for folder in level for p in folder.iterdir() if not is_hidden(p)):
+        for path in (p for folder in level for p in visible(folder)):
             if path.is_dir():
                 (found if _PATIENT.match(path.name) else below).append(path)
             elif ending(path):
@@ -75,8 +75,8 @@ def _people(folders: Sequence[Path], root: Path, listing: Listing, image: re.Pat
     if len(folders) == 1:
         return list(folders)
 
-    def order(folder: Path) -> tuple[bool, bool, int, Path]:
-        return not _images(folder, image), bool(held_out(folder)), len(folder.parts), folder
+    def order(folder: Path) -> tuple[bool, bool, int, tuple[str, ...]]:
+        return not _images(folder, image), bool(held_out(folder)), len(folder.parts), folder.parts
 
     people: list[Path] = []
     for folder in sorted(folders, key=order):
@@ -93,14 +93,14 @@ def _people(folders: Sequence[Path], root: Path, listing: Listing, image: re.Pat
 
 
 def _images(folder: Path, image: re.Pattern[str]) -> list[Path]:
-    return [p for p in folder.iterdir() if not is_hidden(p) and ending(p) and image.search(stem(p))]
+    return [p for p in visible(folder) if ending(p) and image.search(stem(p))]
 
 
 def _same(folder: Path, other: Path) -> bool:
     """True if a file of voxels, of no labels, is the same in both folders."""
-    for path in folder.iterdir():
+    for path in visible(folder):
         voxels = ending(path) not in ("", ".mhd") or path.suffix.lower() in COMPANIONS
-        if is_hidden(path) or not voxels or "_gt." in path.name.lower():
+        if not voxels or "_gt." in path.name.lower():
             continue
         twin = other / path.name
         if twin.is_file() and path.stat().st_size and filecmp.cmp(path, twin, shallow=False):
