@@ -8,10 +8,11 @@ import pytest
 from layouts import acdc_patient, camus_patient, refused
 
 from builders import assert_sentence
-from hetreg.config import EvaluateConfig
+from hetreg.config import EvaluateConfig, TrainConfig
 from hetreg.datasets.acdc import ACDCDataset
 from hetreg.datasets.camus import CAMUSDataset
 from hetreg.evaluation.cases import list_cases
+from hetreg.training.data import dry_run
 
 
 def renumbered(folder, number: str):
@@ -126,6 +127,10 @@ def test_patients_of_another_data_set_below_the_root_are_no_lost_cases(tmp_path)
         (item,) = listing.rejected
         assert (item.file.name, item.case) == (other, "")
         assert_sentence(item.reason, other, "no file of this data set", "patientNNN")
+    listed = dry_run(TrainConfig(dataset="acdc+camus", root=str(tmp_path)))
+    assert len(listed["pairs"]) == 3
+    refused = list_cases(EvaluateConfig(dataset="acdc+camus", root=str(tmp_path), split="all"))[1]
+    assert listed["rejected"] == refused == []  # one of both uses each
 
 
 def test_a_root_too_far_above_the_patients_says_so(tmp_path):

@@ -105,4 +105,8 @@ class Listing:
         self.rejected.append(Rejected(file, printable(reason), *of))
 
     def __add__(self, other: Listing) -> Listing:
-        return Listing(self.pairs + other.pairs, self.rejected + other.rejected)
+        """Of two data sets below one root; a folder that one of them uses is not refused by the other."""
+        pairs = self.pairs + other.pairs
+        used = {pair.fixed.parent for pair in pairs if pair.fixed}
+        rejected = [r for r in self.rejected + other.rejected if r.case or r.file not in used]
+        return Listing(pairs, rejected)

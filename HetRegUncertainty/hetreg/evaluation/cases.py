@@ -57,7 +57,7 @@ def list_cases(
         sources += _of_listing(listing, config)
     file = _split_file(config, sources, run)
     named = read_split(file) if file else None
-    refused = [item for listing in found for item in listing.rejected]
+    refused = sum(found, Listing()).rejected
     if sources and config.split != "all":
         pairs = [pair for listing in found for pair in listing.pairs]
         sources = _part(sources, pairs, config, named)
