@@ -20,7 +20,8 @@ HELP = "Train and test all methods, and write the paper's tables and figures wit
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    parser.add_argument("--config", type=Path, help="a ReproduceConfig as JSON; flags override it")
+    text = "settings as JSON, such as reproduce.json of a folder; flags override them"
+    parser.add_argument("--config", type=Path, help=text)
     parser.add_argument("--output", type=Path, required=True, help="folder; finished runs in it are kept")
     parser.add_argument("--dry-run", action="store_true", help="list the runs and their expected time")
     add_flags(parser, ReproduceConfig)

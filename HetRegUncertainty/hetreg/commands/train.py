@@ -26,7 +26,9 @@ HELP = "Train a displacement and a variance network."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags."""
-    parser.add_argument("--config", type=Path, help="a TrainConfig as JSON; flags override it")
+    parser.add_argument(
+        "--config", type=Path, help="settings as JSON, such as config.json of a run; flags override them"
+    )
     parser.add_argument("--output", type=Path, help="run folder; a run in it is continued")
     parser.add_argument("--resume", type=Path, help="run folder to resume, with its own configuration")
     parser.add_argument("--dry-run", action="store_true", help="list the data and stop")
