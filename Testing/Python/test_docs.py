@@ -38,6 +38,14 @@ def anchors(path):
     return {re.sub(r"[^\w -]", "", h).strip().lower().replace(" ", "-") for h in headings}
 
 
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if "/tables/" not in name])
+def test_prose_is_wrapped(root, name):
+    text = (root / name).read_text(encoding="utf-8").split("\n## Does the paper's")[0]  # below: the program's
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL).splitlines()
+    others = ("#", "|", "!", "<", "hetreg 0.1.0 (code", "- Pairs of sunnybrook, patients")
+    assert [line for line in prose if len(line) > 120 and not line.startswith(others)] == []
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_paths_in_code_spans_exist(root, name):
     text = (root / name).read_text(encoding="utf-8")
