@@ -55,14 +55,25 @@ def test_paths_in_code_spans_exist(root, name):
 
 
 def test_commands_are_accepted(root):
-    text = "\n".join((root / name).read_text(encoding="utf-8") for name in ("README.md", "docs/training.md"))
-    lines = [line.replace("torchrun --nproc_per_node=2 -m ", "") for line in text.splitlines()]
-    commands = [line for line in lines if line.startswith("hetreg ")]
-    assert len(commands) >= 4
+    pages = [(root / name).read_text(encoding="utf-8") for name in DOCUMENTS]
+    text = "\n".join(pages).replace("torchrun --nproc_per_node=2 -m -- ", "")
+    commands = re.findall(rf"^hetreg (?:{'|'.join(cli.COMMANDS)})\b.*", text, re.MULTILINE)
     commands += re.findall(r"`(hetreg train [^`]*)`", text.replace("\n", " "))
+    assert len(commands) > 30
+    parser = cli.parser()
     for command in commands:
         words = shlex.split(re.sub(r"[\[\]]", "", command))
-        assert cli.parser().parse_args(words[1:]).command == words[1]
+        assert parser.parse_args(words[1:]).command == words[1]
+
+
+def test_scripts_in_commands_have_the_flags(root):
+    text = "\n".join((root / name).read_text(encoding="utf-8") for name in DOCUMENTS)
+    commands = re.findall(r"\bpython (Testing/[\w/]+\.py)(.*)", text.replace("\\\n", " "))
+    assert len(commands) > 10
+    for script, rest in commands:
+        source = (root / script).read_text(encoding="utf-8")
+        for flag in re.findall(r"(?<!\w)--[a-z][\w-]*", rest):
+            assert f'"{flag}"' in source, (script, flag)
 
 
 def test_each_reproduction_has_the_title_of_its_command_and_no_two_the_same(root):
