@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+import sys
+from dataclasses import asdict
 
 from .. import zoo
+from ..progress import JsonLines
 
 HELP = "List the models."
 
@@ -18,7 +20,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the list."""
     cards = zoo.list_models()
     if arguments.json:
-        print(json.dumps([card.__dict__ for card in cards]))
+        JsonLines(sys.stdout).event("models", models=[asdict(card) for card in cards])
         return
     width = max((len(card.name) for card in cards), default=0)
     for card in cards:
