@@ -148,7 +148,7 @@ class TrainConfig(DataConfig):
                 f"blind_spots is {self.blind_spots!r}: a number from 0 to {choices.MOST_BLIND:g} is accepted."
             )
         self._check_min(accumulate=1, crop=16 if self.crop else 0, phantoms=0, validate_every=1, seed=0)
-        if not isinstance(self.learning_rate, int | float) or not 0 < self.learning_rate < math.inf:
+        if type(self.learning_rate) not in (int, float) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate!r}: a positive number is accepted.")
         if self.batch % self.accumulate:
             raise ValueError(

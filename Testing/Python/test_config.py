@@ -85,6 +85,7 @@ def test_frozen():
         (TrainConfig, {"batch": 0}, ("batch is 0",)),
         (TrainConfig, {"method": "l1"}, ("method is 'l1'", "mse")),
         (TrainConfig, {"learning_rate": 0.0}, ("learning_rate is 0.0",)),
+        (TrainConfig, {"learning_rate": True}, ("learning_rate is True",)),
         (TrainConfig, {"seed": -3}, ("seed is -3",)),
     ],
 )
