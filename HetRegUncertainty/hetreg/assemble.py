@@ -79,9 +79,9 @@ def there_and_back_mm(field: np.ndarray, inverse: np.ndarray, pair: NetworkPair,
     """How far the fixed image's voxels end from where they were when one field follows the other: (2, B,
     *image_size), for both orders. Both fields (3, K, J, I) voxels."""
     fields = pair.field_samples(field), pair.field_samples(inverse)
-    square_mm = torch.from_numpy(fixed.spacing_mm[::-1][list(pair.plan.axes)] ** 2).float()
+    to_lps = torch.from_numpy(fixed.ijk_to_lps[:3, [2 - d for d in pair.plan.axes]]).float()
     missed = (compose(*fields), compose(*fields[::-1]))
-    return np.stack([torch.einsum("bc...,c->b...", m.square_(), square_mm).sqrt().numpy() for m in missed])
+    return np.stack([torch.einsum("xc,bc...->bx...", to_lps, m).norm(dim=1).numpy() for m in missed])
 
 
 def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:

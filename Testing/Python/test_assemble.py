@@ -153,6 +153,12 @@ def test_there_and_back_is_in_mm_along_each_axis_and_both_ways():
     one[2], other[2, ..., 1:] = 1.0, -1.0  # nothing comes to the first voxels of the axis but from themselves
     assert there_and_back_mm(one, other, pair, fixed).max(axis=(1, 2, 3, 4)).tolist() == [1, 0]
     assert there_and_back_mm(other, one, pair, fixed).max(axis=(1, 2, 3, 4)).tolist() == [0, 1]
+    sheared = Image(fixed.array, fixed.ijk_to_lps.copy())
+    sheared.ijk_to_lps[0, 1] = 1.5  # j also leads along the first axis: i + j is (1 + 1.5, 2) mm
+    field = still(fixed)
+    field[1:] = 0.5
+    found = there_and_back_mm(field, -0.8 * field, pair, sheared)
+    np.testing.assert_allclose(found, 0.1 * np.hypot(2.5, 2.0), rtol=1e-5)
 
 
 def displacement_mm(field: np.ndarray, image: Image) -> np.ndarray:

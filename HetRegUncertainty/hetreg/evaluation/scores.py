@@ -77,5 +77,5 @@ def inverse_consistency(result: RegisterResult, back: RegisterResult, mask: np.n
     error, where = disp_to_vox(error_mm, result.moved.ijk_to_lps), mask & there[0].inside
     return {
         "inverse_consistency_vox": mean_length(error, where),
-        "inverse_consistency_mm": mean_length(error, where, result.moved.spacing_mm[::-1]),
+        "inverse_consistency_mm": mean_length(np.moveaxis(error_mm, -1, 0), where),
     }
