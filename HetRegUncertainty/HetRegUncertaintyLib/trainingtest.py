@@ -53,14 +53,14 @@ class SelfTest:
 
     def test_processAnswers(self):
         """The command line runs beside Slicer and is heard."""
-        said, ends = [], []
+        events, ends = [], []
         runner = process.HetRegProcess(
-            said.append, said.append, lambda code, problem: ends.append((code, problem))
+            events.append, lambda line: None, lambda code, problem: ends.append((code, problem))
         )
         runner.start(["models", "--json"])
         self._waitFor(lambda: ends)
         self.assertEqual(ends, [(0, "")])
-        self.assertTrue(said)
+        self.assertEqual([content["event"] for content in events], ["models"])
 
     def test_curvesBecomeOneChartEach(self):
         """Drawing twice makes no second set of nodes."""
