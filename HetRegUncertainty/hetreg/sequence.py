@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -131,14 +132,18 @@ def _named(i: int, count: int, raised: list[BaseException]) -> Iterator[None]:
 def _numbered(progress: Progress, i: int, count: int, raised: list[BaseException]) -> Progress:
     """Reports with the number of the frame; what a callback raises is noted, too."""
 
-    def report(fraction: float, message: str) -> None:
-        try:
-            progress.report(fraction, f"Frame {i + 1} of {count}: {message}")
-        except Exception as error:
-            raised.append(error)
-            raise
+    def noted(callback: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*said: Any) -> Any:
+            try:
+                return callback(*said)
+            except Exception as error:
+                raised.append(error)
+                raise
 
-    return replace(progress, report=report)
+        return call
+
+    named = f"Frame {i + 1} of {count}: "
+    return Progress(noted(lambda f, m: progress.report(f, named + m)), noted(progress.cancelled))
 
 
 def _register(

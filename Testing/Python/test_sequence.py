@@ -131,16 +131,16 @@ def test_it_reports_and_stops(cine, model):
         next(register_sequence(cine[1:], cine[0], model, progress=stopping))
 
 
-def test_errors_of_the_caller_are_its_own(cine, model):
+@pytest.mark.parametrize("callback", ["report", "cancelled"])
+def test_errors_of_the_caller_are_its_own(cine, model, callback):
     class Mine(ValueError):
         pass
 
-    def report(_fraction, message):
-        if "Frame 2" in message:
-            raise Mine("of the caller")
+    def fail(*_said):
+        raise Mine("of the caller")
 
     with pytest.raises(Mine, match=r"^of the caller$"):
-        list(register_sequence(cine, cine[0], model, progress=Progress(report)))
+        list(register_sequence(cine, cine[0], model, progress=Progress(**{callback: fail})))
 
 
 def test_bad_labels_are_refused_before_the_first_frame(cine, model):
