@@ -34,6 +34,15 @@ def test_every_line_for_people_is_printed_so(capsys, monkeypatch):
     assert err.replace("\r\033[K", "") == f" 50.0 %  {SHOWN}"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (119.7, "2:00"), (3725.2, "62:05")]
+)
+def test_the_time_left_has_no_sixtieth_second(seconds, shown, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    Line().event("step", step=1, steps=2, eta_seconds=seconds)
+    assert capsys.readouterr().err.endswith(f" {shown} left")
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_console_of_windows_is_told_to_obey_codes(terminal, monkeypatch):
     told = []

@@ -15,6 +15,7 @@ from hetreg.reproduce.plan import (
     Job,
     choose,
     chosen,
+    duration,
     further,
     job,
     jobs,
@@ -246,3 +247,18 @@ def test_json_gives_the_same_configuration_back(tmp_path):
     config = ReproduceConfig(networks=("voxelmorph", "transmorph"), lambdas=(0.1,), seeds=2)
     config.save(tmp_path / "r.json")
     assert ReproduceConfig.load(tmp_path / "r.json") == config
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (40, "40 s"),
+        (59.7, "1 min"),
+        (119, "2 min"),
+        (3569, "59 min"),
+        (3571, "1 h 00 min"),
+        (3720, "1 h 02 min"),
+    ],
+)
+def test_a_time_is_told_in_the_unit_it_rounds_to(seconds, said):
+    assert duration(seconds) == said

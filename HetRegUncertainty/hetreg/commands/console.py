@@ -86,7 +86,8 @@ class Line:
         done = fields["step"] / fields["steps"]
         bar = "=" * round(24 * done) + " " * (24 - round(24 * done))
         losses = "  ".join(f"{n} {fields[n]:.4g}" for n in ("loss", "variance_loss") if n in fields)
-        left = f"{fields['eta_seconds'] // 60:.0f}:{fields['eta_seconds'] % 60:02.0f}"
+        minutes, seconds = divmod(round(fields["eta_seconds"]), 60)
+        left = f"{minutes}:{seconds:02d}"
         text = f"[{bar}] step {fields['step']} of {fields['steps']}  {losses}  {left} left"
         self.report(min(done, 0.999), text)
 
