@@ -18,14 +18,15 @@ from .device import peak_memory_mb, reset_peak_memory
 from .errors import sentence
 from .evaluation.case import Case, main_label
 from .evaluation.cases import Source, list_cases
+from .evaluation.noise import Curves
 from .evaluation.results import Evaluation, Picture
 from .evaluation.results import write as write
-from .evaluation.scores import Row, Score
+from .evaluation.scores import Row
 from .evaluation.scores import score as score
 from .evaluation.summary import label_notes, mean_curves, patient_rows, statistics, values
 from .model import CHANGED, RegistrationModel
 from .modelconfig import UseConfig
-from .progress import Cancelled, Progress
+from .progress import Cancelled, Progress, silent
 from .register import register_pair
 from .result import RegisterResult
 from .versions import versions
@@ -73,7 +74,7 @@ def evaluate(
     loaded = _loaded(config, model) if register is None else None
     sources, refused = list_cases(config, _solid_size(loaded), loaded.run if loaded else None)
     register = register or by_model(config.registration, loaded, progress)
-    run = _Run(config, register, emit or (lambda *_, **__: None))
+    run = _Run(config, register, emit or silent)
     with _callers_errors():
         for n, source in enumerate(sources):
             progress.step(0.95 * n / len(sources), f"Case {n + 1} of {len(sources)}: {source.name}")
@@ -82,7 +83,7 @@ def evaluate(
         ranked_by = f"dice_{label}" if label else "ncc_after"
         shown = _pictures(run, ranked_by, progress) if pictures else []
     patients = patient_rows(run.rows)
-    curves = mean_curves([s.curves for s in run.scores])
+    curves = mean_curves(run.curves)
     run.note_missing_labels()
     run.note_trained_on()
     run.note_unknown_training(loaded)
@@ -137,7 +138,7 @@ class _Run:
         self.rows: list[Row] = []
         self.sources: list[Source] = []  # of each row
         self.slices: list[Row] = []
-        self.scores: list[Score] = []
+        self.curves: list[Curves] = []
         self.models: dict[str, str] = {}
         self.about: dict[str, list[Any]] = {"device": [], "notes": []}
 
@@ -165,7 +166,7 @@ class _Run:
         found = score(case, result, self.config.chosen_labels, self._back(case))
         cost = {"seconds": result.summary.get("seconds", round(seconds, 3)), "peak_memory_mb": memory}
         self.slices += found.slices
-        self.scores.append(found)
+        self.curves.append(found.curves)
         named = {"model": result.summary["model"]} if "model" in result.summary else {}
         self.models |= {name: result.record.get("model", {}).get("sha256", "") for name in named.values()}
         self._note("device", [result.summary["device"]] if "device" in result.summary else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -68,11 +69,11 @@ def statistics(rows: Sequence[Row], patients: Sequence[str]) -> dict[str, dict[s
 def patient_rows(rows: Sequence[Row]) -> list[Row]:
     """One row for each patient: the number of cases and of failed ones, and the means of the numbers."""
     patients = [row["patient"] for row in rows]
-    made: dict[str, Row] = {}
-    for patient in dict.fromkeys(patients):
-        own = [row for row in rows if row["patient"] == patient]
-        failed = sum(bool(row.get("error")) for row in own)
-        made[patient] = {"patient": patient, "cases": len(own), "failed": failed}
+    failed = Counter(row["patient"] for row in rows if row.get("error"))
+    made: dict[str, Row] = {
+        patient: {"patient": patient, "cases": cases, "failed": failed[patient]}
+        for patient, cases in Counter(patients).items()
+    }
     for name in numbers_of(rows):
         for patient, mean in zip(made, cluster_means(values(rows, name), patients), strict=True):
             made[patient][name] = float(mean)
