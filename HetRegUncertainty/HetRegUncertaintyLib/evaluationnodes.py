@@ -37,10 +37,9 @@ def _fillTable(numbers):
     table = vtk.vtkTable()
     below = {"mean": _("Mean"), "sd": _("SD"), "median": _("Median")}
     statistics = [which for which in STATISTICS if which != "sd" or len(known(numbers)) > 1]
-    texts = [_("Case"), _("Patient")], [_("Failed because")]
     cases = [row.get("case", "") for row in numbers.rows] + [below[name] for name in statistics]
-    _addTexts(table, texts[0][0], cases)
-    _addTexts(table, texts[0][1], [row.get("patient", "") for row in numbers.rows] + [""] * len(statistics))
+    _addTexts(table, _("Case"), cases)
+    _addTexts(table, _("Patient"), [row.get("patient", "") for row in numbers.rows] + [""] * len(statistics))
     for name in numbers.names:
         values = [_float(row.get(name)) for row in numbers.rows]
         values += [_float(numbers.statistic(name, which)) for which in statistics]
@@ -51,7 +50,7 @@ def _fillTable(numbers):
         table.AddColumn(column)
     if any(row.get("error") for row in numbers.rows):
         errors = [row.get("error", "") for row in numbers.rows]
-        _addTexts(table, texts[1][0], errors + [""] * len(statistics))
+        _addTexts(table, _("Failed because"), errors + [""] * len(statistics))
     node.SetAndObserveTable(table)
     return node
 

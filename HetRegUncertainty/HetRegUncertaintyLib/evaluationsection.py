@@ -19,12 +19,12 @@ PATIENCE_S = 1.0  # until a program that cannot be started is known not to be
 class EvaluationSection:
     """onChange() is called when an evaluation has started or ended and when the view is to change.
 
-    onPackage() is called when a package was asked for. process: the QProcess to use, or what acts like one.
+    onPackage() is called when a package was asked for.
     """
 
-    def __init__(self, ui, onChange, onPackage, onLog, process=None):
+    def __init__(self, ui, onChange, onPackage, onLog):
         self.ui, self._onChange, self._onLog = ui, onChange, onLog
-        self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
+        self._process = HetRegProcess(self._onEvent, onLog, self._onEnd)
         self._folder, self._problem = "", ""
         self._read, self._shown = (None, None), None
         self.packageButton = packages.PackageButton(ui.reportPackageButton, onPackage, self._say)

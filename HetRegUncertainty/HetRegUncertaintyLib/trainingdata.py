@@ -18,9 +18,9 @@ PATIENT = 1  # column of the table of pairs
 class DataCheck:
     """Runs `train --dry-run` and fills the tables. onLog(text) gets what else is said."""
 
-    def __init__(self, ui, onLog, process=None):
+    def __init__(self, ui, onLog):
         self.ui = ui
-        self._process = HetRegProcess(self._onEvent, onLog, self._onEnd, process)
+        self._process = HetRegProcess(self._onEvent, onLog, self._onEnd)
         self._listing, self._isOutdated = None, False
         for table in (ui.pairsTable, ui.rejectedTable):  # higher with a larger font
             table.setFixedHeight(SEEN_ROWS * table.verticalHeader().defaultSectionSize)

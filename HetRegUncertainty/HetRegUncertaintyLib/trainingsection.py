@@ -20,9 +20,9 @@ WAIT_S = 20.0
 class TrainingSection:
     """onChange() is called when a run has started, paused, gone on or ended, and after each validation."""
 
-    def __init__(self, ui, onChange, process=None):
+    def __init__(self, ui, onChange):
         self.ui, self._onChange = ui, onChange
-        self.run = TrainingRun(self._onRun, self.log, process)
+        self.run = TrainingRun(self._onRun, self.log)
         self._guard, self._closed = CloseGuard(self._mayClose), False
         self._began, self._seen = False, (State.IDLE, 0)
         self._preview, self._said, self._config = 0, "", None
