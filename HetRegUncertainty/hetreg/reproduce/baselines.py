@@ -9,7 +9,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from threading import Timer
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -50,9 +49,7 @@ class Elastix:
     def __enter__(self) -> Elastix:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._end()
         if self._folder is not None:
             self._folder.cleanup()

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from .. import __version__
@@ -72,10 +71,8 @@ class Scorer:
     def __enter__(self) -> Scorer:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._elastix.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._elastix.__exit__(*error)
 
     def score(self, job: Job, source: str, error: str, progress: Progress) -> Score:
         """The rows of a job on a source, from before or made now. error: why its training failed."""
