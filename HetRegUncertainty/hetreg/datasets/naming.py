@@ -105,13 +105,16 @@ def _patients(people: dict[tuple[Path, str], Path]) -> dict[Path, str]:
         named[person.name][person].add(case)
     used, names = set(named), dict[Path, str]()
     for name, found in named.items():
-        first, *others = sorted(found, key=lambda path: (_part(path) == "test", len(path.parts), path.parts))
-        parts = {_part(path) for path in found} - {""}
+        first, *others = sorted(
+            found, key=lambda path: (part_of(path.parent) == "test", len(path.parts), path.parts)
+        )
+        parts = {part_of(path.parent) for path in found} - {""}
         cases = [case for there in found.values() for case in there]
         same = len(set(cases)) == len(cases) and len(parts) < 2
         names |= {first: name} | {path: name if same else longer(path, used) for path in others}
     return names
 
 
-def _part(person: Path) -> str:
-    return FOLDERS.get(person.parent.name.lower(), "")
+def part_of(folder: Path) -> str:
+    """The part of the split that a folder is named after, "" if it is not."""
+    return FOLDERS.get(folder.name.lower(), "")

@@ -12,7 +12,7 @@ from .copies import copies, first_of_each, join
 from .headers import COMPANIONS, read_header, visible
 from .listing import Listing
 from .manifest import find_manifest, read_manifest
-from .naming import FOLDERS, names_of, role_of
+from .naming import names_of, part_of, role_of
 from .pairing import Found, add_pair, place
 from .reader import FolderDataset, stray_reason
 
@@ -53,7 +53,7 @@ def scan_folder(root: Path) -> Listing:
     names = names_of(list(cases))
     for key in sorted(cases, key=_by_name):
         case, patient = names[key]
-        add_pair(listing, cases[key], case, patient, split=_part(key[0]))
+        add_pair(listing, cases[key], case, patient, split=part_of(key[0]))
     join(listing, same)
     return listing
 
@@ -70,16 +70,12 @@ def _cases(root: Path, listing: Listing) -> dict[tuple[Path, str], Found]:
             continue
         folder, case, role = parts
         place(cases[folder, case], role, path, case or folder.name, listing)
-    ranked = sorted(cases, key=lambda key: (_part(key[0]) == "test", len(key[0].parts), _by_name(key)))
+    ranked = sorted(cases, key=lambda key: (part_of(key[0]) == "test", len(key[0].parts), _by_name(key)))
     return {key: cases[key] for key in ranked}
 
 
 def _by_name(key: tuple[Path, str]) -> tuple[tuple[str, ...], str]:
     return key[0].parts, key[1]
-
-
-def _part(folder: Path) -> str:
-    return FOLDERS.get(folder.name.lower(), "")
 
 
 def _stray(path: Path) -> str:
