@@ -44,7 +44,7 @@ class PairNetwork(nn.Module):
         """moving, fixed: (B, 1, *spatial) -> (B, C, *spatial / stride)."""
         raise NotImplementedError
 
-    def _join(self, moving: Tensor, fixed: Tensor) -> Tensor:
+    def _check(self, moving: Tensor, fixed: Tensor) -> None:
         if moving.shape != fixed.shape:
             raise ValueError(
                 f"The two images differ in size: {tuple(moving.shape)} and {tuple(fixed.shape)}."
@@ -55,4 +55,7 @@ class PairNetwork(nn.Module):
                 f"Spatial size {tuple(moving.shape[2:])} has to be a multiple of {self.multiple}: "
                 f"pad the images."
             )
+
+    def _join(self, moving: Tensor, fixed: Tensor) -> Tensor:
+        self._check(moving, fixed)
         return torch.cat((moving, fixed), dim=1)

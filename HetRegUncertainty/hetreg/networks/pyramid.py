@@ -84,7 +84,7 @@ class Pyramid(PairNetwork):
 
     def forward(self, moving: Tensor, fixed: Tensor) -> Tensor:
         """Two (B, 1, *spatial) images -> (B, out_channels, *spatial / output_stride)."""
-        self._join(moving, fixed)  # checks the sizes
+        self._check(moving, fixed)
         levels = self._features(torch.cat((moving, fixed)))
         coarsest = levels[0].chunk(2)[1]
         # summed up as exactly as the images are given, also where the convolutions are in 16 bits
