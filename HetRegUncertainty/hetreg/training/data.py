@@ -35,24 +35,20 @@ _BATCH, _AUGMENTATION = 1_000_003, 7  # factors that keep the random numbers of 
 
 def open_datasets(config: TrainConfig) -> list[Any]:
     """The data sets of a run, not yet read. Raises ValueError or FileNotFoundError if one is not there."""
-    return [_SOURCES.get(name, _folder)(name, config) for name in config.dataset.split("+")]
+    return [_open(name, config) for name in config.dataset.split("+")]
 
 
-def _folder(name: str, config: TrainConfig) -> Any:
-    return resolve(DATASETS, name)(config.root)
-
-
-def _phantom(name: str, config: TrainConfig) -> Any:
-    return resolve(DATASETS, name)(
+def _open(name: str, config: TrainConfig) -> Any:
+    dataset = resolve(DATASETS, name)
+    if name != "phantom":
+        return dataset(config.root)
+    return dataset(
         config.kind,
         config.phantoms,
         seed=100_000 * (config.seed + 1),
         size=config.phantom_size or None,
         truth=bool(METHODS[config.method].weight == "oracle" or METHODS[config.method].extra),
     )
-
-
-_SOURCES = {"phantom": _phantom}
 
 
 @dataclass(frozen=True, eq=False)
