@@ -61,10 +61,7 @@ class LogMoments(NamedTuple):
 
 
 NU_MAX = 60.0
-_NU, _TAU = (
-    161,
-    321,
-)  # table size: amplitude (uniform in asinh), threshold (uniform after scaling to the spread)
+_NU, _TAU = 161, 321  # table size: amplitude, uniform in asinh, and threshold, uniform after the scaling
 _TAU_MAX = 9.0
 
 

@@ -150,7 +150,7 @@ def _lost(
     named: dict[str, list[str]],
 ) -> set[str]:
     """Patients without a pair that can be read, whom the split file of a training does not name therefore, in
-    the part by the data set itself. None if the file has other patients in the part than the data set."""
+    the part by the data set itself. Nobody if the file has other patients in the part than the data set."""
     readable = {pair.patient for pair in pairs}
     if {pair.patient for pair in pairs if pair.split == part} != patients & readable:
         return set()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -165,7 +165,7 @@ def _paired_runs(first: Series, second: Series) -> tuple[list[Unit], np.ndarray]
 
 def _judged(item: Comparison, p: float, higher: bool) -> Comparison:
     words = verdict(item.claim.paper, item.difference, p, higher=higher, seeds=item.seeds)
-    return Comparison(**{**item.__dict__, "p_holm": p, "verdict": words})
+    return replace(item, p_holm=p, verdict=words)
 
 
 def tally(comparisons: Sequence[Comparison]) -> dict[str, int]:

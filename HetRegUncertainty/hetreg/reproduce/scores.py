@@ -17,10 +17,9 @@ LABELS = (2, 3)  # myocardium, cavity
 
 @dataclass(frozen=True)
 class Measure:
-    """A column of the tables. key: in a row of the evaluation, {label} for the structure's number; scale:
-    the row's value times this is shown; higher: True if more is better, None if
-    neither is; slices: a stack's slices are the
-    units, as published, otherwise the cases."""
+    """A column of the tables. key: in a row of the evaluation, {label} for the structure's number; scale: the
+    row's value times this is shown; higher: True if more is better, None if neither is; slices: a stack's
+    slices are the units, as published, otherwise the cases."""
 
     label: str
     key: str

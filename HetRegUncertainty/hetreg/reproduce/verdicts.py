@@ -30,8 +30,16 @@ _TESTS = (
     Column("Patients"),
     Column("Verdict"),
 )
-_RAW = ("Table", "Source", "Network", "Measure", "First", "Second", "Difference, paper", "Difference", "Low")
-_RAW += (
+_RAW = (
+    "Table",
+    "Source",
+    "Network",
+    "Measure",
+    "First",
+    "Second",
+    "Difference, paper",
+    "Difference",
+    "Low",
     "High",
     "Each seed",
     "p, published way",
@@ -40,8 +48,9 @@ _RAW += (
     "p, Holm",
     "p, seeds (t)",
     "Units",
+    "Patients",
+    "Verdict",
 )
-_RAW += ("Patients", "Verdict")
 
 
 def paired_tests(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
@@ -79,11 +88,11 @@ def claims(book: Book, source: str, comparisons: Sequence[Comparison]) -> Table:
             paper, here = (Shown(number(v, digits), v) for v in (c.claim.paper, c.difference))
             tests = (bounds(c.low, c.high, digits), _seeds(c), _p(c.p_holm), _p(c.p_seeds), c.verdict)
             rows.append((c.claim.table, *_pair(c), paper, here, *tests))
-    heads = ("Table", "Network", "Pair", "Measure", "Paper", "Here", "95 % interval", "Each seed", "p, Holm")
-    heads += ("p, seeds (t)",)
+    names = ("Table", "Network", "Pair", "Measure")
+    numbers = ("Paper", "Here", "95 % interval", "Each seed", "p, Holm", "p, seeds (t)")
     caption = f"Does the paper's ordering hold? {where(book, source)}"
     other = () if book.label(source) == MYOCARDIUM else (notes.OTHER_STRUCTURE,)
-    columns = tuple(Column(h) for h in (*heads, "Verdict"))
+    columns = tuple(Column(head) for head in (*names, *numbers, "Verdict"))
     return Table(columns, tuple(rows), caption, (notes.CLAIMS, *other))
 
 
