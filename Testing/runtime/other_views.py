@@ -2,14 +2,12 @@
 
 import slicer
 import vtk
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore, QtGui, QtWidgets
 
-from .mrml_widgets import qMRMLWidget
 from .observing import Observing
 from .plot_drawing import PlotDrawing
-from .rendered_view import RenderedView
-from .slice_views import registerManagers
-from .view_bar import ViewBar
+from .rendered_view import ManagedView, RenderedView
+from .view_bar import ViewFrame, plainBar
 
 MANAGERS = (
     "vtkMRMLCameraDisplayableManager",
@@ -26,18 +24,14 @@ MANAGERS = (
 )
 
 
-class qMRMLThreeDView(RenderedView):
+class qMRMLThreeDView(ManagedView):
     _standin_ = True
 
     def __init__(self, node, parent=None):
         super().__init__(parent)
         self._node = node
         factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
-        registerManagers(factory, MANAGERS, slicer.app.applicationLogic())
-        self._group = slicer.vtkMRMLDisplayableManagerGroup()
-        self._group.Initialize(factory, self._renderer)
-        self._observing.observe(self._group, vtk.vtkCommand.UpdateEvent, self.scheduleRender)
-        self._group.SetMRMLDisplayableNode(node)
+        self._manage(factory, MANAGERS, node)
         self._style = slicer.vtkMRMLThreeDViewInteractorStyle()
         self._style.SetDisplayableManagers(self._group)
         self._style.SetInteractor(self._interactor)
@@ -59,13 +53,6 @@ class qMRMLThreeDView(RenderedView):
 
     def interactorObserver(self):
         return self._style
-
-    def displayableManagerByClassName(self, name):
-        return self._group.GetDisplayableManagerByClassName(name)
-
-    def getDisplayableManagers(self, collection):
-        for i in range(self._group.GetDisplayableManagerCount()):
-            collection.AddItem(self._group.GetNthDisplayableManager(i))
 
     def resetFocalPoint(self):
         """Centre on what is visible; keeps direction and distance."""
@@ -89,7 +76,7 @@ class qMRMLThreeDView(RenderedView):
         self.scheduleRender()
 
 
-class qMRMLThreeDWidget(qMRMLWidget):
+class qMRMLThreeDWidget(ViewFrame):
     _standin_ = True
 
     def __init__(self, node, parent=None):
@@ -100,14 +87,7 @@ class qMRMLThreeDWidget(qMRMLWidget):
         self._logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
         self._logic.SetMRMLScene(slicer.mrmlScene)
         slicer.app.applicationLogic().GetViewLogics().AddItem(self._logic)
-        self._bar = ViewBar(node.GetLayoutLabel() or "1", node.GetLayoutColor(), self)
-        self._bar._row.addStretch(1)
-        self._view = qMRMLThreeDView(node, self)
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._bar)
-        column.addWidget(self._view, 1)
+        self._frame(plainBar(node, "1", self), qMRMLThreeDView(node, self))
 
     def mrmlViewNode(self):
         return self._node
@@ -118,13 +98,7 @@ class qMRMLThreeDWidget(qMRMLWidget):
     def threeDView(self):
         return self._view
 
-    def viewWidget(self):
-        return self._view
-
     def threeDController(self):
-        return self._bar
-
-    def controllerWidget(self):
         return self._bar
 
     def viewLogic(self):
@@ -168,20 +142,13 @@ class qMRMLPlotView(RenderedView):
         return self._drawing.chart
 
 
-class qMRMLPlotWidget(qMRMLWidget):
+class qMRMLPlotWidget(ViewFrame):
     _standin_ = True
 
     def __init__(self, node, parent=None):
         super().__init__(parent)
         self._node = node
-        self._bar = ViewBar(node.GetLayoutLabel() or "P", node.GetLayoutColor(), self)
-        self._bar._row.addStretch(1)
-        self._view = qMRMLPlotView(node, self)
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._bar)
-        column.addWidget(self._view, 1)
+        self._frame(plainBar(node, "P", self), qMRMLPlotView(node, self))
 
     def mrmlPlotViewNode(self):
         return self._node
@@ -192,13 +159,7 @@ class qMRMLPlotWidget(qMRMLWidget):
     def plotView(self):
         return self._view
 
-    def viewWidget(self):
-        return self._view
-
     def plotController(self):
-        return self._bar
-
-    def controllerWidget(self):
         return self._bar
 
 
@@ -243,8 +204,6 @@ class qMRMLTableView(QtWidgets.QTableView):
             self._fill()
 
     def _fill(self):
-        from PySide6 import QtGui
-
         table = self._node.GetTable() if self._node is not None else None
         columns = table.GetNumberOfColumns() if table is not None else 0
         model = QtGui.QStandardItemModel(table.GetNumberOfRows() if table is not None else 0, columns, self)
@@ -258,23 +217,16 @@ class qMRMLTableView(QtWidgets.QTableView):
         return self.model()
 
 
-class qMRMLTableWidget(qMRMLWidget):
+class qMRMLTableWidget(ViewFrame):
     """The frame of the table view; Slicer has it too, the facts' file does not list it."""
 
     _standin_ = True
 
     def __init__(self, node, parent=None):
         super().__init__(parent)
-        self._bar = ViewBar(node.GetLayoutLabel() or "T", node.GetLayoutColor(), self)
-        self._bar._row.addStretch(1)
-        self._view = qMRMLTableView(self)
+        self._frame(plainBar(node, "T", self), qMRMLTableView(self))
         self._view.setMRMLScene(slicer.mrmlScene)
         self._view.setMRMLTableViewNode(node)
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._bar)
-        column.addWidget(self._view, 1)
         self._view.setSizePolicy(
             QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Expanding
         )
@@ -284,10 +236,4 @@ class qMRMLTableWidget(qMRMLWidget):
         return self._view
 
     def tableController(self):
-        return self._bar
-
-    def viewWidget(self):
-        return self._view
-
-    def controllerWidget(self):
         return self._bar

@@ -1,6 +1,7 @@
 """A Qt widget that shows what a VTK window renders off screen, and hands the mouse on to VTK."""
 
 import numpy as np
+import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 from vtk.util.numpy_support import vtk_to_numpy
@@ -173,3 +174,25 @@ class RenderedView(QtWidgets.QWidget):
 
     def VTKWidget(self):
         raise NotInStandIn("there is no OpenGL widget behind the views of the stand-in")
+
+
+class ManagedView(RenderedView):
+    """A view on which displayable managers draw what the scene holds."""
+
+    def _manage(self, factory, names, node):
+        """Have the managers of these names, which the factory makes, draw for the view node."""
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        for name in names:
+            if not factory.IsDisplayableManagerRegistered(name):
+                factory.RegisterDisplayableManager(name)
+        self._group = slicer.vtkMRMLDisplayableManagerGroup()
+        self._group.Initialize(factory, self._renderer)
+        self._observing.observe(self._group, vtk.vtkCommand.UpdateEvent, self.scheduleRender)
+        self._group.SetMRMLDisplayableNode(node)
+
+    def displayableManagerByClassName(self, name):
+        return self._group.GetDisplayableManagerByClassName(name)
+
+    def getDisplayableManagers(self, collection):
+        for i in range(self._group.GetDisplayableManagerCount()):
+            collection.AddItem(self._group.GetNthDisplayableManager(i))

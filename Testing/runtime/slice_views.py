@@ -4,9 +4,8 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
 
-from .mrml_widgets import qMRMLWidget
-from .rendered_view import RenderedView
-from .view_bar import SliceBar
+from .rendered_view import ManagedView
+from .view_bar import SliceBar, ViewFrame
 
 MANAGERS = (
     "vtkMRMLVolumeGlyphSliceDisplayableManager",
@@ -22,14 +21,7 @@ MANAGERS = (
 )
 
 
-def registerManagers(factory, names, applicationLogic):
-    factory.SetMRMLApplicationLogic(applicationLogic)
-    for name in names:
-        if not factory.IsDisplayableManagerRegistered(name):
-            factory.RegisterDisplayableManager(name)
-
-
-class qMRMLSliceView(RenderedView):
+class qMRMLSliceView(ManagedView):
     """What a slice node shows: the blended layers, and on top whatever the displayable managers draw."""
 
     _standin_ = True
@@ -47,11 +39,7 @@ class qMRMLSliceView(RenderedView):
         self._actor = actor
         self._renderer.AddViewProp(actor)
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
-        registerManagers(factory, MANAGERS, slicer.app.applicationLogic())
-        self._group = slicer.vtkMRMLDisplayableManagerGroup()
-        self._group.Initialize(factory, self._renderer)
-        self._observing.observe(self._group, vtk.vtkCommand.UpdateEvent, self.scheduleRender)
-        self._group.SetMRMLDisplayableNode(logic.GetSliceNode())
+        self._manage(factory, MANAGERS, logic.GetSliceNode())
         logic.SetDisplayableManagerGroup(self._group)
         self._style = slicer.vtkMRMLSliceViewInteractorStyle()
         self._style.SetSliceLogic(logic)
@@ -97,13 +85,6 @@ class qMRMLSliceView(RenderedView):
     def interactorObserver(self):
         return self._style
 
-    def displayableManagerByClassName(self, name):
-        return self._group.GetDisplayableManagerByClassName(name)
-
-    def getDisplayableManagers(self, collection):
-        for i in range(self._group.GetDisplayableManagerCount()):
-            collection.AddItem(self._group.GetNthDisplayableManager(i))
-
     def convertXYZToRAS(self, xyz):
         return list(self.mrmlSliceNode().GetXYToRAS().MultiplyPoint([*xyz, 1.0])[:3])
 
@@ -122,7 +103,7 @@ class qMRMLSliceView(RenderedView):
         self.unsetCursor()
 
 
-class qMRMLSliceWidget(qMRMLWidget):
+class qMRMLSliceWidget(ViewFrame):
     """A slice view under its coloured bar."""
 
     _standin_ = True
@@ -136,13 +117,7 @@ class qMRMLSliceWidget(qMRMLWidget):
         self._logic.SetSliceNode(node)
         applicationLogic.GetSliceLogics().AddItem(self._logic)
         self.setObjectName(f"qMRMLSliceWidget{node.GetLayoutName()}")
-        self._bar = SliceBar(self._logic, self)
-        self._view = qMRMLSliceView(self._logic, self)
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._bar)
-        column.addWidget(self._view, 1)
+        self._frame(SliceBar(self._logic, self), qMRMLSliceView(self._logic, self))
 
     def sliceLogic(self):
         return self._logic
@@ -153,13 +128,7 @@ class qMRMLSliceWidget(qMRMLWidget):
     def sliceView(self):
         return self._view
 
-    def viewWidget(self):
-        return self._view
-
     def sliceController(self):
-        return self._bar
-
-    def controllerWidget(self):
         return self._bar
 
     def mrmlSliceNode(self):

@@ -1,4 +1,4 @@
-"""The coloured bars above the views, as slim as Slicer's."""
+"""The frames of the views: a coloured bar, as slim as Slicer's, above the view."""
 
 import vtk
 from PySide6 import QtCore, QtGui, QtWidgets
@@ -37,6 +37,13 @@ class ViewBar(qMRMLWidget):
         painter = QtGui.QPainter(self)
         painter.fillRect(self.rect, self.palette.color(QtGui.QPalette.ColorRole.Window))
         painter.end()
+
+
+def plainBar(node, label, parent):
+    """A bar with nothing but the label of the view node, else the given one."""
+    bar = ViewBar(node.GetLayoutLabel() or label, node.GetLayoutColor(), parent)
+    bar._row.addStretch(1)
+    return bar
 
 
 class SliceBar(ViewBar):
@@ -78,3 +85,21 @@ class SliceBar(ViewBar):
         if not self._busy:
             low, high = self._bounds()
             self._logic.SetSliceOffset(low + (high - low) * position / _STEPS)
+
+
+class ViewFrame(qMRMLWidget):
+    """A view under its bar."""
+
+    def _frame(self, bar, view):
+        self._bar, self._view = bar, view
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(bar)
+        column.addWidget(view, 1)
+
+    def viewWidget(self):
+        return self._view
+
+    def controllerWidget(self):
+        return self._bar
