@@ -253,7 +253,8 @@ def read_image(path: str | Path) -> Image:
     """Read any scalar image file that SimpleITK reads.
 
     Raises FileNotFoundError if there is none, ValueError if it cannot be read or is not scalar, or if a file
-    of NIfTI (in one file), NRRD or MetaImage is cut off; of other formats ITK may fill up what is missing.
+    of NIfTI (in one file), NRRD or MetaImage is cut off or, compressed, damaged; of other formats ITK may
+    fill up what is missing.
     """
     path = Path(path)
     if not path.exists():

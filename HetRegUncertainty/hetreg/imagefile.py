@@ -21,7 +21,9 @@ from .files import in_utf8
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 _META = (".mha", ".mhd")
+_NRRD = (".nrrd", ".nhdr")
 _ZIPPED = (".nii.gz", ".img.gz")
+_PART = 2**22  # bytes that are looked at at once
 _quiet_lock = threading.Lock()
 _shown_before: list[bool] = []  # one for each thread that reads; whoever ends last takes the first one's
 
@@ -64,7 +66,7 @@ def opened(path: Path, *, all_of_it: bool = False) -> sitk.ImageFileReader:
             reader.ReadImageInformation()
     except RuntimeError as error:
         raise _unread(path, error) from error
-    _check_complete(path, all_of_it)
+    _check_complete(path, reader, all_of_it)
     return reader
 
 
@@ -97,11 +99,11 @@ def _why(path: Path, error: RuntimeError) -> str:
     return f"damaged, cut off or not in the format that its ending names{doubtful_path(path)}"
 
 
-def _check_complete(path: Path, all_of_it: bool) -> None:
+def _check_complete(path: Path, reader: sitk.ImageFileReader, all_of_it: bool) -> None:
     """Raise ValueError if voxels are missing or wrong, of which ITK says nothing or less."""
     name = path.name.lower()
-    if name.endswith(".mhd"):
-        _check_companion(path)
+    if name.endswith((*_META, *_NRRD)):
+        _check_voxels(path, _bytes(reader) if all_of_it else 0)
     elif name.endswith(".nii"):
         with path.open("rb") as stream:
             needed = _nifti_bytes(stream.read(352))
@@ -142,7 +144,7 @@ def _check_compressed(path: Path, all_of_it: bool) -> None:
             if not all_of_it and needed and written == needed % 2**32:
                 return
             length = len(head)
-            while part := stream.read(2**22):
+            while part := stream.read(_PART):
                 length += len(part)
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path.name} is damaged or cut off.") from error
@@ -150,12 +152,54 @@ def _check_compressed(path: Path, all_of_it: bool) -> None:
         raise _cut_off(path)
 
 
-def _check_companion(path: Path) -> None:
-    """The file of voxels that an .mhd header names has to be there; LOCAL, LIST and a pattern name none."""
-    for line in path.read_text(encoding="latin-1").splitlines():
-        key, _, value = (part.strip() for part in line.partition("="))
-        if key != "ElementDataFile" or value.upper().split()[:1] in (["LOCAL"], ["LIST"]) or "%" in value:
-            continue
-        data = path.parent / value
-        if not data.is_file() or data.stat().st_size == 0:
-            raise ValueError(f"{path.name} names the voxel file {data.name}, which is missing or empty.")
+def _bytes(reader: sitk.ImageFileReader) -> int:
+    """Length of the voxels that a header promises, each with one value."""
+    kind = reader.GetPixelID()
+    size = 1 if kind == sitk.sitkUnknown else sitk.Image([1, 1], kind).GetSizeOfPixelComponent()
+    return math.prod(reader.GetSize()) * size
+
+
+def _check_voxels(path: Path, needed: int) -> None:
+    """The file of voxels that the header of a MetaImage or NRRD file names has to be there, and compressed
+    ones, unless 0 bytes are needed, be all there and as their checksum says: ITK does not look at that."""
+    data, start, packed = _voxels(path)
+    if data is None:
+        return
+    if not data.is_file() or data.stat().st_size == 0:
+        raise ValueError(f"{path.name} names the voxel file {data.name}, which is missing or empty.")
+    if not (packed and needed):
+        return
+    length, unpack = 0, zlib.decompressobj(zlib.MAX_WBITS + 32)  # zlib's format or gzip's
+    try:
+        with data.open("rb") as stream:
+            stream.seek(start)
+            part = stream.read(_PART)
+            while part and not unpack.eof:
+                length += len(unpack.decompress(part, _PART))
+                part = unpack.unconsumed_tail or stream.read(_PART)
+        if not unpack.eof:
+            raise EOFError
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path.name} is damaged or cut off.") from error
+    if length < needed:
+        raise _cut_off(path)
+
+
+def _voxels(path: Path) -> tuple[Path | None, int, bool]:
+    """Where a MetaImage or NRRD file has its voxels: the file, None for several, from which byte on, and
+    whether they are compressed."""
+    meta, fields = path.name.lower().endswith(_META), dict[str, str]()
+    with path.open("rb") as stream:
+        for line in stream:
+            key, _, value = (p.strip() for p in line.decode("latin-1").partition("=" if meta else ":"))
+            if not meta and not (key or value):
+                break  # the voxels follow
+            fields[key.lower()] = value
+            if meta and key == "ElementDataFile":
+                break
+        start = stream.tell()
+    named = fields.get("elementdatafile") or fields.get("data file") or fields.get("datafile") or "LOCAL"
+    packed = fields.get("compresseddata", "")[:1] in tuple("tT1") or fields.get("encoding") in ("gzip", "gz")
+    if named.upper().split()[0] in ("LIST", "SKIPLIST") or "%" in named or "line skip" in fields:
+        return None, 0, packed
+    return (path, start, packed) if named.upper() == "LOCAL" else (path.parent / named, 0, packed)

@@ -17,7 +17,7 @@ from builders import assert_sentence, sampled
 from hetreg import cli
 from hetreg.datasets.headers import read_header
 from hetreg.image import Image, read_image, write_image
-from hetreg.imagefile import no_warnings
+from hetreg.imagefile import no_warnings, opened
 
 ENDINGS = ["nii", "nii.gz", "nrrd", "mha"]
 
@@ -96,6 +96,40 @@ def test_one_wrong_bit_in_a_compressed_file_is_found(tmp_path, level):
     with pytest.raises(ValueError, match=r"bad\.nii\.gz") as caught:
         read_image(tmp_path / "bad.nii.gz")
     assert_sentence(caught.value, "damaged")
+
+
+PACKED = {"nrrd": "nrrd", "nhdr": "raw.gz", "mha": "mha", "mhd": "zraw"}  # header: voxels
+
+
+def packed(folder: Path, ending: str) -> tuple[Path, Path, np.ndarray]:
+    """A compressed image of smooth noise: its header, the file with its voxels, and them."""
+    noise = np.random.default_rng(0).normal(size=(4, 128, 128)).cumsum(2).astype(np.int16)
+    path = folder / f"heart.{ending}"
+    sitk.WriteImage(sitk.GetImageFromArray(noise), str(path), useCompression=True)
+    return path, folder / f"heart.{PACKED[ending]}", noise
+
+
+@pytest.mark.parametrize("ending", PACKED)
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9, 1.0])
+def test_one_wrong_byte_among_compressed_voxels_is_found(tmp_path, ending, place):
+    """ITK reads most of these without a word, a MetaImage with whatever was in the memory."""
+    path, voxels, noise = packed(tmp_path, ending)
+    np.testing.assert_array_equal(read_image(path).array, noise)
+    content = bytearray(voxels.read_bytes())
+    content[int((len(content) - 6) * place)] ^= 0x55
+    voxels.write_bytes(content)
+    with pytest.raises(ValueError, match=path.name) as caught:
+        read_image(path)
+    assert_sentence(caught.value, "damaged")
+    assert opened(path).GetSize() == (128, 128, 4)  # a look at the header does not unpack
+
+
+def test_compressed_voxels_that_are_fewer_than_the_header_says_are_refused(tmp_path):
+    path, _, _ = packed(tmp_path, "mha")
+    path.write_bytes(path.read_bytes().replace(b"DimSize = 128 128 4", b"DimSize = 128 128 9"))
+    with pytest.raises(ValueError, match="shorter than its header says") as caught:
+        read_image(path)
+    assert_sentence(caught.value, "heart.mha")
 
 
 def test_a_file_that_is_compressed_by_name_alone_is_refused(tmp_path):
