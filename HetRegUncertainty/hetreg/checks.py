@@ -11,6 +11,8 @@ from .resample import same_grid
 MIN_SIZE = 4
 _MAX_INTENSITY = 1e18  # squares still fit into 32-bit floats, with room for a sum
 _LEAST_RANGE = 1e-16  # so does the least variance that a network gives, 6e-6 of its square, with all digits
+_VOXEL_MM = (1e-9, 1e9)  # squares of displacements fit into 32-bit floats as well
+_FAR = 1e9  # voxels; from there on double precision places them to less than a millionth of one
 _MAX_LABELS = 256
 
 
@@ -20,6 +22,7 @@ def check_image(image: Image, role: str) -> None:
         raise ValueError(
             f"The {role} image has size {_size(image)}: at least {MIN_SIZE} x {MIN_SIZE} is accepted."
         )
+    _check_place(image, role)
     if np.issubdtype(image.array.dtype, np.floating):
         bad = int(image.array.size - np.count_nonzero(np.isfinite(image.array)))
         if bad:
@@ -38,6 +41,22 @@ def check_image(image: Image, role: str) -> None:
         raise ValueError(
             f"The {role} image has values from {low:.3g} to {high:.3g}: a range of {_LEAST_RANGE:.0e} or "
             "more is accepted."
+        )
+
+
+def _check_place(image: Image, role: str) -> None:
+    """Raise ValueError, in one sentence, if numbers in mm would lose the voxels or be none."""
+    low, high = image.spacing_mm.min(), image.spacing_mm.max()
+    if not _VOXEL_MM[0] <= low <= high <= _VOXEL_MM[1]:
+        raise ValueError(
+            f"The {role} image has voxels of {low:.3g} to {high:.3g} mm: {_VOXEL_MM[0]:.0e} to "
+            f"{_VOXEL_MM[1]:.0e} mm are accepted."
+        )
+    away = np.abs(image.origin_lps).max() + max(image.array.shape) * high
+    if away > _FAR * low:
+        raise ValueError(
+            f"The {role} image has voxels of {low:.3g} mm that lie up to {away:.3g} mm from the origin of "
+            f"space: at most {_FAR:.0e} times the length of a voxel is accepted."
         )
 
 

@@ -73,6 +73,37 @@ def test_voxels_that_are_not_finite(value):
     assert_sentence(refusal(spoiled(value), MOVING), "fixed image has 1 NaN or infinite")
 
 
+@pytest.mark.parametrize(
+    ("scale", "origin", "said"),
+    [
+        (1e30, 0.0, "voxels of 1e+30 to 1e+30 mm"),
+        (1e-150, 0.0, "voxels of 1e-150"),
+        (1.0, 1e15, "lie up to 1e+15 mm"),
+        (1e-8, 100.0, "voxels of 1e-08 mm that lie up to 100 mm"),
+    ],
+)
+def test_a_place_that_numbers_cannot_tell(scale, origin, said):
+    """The displacement in mm was no number, or the transform did not lead to the moved image."""
+    matrix = FIXED.ijk_to_lps.copy()
+    matrix[:3] *= scale
+    matrix[0, 3] += origin
+    fixed, moving = (replace(image, ijk_to_lps=matrix) for image in (FIXED, MOVING))
+    assert_sentence(refusal(fixed, MOVING), "fixed image", said)
+    assert_sentence(refusal(FIXED, moving), "moving image", said)
+
+
+@pytest.mark.parametrize(("scale", "origin"), [(1e-8, 0.0), (1e8, 0.0), (1.0, 5e8)])
+def test_a_place_that_numbers_just_tell(scale, origin):
+    matrix = FIXED.ijk_to_lps.copy()
+    matrix[:3] *= scale
+    matrix[0, 3] += origin
+    fixed, moving = (replace(image, ijk_to_lps=matrix) for image in (FIXED, MOVING))
+    result = register_pair(fixed, moving, tiny_model(rough=1.0))
+    assert all(np.isfinite(v) for v in result.summary.values() if isinstance(v, float))
+    difference = result.moved.array - resample(moving, fixed, result.transform())
+    assert np.abs(difference).max() < 1e-3 * 100
+
+
 def test_a_constant_image():
     for array in (np.zeros_like(FIXED.array), np.full_like(FIXED.array, 7)):
         assert_sentence(refusal(FIXED, FIXED.like(array, "flat")), "moving", "same value", str(array.flat[0]))
