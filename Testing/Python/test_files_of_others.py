@@ -16,6 +16,18 @@ def phantom_arguments(folder):
     return ["phantom", "--size", "32", "--output", str(folder / "out")]
 
 
+def train_arguments(folder):
+    """`train` for a step into its folder `out`."""
+    data = ["--dataset=phantom", "--phantoms=3", "--crop=32", "--size=tiny"]
+    return ["train", *data, "--steps=1", "--batch=1", "--device=cpu", f"--output={folder / 'out'}"]
+
+
+def reproduce_arguments(folder):
+    """`reproduce` of no training into its folder `out`."""
+    size = ["--phantoms=4", "--test-phantoms=1", "--size=tiny", "--device=cpu"]
+    return ["reproduce", "--methods", "undeformed", *size, f"--output={folder / 'out'}"]
+
+
 @pytest.mark.parametrize(
     ("command", "own"),
     [
@@ -24,11 +36,14 @@ def phantom_arguments(folder):
         ("register", "report.json"),
         ("register", "moved.nrrd"),
         ("phantom", "fixed.nrrd"),
+        ("train", "config.json"),
+        ("train", "best.pt"),
+        ("train", "split.json"),
+        ("reproduce", "README.md"),
     ],
 )
 def test_a_file_of_the_user_is_kept_and_the_sentence_names_it(tmp_path, capsys, command, own):
-    make = {"register": register_arguments, "evaluate": evaluate_arguments, "phantom": phantom_arguments}
-    arguments = make[command](tmp_path)
+    arguments = globals()[f"{command}_arguments"](tmp_path)
     path = tmp_path / "out" / own
     path.parent.mkdir()
     for content in ("my notes", "[1]", "{}"):
@@ -52,3 +67,30 @@ def test_a_former_result_is_replaced_beside_files_of_the_user(tmp_path):
         (tmp_path / "out" / "notes.txt").write_text("mine", encoding="utf-8")
         assert [cli.main(arguments), cli.main(arguments)] == [0, 0]
     assert (tmp_path / "out" / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_an_input_is_not_replaced_by_the_result(tmp_path, capsys):
+    for name, image in zip(("fixed", "moving"), pair_2d(), strict=True):
+        write_image(image, tmp_path / f"{name}.nrrd")
+    tiny_model(rough=1.0).save(tmp_path / "tiny.pt")
+    arguments, moved = register_arguments(tmp_path), tmp_path / "out" / "moved.nrrd"
+    assert cli.main(arguments) == 0
+    capsys.readouterr()
+    before = moved.read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path / "out", target_is_directory=True)
+    for folder in ("out", "link"):
+        given = [str(moved) if a.endswith("moving.nrrd") else a for a in arguments]
+        given[given.index("--output") + 1] = str(tmp_path / folder)
+        error_of(capsys, given, "moved.nrrd would be replaced by the result", "another output folder")
+    assert moved.read_bytes() == before
+
+
+def test_a_run_that_was_killed_early_and_a_split_in_its_folder_are_no_hindrance(tmp_path):
+    arguments, out = train_arguments(tmp_path), tmp_path / "out"
+    assert cli.main(arguments) == 0
+    (out / "last.ckpt").unlink()
+    assert cli.main(arguments) == 0
+    (tmp_path / "new").mkdir()
+    split = (out / "split.json").rename(tmp_path / "new" / "split.json")
+    again = [*arguments[:-1], f"--output={tmp_path / 'new'}"]
+    assert cli.main([*again, f"--split={split}"]) == 0

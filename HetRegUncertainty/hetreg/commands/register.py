@@ -35,6 +35,12 @@ def run(arguments: argparse.Namespace) -> None:
     config, progress = config_from(arguments, RegisterConfig), progress_for(arguments)
     with output_folder(arguments.output):
         keep_files_of_others(arguments.output, FILES, "report.json", "record")
+        replaced = {arguments.output.resolve() / name for name in FILES}
+        for path in filter(None, (arguments.fixed, arguments.moving, *segs.values())):
+            if path.resolve() in replaced:
+                raise ValueError(
+                    f"{path} would be replaced by the result: another output folder is accepted."
+                )
         result = register_pair(arguments.fixed, arguments.moving, None, config, progress, **segs)
         files = result.save(arguments.output)
     written(arguments, files, summary_lines(result.summary), summary=result.summary)

@@ -12,9 +12,10 @@ from ..configbase import command_line
 from ..progress import JsonLines
 from ..reproduce.config import SETTINGS, ReproduceConfig
 from ..reproduce.plan import FURTHER, duration, idle_lambdas, swept
-from .console import Line, output_folder, progress_for, unstopped, written
+from .console import Line, keep_files_of_others, output_folder, progress_for, unstopped, written
 from .flags import add_flags, check_root, config_from
 
+OWN = ("README.md", "left_out.json")  # beside folders
 HELP = "Train and test all methods, and write the paper's tables and figures with the statistics."
 
 
@@ -43,6 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
             rows = estimate(config, arguments.output, progress, emit=tell)
             _list(rows, config, line, as_json=arguments.json)
             return
+        if not (arguments.output / SETTINGS).exists():
+            keep_files_of_others(arguments.output, OWN, SETTINGS, "")
         ended: list[tuple[str, str]] = []
         emit = _noting(ended, unstopped(tell))
         files = reproduce(config, arguments.output, progress, emit=emit)

@@ -17,7 +17,7 @@ from ..configbase import command_line
 from ..progress import Control, JsonLines, Progress
 from ..registry import METHODS, method_options
 from ..zoo import options_from
-from .console import Line, output_folder, say
+from .console import Line, keep_files_of_others, output_folder, say
 from .flags import add_flags, check_root, config_from
 from .steering import heard, steered
 
@@ -63,11 +63,22 @@ def run(arguments: argparse.Namespace) -> None:
         from ..training.loop import LOADED, train
 
         keep_memory()
+        _keep_files(config, folder)
         control, line = Control(), Line()
         emit = JsonLines(sys.stdout).event if arguments.json else line.event
         with heard(emit, control) as tell, steered(control, arguments.control, tell):
             before = _before_steps(tell if arguments.json else line.loading, LOADED)
             train(config, folder, Progress(before), emit=_drawn_at_the_end(tell, folder), control=control)
+
+
+def _keep_files(config: TrainConfig, folder: Path) -> None:
+    """Raises ValueError where no run is, but files that a run would replace. Its split may lie there."""
+    from ..training.folder import FILES
+
+    if not (folder / "last.ckpt").is_file():  # of that the run says what does not fit
+        named = config.split and Path(config.split).absolute()
+        names = [name for name in FILES if folder.absolute() / name != named]
+        keep_files_of_others(folder, names, "run.json", "hetreg")
 
 
 def _folder(arguments: argparse.Namespace) -> Path | None:

@@ -36,6 +36,17 @@ FREE = (
     "workers",
     "graphs",
 )
+FILES = (
+    "run.json",
+    "config.json",
+    "split.json",
+    "left_out.json",
+    "log.jsonl",
+    "log.csv",
+    "last.ckpt",
+    "best.pt",
+)
+FILES += ("model_card.md", "curves.svg")
 _IN_CARD = ("integrate", "learning_rate", "decay", "batch", "warmup", "variance_warmup", "seed")
 _VALUES = (
     "seconds",
@@ -96,10 +107,10 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self.claim()
         made_with = {"code": code_version(), **versions()}
-        self.write("config.json", json.dumps(self.config.to_dict(), indent=2))
-        self.write(
+        self.write(  # first: by it a run is known as ours
             "run.json", json.dumps({**made_with, "device": device, **self._earlier(made_with)}, indent=2)
         )
+        self.write("config.json", json.dumps(self.config.to_dict(), indent=2))
         self._board = _tensorboard(self.path)
 
     def claim(self) -> None:
