@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RegisterConfig
 from ..files import whole_file
+from ..lock import FolderLock
 from .console import output_folder, progress_for, written
 from .flags import add_flags, config_from
 
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     files: dict[str, Path] = {}
     rows: list[dict[str, Any]] = []
     notes: dict[str, list[int]] = {}
-    with output_folder(arguments.output):
+    with output_folder(arguments.output), FolderLock(arguments.output):
         _check_free(arguments.output)
         results = register_sequence(
             frames, frames[n - 1], None, config, progress, moving_seg=arguments.moving_seg
