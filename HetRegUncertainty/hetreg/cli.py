@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     _paths_in_utf8()
     given = sys.argv[1:] if argv is None else argv
     arguments = argparse.Namespace(json="--json" in given, command="")
+    if argv is None and arguments.json:
+        _keep_lines_apart()
     try:
         arguments = parser().parse_args(given)
         COMMANDS[arguments.command].run(arguments)
@@ -85,6 +87,16 @@ def _open_output() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _keep_lines_apart() -> None:
+    """What libraries print to standard output, as that for JPEG does of a damaged file, goes to standard
+    error: a program reads JSON lines there."""
+    with suppress(OSError, ValueError):  # one of the two is closed, or none of the system's
+        if sys.stdout.fileno() == 1:
+            own = os.dup(1)
+            os.dup2(2, 1)
+            sys.stdout = os.fdopen(own, "w", encoding="utf-8", errors="backslashreplace")
 
 
 def _paths_in_utf8() -> None:

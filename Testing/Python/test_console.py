@@ -7,8 +7,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import SimpleITK as sitk
 
-from builders import pair_2d, tiny_model
+from builders import events_of, pair_2d, run_python, tiny_model
 from hetreg import cli
 from hetreg.commands.console import Line, say, unstopped, visible
 from hetreg.image import write_image
@@ -100,3 +101,14 @@ def test_what_cannot_be_said_does_not_stop_the_work_but_that_nobody_reads_does()
     assert said == [("step", {"step": 1})]
     with pytest.raises(BrokenPipeError):
         told("gone")
+
+
+def test_what_a_library_prints_stays_out_of_the_json_lines(tmp_path):
+    """libjpeg says there that the file ends early."""
+    picture = sitk.Cast(pair_2d()[0].to_sitk(), sitk.sitkUInt8)[:, :, 0]
+    sitk.WriteImage(picture, str(tmp_path / "whole.jpg"))
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-40])
+    images = [f"--fixed={tmp_path / 'cut.jpg'}", f"--moving={tmp_path / 'whole.jpg'}"]
+    done = run_python("-m", "hetreg", "register", *images, f"--output={tmp_path / 'out'}", "--json")
+    assert events_of(done.stdout)
+    assert "JPEG" in done.stderr
