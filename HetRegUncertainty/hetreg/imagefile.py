@@ -103,7 +103,7 @@ def _check_complete(path: Path, reader: sitk.ImageFileReader, all_of_it: bool) -
     """Raise ValueError if voxels are missing or wrong, of which ITK says nothing or less."""
     name = path.name.lower()
     if name.endswith((*_META, *_NRRD)):
-        _check_voxels(path, _bytes(reader) if all_of_it else 0)
+        _check_voxels(path, _bytes(reader), all_of_it)
     elif name.endswith(".nii"):
         with path.open("rb") as stream:
             needed = _nifti_bytes(stream.read(352))
@@ -159,15 +159,17 @@ def _bytes(reader: sitk.ImageFileReader) -> int:
     return math.prod(reader.GetSize()) * size
 
 
-def _check_voxels(path: Path, needed: int) -> None:
-    """The file of voxels that the header of a MetaImage or NRRD file names has to be there, and compressed
-    ones, unless 0 bytes are needed, be all there and as their checksum says: ITK does not look at that."""
-    data, start, packed = _voxels(path)
+def _check_voxels(path: Path, needed: int, all_of_it: bool) -> None:
+    """The file of voxels that the header of a MetaImage or NRRD file names has to be there, with so many
+    bytes, and compressed ones as their checksum says, which ITK does not look at."""
+    data, start, form = _voxels(path)
     if data is None:
         return
     if not data.is_file() or data.stat().st_size == 0:
         raise ValueError(f"{path.name} names the voxel file {data.name}, which is missing or empty.")
-    if not (packed and needed):
+    if form == "raw" and data.stat().st_size - start < needed:
+        raise _cut_off(path)
+    if form not in ("gzip", "gz") or not all_of_it:
         return
     length, unpack = 0, zlib.decompressobj(zlib.MAX_WBITS + 32)  # zlib's format or gzip's
     try:
@@ -185,9 +187,9 @@ def _check_voxels(path: Path, needed: int) -> None:
         raise _cut_off(path)
 
 
-def _voxels(path: Path) -> tuple[Path | None, int, bool]:
+def _voxels(path: Path) -> tuple[Path | None, int, str]:
     """Where a MetaImage or NRRD file has its voxels: the file, None for several, from which byte on, and
-    whether they are compressed."""
+    whether they are "raw", "gzip" (or "gz") or something else."""
     meta, fields = path.name.lower().endswith(_META), dict[str, str]()
     with path.open("rb") as stream:
         for line in stream:
@@ -199,7 +201,10 @@ def _voxels(path: Path) -> tuple[Path | None, int, bool]:
                 break
         start = stream.tell()
     named = fields.get("elementdatafile") or fields.get("data file") or fields.get("datafile") or "LOCAL"
-    packed = fields.get("compresseddata", "")[:1] in tuple("tT1") or fields.get("encoding") in ("gzip", "gz")
+    form = fields.get("encoding", "").lower()
+    if meta:
+        binary, packed = (fields.get(key, "")[:1] in tuple("tT1") for key in ("binarydata", "compresseddata"))
+        form = "gzip" if packed else "raw" if binary else ""
     if named.upper().split()[0] in ("LIST", "SKIPLIST") or "%" in named or "line skip" in fields:
-        return None, 0, packed
-    return (path, start, packed) if named.upper() == "LOCAL" else (path.parent / named, 0, packed)
+        return None, 0, form
+    return (path, start, form) if named.upper() == "LOCAL" else (path.parent / named, 0, form)

@@ -132,6 +132,29 @@ def test_compressed_voxels_that_are_fewer_than_the_header_says_are_refused(tmp_p
     assert_sentence(caught.value, "heart.mha")
 
 
+@pytest.mark.parametrize("ending", ["nrrd", "nhdr", "mha", "mhd"])
+def test_plain_voxels_that_are_fewer_than_the_header_says_are_seen_by_a_look_at_it(tmp_path, ending):
+    image = sampled((4, 3, 5)).to_sitk()
+    sitk.WriteImage(image, str(tmp_path / f"heart.{ending}"), useCompression=False)
+    voxels = tmp_path / ("heart.raw" if ending in ("nhdr", "mhd") else f"heart.{ending}")
+    assert opened(tmp_path / f"heart.{ending}").GetSize() == (4, 3, 5)
+    voxels.write_bytes(voxels.read_bytes()[:-8])
+    with pytest.raises(ValueError, match="shorter than its header says") as caught:
+        opened(tmp_path / f"heart.{ending}")
+    assert_sentence(caught.value, f"heart.{ending}")
+
+
+def test_sizes_beyond_what_the_reader_can_count_are_a_sentence(tmp_path):
+    """ITK takes the product for 0."""
+    path = write_image(sampled((4, 3, 5)), tmp_path / "heart.mha")
+    sitk.WriteImage(sitk.ReadImage(str(path)), str(path), useCompression=False)
+    huge = path.read_bytes().replace(b"DimSize = 4 3 5", b"DimSize = 2147483648 2147483648 4")
+    path.write_bytes(huge)
+    with pytest.raises(ValueError, match="shorter than its header says") as caught:
+        read_image(path)
+    assert_sentence(caught.value, "heart.mha")
+
+
 def test_a_file_that_is_compressed_by_name_alone_is_refused(tmp_path):
     _, path = written(tmp_path, "nii")
     with pytest.raises(ValueError, match="not compressed") as caught:
