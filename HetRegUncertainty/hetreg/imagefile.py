@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,6 +24,7 @@ ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
 _META = (".mha", ".mhd")
 _NRRD = (".nrrd", ".nhdr")
 _ZIPPED = (".nii.gz", ".img.gz")
+_GZIP = b"\x1f\x8b"
 _PART = 2**22  # bytes that are looked at at once
 _quiet_lock = threading.Lock()
 _shown_before: list[bool] = []  # one for each thread that reads; whoever ends last takes the first one's
@@ -133,7 +135,7 @@ def _check_compressed(path: Path, all_of_it: bool) -> None:
     """The length at the end of a gzip file against the header's; where they differ, all is read too."""
     try:
         with path.open("rb") as stream:
-            plain = stream.read(2) != b"\x1f\x8b"
+            plain = stream.read(2) != _GZIP
             stream.seek(-4, 2)
             written = struct.unpack("<I", stream.read(4))[0]
         if plain:
@@ -171,20 +173,25 @@ def _check_voxels(path: Path, needed: int, all_of_it: bool) -> None:
         raise _cut_off(path)
     if form not in ("gzip", "gz") or not all_of_it:
         return
-    length, unpack = 0, zlib.decompressobj(zlib.MAX_WBITS + 32)  # zlib's format or gzip's
+    length, unpack = 0, _unpacker()
     try:
         with data.open("rb") as stream:
             stream.seek(start)
             part = stream.read(_PART)
-            while part and not unpack.eof:
+            while part and (not unpack.eof or part.startswith(_GZIP)):  # of that there may be several
+                unpack = _unpacker() if unpack.eof else unpack
                 length += len(unpack.decompress(part, _PART))
-                part = unpack.unconsumed_tail or stream.read(_PART)
+                part = unpack.unconsumed_tail or unpack.unused_data or stream.read(_PART)
         if not unpack.eof:
             raise EOFError
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path.name} is damaged or cut off.") from error
     if length < needed:
         raise _cut_off(path)
+
+
+def _unpacker() -> Any:
+    return zlib.decompressobj(zlib.MAX_WBITS + 32)  # zlib's format or gzip's
 
 
 def _voxels(path: Path) -> tuple[Path | None, int, str]:

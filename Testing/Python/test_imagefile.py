@@ -124,6 +124,13 @@ def test_one_wrong_byte_among_compressed_voxels_is_found(tmp_path, ending, place
     assert opened(path).GetSize() == (128, 128, 4)  # a look at the header does not unpack
 
 
+def test_voxels_that_were_compressed_in_parts_are_read(tmp_path):
+    path, voxels, noise = packed(tmp_path, "nhdr")
+    halves = noise.tobytes()[:50_000], noise.tobytes()[50_000:]
+    voxels.write_bytes(b"".join(map(gzip.compress, halves)))
+    np.testing.assert_array_equal(read_image(path).array, noise)
+
+
 def test_compressed_voxels_that_are_fewer_than_the_header_says_are_refused(tmp_path):
     path, _, _ = packed(tmp_path, "mha")
     path.write_bytes(path.read_bytes().replace(b"DimSize = 128 128 4", b"DimSize = 128 128 9"))
