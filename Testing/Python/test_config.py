@@ -87,6 +87,12 @@ def test_frozen():
         (TrainConfig, {"learning_rate": 0.0}, ("learning_rate is 0.0",)),
         (TrainConfig, {"learning_rate": True}, ("learning_rate is True",)),
         (TrainConfig, {"seed": -3}, ("seed is -3",)),
+        (TrainConfig, {"workers": 10**8}, ("workers is 100000000", "at most 256")),
+        (TrainConfig, {"batch": 10**30}, ("batch is 1", "at most 4096")),
+        (TrainConfig, {"crop": 10**30}, ("crop is 1", "at most 4096")),
+        (TrainConfig, {"phantoms": 10**9}, ("phantoms is 1000000000", "at most 1000000")),
+        (EvaluateConfig, {"phantoms": 10**9}, ("phantoms is 1000000000", "at most 1000000")),
+        (EvaluateConfig, {"phantom_size": 10**6}, ("phantom_size is 1000000", "at most 4096")),
     ],
 )
 def test_a_bad_value_is_refused_by_name_with_what_is_accepted(kind, values, words):
@@ -175,7 +181,7 @@ def test_a_setting_that_follows_the_data_is_the_same_as_that_value_given():
 
 
 def test_a_share_above_one_is_refused():
-    with pytest.raises(ValueError, match=r"real_share is 1\.5: a number from 0 to 1 is accepted\."):
+    with pytest.raises(ValueError, match=r"real_share is 1\.5: at most 1\.0 is accepted\."):
         TrainConfig(real_share=1.5)
 
 
