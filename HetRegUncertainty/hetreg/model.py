@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from .networks.variance import VarianceNet, before_clamp, soft_clamp
 from .progress import Progress
 from .registry import NETWORKS, resolve
 from .spatial import integrate, resize, resize_disp, warp
-from .weightfile import FORMAT, AtMost, read_weights, write_weights
+from .weightfile import FORMAT, read_weights, to_be_filled, write_weights
 
 LOG_VARIANCE_Z_RANGE = (-20.0, 4.0)  # of z in voxels squared: SD 5e-5 to 7 voxels
 _START_LOG_VARIANCE = {"velocity": -10.0, "displacement": 0.0}  # SD 0.007 (VoxelMorph-diff, Dalca 2019); 1
@@ -278,9 +278,7 @@ class RegistrationModel(nn.Module):
             if sum(v.numel() for v in content["state"].values()) > size:
                 raise ValueError("its weights repeat parts of it")
             network = NetworkConfig.from_dict(content["network"])
-            of_hetreg = NETWORKS[network.architecture].target.startswith(".")
-            # the first weights, which are replaced, are drawn
-            with torch.random.fork_rng(devices=[]), AtMost(size) if of_hetreg else nullcontext():
+            with to_be_filled(network.architecture, size):
                 model = cls(network, GridConfig.from_dict(content["grid"]), dict(content["card"]))
             UseConfig.from_card(model.card)
             model.load_state_dict({k: v.float() for k, v in content["state"].items()})

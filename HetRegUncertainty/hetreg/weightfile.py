@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import pickle
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from .files import check_parts, whole_file
+from .registry import NETWORKS
 
 FORMAT = 1
 
@@ -71,3 +74,12 @@ class AtMost(TorchFunctionMode):
             if self._left < 0:
                 raise ValueError("it has fewer weights")
         return func(*args, **kwargs)
+
+
+@contextmanager
+def to_be_filled(architecture: str, size: int) -> Iterator[None]:
+    """Where a network is made whose first weights, which are drawn, are replaced by those of a file of that
+    many bytes. Raises ValueError if it has more; networks that are not HetReg's may."""
+    of_hetreg = NETWORKS[architecture].target.startswith(".")
+    with torch.random.fork_rng(devices=[]), AtMost(size) if of_hetreg else nullcontext():
+        yield

@@ -96,3 +96,31 @@ def test_a_folder_that_is_moved_while_it_is_written_is_not_made_again(tmp_path):
         train(tiny_training(), run, network=NetworkConfig(**TINY), samples=train_samples(), emit=emit)
     assert_sentence(notes[-1].removesuffix(" The training goes on."), "preview could not be written", "moved")
     assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"step": float("inf")}, "infinity"),
+        ({"start": {"network": {}}}, "'grid'"),
+        ({"start": {"network": 5, "grid": 5, "card": {}}}, "int"),
+        (
+            {
+                "start": {
+                    "network": {"encoder": [40_000] * 2, "decoder": [40_000] * 2},
+                    "grid": {},
+                    "card": {},
+                }
+            },
+            "fewer",
+        ),
+    ],
+    ids=["step", "no grid", "no network", "58 GB"],
+)
+def test_a_checkpoint_of_others_that_makes_no_sense_is_a_sentence(tmp_path, change, said):
+    go(tmp_path, 3)
+    last = tmp_path / "last.ckpt"
+    torch.save(torch.load(last, weights_only=True) | change, last)
+    with pytest.raises(ValueError, match=r"last\.ckpt is damaged") as caught:
+        go(tmp_path, 4)
+    assert_sentence(caught.value, said, "a whole checkpoint is accepted")

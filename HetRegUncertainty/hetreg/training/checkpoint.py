@@ -12,6 +12,8 @@ from ..files import check_parts
 from ..model import RegistrationModel
 from ..weightfile import read_weights, write_weights
 
+_UNFIT = (RuntimeError, LookupError, EOFError, OSError, TypeError, ValueError, AttributeError, OverflowError)
+
 
 def save_checkpoint(
     path: Path,
@@ -74,7 +76,7 @@ def load_checkpoint(
         ndim = max(value.ndim for value in content["state"].values()) - 2  # of the convolutions
         if ndim == model.ndim:
             return _restore(content, model, optimisers)
-    except (RuntimeError, LookupError, EOFError, OSError, TypeError, ValueError, AttributeError) as error:
+    except _UNFIT as error:
         reason = _first_line(error)
     except pickle.UnpicklingError:
         reason = "not a plain file of tensors"

@@ -9,6 +9,7 @@ from typing import Any
 from ..config import GridConfig, NetworkConfig, TrainConfig, network_config
 from ..model import RegistrationModel
 from ..registry import METHODS
+from ..weightfile import to_be_filled
 from .checkpoint import start_in
 
 # A card's words on how the model is used best.
@@ -49,7 +50,7 @@ def find_start(config: TrainConfig, folder: Path) -> Start:
     """
     last = folder / "last.ckpt"
     if last.is_file():
-        return Start.from_dict(start_in(last))
+        return _in_checkpoint(last)
     if not config.start:
         return Start()
     found = RegistrationModel.load(config.start)
@@ -59,6 +60,22 @@ def find_start(config: TrainConfig, folder: Path) -> Start:
     name = Path(config.start).name
     note = f"The run has the weights, channels and grid of {name}; --size is not used."
     return Start(network, found.grid, {n: found.card[n] for n in _USE if n in found.card}, note)
+
+
+def _in_checkpoint(last: Path) -> Start:
+    """What the checkpoint says. Raises ValueError if that is none, or a network of more weights than the file
+    has bytes, before that takes memory."""
+    try:
+        begun = Start.from_dict(start_in(last))
+        if begun.network:
+            with to_be_filled(begun.network.architecture, last.stat().st_size):
+                RegistrationModel(begun.network)
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{last.name} is damaged or of others, as what it says of its start cannot be used ({error}): a "
+            "whole checkpoint is accepted, or an empty folder and best.pt as the weights to start from."
+        ) from error
+    return begun
 
 
 def options_of(network: NetworkConfig) -> str:
