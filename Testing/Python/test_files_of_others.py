@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from test_cli import register_arguments
 from test_cli_evaluate import evaluate_arguments
@@ -9,6 +11,7 @@ from test_cli_evaluate import evaluate_arguments
 from builders import error_of, pair_2d, tiny_model
 from hetreg import cli
 from hetreg.image import write_image
+from hetreg.lock import FolderLock
 
 
 def phantom_arguments(folder):
@@ -94,3 +97,18 @@ def test_a_run_that_was_killed_early_and_a_split_in_its_folder_are_no_hindrance(
     split = (out / "split.json").rename(tmp_path / "new" / "split.json")
     again = [*arguments[:-1], f"--output={tmp_path / 'new'}"]
     assert cli.main([*again, f"--split={split}"]) == 0
+
+
+def test_a_second_sequence_is_kept_out_of_a_folder_while_the_first_goes_on(tmp_path, capsys):
+    images, out = [tmp_path / "a.nrrd", tmp_path / "b.nrrd"], tmp_path / "out"
+    for path, image in zip(images, pair_2d(), strict=True):
+        write_image(image, path)
+    tiny_model(rough=1.0).save(tmp_path / "tiny.pt")
+    out.mkdir()
+    lock = FolderLock(out)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(lock.take).result()
+        given = ["sequence", "--frames", *map(str, images), f"--model={tmp_path / 'tiny.pt'}"]
+        error_of(capsys, [*given, f"--output={out}"], "Another process or thread is using out")
+        other.submit(lock.release).result()
+    assert not list(out.iterdir())

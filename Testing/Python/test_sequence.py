@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +14,6 @@ from hetreg.commands.sequence import extremes, told
 from hetreg.config import NetworkConfig, RegisterConfig
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image, read_image, write_image
-from hetreg.lock import FolderLock
 from hetreg.model import RegistrationModel
 from hetreg.progress import Cancelled, Progress
 from hetreg.register import register_pair
@@ -295,14 +293,3 @@ def test_the_command_mixes_no_runs(files, tmp_path, capsys):
         in capsys.readouterr().err
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["frame-12"]
-
-
-def test_a_second_run_into_the_same_folder_is_refused_while_the_first_goes_on(files, tmp_path, capsys):
-    (tmp_path / "out").mkdir()
-    lock = FolderLock(tmp_path / "out")
-    with ThreadPoolExecutor(1) as other:
-        assert other.submit(lock.take).result()
-        assert cli.main(files) == 2
-        assert "Another process or thread is using out" in capsys.readouterr().err
-        other.submit(lock.release).result()
-    assert not list((tmp_path / "out").iterdir())
