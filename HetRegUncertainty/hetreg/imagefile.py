@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import doubtful_path
+from .errors import doubtful_path, printable
 from .files import in_utf8
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha", ".mhd")
@@ -168,7 +168,9 @@ def _check_voxels(path: Path, needed: int, all_of_it: bool) -> None:
     if data is None:
         return
     if not data.is_file() or data.stat().st_size == 0:
-        raise ValueError(f"{path.name} names the voxel file {data.name}, which is missing or empty.")
+        raise ValueError(
+            f"{path.name} names the voxel file {printable(data.name)}, which is missing or empty."
+        )
     if form == "raw" and data.stat().st_size - start < needed:
         raise _cut_off(path)
     if form not in ("gzip", "gz") or not all_of_it:
@@ -178,7 +180,7 @@ def _check_voxels(path: Path, needed: int, all_of_it: bool) -> None:
         with data.open("rb") as stream:
             stream.seek(start)
             part = stream.read(_PART)
-            while part and (not unpack.eof or part.startswith(_GZIP)):  # of that there may be several
+            while part and (not unpack.eof or _GZIP.startswith(part[:2])):  # of that there may be several
                 unpack = _unpacker() if unpack.eof else unpack
                 length += len(unpack.decompress(part, _PART))
                 part = unpack.unconsumed_tail or unpack.unused_data or stream.read(_PART)
@@ -200,7 +202,8 @@ def _voxels(path: Path) -> tuple[Path | None, int, str]:
     meta, fields = path.name.lower().endswith(_META), dict[str, str]()
     with path.open("rb") as stream:
         for line in stream:
-            key, _, value = (p.strip() for p in line.decode("latin-1").partition("=" if meta else ":"))
+            text = line.decode("utf-8", "surrogateescape")
+            key, _, value = (p.strip() for p in text.partition("=" if meta else ":"))
             if not meta and not (key or value):
                 break  # the voxels follow
             fields[key.lower()] = value
@@ -211,7 +214,8 @@ def _voxels(path: Path) -> tuple[Path | None, int, str]:
     form = fields.get("encoding", "").lower()
     if meta:
         binary, packed = (fields.get(key, "")[:1] in tuple("tT1") for key in ("binarydata", "compresseddata"))
-        form = "gzip" if packed else "raw" if binary else ""
+        plain_start = fields.get("headersize", "0") == "0"  # of the voxel file
+        form = "" if not plain_start else "gzip" if packed else "raw" if binary else ""
     if named.upper().split()[0] in ("LIST", "SKIPLIST") or "%" in named or "line skip" in fields:
         return None, 0, form
     return (path, start, form) if named.upper() == "LOCAL" else (path.parent / named, 0, form)

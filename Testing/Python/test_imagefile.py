@@ -131,6 +131,29 @@ def test_voxels_that_were_compressed_in_parts_are_read(tmp_path):
     np.testing.assert_array_equal(read_image(path).array, noise)
 
 
+@pytest.mark.parametrize("packed_too", [True, False])
+@pytest.mark.parametrize("ending", ["nhdr", "mhd"])
+def test_the_voxel_file_may_have_any_letters_in_its_name(tmp_path, ending, packed_too):
+    image = sampled((4, 3, 5)).to_sitk()
+    sitk.WriteImage(image, str(tmp_path / f"Müller 日.{ending}"), useCompression=packed_too)
+    assert read_image(tmp_path / f"Müller 日.{ending}").size_ijk == (4, 3, 5)
+
+
+def test_compressed_voxels_behind_a_header_of_another_program_are_read(tmp_path):
+    path, voxels, noise = packed(tmp_path, "mhd")
+    voxels.write_bytes(b"other" + voxels.read_bytes())
+    path.write_bytes(path.read_bytes().replace(b"ElementDataFile", b"HeaderSize = 5\nElementDataFile"))
+    np.testing.assert_array_equal(read_image(path).array, noise)
+
+
+def test_what_is_read_at_once_may_end_between_the_two_bytes_that_begin_a_part(tmp_path, monkeypatch):
+    path, voxels, noise = packed(tmp_path, "nhdr")
+    first, content = gzip.compress(noise.tobytes()[:64]), noise.tobytes()[64:]
+    voxels.write_bytes(first + gzip.compress(content))
+    monkeypatch.setattr("hetreg.imagefile._PART", len(first) + 1)
+    np.testing.assert_array_equal(read_image(path).array, noise)
+
+
 def test_compressed_voxels_that_are_fewer_than_the_header_says_are_refused(tmp_path):
     path, _, _ = packed(tmp_path, "mha")
     path.write_bytes(path.read_bytes().replace(b"DimSize = 128 128 4", b"DimSize = 128 128 9"))
