@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -97,6 +98,17 @@ def test_a_run_that_was_killed_early_and_a_split_in_its_folder_are_no_hindrance(
     split = (out / "split.json").rename(tmp_path / "new" / "split.json")
     again = [*arguments[:-1], f"--output={tmp_path / 'new'}"]
     assert cli.main([*again, f"--split={split}"]) == 0
+
+
+@pytest.mark.parametrize("how", [["--resume"], ["--config", "--output"]])
+def test_settings_alone_in_a_folder_are_those_of_the_run_to_begin_there(tmp_path, how):
+    assert cli.main(train_arguments(tmp_path)) == 0
+    new = tmp_path / "new"
+    new.mkdir()
+    shutil.copy(tmp_path / "out" / "config.json", new)
+    given = [f"{flag}={new / 'config.json' if flag == '--config' else new}" for flag in how]
+    assert cli.main(["train", *given]) == 0
+    assert (new / "last.ckpt").is_file()
 
 
 def test_a_second_sequence_is_kept_out_of_a_folder_while_the_first_goes_on(tmp_path, capsys):

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         from ..training.loop import LOADED, train
 
         keep_memory()
-        _keep_files(config, folder)
+        _keep_files(folder, config.split, source)
         control, line = Control(), Line()
         emit = JsonLines(sys.stdout).event if arguments.json else line.event
         with heard(emit, control) as tell, steered(control, arguments.control, tell):
@@ -71,13 +71,14 @@ def run(arguments: argparse.Namespace) -> None:
             train(config, folder, Progress(before), emit=_drawn_at_the_end(tell, folder), control=control)
 
 
-def _keep_files(config: TrainConfig, folder: Path) -> None:
-    """Raises ValueError where no run is, but files that a run would replace. Its split may lie there."""
+def _keep_files(folder: Path, *used: Path | str | None) -> None:
+    """Raises ValueError where no run is, but files that a run would replace. Those that it uses may lie
+    there: its split and its settings."""
     from ..training.folder import FILES
 
     if not (folder / "last.ckpt").is_file():  # of that the run says what does not fit
-        named = config.split and Path(config.split).absolute()
-        names = [name for name in FILES if folder.absolute() / name != named]
+        own = {Path(path).resolve() for path in used if path}
+        names = [name for name in FILES if (folder / name).resolve() not in own]
         keep_files_of_others(folder, names, "run.json", "hetreg")
 
 
