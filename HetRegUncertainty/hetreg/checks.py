@@ -52,7 +52,7 @@ def _check_place(image: Image, role: str) -> None:
             f"The {role} image has voxels of {low:.3g} to {high:.3g} mm: {_VOXEL_MM[0]:.0e} to "
             f"{_VOXEL_MM[1]:.0e} mm are accepted."
         )
-    away = np.abs(image.origin_lps).max() + max(image.array.shape) * high
+    away = np.abs(image.origin_lps).max() + (np.array(image.size_ijk) * image.spacing_mm).max()
     if away > _FAR * low:
         raise ValueError(
             f"The {role} image has voxels of {low:.3g} mm that lie up to {away:.3g} mm from the origin of "

@@ -104,6 +104,14 @@ def test_a_place_that_numbers_just_tell(scale, origin):
     assert np.abs(difference).max() < 1e-3 * 100
 
 
+def test_a_plane_of_tiny_pixels_is_not_far_away_for_its_thickness():
+    """As of an image in the units of a microscope, whose slices ITK takes for 1 mm thick."""
+    matrix = FIXED.ijk_to_lps @ np.diag([1e-8, 1e-8, 1.0, 1.0])
+    matrix[:3, 3] = 0.0
+    fixed, moving = (replace(image, ijk_to_lps=matrix) for image in (FIXED, MOVING))
+    assert np.isfinite(register_pair(fixed, moving, tiny_model()).moved.array).all()
+
+
 def test_a_constant_image():
     for array in (np.zeros_like(FIXED.array), np.full_like(FIXED.array, 7)):
         assert_sentence(refusal(FIXED, FIXED.like(array, "flat")), "moving", "same value", str(array.flat[0]))
