@@ -45,8 +45,9 @@ FILES = (
     "log.csv",
     "last.ckpt",
     "best.pt",
+    "model_card.md",
+    "curves.svg",
 )
-FILES += ("model_card.md", "curves.svg")
 _IN_CARD = ("integrate", "learning_rate", "decay", "batch", "warmup", "variance_warmup", "seed")
 _VALUES = (
     "seconds",
