@@ -233,24 +233,17 @@ def resize_disp(disp: Tensor, size: Sequence[int]) -> Tensor:
     return torch.stack([resized[:, d] * f for d, f in enumerate(factor)], dim=1)
 
 
-def field_gradient(disp: Tensor) -> Tensor:
-    """d disp_c / d x_d by central differences, one-sided at the border: (B, ndim c, ndim d, *spatial).
+def jacobian_determinant(disp: Tensor) -> Tensor:
+    """det(I + grad disp), the same number in voxels and in mm: (B, 1, *spatial).
 
-    An axis of size 1 counts as not deformed.
+    Central differences, one-sided at the border. An axis of size 1 counts as not deformed.
     """
-    ndim = _check_field(disp, "field_gradient")
+    ndim = _check_field(disp, "jacobian_determinant")
     slopes = [
         torch.gradient(disp, dim=d + 2)[0] if disp.shape[d + 2] > 1 else torch.zeros_like(disp)
         for d in range(ndim)
     ]
-    return torch.stack(slopes, dim=2)
-
-
-def jacobian_determinant(disp: Tensor) -> Tensor:
-    """det(I + grad disp), the same number in voxels and in mm: (B, 1, *spatial)."""
-    gradient = field_gradient(disp)
-    ndim = disp.shape[1]
-    rows = [[gradient[:, c, d] + float(c == d) for d in range(ndim)] for c in range(ndim)]
+    rows = [[slopes[d][:, c] + float(c == d) for d in range(ndim)] for c in range(ndim)]
     return _determinant(rows)[:, None]
 
 

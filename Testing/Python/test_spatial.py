@@ -82,13 +82,15 @@ def test_warp_equals_simpleitk(matrix):
 
 def test_warp_as_itk_equals_simpleitk_where_the_field_leaves_the_image():
     moving = sampled((16, 14, 1))
-    disp = 3.2 * torch.rand((1, 2, 14, 16), generator=torch.Generator().manual_seed(0)) - 1.6
-    field = np.concatenate([np.zeros((1, 1, 14, 16), np.float32), disp.numpy().swapaxes(0, 1)])
-    transform = displacement_transform(spatial.disp_to_lps_mm(field, moving.ijk_to_lps), moving.ijk_to_lps)
-    theirs = sitk.GetArrayFromImage(sitk.Resample(moving.to_sitk(), transform, sitk.sitkLinear))
-    ours = spatial.warp_as_itk(torch.from_numpy(moving.array)[None], disp)
-    assert (theirs == 0).any()
-    np.testing.assert_allclose(ours[0].numpy(), theirs, atol=1e-3 * np.ptp(moving.array))
+    disp = 3.2 * torch.rand((2, 2, 14, 16), generator=torch.Generator().manual_seed(0)) - 1.6
+    image = torch.from_numpy(moving.array)[None].expand(2, -1, -1, -1)
+    for ours, field in zip(spatial.warp_as_itk(image, disp), disp.numpy(), strict=True):
+        field = np.stack([np.zeros((14, 16), np.float32), *field])[:, None]
+        field = spatial.disp_to_lps_mm(field, moving.ijk_to_lps)
+        transform = displacement_transform(field, moving.ijk_to_lps)
+        theirs = sitk.GetArrayFromImage(sitk.Resample(moving.to_sitk(), transform, sitk.sitkLinear))
+        assert (theirs == 0).any()
+        np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-3 * np.ptp(moving.array))
 
 
 def test_wrong_shapes_are_named():
@@ -96,8 +98,9 @@ def test_wrong_shapes_are_named():
         spatial.warp(torch.zeros(1, 1, 8, 8), torch.zeros(1, 3, 8, 8))
     with pytest.raises(ValueError, match="differ in size"):
         spatial.warp(torch.zeros(1, 1, 8, 9), torch.zeros(1, 2, 8, 8))
-    with pytest.raises(ValueError, match="integrate: disp"):
-        spatial.integrate(torch.zeros(1, 1, 8, 8))
+    for function in (spatial.integrate, spatial.invert, spatial.jacobian_determinant):
+        with pytest.raises(ValueError, match=f"{function.__name__}: disp"):
+            function(torch.zeros(1, 1, 8, 8))
     with pytest.raises(ValueError, match=r"integrate: steps is -1: 0 or more"):
         spatial.integrate(torch.zeros(1, 2, 8, 8), -1)
     for image in (torch.zeros(1, 1, 8, 9), torch.zeros(3, 1, 8, 8)):  # another size, another number
