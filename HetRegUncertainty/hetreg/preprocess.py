@@ -80,8 +80,8 @@ def choose_dimension(image: Image) -> tuple[int, int | None]:
 
 def slice_axis_of(image: Image) -> int:
     """Array axis along which a volume is cut when it is registered slice by slice."""
-    ndim, axis = choose_dimension(image)
-    if ndim == 2 and axis is not None:
+    _, axis = choose_dimension(image)
+    if axis is not None:
         return axis
     shape, spacing = np.array(image.array.shape), image.spacing_mm[::-1]
     return int(np.argmax(spacing)) if spacing.max() > 1.01 * spacing.min() else int(np.argmin(shape))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -60,6 +61,11 @@ def noise(shape, spacing=(1.0, 1.0, 1.0), seed: int = 0) -> Image:
         ((64, 64, 64), (1, 1, 2.01), (2, 0)),
         ((18, 128, 96), (1, 1, 1), (2, 0)),
         ((12, 14, 16), (1, 1, 1), (3, None)),
+        ((15, 30, 29), (1, 1, 1), (2, 0)),
+        ((15, 29, 29), (1, 1, 1), (3, None)),
+        ((16, 63, 32), (1, 1, 1), (3, None)),
+        ((31, 124, 31), (1, 1, 1), (2, 0)),
+        ((32, 128, 32), (1, 1, 1), (3, None)),
     ],
 )
 def test_dimension_by_size_and_spacing(shape, spacing, expected):
@@ -240,6 +246,8 @@ def test_an_unusable_image_is_refused_by_role(name, role):
     with pytest.raises(ValueError, match=f"The {role} image") as caught:
         check_pair(**images)
     assert_sentence(caught.value, *words)
+    with pytest.raises(ValueError, match=re.escape(str(caught.value))):
+        to_network_grid(**images, grid=GridConfig(), ndim=2, multiple=8)
 
 
 @pytest.mark.parametrize(
