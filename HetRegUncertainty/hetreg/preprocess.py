@@ -188,7 +188,7 @@ class NetworkPair:
         return self.samples_to_map(resize(self.crop(tensor), self.plan.image_size))
 
     def field_to_image(self, disp: Tensor) -> np.ndarray:
-        """(B, ndim, *padded_size) -> (3, K, J, I) float32, voxels of the fixed image, components k, j, i."""
+        """(B, ndim, *padded_size) -> (3, K, J, I), voxels of the fixed image, components k, j, i."""
         return self.samples_to_field(resize_disp(self.crop(disp), self.plan.image_size))
 
     def image_window(self) -> np.ndarray:
@@ -205,10 +205,10 @@ class NetworkPair:
         return torch.cat([_to_samples(field[d], self.plan) for d in self.plan.axes], dim=1)
 
     def samples_to_field(self, disp: Tensor) -> np.ndarray:
-        """The inverse of `field_samples`: (B, ndim, *image_size) -> (3, K, J, I) float32."""
+        """The inverse of `field_samples`: (B, ndim, *image_size) -> (3, K, J, I)."""
         along = {d: self._to_volume(disp[:, c].numpy()) for c, d in enumerate(self.plan.axes)}
         none = np.zeros_like(along[self.plan.axes[0]])
-        return np.stack([along.get(d, none) for d in range(3)]).astype(np.float32, copy=False)
+        return np.stack([along.get(d, none) for d in range(3)])
 
     def samples_to_map(self, samples: Tensor) -> np.ndarray:
         """(B, 1, *image_size) -> (K, J, I)."""
