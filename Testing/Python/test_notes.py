@@ -42,3 +42,11 @@ def test_a_volume_of_which_one_plane_is_moved_is_told_of(fixed, moving, count):
     notes = [note for note in register_pair(*pair, model).summary["notes"] if "is a plane" in note]
     assert len(notes) == count
     assert all("a volume (24 x 32 x 3): only what lies in that plane" in note for note in notes)
+
+
+@pytest.mark.parametrize(("columns", "told"), [(31, ["48 %"]), (32, [])])
+def test_a_moving_image_that_covers_less_than_half_of_the_fixed_one_is_told_of(columns, told):
+    array, place = np.random.default_rng(0).random((2, 3, 64, 64)), np.diag([1.4, 1.4, 8, 1])
+    fixed, moving = Image(array[0], place), Image(array[1, ..., :columns], place)
+    notes = pair_notes(fixed, to_network_grid(fixed, moving, GridConfig(), ndim=2, multiple=8))
+    assert [note.split(" of the ")[0][-4:] for note in notes if "covers" in note] == told
