@@ -93,7 +93,7 @@ def test_an_automatic_model_is_chosen_once(cine, monkeypatch):
     names = {result.summary["model"] for result in results}
     assert len(names) == 1
     assert all("chosen automatically" in result.summary["notes"][0] for result in results)
-    assert results[0].inverse_disp_lps_mm is None
+    assert [result.inverse_disp_lps_mm for result in results] == [None, None]
 
 
 def test_a_bad_frame_is_named(cine, model):
