@@ -10,11 +10,13 @@ import torch
 import torch.nn.functional as F
 
 from builders import tiny_model, train_samples
+from hetreg.datasets.base import PairSample
+from hetreg.image import read_image
 from hetreg.model import RegistrationModel
 from hetreg.training.data import single
 from hetreg.training.objective import Objective
 from hetreg.training.steps import displacement_loss
-from hetreg.training.validation import validate
+from hetreg.training.validation import validate, write_preview
 
 
 def test_a_pair_is_registered_once_and_its_loss_is_that_of_a_step(monkeypatch):
@@ -46,6 +48,58 @@ def test_the_error_is_that_of_the_voxels_whose_displacement_is_known():
         Objective({"mse": 1.0}),
     )
     assert found["epe"] == pytest.approx(5)
+
+
+def labelled(fixed: dict[int, slice], moving: dict[int, slice], **known) -> PairSample:
+    """A pair of noise; {label: its rows} of both images."""
+    images, labels = np.random.default_rng(0).random((2, 16, 16)), np.zeros((2, 16, 16), np.uint8)
+    for array, given in zip(labels, (fixed, moving), strict=True):
+        for value, rows in given.items():
+            array[rows] = value
+    return PairSample(*images.astype(np.float32), *labels, **known)
+
+
+def unmoved(*samples: PairSample) -> dict[str, float]:
+    """The validation of a model that moves nothing."""
+    model = tiny_model(shift=(0.0, 0.0))
+    return validate(model, samples, 16, torch.device("cpu"), Objective({"mse": 1.0}))
+
+
+def test_the_dice_is_that_of_cavity_and_myocardium_where_both_frames_have_them():
+    """By hand: half of the myocardium stays, all of the cavity, nothing of the right ventricle (1)."""
+    both = labelled(
+        {1: slice(0, 2), 2: slice(4, 8), 3: slice(12, 15)},
+        {1: slice(2, 4), 2: slice(6, 10), 3: slice(12, 15)},
+    )
+    one = labelled({2: slice(0, 4), 3: slice(4, 8)}, {2: slice(3, 7)})
+    none = labelled({2: slice(0, 4)}, {3: slice(0, 4)})
+    assert unmoved(both)["dice"] == pytest.approx((0.5 + 1) / 2)
+    assert unmoved(one)["dice"] == pytest.approx(0.25)
+    assert "dice" not in unmoved(none)
+    assert unmoved(none, both, one)["dice"] == pytest.approx((0.75 + 0.25) / 2)
+    other = labelled({1: slice(0, 4), 4: slice(4, 8)}, {1: slice(0, 4), 4: slice(6, 10)})
+    assert unmoved(other)["dice"] == pytest.approx((1 + 0.5) / 2)
+
+
+def test_the_error_is_that_of_the_labelled_voxels():
+    true = np.full((2, 16, 16), 100.0, np.float32)
+    true[:, :4], true[:, 4:8] = 0.0, np.array([3.0, 4.0]).reshape(2, 1, 1)
+    rows = {1: slice(0, 4), 3: slice(4, 8)}
+    assert unmoved(labelled(rows, rows, true_disp=true))["epe"] == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize(("known", "spacing_mm"), [((1.5, 0.8), (0.8, 1.5, 1.0)), ((), (1.0, 1.0, 1.0))])
+def test_a_preview_has_the_noise_s_sd_and_the_pixels_size(tmp_path, known, spacing_mm):
+    model, sample = tiny_model(), labelled({}, {}, spacing_mm=known)
+    write_preview(model, sample, 16, Objective({"mse": 1.0}, weight=""), tmp_path)
+    found = {name: read_image(tmp_path / f"{name}.nrrd") for name in ("fixed", "moved", "noise_sd", "weight")}
+    for image in found.values():
+        np.testing.assert_allclose(image.spacing_mm, spacing_mm)
+    fixed, moved = (torch.from_numpy(found[name].array)[None] for name in ("fixed", "moved"))
+    np.testing.assert_array_equal(fixed[0, 0], sample.fixed)
+    with torch.no_grad():
+        sd = model.log_variance(moved, fixed).exp().sqrt()
+    np.testing.assert_allclose(found["noise_sd"].array, sd[0], rtol=1e-5)
 
 
 class OnAppleGpu(torch.Tensor):
