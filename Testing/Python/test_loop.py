@@ -213,6 +213,8 @@ def test_phases_and_learning_rates():
     assert phases == ["displacement"] * 2 + ["variance"] * 3 + ["both"]
     rates = [schedule.learning_rate(config, step) for step in (0, 99, 100, 199)]
     assert rates == [1, 1, 0.5**0.9, 0.5**0.9]
+    rates = [schedule.learning_rate(replace(config, steps=250), step) for step in (99, 100, 249)]
+    assert rates == pytest.approx([1, (2 / 3) ** 0.9, (1 / 3) ** 0.9])  # the last epoch is a half one
     cosine = replace(config, decay="cosine")
     assert schedule.learning_rate(cosine, 100) == pytest.approx(0.5)
     assert schedule.learning_rate(cosine, 199) == 0.02

@@ -111,6 +111,16 @@ def test_the_leak_changes_nothing_for_the_variance_network(model, batch):
     torch.testing.assert_close(*found)
 
 
+def test_the_leak_too_becomes_the_mean_over_all_processes(model, batch):
+    leaks = []
+    for factor in (1, 3):
+        update = Update(reduce=lambda parameters, f=factor: [p.grad.mul_(f) for p in parameters])
+        model.zero_grad()
+        variance_step(model, batch, still(model.variance_net), collaborative_grad=True, update=update)
+        leaks.append(gradients(model.displacement_net))
+    torch.testing.assert_close(leaks[1], 3 * leaks[0])
+
+
 def test_gradients_are_zeroed_at_the_start_of_each_step(model, batch):
     for net, step in (
         (model.displacement_net, lambda o: displacement_step(model, batch, o, WEIGHTED)),
