@@ -112,6 +112,7 @@ def test_spearman_sees_the_order_alone():
     a = np.array([1.0, 2.0, 3.0, 4.0])
     assert spearman(a, np.exp(a)) == pytest.approx(1.0)
     assert spearman(a, -a) == pytest.approx(-1.0)
+    assert spearman(a[:2], a[:2]) == pytest.approx(1.0)
     assert spearman(a, np.array([1.0, 3.0, 2.0, 4.0])) == pytest.approx(1 - 6 * 2 / (4 * 15))
     assert spearman(a, np.array([4.0, 1.0, 2.0, 3.0]), a > 1) == pytest.approx(1.0)
 

@@ -37,7 +37,10 @@ def test_only_the_mask_counts():
     error = np.append(ERROR, 100.0).reshape(5, 1)
     mask = np.array([1, 1, 1, 1, 0], bool).reshape(5, 1)
     assert ause(error, -error, mask) == pytest.approx(1.5)
-    assert sparsification(error, error, np.zeros((5, 1), bool)).fraction.size == 0
+    empty = sparsification(error, error, np.zeros((5, 1), bool))
+    assert empty.fraction.size == 0
+    assert empty.sampled(4).fraction.tolist() == [0.0, 0.25, 0.5, 0.75]
+    assert np.isnan([empty.sampled(4).by_uncertainty, empty.sampled(4).oracle]).all()
     assert np.isnan(ause(error, error, np.zeros((5, 1), bool)))
 
 

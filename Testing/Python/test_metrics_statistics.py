@@ -188,6 +188,9 @@ def test_rounding_is_no_difference():
         1.0 - (1.0 + 1e-9),
         0.0,
     ]
+    for scale in (1e-9, 1e9):  # of the values, not of 1
+        assert differences(a * scale, b * scale).tolist() == [0.0] * 4
+        assert differences([3 * scale], [scale]) == pytest.approx([2 * scale])
 
 
 def test_refusals():

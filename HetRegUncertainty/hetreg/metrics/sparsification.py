@@ -66,7 +66,7 @@ def sparsification(
     chosen = slice(None) if mask is None else mask
     error = squared_error[chosen].ravel().astype(np.float64)
     order = uncertainty[chosen].ravel()
-    fraction = np.arange(error.size) / max(error.size, 1)
+    fraction = np.arange(error.size) / error.size
     if not (np.isfinite(error).all() and np.isfinite(order).all()):
         nothing = np.full(error.size, np.nan)
         return Curve(fraction, nothing, nothing)
