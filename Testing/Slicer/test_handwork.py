@@ -74,7 +74,16 @@ def giveAnotherID(node, _volume):
     segmentation.AddSegment(segment, "another")
 
 
-@pytest.mark.parametrize("correct", [shift, turn, roll, rename, giveAnotherID])
+def add(node, _volume):
+    node.GetSegmentation().AddEmptySegment("mine")
+
+
+def empty(node, _volume):
+    """As it may be left: with no voxels at all, not with zeros."""
+    node.GetSegmentation().GetNthSegment(1).AddRepresentation(labels.BINARY, slicer.vtkOrientedImageData())
+
+
+@pytest.mark.parametrize("correct", [shift, turn, roll, rename, giveAnotherID, add, empty])
 def test_aCorrectionIsSeen(filled, correct):
     node, volume = filled
     correct(node, volume)
