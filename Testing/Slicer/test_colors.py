@@ -1,0 +1,50 @@
+"""The maps' colour tables and windows, by their numbers."""
+
+import numpy as np
+import pytest
+
+from hetreg.image import Image
+from HetRegUncertaintyLib import colors, sampledata
+
+
+@pytest.mark.parametrize("palette", colors.PALETTES)
+def test_aTableGoesThroughTheColoursOfItsPalette(palette):
+    node, points = colors.colorNode(palette), colors.PALETTES[palette][0].split()
+    entry = [0.0] * 4
+    for number, point in enumerate(points):
+        node.GetColor(round(255 * number / 8), entry)
+        assert entry[:3] == pytest.approx([part / 255 for part in bytes.fromhex(point)], abs=0.01)
+    assert node.GetNumberOfColors() == 256
+    assert colors.colorNode(palette) is node
+    others = colors.PALETTES.keys() - {palette}
+    assert all(colors.colorNode(other) is not node for other in others)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_aWindowLeavesOutTheFewLargestAndIsSymmetricAboutZero(sign):
+    values = sign * np.linspace(-1, 3, 1001)
+    assert colors.robustWindow(values, "symmetric") == pytest.approx((-2.98, 2.98))
+    assert colors.robustWindow(values, "positive") == (0.0, pytest.approx(2.98 if sign > 0 else 0.98))
+
+
+def test_theWindowOfAlmostNothing():
+    few = np.append(np.zeros(1000), 7.0)  # less than a percentile sees
+    assert colors.robustWindow(few, "positive") == (0.0, 7.0)
+    assert colors.robustWindow(few, "symmetric") == (-7.0, 7.0)
+    assert colors.robustWindow(np.append(np.ones(9), np.nan), "positive") == (0.0, 1.0)
+    assert colors.robustWindow(np.full(9, np.nan), "positive") == (0.0, 1.0)
+    assert colors.robustWindow(few, (0.2, 0.3)) == (0.2, 0.3)
+
+
+def test_aMovedImageIsShownAsItsImage():
+    source, target = (sampledata.addVolume(Image(np.eye(4)[None] * n, np.eye(4)), f"{n}") for n in (1, 2))
+    source.CreateDefaultDisplayNodes()
+    shown = source.GetDisplayNode()
+    shown.SetAndObserveColorNodeID(colors.colorNode("heat").GetID())
+    shown.AutoWindowLevelOff()
+    shown.SetWindowLevelMinMax(0.25, 0.75)
+    colors.copyWindow(source, target)
+    copy = target.GetDisplayNode()
+    assert (copy.GetWindowLevelMin(), copy.GetWindowLevelMax()) == (0.25, 0.75)
+    assert copy.GetColorNode() is colors.colorNode("heat")
+    assert not copy.GetAutoWindowLevel()
