@@ -63,6 +63,20 @@ def test_the_spread_of_the_log_jacobian_is_that_of_its_map():
     assert evaluation.score(case, undeformed(case)).row["sd_log_jacobian"] == 0
 
 
+def test_the_length_of_a_displacement_that_grows_by_a_tenth_of_a_voxel_of_2_mm():
+    case = square_case()
+    disp = np.zeros((3, *case.fixed.array.shape))
+    disp[2] = -0.1 * np.arange(32)
+    result = result_from_field(case.fixed, case.moving, disp)
+    row = evaluation.score(case, result).row
+    for numbers in (row, result.summary):
+        assert numbers["displacement_mean_mm"] == pytest.approx(3.1)
+        assert numbers["displacement_max_mm"] == pytest.approx(6.2)
+    assert result.summary["displacement_p95_mm"] == pytest.approx(6.0)  # the last but one of 32 columns
+    assert result.summary["log_jacobian_max"] == pytest.approx(np.log(0.9), abs=1e-5)
+    assert result.summary["log_jacobian_min"] == pytest.approx(np.log(0.9), abs=1e-5)
+
+
 def test_the_structure_of_a_source_is_looked_for_once(count):
     calls, source = count(books, "label_of"), TINY_REPRODUCTION.sources[0]
     row = {"case": "a", "patient": "a", "slice": 0, "dice_published_3": 0.5}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from squares import shifted, square_case, undeformed
+from squares import shifted, square, square_case, undeformed
 
 from hetreg.evaluation.labels import label_numbers
 
@@ -46,3 +46,18 @@ def test_the_published_mask_of_a_label_that_does_not_move_does_not_grow():
     found, _ = label_numbers(case, undeformed(case))
     assert found["dice_published_2_before"] == pytest.approx(found["dice_2_before"])
     assert np.isclose(found["dice_published_2"], found["dice_2"])
+
+
+def test_fixed_labels_of_another_grid_go_to_the_nearest_voxel():
+    """A quarter of a voxel beside that of their image."""
+    case = square_case()
+    expected = label_numbers(case, undeformed(case))
+    case.fixed_label.ijk_to_lps[0, 3] += 0.5
+    assert label_numbers(case, undeformed(case)) == expected
+
+
+def test_a_label_of_one_frame_alone_is_left_out_and_one_of_neither_is_nothing():
+    case = square_case()
+    alone = replace(case, fixed_label=None, moving_label=square(value=1))
+    assert label_numbers(alone, undeformed(case)) == ({"slices_left_out_1": 1}, [])
+    assert label_numbers(case, undeformed(case), (7,)) == ({}, [])
