@@ -188,3 +188,17 @@ def test_a_data_set_keeps_them_and_says_so(tmp_path):
     for notes in (told, evaluation.summary["notes"]):
         (note,) = (note for note in notes if WORDS in note)
         assert note.startswith("2 pairs have labels that lie elsewhere than their image. The first: a_ES_seg")
+
+
+@pytest.mark.parametrize(("columns", "expected"), [((18, 22), False), ((19, 22), True), ((16, 20), False)])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_labels_are_outside_where_less_than_half_of_their_box_is_shared(axis, columns, expected):
+    """The image has 20 voxels along the axis, the grid of the labels 30 and as many more before the first."""
+    size = [12, 12, 12]
+    size[2 - axis] = 20
+    image = Image(np.zeros(size), np.eye(4))
+    size[2 - axis] = 60
+    labels = Image(np.zeros(size, np.uint8), np.eye(4))
+    labels.ijk_to_lps[axis, 3] = -30
+    np.moveaxis(labels.array, 2 - axis, 0)[30 + columns[0] : 30 + columns[1], 4:7, 4:7] = 1
+    assert outside(labels, image) == expected
