@@ -102,6 +102,10 @@ def test_coefficients_come_from_the_configuration():
         "snr_weighted": 1.0,
         "smoothness": 0.3,
     }
+    objective = Objective.from_config(TrainConfig(smoothness_on="velocity", weight_mode="paper"))
+    assert "velocity_smoothness" in objective.terms
+    assert "smoothness" not in objective.terms
+    assert objective.weight_mode == "paper"
     terms = Objective.from_config(TrainConfig(method="ours_sigma_z", alpha=0.2, smoothness=0.3)).terms
     assert terms == {"snr_weighted": 1.0, "velocity_smoothness": 0.3, "displacement_prior": 0.2}
     assert Objective.from_config(TrainConfig(method="voxelmorph_diff")).terms["voxelmorph_kl"] == 0.01
