@@ -70,6 +70,9 @@ def test_the_moving_frame_stays(cine, labels, model):
     assert first.summary["ncc_after"] == pytest.approx(1)
     assert first.summary["folded_percent"] == 0
     assert "moving image itself" in first.summary["notes"][0]
+    beside = replace(cine[0], ijk_to_lps=cine[0].ijk_to_lps + np.diag([1.0], 3))  # 1 mm along x
+    elsewhere = next(register_sequence([beside], cine[0], model))
+    assert not any("moving image itself" in note for note in elsewhere.summary["notes"])
     other = next(register_sequence(cine[1:], cine[0], model))
     assert first.summary.keys() == other.summary.keys()
     assert first.record.keys() == other.record.keys()
