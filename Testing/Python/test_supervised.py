@@ -94,6 +94,12 @@ def test_the_heart_counts_four_times():
     image = torch.zeros(1, 1, 1, 2)
     x = LossInputs(image, image, torch.zeros_like(true), true_disp=true, fixed_label=label)
     assert DisplacementError()(x).item() == pytest.approx((2 + 4 * 4) / 5, abs=1e-3)
+    for shown, expected in (((1.0, 0.0), 2), ((0.0, 1.0), 4)):  # the padding does not count
+        masked = replace(x, mask=torch.tensor(shown).view(1, 1, 1, 2))
+        assert DisplacementError()(masked).item() == pytest.approx(expected, abs=1e-3)
+        assert DisplacementError()(replace(masked, fixed_label=None)).item() == pytest.approx(
+            expected, abs=1e-3
+        )
 
 
 def test_label_overlap_is_one_minus_dice_of_the_labels_both_have():

@@ -30,9 +30,8 @@ def neighbours(field: Tensor) -> Tensor:
     size = field.shape[2:]
     count = torch.zeros(tuple(size), device=field.device, dtype=field.dtype)
     for d, n in enumerate(size):
-        if n > 1:
-            count.narrow(d, 1, n - 1).add_(1.0)
-            count.narrow(d, 0, n - 1).add_(1.0)
+        count.narrow(d, 1, n - 1).add_(1.0)
+        count.narrow(d, 0, n - 1).add_(1.0)
     return count[None, None]
 
 
