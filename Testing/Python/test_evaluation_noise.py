@@ -7,23 +7,34 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from squares import undeformed
 
-from hetreg.evaluation.noise import Frame, content, noise_numbers
+from hetreg.datasets.phantom import make_pair
+from hetreg.evaluation.case import Case
+from hetreg.evaluation.noise import Frame, content, frame, noise_numbers
 
 
 def test_the_numbers_of_five_voxels_of_which_four_count():
     """Squared residuals of 1 to 4 with variances in the reversed order; the fifth lies outside."""
     squares, variance = np.array([1.0, 4, 2, 3, 900]), np.array([90.0, 10, 30, 20, 1e4])
     image, mask = np.zeros((1, 1, 5)), (np.arange(5) < 4).reshape(1, 1, 5)
-    frame = Frame(
+    given = Frame(
         1.0, image, image, np.sqrt(squares).reshape(image.shape), variance.reshape(image.shape), mask
     )
-    numbers, _ = noise_numbers(frame)
+    numbers, _ = noise_numbers(given)
     assert numbers["ause_mask"] == pytest.approx((0 + 1 + 2 + 3) / 4)
     assert numbers["spearman_residual"] == pytest.approx(-1)
     assert numbers["noise_sd_median"] == pytest.approx(5)
-    nothing, _ = noise_numbers(replace(frame, mask=np.zeros_like(mask)))
+    nothing, _ = noise_numbers(replace(given, mask=np.zeros_like(mask)))
     assert math.isnan(nothing["noise_sd_median"])
+
+
+def test_the_voxels_of_a_phantom_are_those_of_its_body():
+    phantom = make_pair("mri2d", 3, size=64, slices=2)
+    case = Case("a", "p", phantom.fixed, phantom.moving, truth=phantom)
+    body = phantom.body.array > 0
+    assert 0 < body.mean() < 1
+    assert np.array_equal(frame(case, undeformed(case)).mask, body)
 
 
 def test_the_content_of_slices_is_filled_slice_by_slice():

@@ -95,7 +95,8 @@ def test_refusals():
     mask = np.ones((4, 4), bool)
     with pytest.raises(ValueError, match=r"\(4, 4\).*\(5,\)"):
         surface_distances(mask, np.ones(5, bool), ONES)
-    with pytest.raises(ValueError, match="one positive number per axis"):
-        surface_distances(mask, mask, (1.0,))
+    for spacing in ((1.0,), (1.0, 0.0), (1.0, -1.0)):
+        with pytest.raises(ValueError, match="one positive number per axis"):
+            surface_distances(mask, mask, spacing)
     with pytest.raises(ValueError, match=r"'strict'.*as_published, corrected"):
         surface_distances(mask, mask, ONES, "strict")
