@@ -68,7 +68,7 @@ def test_a_case_that_fails_is_a_row_with_its_reason(tmp_path):
     assert sorted(rows) == list("abcdefg")
     assert rows["a"]["error"] == ""
     for case, words in {
-        "b": ("b_ES.nrrd", "could not be read"),
+        "b": ("b_ES.nrrd", "damaged or cut off"),
         "c": ("c_ED.nrrd",),
         "d": ("d has no image", "end-systole"),
         "e": ("e_ES_seg.nrrd",),
