@@ -59,6 +59,15 @@ def test_whatIsTouchedAndPutBackHidesNothingAndStaysAutomatic(panel, smallPair, 
     assert not node.GetDisplayNode().GetAutoWindowLevel()
 
 
+def test_aWindowThatASavedSceneGivesBackRoundedBeginsAtZero(first):
+    """Else the least number of the legend is -1e-07; one that the user has begun below zero stays."""
+    node = first["noise_sd"]
+    for low, shown in ((-1e-7, 0.0), (-0.01, -0.01)):
+        overlays.setWindow(node, low, 0.08)
+        overlays.showLegend(first, "noise_sd")
+        assert overlays.windowOf(node) == pytest.approx((shown, 0.08), abs=1e-9)
+
+
 def test_aRunThatFailsAtTheEndLeavesTheWindow(panel, smallPair, first, monkeypatch):
     node = first["noise_sd"]
     overlays.setThreshold(node, 0.05, 0.1)
