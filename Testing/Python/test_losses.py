@@ -17,7 +17,7 @@ from hetreg.losses.displacement_prior import diffeomorphic_kl, neighbours, varia
 from hetreg.losses.mse import mean_squared_error
 from hetreg.losses.mutual_information import mutual_information
 from hetreg.losses.ncc import local_ncc
-from hetreg.losses.nll import gaussian_nll
+from hetreg.losses.nll import BetaNLL, GaussianNLL, gaussian_nll
 from hetreg.losses.smoothness import mean_squared_gradient
 from hetreg.losses.snr_weighted import SNRWeightedMSE, data_weight
 from hetreg.losses.weights import WeightInputs
@@ -128,6 +128,12 @@ def test_nll_by_hand(variance, beta):
     assert value.item() == pytest.approx(variance**beta * (4 / variance + math.log(variance)))
 
 
+def test_beta_is_that_of_the_loss_and_a_half_unless_given():
+    x = LossInputs(row(1.0), row(3.0), row(0.0), log_variance=row(math.log(4.0)))
+    for loss, factor in ((GaussianNLL(), 1), (BetaNLL(), 2), (BetaNLL(1.0), 4)):
+        assert loss(x).item() == pytest.approx(factor * (1 + math.log(4.0)))
+
+
 def test_nll_is_least_at_the_mean_squared_residual():
     log_variance = row(math.log(0.3)).requires_grad_()
     residual = row(0.2, 0.5, 0.7)
@@ -202,6 +208,15 @@ def test_mutual_information_equals_a_histogram_of_parzen_windows():
     assert mutual_information(images[0], images[0]) < mutual_information(*images)
 
 
+def test_mutual_information_is_that_of_the_voxels_in_each_mask():
+    fixed, moved = torch.rand(2, 2, 1, 6, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mask = torch.ones_like(fixed)
+    mask[0, ..., 4:], mask[1] = 0, 0  # of an empty one all
+    left = mutual_information(fixed[:1, ..., :4], moved[:1, ..., :4])
+    whole = mutual_information(fixed[1:], moved[1:])
+    torch.testing.assert_close(mutual_information(fixed, moved, mask), (left + whole) / 2)
+
+
 def test_a_missing_monai_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "monai.losses.image_dissimilarity", None)
     monkeypatch.setitem(sys.modules, "monai", None)
@@ -211,7 +226,7 @@ def test_a_missing_monai_is_one_sentence(monkeypatch):
 
 
 def test_adareg_by_hand():
-    fixed, moved = row(1.0, 0.0, 0.5), row(0.0, 0.0, 0.0)
+    fixed, moved = row(1.25, 0.5, 0.25), row(0.25, 0.5, 0.75)
     weight = regularisation_weight(fixed, moved)
     expected = row(*[math.exp(-5 * d * 0.5) for d in (1.0, 0.0, 0.5)])
     torch.testing.assert_close(weight, expected)
@@ -229,7 +244,7 @@ def test_a_weight_of_one_is_the_plain_smoothness():
 
 
 def test_adaframe_by_hand():
-    fixed, moved = row(0.2, 0.4, 0.0), row(0.0, 0.0, 0.0)
+    fixed, moved = row(0.1, 0.7, 0.5), row(0.3, 0.3, 0.5)
     alpha = data_confidence(fixed, moved)
     torch.testing.assert_close(alpha, row(sigmoid(0.0), sigmoid(-2.0), sigmoid(2.0)))
     assert data_confidence(moved, moved).isfinite().all()
