@@ -9,7 +9,7 @@ import pytest
 
 from hetreg.config import EvaluateConfig
 from hetreg.evaluation.results import Evaluation
-from hetreg.evaluation.summary import patient_rows, statistics
+from hetreg.evaluation.summary import mean_curves, patient_rows, statistics
 from hetreg.report import document
 from hetreg.report.document import html_report
 
@@ -25,6 +25,17 @@ def rows_of(**cases: list[float]) -> list[dict]:
 
 def summarised(rows: list[dict]) -> dict[str, float]:
     return statistics(rows, [row["patient"] for row in rows])["dice_2"]
+
+
+def test_the_mean_curve_by_hand():
+    """Over the cases that have it whole: neither a shorter one nor one with a gap counts."""
+    first, second, gap = np.arange(100.0), np.full(100, 2.0), np.full(100, np.nan)
+    curves = [{"sparsification": c, "oracle": c / 2} for c in (first, second, gap, second[:50])]
+    (curve,) = mean_curves(curves).values()
+    assert curve["cases"] == 2
+    assert curve["fraction"].tolist() == pytest.approx([n / 100 for n in range(100)])
+    assert curve["by_uncertainty"].tolist() == [(n + 2) / 2 for n in range(100)]
+    assert curve["oracle"].tolist() == [(n + 2) / 4 for n in range(100)]
 
 
 def test_the_interval_of_two_patients_by_hand():
