@@ -245,8 +245,13 @@ def test_the_displacement_variance_is_read_off_and_resized(model):
 def test_real_pairs_get_their_share_of_the_batches(samples):
     config = TrainConfig.from_dict(CONFIG.to_dict() | {"batch": 8, "real_share": 0.75, "augment": False})
     drawn = [draw_batch(samples, config, step) for step in range(60)]
-    real = sum(8 if b.true_disp is None else int(b.true_disp.flatten(1).isnan().any(1).sum()) for b in drawn)
-    assert 0.68 < real / 480 < 0.82
+    seen = []  # of each pair drawn: its image, and whether its displacement is not known
+    for batch in drawn:
+        disp = torch.full((8, 1), torch.nan) if batch.true_disp is None else batch.true_disp
+        real = disp.flatten(1).isnan().any(1)
+        seen += zip(batch.fixed.sum((1, 2, 3)).tolist(), real.tolist(), strict=True)
+    assert 0.68 < sum(real for _, real in seen) / 480 < 0.82
+    assert len(set(seen)) == len(samples)  # each has its turn
     again = draw_batch(samples, config, 7)
     assert torch.equal(again.fixed, drawn[7].fixed)
 
