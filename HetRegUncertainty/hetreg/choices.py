@@ -24,6 +24,7 @@ DECAYS = {
     "none": "constant",
 }
 MOST_BLIND = 0.5  # of the voxels; with more hidden too little is seen
+MOST_PHANTOMS = 10**6
 DIMENSIONS = ("auto", "2d", "3d")
 SPREADS = ("velocity", "displacement")
 SMOOTH = {"displacement": "the displacement", "velocity": "the velocity on its own grid"}

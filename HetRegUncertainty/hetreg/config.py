@@ -76,9 +76,6 @@ class DataConfig(Config):
         return self.dataset == "phantom" and not any(k.endswith(SCATTERERS) for k in self.kind.split("+"))
 
 
-MOST_PHANTOMS = 10**6
-
-
 @dataclass(frozen=True)
 class TrainConfig(DataConfig):
     """One training run. Options that the method does not use keep their default (`for_method` sees to it)."""
@@ -146,7 +143,8 @@ class TrainConfig(DataConfig):
         self._check_min(stretch=0.0, extra_noise=0.0, real_share=0.0, blind_spots=0.0, workers=-1)
         self._check_max(real_share=1.0, blind_spots=choices.MOST_BLIND)
         self._check_min(accumulate=1, crop=16 if self.crop else 0, phantoms=0, validate_every=1, seed=0)
-        self._check_max(batch=4096, crop=4096, phantoms=MOST_PHANTOMS, workers=256)  # a slip, or of strangers
+        # more is a slip, or a stranger's file
+        self._check_max(batch=4096, crop=4096, phantoms=choices.MOST_PHANTOMS, workers=256)
         if type(self.learning_rate) not in (int, float) or not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate!r}: a positive number is accepted.")
         if self.batch % self.accumulate:
@@ -284,7 +282,7 @@ class EvaluateConfig(DataConfig, RegisterConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_min(phantoms=0, first_seed=0, phantom_size=0, seed=0)
-        self._check_max(phantoms=MOST_PHANTOMS, phantom_size=4096)
+        self._check_max(phantoms=choices.MOST_PHANTOMS, phantom_size=4096)
         if not all(n.isdecimal() and 0 < int(n) < 256 for n in self.labels.split("+") if self.labels):
             raise ValueError(f"labels is '{self.labels}': numbers from 1 to 255 joined by + are accepted.")
 

@@ -13,6 +13,7 @@ from builders import error_of, pair_2d, tiny_model
 from hetreg import cli
 from hetreg.image import write_image
 from hetreg.lock import FolderLock
+from hetreg.training.folder import FILES
 
 
 def phantom_arguments(folder):
@@ -32,6 +33,15 @@ def reproduce_arguments(folder):
     return ["reproduce", "--methods", "undeformed", *size, f"--output={folder / 'out'}"]
 
 
+ARGUMENTS = {
+    "register": register_arguments,
+    "evaluate": evaluate_arguments,
+    "phantom": phantom_arguments,
+    "train": train_arguments,
+    "reproduce": reproduce_arguments,
+}
+
+
 @pytest.mark.parametrize(
     ("command", "own"),
     [
@@ -47,7 +57,7 @@ def reproduce_arguments(folder):
     ],
 )
 def test_a_file_of_the_user_is_kept_and_the_sentence_names_it(tmp_path, capsys, command, own):
-    arguments = globals()[f"{command}_arguments"](tmp_path)
+    arguments = ARGUMENTS[command](tmp_path)
     path = tmp_path / "out" / own
     path.parent.mkdir()
     for content in ("my notes", "[1]", "{}"):
@@ -92,6 +102,7 @@ def test_an_input_is_not_replaced_by_the_result(tmp_path, capsys):
 def test_a_run_that_was_killed_early_and_a_split_in_its_folder_are_no_hindrance(tmp_path):
     arguments, out = train_arguments(tmp_path), tmp_path / "out"
     assert cli.main(arguments) == 0
+    assert {path.name for path in out.iterdir() if path.is_file()} - {".lock"} <= set(FILES)  # all are known
     (out / "last.ckpt").unlink()
     assert cli.main(arguments) == 0
     (tmp_path / "new").mkdir()

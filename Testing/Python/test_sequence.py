@@ -136,14 +136,15 @@ def test_it_reports_and_stops(cine, model):
 
 @pytest.mark.parametrize("callback", ["report", "cancelled"])
 def test_errors_of_the_caller_are_its_own(cine, model, callback):
-    class Mine(ValueError):
-        pass
+    seen = []
 
-    def fail(*_said):
-        raise Mine("of the caller")
+    def say(*_said):
+        if seen:  # not before the second frame
+            raise UnicodeError("of the caller")
 
-    with pytest.raises(Mine, match=r"^of the caller$"):
-        list(register_sequence(cine, cine[0], model, progress=Progress(**{callback: fail})))
+    results = register_sequence(cine, cine[0], model, progress=Progress(**{callback: say}))
+    with pytest.raises(UnicodeError, match=r"^of the caller$"):
+        list(map(seen.append, results))
 
 
 def test_bad_labels_are_refused_before_the_first_frame(cine, model):

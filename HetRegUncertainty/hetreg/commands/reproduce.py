@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
             rows = estimate(config, arguments.output, progress, emit=tell)
             _list(rows, config, line, as_json=arguments.json)
             return
-        if not (arguments.output / SETTINGS).exists():
-            keep_files_of_others(arguments.output, OWN, SETTINGS, "")
+        if not (arguments.output / SETTINGS).exists():  # of a damaged one the reproduction says so
+            keep_files_of_others(arguments.output, OWN, SETTINGS, "dataset")
         ended: list[tuple[str, str]] = []
         emit = _noting(ended, unstopped(tell))
         files = reproduce(config, arguments.output, progress, emit=emit)

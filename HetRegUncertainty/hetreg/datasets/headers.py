@@ -13,8 +13,6 @@ from ..image import geometry
 from ..imagefile import ENDINGS, ending, opened
 
 COMPANIONS = (".raw", ".zraw")  # the voxels of an .mhd file
-
-
 _SYSTEM = ("Thumbs.db", "desktop.ini", "__MACOSX")
 
 
