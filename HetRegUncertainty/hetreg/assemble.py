@@ -80,8 +80,8 @@ def there_and_back_mm(field: np.ndarray, inverse: np.ndarray, pair: NetworkPair,
     *image_size), for both orders. Both fields (3, K, J, I) voxels."""
     fields = pair.field_samples(field), pair.field_samples(inverse)
     to_lps = torch.from_numpy(fixed.ijk_to_lps[:3, [2 - d for d in pair.plan.axes]]).float()
-    missed = (compose(*fields), compose(*fields[::-1]))
-    return np.stack([torch.einsum("xc,bc...->bx...", to_lps, m).norm(dim=1).numpy() for m in missed])
+    missed_mm = (torch.einsum("xc,bc...->bx...", to_lps, compose(*f)) for f in (fields, fields[::-1]))
+    return np.stack([m.square_().sum(1).sqrt_().numpy() for m in missed_mm])  # `norm` takes 40 times as long
 
 
 def assemble(fixed: Image, moving: Image, pair: NetworkPair, maps: Maps) -> RegisterResult:

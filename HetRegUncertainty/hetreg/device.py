@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .spatial import integrate, resize, resize_disp, warp
 
+_THREAD_VOXELS = 2**16  # fewer cost a thread more in waiting for the others than it takes off them
 _OFF = 0.01  # of the numbers: how far another device may be off the CPU in the mean, as rounding is not
 
 
@@ -100,6 +101,17 @@ def describe_device(device: torch.device) -> str:
 def made_current(device: torch.device) -> AbstractContextManager[object]:
     """While it is entered, what names no GPU (streams, graphs) uses this one."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+@contextmanager
+def fitting_threads(voxels: int) -> Iterator[None]:
+    """While it is entered, torch computes on the CPU with no more threads than so many voxels keep busy."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, max(1, voxels // _THREAD_VOXELS)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def seed(number: int, device: torch.device) -> None:

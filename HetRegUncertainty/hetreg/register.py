@@ -23,7 +23,7 @@ from .assemble import (
 from .checks import check_labels, check_pair
 from .choose import choose_model
 from .config import RegisterConfig
-from .device import describe_device, plain_torch, resolve_device
+from .device import describe_device, fitting_threads, plain_torch, resolve_device
 from .errors import is_out_of_memory
 from .image import Image, as_image
 from .losses.snr_weighted import snr_weight
@@ -138,13 +138,13 @@ def _run_networks(
         notes.append("An Apple GPU has no numbers of 64 bits, as this model: computed on the CPU instead.")
         device = cpu
     try:
-        with evaluating(model):
+        with evaluating(model), fitting_threads(pair.fixed.numel()):
             return _compute(model, pair, config, device, progress), device
     except RuntimeError as error:
         if device.type == "cpu" or not is_out_of_memory(error):
             raise
         notes.append(f"The memory of {describe_device(device)} was too small: computed on the CPU instead.")
-        with evaluating(model):
+        with evaluating(model), fitting_threads(pair.fixed.numel()):
             return _compute(model, pair, config, cpu, progress), cpu
     finally:
         model.to(home)

@@ -105,7 +105,7 @@ def test_the_child_tells_its_memory():
 
 
 def test_a_busy_machine_is_one_with_programs_that_compute():
-    assert busy.seconds("hetreg", 1, size=32, refine=1) > 0
+    assert busy.seconds("hetreg", 1, 1) > 0
     with busy.busy(2) as running:
         assert [process.poll() for process in running] == [None, None]
     assert all(process.poll() is not None for process in running)
@@ -113,6 +113,6 @@ def test_a_busy_machine_is_one_with_programs_that_compute():
 
 def test_the_factor_of_a_busy_machine_is_that_of_the_medians(monkeypatch):
     times = {"torch": iter((1.0, 8.0)), "hetreg": iter((1.0, 2.5))}
-    monkeypatch.setattr(busy, "seconds", lambda first, _: next(times[first]))
-    table = busy.measure(3, 1)
+    monkeypatch.setattr(busy, "seconds", lambda first, *_: next(times[first]))
+    table = busy.measure(3, 10, 1)
     assert [row[1:] for row in table.rows] == [(1.0, 8.0, 8.0), (1.0, 2.5, 2.5)]

@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
 import hetreg
-from builders import assert_sentence
+from builders import assert_sentence, tiny_model
 from hetreg import device
+from hetreg.config import RegisterConfig
+from hetreg.datasets.phantom import make_pair
 from hetreg.device import (
     available_devices,
     describe_device,
+    fitting_threads,
     peak_memory_mb,
     reset_peak_memory,
     resolve_device,
 )
+from hetreg.progress import Progress
+from hetreg.register import register_pair
 
 
 def test_the_cpu_is_always_there_and_last():
@@ -110,6 +116,34 @@ def test_what_an_apple_gpu_lacks_is_left_to_the_cpu(code):
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split() == ["1", "False"]
+
+
+@pytest.fixture
+def four_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("voxels", "threads"), [(1, 1), (4 * 128 * 128, 1), (64**3, 4), (10**7, 4)])
+def test_a_device_is_given_no_more_threads_than_the_voxels_keep_busy(four_threads, voxels, threads):
+    found = []
+    with suppress(KeyError), fitting_threads(voxels):
+        found.append(torch.get_num_threads())
+        raise KeyError
+    assert [*found, torch.get_num_threads()] == [threads, 4]
+
+
+@pytest.mark.parametrize(("slices", "threads"), [(1, 1), (3, 3)])
+def test_a_registration_takes_the_threads_that_suit_its_size(four_threads, monkeypatch, slices, threads):
+    monkeypatch.setattr(device, "_THREAD_VOXELS", 32 * 32)
+    used = []
+    progress = Progress(lambda fraction, message: used.append((message, torch.get_num_threads())))
+    pair = make_pair("mri2d", 1, size=32, slices=slices, with_truth=False)
+    register_pair(pair.fixed, pair.moving, tiny_model(), RegisterConfig(device="cpu"), progress)
+    assert used[0][1] == used[-1][1] == 4
+    assert {count for message, count in used if message.startswith("Estimating")} == {threads}
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps", "tpu", ""])
