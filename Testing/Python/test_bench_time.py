@@ -65,7 +65,7 @@ def test_a_stack_is_timed_whole_by_hetreg_and_slice_by_slice_by_a_peer():
     pair = make_pair("mri2d", 1, size=32, slices=3, with_truth=False)
     case, model = Case("stack", "stack", pair.fixed, pair.moving), tiny_model()
     assert time_stack.networks(case, model)() > 0
-    assert time_stack.hetreg(case, model, 1)() > 0
+    assert time_stack.at_once(case, model, 1)() > 0
     peer = SimpleNamespace(compute=lambda given: (given["fixed"].shape, 0.5))
     assert time_stack.slice_by_slice(case, peer)() == 1.5
 
@@ -93,6 +93,13 @@ def test_the_start_of_a_process_is_timed_in_steps():
     table = cost.start_up(1)
     assert [row[0] for row in table.rows] == list(cost.STEPS)
     assert all(row[1] > 0 for row in table.rows)
+
+
+def test_a_single_pair_is_timed_without_and_with_iterations(monkeypatch):
+    monkeypatch.setattr(cost, "register_pair", lambda *a: SimpleNamespace(summary={"seconds": next(times)}))
+    times = iter((9.0, 1.0, 2.0, 3.0, 90.0, 10.0, 20.0, 30.0))
+    table = cost.single(3, {"plane": ("mri2d", "cine-mri-2d")})
+    assert table.rows == (("plane", 0, 2.0), ("plane", 30, 20.0))
 
 
 def test_the_child_tells_its_memory():

@@ -16,6 +16,8 @@ DIR: table.md, rows.csv, slices.csv, complete after every line of a table.
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import argparse
 import contextlib
 import csv

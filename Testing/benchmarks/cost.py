@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What a registration costs besides its time (`time_stack.py`): start-up of the core, and memory against the
-size of the stack.
+"""What registrations cost, other than the time of a stack (`time_stack.py`): start-up of the core, memory
+against the size of the stack, and the time of one plane and one volume.
 
-    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/cost.py [--starts 3]
+    PYTHONPATH=HetRegUncertainty python Testing/benchmarks/cost.py [--starts 3] [--repeats 5]
 
 Every start and every memory figure is of a process of its own; memory on Linux only.
 """
@@ -14,18 +14,26 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from bench import machine
 from bench.start import STEPS
+from hetreg.config import RegisterConfig
+from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image
 from hetreg.model import RegistrationModel
 from hetreg.register import register_pair
 from hetreg.tables import Column, Table, markdown
 from hetreg.zoo import default_model, locate
 
+PAIRS = {
+    "MRI, 128 x 128": ("mri2d", "cine-mri-2d"),
+    "echo, 128 x 128": ("echo2d", "echo-2d"),
+    "echo, 64 x 64 x 64": ("echo3d", "echo-3d"),
+}
 SIZES = ((128, 10), (256, 10), (256, 20), (512, 10), (512, 20))
 HERE = Path(__file__).resolve().parent
 
@@ -76,6 +84,21 @@ def memory() -> Table:
     return Table(columns, tuple(rows), "Memory of a registration without refinement", (note,))
 
 
+def single(repeats: int, pairs: Mapping[str, tuple[str, str]] = PAIRS) -> Table:
+    """Median seconds of a phantom of each kind (seed 50,000), without iterations and with 30."""
+    rows = []
+    for shown, (kind, name) in pairs.items():
+        model, pair = RegistrationModel.load(locate(name)), make_pair(kind, 50_000, with_truth=False)
+        for refine in (0, 30):
+            config, seconds = RegisterConfig(refine=refine), []
+            for _ in range(repeats + 1):  # the first warms up
+                result = register_pair(pair.fixed, pair.moving, model, config)
+                seconds.append(result.summary["seconds"])
+            rows.append((shown, refine, statistics.median(seconds[1:])))
+    columns = (Column("pair"), Column("iterations", 0), Column("seconds", 2))
+    return Table(columns, tuple(rows), f"Single pairs, median of {repeats}")
+
+
 def child(side: int, slices: int) -> None:
     """Register once and print this process's memory before and at the peak (Linux), in MB."""
     model = RegistrationModel.load(locate(default_model(2).name))
@@ -99,6 +122,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--starts", type=int, default=3, help="processes of which the start is timed")
+    parser.add_argument("--repeats", type=int, default=5, help="registrations of each single pair")
     parser.add_argument("--child", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -106,6 +130,7 @@ def main() -> int:
         return 0
     print(markdown(start_up(arguments.starts)))
     print(markdown(memory()))
+    print(markdown(single(arguments.repeats)))
     print(f"{machine.versions()}; {machine.load()}.")
     return 0
 

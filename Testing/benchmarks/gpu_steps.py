@@ -10,6 +10,8 @@ CPU core stands beside. A combination that fails is a line with its error.
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import argparse
 import statistics
 import sys

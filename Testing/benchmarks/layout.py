@@ -11,6 +11,8 @@ the processor does not compute in it.
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import argparse
 import statistics
 import sys

@@ -11,6 +11,8 @@ HetReg's that of `register_pair`, with its maps, its inverse and its moved image
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import argparse
 import contextlib
 import statistics
@@ -52,7 +54,7 @@ def networks(case: Case, model: RegistrationModel) -> Run:
     return run
 
 
-def hetreg(case: Case, model: RegistrationModel, refine: int) -> Run:
+def at_once(case: Case, model: RegistrationModel, refine: int) -> Run:
     """The seconds of `register_pair`."""
     config = RegisterConfig(refine=refine)
 
@@ -108,8 +110,8 @@ def main() -> int:
     model = RegistrationModel.load(locate(arguments.model))
     runs = {
         "both networks alone": networks(case, model),
-        "HetReg": hetreg(case, model, 0),
-        f"HetReg, {arguments.refine} iterations": hetreg(case, model, arguments.refine),
+        "HetReg": at_once(case, model, 0),
+        f"HetReg, {arguments.refine} iterations": at_once(case, model, arguments.refine),
     }
     with contextlib.ExitStack() as stack:
         for name in arguments.peers:

@@ -14,6 +14,8 @@ both alike, and the median of the rounds is reported.
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import argparse
 import multiprocessing
 import statistics

@@ -11,6 +11,8 @@ are neither trained nor tested on.
 
 from __future__ import annotations
 
+import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
+
 import argparse
 import sys
 from typing import Any

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hetreg  # isort: skip  before torch, whose threads then sleep while they wait
+
 import os
 import platform
 from pathlib import Path
@@ -9,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
-
-import hetreg
 
 
 def processor() -> str:
