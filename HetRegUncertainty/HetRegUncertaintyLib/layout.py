@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 LAYOUT_ID = 8257
@@ -95,7 +96,8 @@ def show(volume):
         composite.SetForegroundVolumeID(None)  # maybe of another pair: it would shift the fit
         view.SetViewGroup(VIEW_GROUP)
         if not isFitted:
-            fit(logic, volume)
+            _turnToSlices(view, volume)
+            _fit(logic)
             view.SetAttribute(FITTED, place)
         _showIn3D(view)
     for logic in sliceLogics():
@@ -121,8 +123,7 @@ def switchBack(formerLayout, ours=(LAYOUT_ID,)):
 def fit(logic, volume):
     """Turn a slice view to the planes of `volume`, which it shows, and fit it."""
     logic.GetSliceNode().RotateToVolumePlane(volume)
-    logic.FitSliceToAll()
-    logic.SnapSliceOffsetToIJK()
+    _fit(logic)
 
 
 def sliceLogics():
@@ -144,6 +145,28 @@ def otherSliceLogics():
     names = [name for name in manager.sliceViewNames() if not name.startswith(PREFIX)]
     logics = [manager.sliceWidget(name).sliceLogic() for name in names]
     return [logic for logic in logics if logic.GetSliceCompositeNode().GetDoPropagateVolumeSelection()]
+
+
+def _fit(logic):
+    logic.FitSliceToAll()
+    logic.SnapSliceOffsetToIJK()
+
+
+def _turnToSlices(view, volume):
+    """Turn a slice view to the slices of a stack, whichever way they lie; else to the nearest planes."""
+    from hetreg.stack import slice_axis
+
+    axis = slice_axis(volume.GetImageData().GetDimensions(), volume.GetSpacing())
+    place, toWorld = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(place)
+    parent = volume.GetParentTransformNode()
+    if axis is None or (parent is not None and not parent.GetMatrixTransformToWorld(toWorld)):
+        view.RotateToVolumePlane(volume)
+        return
+    vtk.vtkMatrix4x4.Multiply4x4(toWorld, place, place)
+    normal = slicer.util.arrayFromVTKMatrix(place)[:3, axis]
+    view.SetOrientation(("Sagittal", "Coronal", "Axial")[int(np.abs(normal).argmax())])  # its sides stay so
+    view.RotateToAxes(place, axis)
 
 
 def _placeOf(volume):
@@ -174,10 +197,11 @@ def _lookAtSlice(view):
     threeD.SetAxisLabelsVisible(False)
     camera = slicer.modules.cameras.logic().GetViewActiveCameraNode(threeD)
     axes = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3]
-    up, normal, center = axes[:, 1], axes[:, 2], axes[:, 3]
+    up, center = axes[:, 1], axes[:, 3]
+    towards = np.cross(axes[:, 0], up)  # the viewer; the normal of some views points there, of some away
     distance = CAMERA_DISTANCE * max(view.GetFieldOfView()[:2])
     camera.SetFocalPoint(*center)
-    camera.SetPosition(*(center - distance * (normal + TILT * up) / np.hypot(1.0, TILT)))
+    camera.SetPosition(*(center + distance * (towards - TILT * up) / np.hypot(1.0, TILT)))
     camera.SetViewUp(*up)
     camera.ResetClippingRange()
 

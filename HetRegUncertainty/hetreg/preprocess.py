@@ -21,9 +21,8 @@ from .modality import depth_axis
 from .reach import reached
 from .resample import same_grid
 from .spatial import edge_window, resize, resize_disp, thinning
+from .stack import slice_axis
 
-_THICK = 2.0  # a slice thicker than this many pixels is not resolved through the plane
-_FEW = {16: 2, 32: 4}  # under so many voxels are slices where another axis is so many times as long
 _BRIGHT = 90.0  # percentile that `bright_limit` is of
 _BLACK = 0.002  # of the range; what is not above it is border
 _DARK, _MOST_SPARED = 0.05, 4.0  # margin, of the range; voxels with margins, in those of a full grid
@@ -62,20 +61,9 @@ class Plan:
 
 
 def choose_dimension(image: Image) -> tuple[int, int | None]:
-    """(ndim, slice axis) by size and spacing: (3, None) for a resolved volume, else (2, axis of the slices).
-
-    Slices: an axis of one voxel, one more than twice as coarse as the finest, or one of under 16 voxels when
-    another is at least twice as long, of under 32 when it is four times as long.
-    """
-    shape, spacing = np.array(image.array.shape), image.spacing_mm[::-1]
-    short, coarse = int(np.argmin(shape)), int(np.argmax(spacing))
-    if shape[short] == 1:
-        return 2, short
-    if spacing[coarse] > 1.001 * _THICK * spacing.min():  # headers round
-        return 2, coarse
-    if any(shape[short] < few and shape.max() >= times * shape[short] for few, times in _FEW.items()):
-        return 2, short
-    return 3, None
+    """(ndim, array axis of the slices) by size and spacing: (3, None) for a resolved volume."""
+    axis = slice_axis(image.array.shape, image.spacing_mm[::-1].tolist())
+    return (3, None) if axis is None else (2, axis)
 
 
 def slice_axis_of(image: Image) -> int:

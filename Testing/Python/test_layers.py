@@ -38,7 +38,7 @@ LAYERS = {
     1: [
         *("hetreg.spatial", "hetreg.image", "hetreg.resample", "hetreg.reach"),
         *("hetreg.checks", "hetreg.placement", "hetreg.preprocess", "hetreg.imagefile", "hetreg.modality"),
-        *("hetreg.device", "hetreg.result", "hetreg.weightfile"),
+        *("hetreg.stack", "hetreg.device", "hetreg.result", "hetreg.weightfile"),
     ],
     0: [
         "hetreg",

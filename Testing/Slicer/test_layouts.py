@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import qt
 import slicer
+import vtk
 
 import runtime
 from HetRegUncertaintyLib import layout, overlays, traininglayout, trainingpreview
@@ -132,3 +133,22 @@ def test_translatedLabelsMayHoldAnyCharacter(panel, monkeypatch):
         labels = [e.text for e in ET.fromstring(text).iter("property") if e.get("name") == "viewlabel"]
         assert [label for label in labels if label != "3D"]
         assert all(label == "3D" or label.endswith("> & 'more'") for label in labels)
+
+
+@pytest.mark.parametrize(("first", "side"), [(0, "L"), (1, "A"), (2, "S")])
+def test_aStackIsShownSliceBySliceWhicheverWayItLies(panel, first, side):
+    """A long-axis stack was cut through: its slices are nearest to coronal ones, and the views were axial."""
+    turn = vtk.vtkTransform()
+    turn.RotateWXYZ(35.0, 1.0, 0.5, 0.2)
+    axes = np.roll(slicer.util.arrayFromVTKMatrix(turn.GetMatrix())[:3, :3], -first - 1, axis=1)
+    place = np.eye(4)
+    place[:3, :3] = axes * (1.0, 1.0, 8.0)
+    stack = slicer.util.addVolumeFromArray(np.zeros((9, 40, 40), np.int16), place)
+    layout.show(stack)
+    for logic in layout.sliceLogics():
+        seen = slicer.util.arrayFromVTKMatrix(logic.GetSliceNode().GetSliceToRAS())[:3, :3]
+        assert abs(seen[:, 2] @ axes[:, 2]) == pytest.approx(1.0), side
+    threeD = slicer.mrmlScene.GetSingletonNode(layout.THREE_D, "vtkMRMLViewNode")
+    camera = slicer.modules.cameras.logic().GetViewActiveCameraNode(threeD)
+    ahead = np.subtract(camera.GetFocalPoint(), camera.GetPosition())
+    np.testing.assert_array_less(0, seen[:, 0] @ np.cross(ahead, camera.GetViewUp()))  # not seen from behind

@@ -17,6 +17,7 @@ from ..imagefile import ENDINGS, ending
 from ..preprocess import NetworkPair, choose_dimension, to_network_grid
 from ..progress import Progress
 from ..resample import resample_like
+from ..stack import slice_axis
 from .base import PairSample
 from .listing import Listing, PairFiles, Rejected
 
@@ -44,8 +45,7 @@ def dimension(pair: PairFiles) -> int:
     if pair.simulated:
         return len(pair.size)
     size, spacing = (*pair.size, 1)[:3], (*pair.spacing_mm, 1.0)[:3]
-    empty = np.broadcast_to(np.uint8(0), size[::-1])
-    return choose_dimension(Image(empty, np.diag([*spacing, 1.0]), pair.case))[0]
+    return 3 if slice_axis(size, spacing) is None else 2
 
 
 class FolderDataset:
