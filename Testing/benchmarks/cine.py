@@ -3,9 +3,10 @@
 
     PYTHONPATH=HetRegUncertainty python Testing/benchmarks/cine.py CINE_4D LABELS_4D --slices 2 14
 
-Both files are 4D, on one grid; --slices: the first and the one after the last to use; --moving-frame: the
-frame whose labels are carried (1). The table has the mean over all other frames, and the frame with the least
-overlap before the registration.
+Both files are 4D, with as many frames; --slices: the first and the one after the last of the labels to use;
+--moving-frame: the frame whose labels are carried (1). Labels on another grid, as those of a short-axis cine
+for a long-axis one of the same examination, are laid on that of the cine, and count where their slices are.
+The table has the mean over all other frames, and the frame with the least overlap before the registration.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hetreg.config import RegisterConfig
 from hetreg.image import Image
 from hetreg.metrics.overlap import dice_per_label
 from hetreg.progress import Progress
+from hetreg.resample import resample_like, same_grid
 from hetreg.sequence import read_frames, register_sequence
 from hetreg.tables import Column, Table, markdown
 
@@ -41,6 +43,17 @@ def cut(frame: Image, first: int, stop: int) -> Image:
     place = frame.ijk_to_lps.copy()
     place[:, 3] += first * place[:, 2]
     return Image(np.ascontiguousarray(frame.array[first:stop]), place, frame.name)
+
+
+def read(cine: str, labels: str, slices: tuple[int, int]) -> tuple[list[Image], list[Image], np.ndarray]:
+    """Frames, their labels on the same grid, and 1 at the voxels that count: in the slices of the labels."""
+    frames, drawn = read_frames(cine), read_frames(labels)
+    parts = [cut(f, *slices) for f in drawn]
+    if same_grid(frames[0], drawn[0]):
+        return [cut(f, *slices) for f in frames], parts, np.ones(parts[0].array.shape, np.uint8)
+    everywhere = parts[0].like(np.ones(parts[0].array.shape, np.uint8), "slices")
+    laid = [f.like(resample_like(p, f, labels=True), p.name) for f, p in zip(frames, parts, strict=True)]
+    return frames, laid, resample_like(everywhere, frames[0], labels=True)
 
 
 def rows(before: list[dict], after: list[dict], others: list[int]) -> Iterator[tuple]:
@@ -64,14 +77,15 @@ def main() -> None:
     parser.add_argument("--model", default="auto")
     parser.add_argument("--refine", type=int, default=0)
     given = parser.parse_args()
-    frames, labels = ([cut(f, *given.slices) for f in read_frames(p)] for p in (given.cine, given.labels))
+    frames, labels, counts = read(given.cine, given.labels, given.slices)
     n, began = given.moving_frame - 1, time.perf_counter()
     config = RegisterConfig(model=given.model, refine=given.refine, inverse=False)
     before, after, folded = [], [], 0.0
     results = register_sequence(frames, frames[n], None, config, Progress(), moving_seg=labels[n])
     for i, result in enumerate(results):
-        before.append(dice_per_label(labels[i].array, labels[n].array))
-        after.append(dice_per_label(labels[i].array, result.moved_seg.array))
+        truth = labels[i].array * counts
+        before.append(dice_per_label(truth, labels[n].array * counts))
+        after.append(dice_per_label(truth, result.moved_seg.array * counts))
         folded = max(folded, result.summary["folded_percent"])
         print(f"frame {i + 1}: before {before[-1]}, after {after[-1]}", flush=True)
     others = [i for i in range(len(frames)) if i != n]
