@@ -269,8 +269,10 @@ def edge_window(size: Sequence[int], width: int) -> Tensor:
 def disp_to_lps_mm(disp_vox: np.ndarray, ijk_to_lps: np.ndarray) -> np.ndarray:
     """(3, K, J, I) voxels, components k, j, i -> (K, J, I, 3) float64 mm, components x, y, z of LPS."""
     matrix = np.asarray(ijk_to_lps, dtype=np.float64)[:3, :3]
-    flat = matrix @ disp_vox[::-1].reshape(3, -1).astype(np.float64)
-    return np.ascontiguousarray(flat.T).reshape(*disp_vox.shape[1:], 3)
+    found = np.empty((*disp_vox.shape[1:], 3))
+    for n, part in enumerate(found):  # a slice at a time: no copy of the whole field beside it
+        np.matmul(np.moveaxis(disp_vox[::-1, n], 0, -1).astype(np.float64, order="C"), matrix.T, out=part)
+    return found
 
 
 def disp_to_vox(disp_lps_mm: np.ndarray, ijk_to_lps: np.ndarray) -> np.ndarray:

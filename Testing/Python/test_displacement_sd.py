@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 
 from builders import OBLIQUE, assert_sentence, pair_2d, points_of, sampled, scene, spread_model, tiny_model
+from hetreg.assemble import displacement_sd_mm
 from hetreg.config import GridConfig, NetworkConfig, RegisterConfig
 from hetreg.model import LOG_VARIANCE_Z_RANGE, RegistrationModel
 from hetreg.register import register_pair
 from hetreg.registry import NETWORKS
-from hetreg.spatial import compose, edge_window, warp
+from hetreg.spatial import compose, disp_to_lps_mm, edge_window, warp
 
 SIZE = {2: (16, 24), 3: (8, 12, 16)}
 FIXED = {
@@ -179,3 +181,16 @@ def test_without_sigma_z_no_sd_is_given():
     result = register_pair(*pair_2d(), tiny_model())
     assert result.displacement_sd_mm is None
     assert "displacement_sd_median_mm" not in result.summary
+
+
+@pytest.mark.parametrize("in_mm", [lambda d, f: disp_to_lps_mm(d, f.ijk_to_lps), displacement_sd_mm])
+def test_a_field_in_mm_takes_no_double_copy_of_the_whole_field_on_its_way(in_mm):
+    """These two had the most memory of a registration."""
+    fixed = sampled((32, 32, 32), (1, 2, 3), OBLIQUE)
+    field = np.ones((3, *fixed.array.shape), np.float32)
+    tracemalloc.start()
+    try:
+        found = in_mm(field, fixed)
+        assert tracemalloc.get_traced_memory()[1] < found.nbytes + 4 / 3 * field.nbytes
+    finally:
+        tracemalloc.stop()
