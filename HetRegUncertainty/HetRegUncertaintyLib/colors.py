@@ -75,7 +75,10 @@ def robustWindow(array, kind):
 def applyStyle(node, role):
     """Colour table, robust window and no threshold for a map's volume node."""
     style = styles()[role]
-    node.CreateDefaultDisplayNodes()
+    if node.GetScalarVolumeDisplayNode() is None:  # the default one would look at all voxels for a window
+        display = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+        display.AutoWindowLevelOff()
+        node.SetAndObserveDisplayNodeID(display.GetID())
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(colorNode(style.palette).GetID())
     display.SetInterpolate(False)

@@ -82,13 +82,14 @@ def gridTransform(displacementLps, image):
     Cubic, because Slicer makes every grid transform that it reads from a file cubic: so it is the same before
     and after saving, and at the grid's own points it equals the linear one.
     """
-    ras = np.ascontiguousarray(displacementLps * np.array([-1.0, -1.0, 1.0]), dtype=np.float64)
     place = RAS_TO_LPS @ image.ijk_to_lps
     data = vtk.vtkImageData()
     data.SetDimensions(*image.size_ijk)
     data.SetOrigin(*place[:3, 3])
     data.SetSpacing(*image.spacing_mm)
-    data.GetPointData().SetScalars(numpy_support.numpy_to_vtk(ras.reshape(-1, 3), deep=True))
+    data.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    ras = numpy_support.vtk_to_numpy(data.GetPointData().GetScalars())
+    np.multiply(displacementLps.reshape(-1, 3), [-1.0, -1.0, 1.0], out=ras)
     direction = np.eye(4)
     direction[:3, :3] = place[:3, :3] / image.spacing_mm
     grid = slicer.vtkOrientedGridTransform()

@@ -1,5 +1,7 @@
 """MRML nodes <-> Image: places, parent transforms, labels, grid transforms; SimpleITK is the reference."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -140,3 +142,14 @@ def test_betweenVoxelsTheTransformIsTheSameAfterSaving(tmp_path):
         ras = (FLIP @ image.ijk_to_lps @ [*index, 1.0])[:3]
         before, after = (t.GetTransformFromParent().TransformPoint(*ras) for t in (node, loaded))
         np.testing.assert_allclose(before, after, atol=1e-9)
+
+
+def test_aGridTransformTakesNoCopyOfTheFieldBesideItsOwn():
+    image = obliqueImage((16, 32, 32))
+    field = np.ones((*image.array.shape, 3))
+    tracemalloc.start()  # does not see what VTK has
+    try:
+        volumes.gridTransform(field, image)
+        assert tracemalloc.get_traced_memory()[1] < 0.5 * field.nbytes
+    finally:
+        tracemalloc.stop()
