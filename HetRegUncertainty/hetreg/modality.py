@@ -57,9 +57,18 @@ def modality(image: Image, slice_axis: int | None) -> tuple[str, str]:
         chosen = np.unique(np.linspace(0, count - 1, min(count, MOST_PLANES)).astype(int))
         planes = [p for p in (_plane(image, k, slice_axis) for k in chosen) if _has_content(p)]
         enough = len(planes) // 2 + 1
-    if sum(shows_sector(plane) for plane in planes) >= enough:
+    if _at_least(enough, planes):
         return ECHO, "shows the sector of an echocardiogram"
     return MRI, "shows no sector of an echocardiogram"
+
+
+def _at_least(count: int, planes: list[np.ndarray]) -> bool:
+    """True if so many of the planes show a sector. It looks at no more of them than that takes."""
+    for done, plane in enumerate(planes):
+        if not 0 < count <= len(planes) - done:
+            break
+        count -= shows_sector(plane)
+    return count <= 0
 
 
 def depth_axis(image: Image) -> int | None:

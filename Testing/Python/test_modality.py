@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from scipy.ndimage import rotate
 
+from hetreg import modality as judge
 from hetreg.datasets.phantom import make_pair
 from hetreg.image import Image, read_image
 from hetreg.modality import ECHO, MRI, modality, shows_sector
@@ -224,3 +226,17 @@ def test_register_takes_the_model_that_fits_and_says_why(kind, name):
     assert summary["notes"][0].startswith(
         f"The model '{name}' was chosen automatically: {REASONS[kind, name]}"
     )
+
+
+@pytest.mark.parametrize("count", [1, 4, 5])
+def test_most_slices_decide_and_no_more_are_looked_at_than_that_takes(count, monkeypatch):
+    stack = Image(np.arange(count * 400.0).reshape(count, 20, 20), np.eye(4))
+    for sectors in product([False, True], repeat=count):
+        left = list(sectors)
+        monkeypatch.setattr(judge, "shows_sector", lambda _plane, left=left: left.pop(0))
+        most = 2 * sum(sectors) > count
+        assert modality(stack, 0)[0] == (ECHO if most else MRI)
+        seen = sectors[: count - len(left)]
+        needed = count // 2 + 1 if most else count - count // 2  # of the kind that decides
+        assert seen.count(most) == needed
+        assert seen[-1] is most
