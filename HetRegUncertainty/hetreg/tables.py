@@ -192,7 +192,7 @@ def _numbers(cell: Cell) -> tuple[float, ...]:
 def _digits(values: Sequence[float], significant: int) -> int:
     """Behind the decimal point, for that many significant ones of the largest; 0 if all are whole."""
     known = [abs(v) for v in values if math.isfinite(v)]
-    if not known or max(known) == 0 or (all(v == int(v) for v in known) and max(known) < 1e6):
+    if all(v == int(v) for v in known):
         return 0
     return max(0, significant - 1 - math.floor(math.log10(max(known))))
 

@@ -12,7 +12,7 @@ import pytest
 from builders import assert_sentence
 from hetreg import tables
 from hetreg.measures import metric_column
-from hetreg.tables import Column, Interval, Spread, Table, number, p_value
+from hetreg.tables import Column, Interval, Shown, Spread, Table, number, p_value
 
 NAN = float("nan")
 TABLE = Table(
@@ -47,6 +47,7 @@ def test_markdown():
 
 
 def test_csv_holds_the_numbers_in_full():
+    assert "\r" not in tables.csv_text(TABLE)
     rows = list(csv.reader(io.StringIO(tables.csv_text(TABLE))))
     assert rows[0] == ["Method", "MRI Dice", "MRI Dice SD", "MRI HD (mm)", "MRI p"]
     assert rows[1] == ["ours & more_of", "0.912", "0.034", "4.04", ""]
@@ -81,7 +82,8 @@ def test_latex_of_a_table_longer_than_a_page_goes_on_on_the_next_and_many_column
     assert "longtable" not in short
     assert r"\scriptsize" in short
     assert r"\scriptsize" in long
-    assert r"\scriptsize" not in tables.latex(TABLE)
+    assert r"\scriptsize" not in tables.latex(Table(columns[:8], tuple(row[:8] for row in rows)))
+    assert "longtable" not in tables.latex(Table(columns, rows[:40]))
 
 
 def test_latex_has_no_cell_that_is_wider_than_a_page():
@@ -147,6 +149,12 @@ def test_a_row_of_one_quantity_has_its_own_digits():
         "Dice,7,0.85,0.0321,0.8,0.912",
         "HD,12,12.0,3.25,,",
     ]
+
+
+def test_a_cell_with_a_text_of_its_own_has_its_numbers_in_csv():
+    table = Table((Column("p"), Column("range")), ((Shown("tiny", 1e-9), Shown("wide", Interval(1.0, 9.5))),))
+    assert tables.markdown(table).splitlines()[1:] == ["| --- | --- |", "| tiny | wide |"]
+    assert tables.csv_text(table).splitlines() == ["p,range low,range high", "1e-09,1.0,9.5"]
 
 
 def test_numbers():

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..evaluation.cut import Cut
 from ..measures import metric_column
+from ..metrics.means import nanmean
 from ..tables import number
 from .pictures import around_labels
 from .plots import NOISE, PARTS, Curves, area, pairs
@@ -22,7 +23,9 @@ def before_after_text(rows: Sequence[dict[str, Any]], before: str, after: str) -
     x, y = pairs(rows, before, after)
     column = metric_column(after)
     better = int(((x - y if column.better == "low" else y - x) > 0).sum())
-    means = f"on average {number(np.nanmean(x))} before and {number(np.nanmean(y))} after registration"
+    means = (
+        f"on average {number(float(nanmean(x)))} before and {number(float(nanmean(y)))} after registration"
+    )
     return f"{column.heading}: {means}, better after it in {better} of {len(x)} cases."
 
 

@@ -51,7 +51,7 @@ def sparsification_plot(curves: Curves) -> bytes:
                 ylabel="MSE of the rest",
                 xlim=(0, 100),
             )
-            ax.set_ylim(0, 1.35 * oracle[0] or 1.0)  # room for the legend
+            ax.set_ylim(0, max(1.35 * oracle[0], 1.05 * ours.max()) or 1.0)  # room for the legend
             ax.legend(loc="upper right")
         return drawn(figure, "svg")
 
@@ -72,8 +72,8 @@ def calibration_plot(curves: Curves) -> bytes:
             if curve := curves.get(f"coverage{end}"):
                 level = 100 * np.asarray(curve["level"], float)
                 right.plot(level, curve["found"], style, ms=3, color=colour, label=name)
-        _equal(left, 1.05 * most or 1.0)
-        _equal(right, 100)
+        _equal(left, 0.0, 1.05 * most or 1.0)
+        _equal(right, 0.0, 100.0)
         left.set(title="Noise SD", xlabel="promised SD (parts of the intensity range)", ylabel="found SD")
         right.set(title="Coverage", xlabel="central interval (%)", ylabel="residuals inside it (%)")
         return drawn(figure, "svg")
@@ -82,24 +82,26 @@ def calibration_plot(curves: Curves) -> bytes:
 def before_after_plot(rows: Sequence[dict[str, Any]], before: str, after: str, heading: str) -> bytes:
     """A dot for each case: the number before registration against that after it."""
     x, y = pairs(rows, before, after)
-    most = 1.0 if after.startswith("dice") else float(np.nanmax([*x, *y, 1e-9])) * 1.05
+    least = 1.05 * min([0.0, *x, *y])
+    most = 1.0 if after.startswith("dice") else 1.05 * max([1e-9, *x, *y])
     with figure_of(1, 1, 4.4) as (figure, (ax,)):
         ax.plot(x, y, "o", ms=5, color=BLUE, alpha=0.6, markeredgewidth=0)
-        _equal(ax, most)
+        _equal(ax, least, most)
         ax.set(xlabel=f"{heading}, before", ylabel=f"{heading}, after")
         return drawn(figure, "svg")
 
 
 def pairs(rows: Sequence[dict[str, Any]], before: str, after: str) -> np.ndarray:
     """(2, N): the number before and after registration of the cases that have both."""
-    found = [(row[before], row[after]) for row in rows if before in row and after in row]
-    return np.array(found, float).reshape(-1, 2).T
+    found = np.array([(row.get(before), row.get(after)) for row in rows], float).reshape(-1, 2)
+    return found[np.isfinite(found).all(axis=1)].T
 
 
-def _equal(ax: Axes, most: float) -> None:
-    """Equal axes from 0 with the line of equality."""
-    ax.plot([0, most], [0, most], color=GREY, linestyle=":", linewidth=1, label="equal")
-    ax.set(xlim=(0, most), ylim=(0, most), aspect="equal")
+def _equal(ax: Axes, least: float, most: float) -> None:
+    """Equal axes from least to most with the line of equality."""
+    ends = (least, most)
+    ax.plot(ends, ends, color=GREY, linestyle=":", linewidth=1, label="equal")
+    ax.set(xlim=ends, ylim=ends, aspect="equal")
     ax.legend()
 
 
