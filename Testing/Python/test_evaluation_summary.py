@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from hetreg.config import EvaluateConfig
 from hetreg.evaluation.results import Evaluation
-from hetreg.evaluation.summary import mean_curves, patient_rows, statistics
+from hetreg.evaluation.summary import label_notes, mean_curves, patient_rows, statistics
 from hetreg.report import document
 from hetreg.report.document import html_report
 
@@ -44,7 +45,8 @@ def test_the_interval_of_two_patients_by_hand():
     rows.append({"case": "failed", "patient": "c", "error": "no"})
     found, of_patients = summarised(rows), summarised(patient_rows(rows))
     reach = T2 * math.sqrt((0.05**2 + 0.15**2) / 2)
-    assert found["mean"] == pytest.approx(0.85)
+    assert (found["mean"], found["median"], found["sd"]) == pytest.approx((0.85, 0.85, math.sqrt(0.05 / 3)))
+    assert (found["n"], found["missing"]) == (4, 1)
     assert (found["low"], found["high"]) == pytest.approx((0.85 - reach, 0.85 + reach), abs=1e-5)
     assert of_patients["mean"] == pytest.approx(0.8)
     assert (of_patients["low"], of_patients["high"]) == pytest.approx(
@@ -56,6 +58,24 @@ def test_one_patient_has_no_interval():
     found = summarised(rows_of(a=[0.8, 0.9]))
     assert found["mean"] == pytest.approx(0.85)
     assert np.isnan([found["low"], found["high"]]).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("value", "n"), [(0.8, 1), (math.nan, 0)])
+def test_one_value_has_no_spread_and_none_has_nothing(value, n):
+    found = summarised(rows_of(a=[value]))
+    assert (found["mean"], found["median"]) == pytest.approx((value, value), nan_ok=True)
+    assert (found["n"], found["missing"], math.isnan(found["sd"])) == (n, 1 - n, True)
+
+
+def test_cases_without_labels_and_labels_without_a_case_are_noted():
+    rows = [{"error": "", "dice_1": 0.5, "dice_3": math.nan}, {"error": ""}, {"error": "It is damaged."}]
+    sources = [SimpleNamespace(name=n, misplaced="", labelled=n == "a") for n in "abc"]
+    assert label_notes(rows, sources, (1, 3)) == [
+        "1 of 3 cases lack labels on one image or both: no overlap.",
+        "No case has label 3: its numbers are empty.",
+    ]
+    assert label_notes([], [], (1,)) == []
 
 
 def test_a_patient_with_many_cases_is_in_the_interval_as_in_the_mean():
