@@ -34,11 +34,15 @@ def test_a_picture_tells_its_numbers_and_not_its_caption_again():
 
 
 def test_before_and_after_in_words():
-    rows = [{"hd_mm_before": 4.0, "hd_mm": 2.0}, {"hd_mm_before": 2.0, "hd_mm": 3.0}, {"hd_mm": 9.0}]
+    distances, overlaps = (
+        ((4.0, 2.0), (2.0, 3.0), (9.0, 4.0)),
+        ((0.5, 0.9), (0.9, 0.5), (0.6, 0.8), (0.7, 0.7)),
+    )
+    rows = [*({"hd_mm_before": x, "hd_mm": y} for x, y in distances), {"hd_mm": 9.0}]
     text = alternatives.before_after_text(rows, "hd_mm_before", "hd_mm")
-    assert text.endswith("on average 3 before and 2.500 after registration, better after it in 1 of 2 cases.")
-    dice = [{"dice_2_before": 0.5, "dice_2": 0.9}]
-    assert "better after it in 1 of 1" in alternatives.before_after_text(dice, "dice_2_before", "dice_2")
+    assert text.endswith("on average 5 before and 3 after registration, better after it in 2 of 3 cases.")
+    dice = [{"dice_2_before": x, "dice_2": y} for x, y in overlaps]
+    assert "better after it in 2 of 4" in alternatives.before_after_text(dice, "dice_2_before", "dice_2")
 
 
 def test_sparsification_in_words():
@@ -51,7 +55,7 @@ def test_sparsification_in_words():
 def test_calibration_in_words():
     curves = {
         "reliability": {"predicted_sd": [0.1, 0.15, 0.2], "observed_sd": [0.3, 0.3, 0.4]},
-        "coverage": {"level": [0.5, 0.95], "found": [41.0, 88.0]},
+        "coverage": {"level": [0.5, 0.9, 0.95], "found": [41.0, 80.0, 88.0]},
     }
     text = alternatives.calibration_text(curves)
     assert "0.3000 where 0.1000 is promised and 0.4000 where 0.2000 is promised" in text
@@ -62,7 +66,7 @@ def test_calibration_in_words():
 def test_a_case_in_words(shown):
     row = {"dice_2": 0.9, "dice_2_before": 0.6}
     text = alternatives.case_text(shown, row, "dice_2_before", "dice_2")
-    assert text.startswith("Dice, label 2: 0.9000, before 0.6000. Noise SD: 1 to 3, median 2.")
+    assert text.startswith("Dice, label 2: 0.9000, before 0.6000. Noise SD: 1 to 3, median 2. Disp")
     assert text.endswith("Displacement in the slice, mm: 2 to 2, median 2.")
     assert "weight" not in text
     assert "before" not in alternatives.case_text(shown, {"ncc_after": 0.9}, "", "ncc_after")
