@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hetreg.commands import train
-from hetreg.report import curves
+from hetreg.report import curves, plots
 
 ROWS = [
     {"event": "step", "step": 20, "loss": 4.0, "variance_loss": None},
@@ -43,11 +43,24 @@ def test_the_running_mean_by_hand():
 
 
 def test_there_is_a_panel_for_each_curve_of_the_log(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(curves, "_panel", lambda ax, steps, values, smooth: drawn.append((*values, smooth)))
-    write_log(tmp_path, ROWS)
+    """A loss and its mean over 5 of its 40 values; the score of a validation as a dot."""
+    pytest.importorskip("matplotlib")
+    figures, drawn, steps = [], plots.drawn, list(range(40))
+    monkeypatch.setattr(plots, "drawn", lambda *given: figures.append(given[0]) or drawn(*given))
+    losses = [{"event": "step", "step": n, "loss": n**2} for n in steps]
+    write_log(tmp_path, [*losses, *ROWS[1:]])
     path = curves.draw_curves(tmp_path)
-    assert drawn == [(4.0, 2.0, True), (-0.5, True), (0.8, False)]
+    loss, noise, dice, rest = figures[0].axes
+    titles = ["Displacement loss", "Loss of the variance", "Dice of the validation pairs", ""]
+    assert [ax.get_title() for ax in figures[0].axes] == titles
+    assert [ax.get_xlabel() for ax in (loss, noise, dice)] == ["step"] * 3
+    assert [ax.axison for ax in (loss, rest)] == [True, False]
+    each, mean = (line.get_xydata().tolist() for line in loss.lines)
+    assert each == [[n, n**2] for n in steps] + [[40, 2]]
+    assert mean[20] == [20, 402]  # of 18 to 22 squared
+    assert len(noise.lines) == 2
+    ((dot,),) = (line.get_xydata().tolist() for line in dice.lines)
+    assert (dot, dice.lines[0].get_marker()) == ([40, 0.8], "o")
     assert path == tmp_path / "curves.svg"
     assert ElementTree.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")
 
