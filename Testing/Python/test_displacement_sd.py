@@ -103,6 +103,8 @@ def test_the_inverse_brings_the_points_back(ndim, sampled):
     assert compose(motion.disp, back.disp).abs().mean() < 0.01 < motion.disp.abs().mean()
     assert torch.equal(back.moved, warp(fixed, back.disp))
     assert torch.equal(back.velocity, -motion.velocity)
+    z = motion.drawn if sampled else motion.velocity
+    assert torch.equal(back.disp, model.displacement(-z, SIZE[ndim]))
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

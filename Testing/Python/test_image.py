@@ -10,10 +10,14 @@ import SimpleITK as sitk
 import torch
 
 from builders import FLIPPED, OBLIQUE, SWAPPED, assert_sentence, points_of, sampled
-from hetreg.image import Image, from_sitk, read_image, vector_to_sitk, write_image
+from hetreg.image import Image, as_float, from_sitk, read_image, vector_to_sitk, write_image
 
 DIRECTIONS = {"axial": np.eye(3), "oblique": OBLIQUE, "flipped": FLIPPED, "swapped": SWAPPED}
 TYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
+
+
+def test_an_array_without_voxels_has_a_copy_of_32_bits():
+    assert as_float(np.zeros((0, 2, 2))).dtype == np.float32
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from hetreg.commands import steering
 from hetreg.commands.steering import heard, steered
+from hetreg.config import TrainConfig
 from hetreg.progress import Control
+from hetreg.training import loop
 
 
 def wait(condition):
@@ -79,3 +82,28 @@ def test_an_error_of_the_training_itself_counts_more_than_what_could_not_be_said
 
     with pytest.raises(ValueError, match="the training"):
         fail()
+
+
+def test_a_pause_is_no_time_of_the_training(monkeypatch):
+    """Steps of 2 and 4 s of a run that took 5 s before, with 100 s between them; 198 and 3 x 98 s to go."""
+    now, told, config = [10.0], [], TrainConfig(steps=100, validate_every=50)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    trainer = SimpleNamespace(step=0, seconds=5.0, config=config)
+    run = loop.Run(trainer, None, (), lambda kind, **fields: told.append((kind, fields)))
+
+    def pass_by(seconds):
+        now[0] += seconds
+
+    for seconds in (2.0, 4.0):
+        pass_by(seconds)
+        trainer.step += 1
+        run.after_step({"loss": 1.0})
+        loop._pause(run, SimpleNamespace(paused=trainer.step == 1, wait=lambda: pass_by(100.0)))
+    assert [(kind, fields["step"]) for kind, fields in told] == [
+        ("step", 1),
+        ("paused", 1),
+        ("resumed", 1),
+        ("step", 2),
+    ]
+    steps = [(fields["seconds"], fields["eta_seconds"]) for kind, fields in told if kind == "step"]
+    assert steps == [(7.0, 198.0), (11.0, 294.0)]
