@@ -44,7 +44,9 @@ def test_a_curve_that_rises_above_that_at_random_is_within_the_axes(worst, top):
     (axes,) = plots.sparsification_plot({"sparsification": curve}).axes
     assert axes.get_ylim() == pytest.approx((0.0, top))
     assert [line.get_ydata()[-1] for line in axes.lines] == [worst, 0.0, first]
-    np.testing.assert_allclose(axes.lines[0].get_xdata(), [0.0, 50.0])
+    assert [line.get_label().split()[0] for line in axes.lines] == ["most", "largest", "at"]
+    for line in axes.lines[:2]:
+        np.testing.assert_allclose(line.get_xdata(), [0.0, 50.0])
 
 
 def test_the_calibration_by_hand():
@@ -55,5 +57,6 @@ def test_the_calibration_by_hand():
     left, right = plots.calibration_plot(curves).axes
     assert [list(left.lines[0].get_data()[n]) for n in (0, 1)] == [[0.1, 0.2], [0.3, 0.4]]
     assert [list(right.lines[0].get_data()[n]) for n in (0, 1)] == [[50.0, 95.0], [41.0, 88.0]]
+    assert (left.get_title(), right.get_title()) == ("Noise SD", "Coverage")
     assert left.get_xlim() == left.get_ylim() == pytest.approx((0.0, 0.42))
     assert right.get_xlim() == right.get_ylim() == (0.0, 100.0)
