@@ -11,7 +11,8 @@ from builders import stack
 from hetreg.assemble import result_from_field
 from hetreg.evaluation.cut import Cut, cut
 from hetreg.report import alternatives, pictures
-from hetreg.report.page import page, picture
+from hetreg.report.page import keys, page, paragraph, picture, table_figure
+from hetreg.tables import Column, Table
 
 FRACTION = [0.0, 0.25, 0.5, 0.75]
 
@@ -31,6 +32,18 @@ def test_a_picture_tells_its_numbers_and_not_its_caption_again():
     text = picture(b"", "svg", "Calibration", 'found "0.1" & more')
     assert 'alt="found &quot;0.1&quot; &amp; more"' in text
     assert "<figcaption>Calibration</figcaption>" in text
+    assert "note" not in text
+    assert '<p class="note">a &lt; b</p></figure>' in picture(b"", "svg", "Calibration", "", "a < b")
+
+
+def test_parts_of_a_page_that_have_nothing_are_not_there():
+    assert keys([]) == ""
+    box = "<li><small>Dice</small><b>0.9</b><small>of &lt;2&gt;</small></li>"
+    assert keys([("Dice", "0.9", "of <2>")]) == f'<ul class="keys">{box}</ul>'
+    assert (paragraph("a"), paragraph("a", "lead")) == ("<p>a</p>", '<p class="lead">a</p>')
+    table = table_figure(Table((Column("n"), Column("Why")), ((1, "x"),)))
+    assert "figcaption" not in table
+    assert '<tr><th scope="col">n</th><th class="text" scope="col">Why</th></tr>' in table
 
 
 def test_before_and_after_in_words():
@@ -85,6 +98,32 @@ def test_contours_of_one_picture_differ_in_style_too(shown, monkeypatch):
     pictures.case_picture(replace(shown, fixed_label=label, moving_label=label, moved_label=label))
     assert len(styles) == 5
     assert len(set(styles)) == 5
+
+
+@pytest.mark.parametrize(("spacing", "bar"), [((2.0, 1.0), 5), ((1.0, 1.25), 10), ((0.1, 0.1), 1)])
+def test_a_case_is_drawn_to_scale(shown, monkeypatch, spacing, bar):
+    """32 x 32 pixels, each of which the moving image has one row further."""
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(pictures, "drawn", lambda figure, kind: figure)
+    figure = pictures.case_picture(replace(shown, moved=0.5 * shown.moved, spacing_mm=spacing))
+    moving, fixed, moved, noise, grid, empty = figure.axes[:6]
+    titles = ["Moving, before registration", "Fixed", "Moved", "Noise SD (intensity)"]
+    assert [ax.get_title() for ax in (moving, fixed, moved, noise)] == titles
+    assert grid.get_title() == "Fixed grid carried to moving (1 voxels)"
+    assert not empty.has_data()
+    for ax in (moving, grid):
+        assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 31.5), (31.5, -0.5))
+        assert ax.get_aspect() == pytest.approx(spacing[0] / spacing[1])
+    start, end = moving.lines[0].get_xdata()
+    assert end - start == pytest.approx(bar / spacing[1])
+    assert moving.texts[0].get_text() == f"{bar} mm"
+    low, high = np.percentile(shown.moving, (1, 99.5))
+    assert moving.images[0].get_clim() == moved.images[0].get_clim() == pytest.approx((low, high))
+    assert noise.images[0].get_clim() == pytest.approx((0.0, np.percentile(shown.noise_sd, 99.5)))
+    rows, columns = grid.lines[:32], grid.lines[32:]
+    assert len(columns) == 32
+    assert rows[3].get_xydata().tolist() == [[n, 4] for n in range(32)]
+    assert columns[3].get_xydata().tolist() == [[3, n + 1] for n in range(32)]
 
 
 def test_no_cell_of_a_table_holds_its_column_wide_on_paper():
