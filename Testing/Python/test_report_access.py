@@ -89,15 +89,18 @@ def test_contours_of_one_picture_differ_in_style_too(shown, monkeypatch):
     pytest.importorskip("matplotlib")
     from matplotlib.axes import Axes
 
-    styles, drawn = [], Axes.contour
+    styles = []
+    monkeypatch.setattr(pictures, "drawn", lambda figure, kind: b"")
     monkeypatch.setattr(
-        Axes, "contour", lambda ax, *a, **k: styles.append((id(ax), k["linestyles"])) or drawn(ax, *a, **k)
+        Axes, "contour", lambda ax, where, *_, **k: styles.append((id(ax), k["linestyles"], where.sum()))
     )
     label = np.zeros((32, 32), np.uint8)
     label[8:20, 8:20] = 2
     pictures.case_picture(replace(shown, fixed_label=label, moving_label=label, moved_label=label))
-    assert len(styles) == 5
-    assert len(set(styles)) == 5
+    assert len(styles) == len(set(styles)) == 5
+    assert {count for *_, count in styles} == {144}
+    pictures.case_picture(replace(shown, fixed_label=np.ones((32, 32), np.uint8)))
+    assert len(styles) == 5  # what is everywhere has no outline
 
 
 @pytest.mark.parametrize(("spacing", "bar"), [((2.0, 1.0), 5), ((1.0, 1.25), 10), ((0.1, 0.1), 1)])
