@@ -128,9 +128,27 @@ def test_the_numbers_are_those_of_the_summary(evaluation, text):
     found = evaluation.summary["cases"]
     dice, before = found["dice_2"], found["dice_2_before"]
     assert f"Dice, label 2 {number(dice['mean'])} before: {number(before['mean'])}" in plain(text)
+    known = [row["dice_2"] for row in evaluation.rows if "dice_2" in row]
     cells = f"{before['mean']:.3f} {dice['mean']:.3f} ± {dice['sd']:.3f} {dice['median']:.3f}"
+    cells += f" {min(known):.3f} {max(known):.3f}"
     assert f"Dice {cells}" in plain(text)
     assert f"3 1 {dice['low']:.3f} to {dice['high']:.3f}" in plain(text)  # cases, without, interval
+
+
+def test_the_tables_begin_with_the_main_label_and_end_with_the_cost(text):
+    summary = text[text.index("<h2>Summary") : text.index("<h2>Before and after")]
+    found = re.findall("<figcaption>(.*?)</figcaption>", summary)
+    assert (found[:3], found[-1]) == (["Label 2", "Label 1", "Label 3"], "Cost")
+    assert summary.count("“Simulated noise”: the predicted") == 1
+    assert "worst cases" not in text  # of four all are listed
+
+
+def test_how_it_was_run_is_what_was_set(text):
+    rows = re.findall(r'scope="row">(\w+)</th><td class="text">(.*?)</td>', text.split("How it was run")[1])
+    shown = dict(rows)
+    assert (shown["phantoms"], shown["dataset"]) == ("4", "phantom")
+    assert "root" not in shown
+    assert "" not in shown.values()
 
 
 def test_the_cases_that_are_drawn_are_named_with_their_score(evaluation, text):
@@ -142,12 +160,16 @@ def test_the_cases_that_are_drawn_are_named_with_their_score(evaluation, text):
 def test_all_cases_are_listed_and_the_worst_first_where_they_are_many(evaluation, undrawn):
     rows = [r | {"case": f"case{n}"} for n, r in enumerate(evaluation.rows * 4)]
     summary = evaluation.summary | {"notes": ["What <to> know."]}
-    many = html_report(replace(evaluation, rows=rows, pictures=[], summary=summary))
+    given = replace(evaluation, rows=rows, pictures=[], summary=summary)
+    many, far = html_report(given), html_report(replace(given, ranked_by="hd95_mm_2"))
     assert '<p class="note">What &lt;to&gt; know.</p>' in many
-    worst = re.findall(r"case\d+", many.split("The 10 worst cases")[1].split("All cases")[0])
-    dice = {row["case"]: row.get("dice_2", np.nan) for row in rows}
-    assert len(worst) == 10
-    assert [dice[case] for case in worst] == sorted(v for v in dice.values() if np.isfinite(v))[:10]
+    for name, sign, page in (("dice_2", 1, many), ("hd95_mm_2", -1, far)):
+        worst = re.findall(r"case\d+", page.split("The 10 worst cases")[1].split("All cases")[0])
+        found = {row["case"]: sign * row.get(name, np.nan) for row in rows}
+        assert len(worst) == 10
+        assert [found[case] for case in worst] == sorted(v for v in found.values() if np.isfinite(v))[:10]
+    heads = re.findall('<th scope="col">(.*?)</th>', many.split("All cases")[1].split("</thead>")[0])
+    assert heads[:4] == ["Dice, label 2, before", "Dice, label 2", "HD95 (mm), label 2", "ASD (mm), label 2"]
     assert all(f">case{n}<" in many.split("All cases")[1] for n in range(16))
 
 
@@ -168,7 +190,9 @@ def test_a_tool_without_variance_and_data_without_labels(undrawn):
     assert (shown.noise_sd, shown.weight, shown.fixed_label, shown.place) == (None, None, None, "")
     assert around_labels(shown) is shown
     assert case_picture(shown).startswith(b"\x89PNG")
-    text = html_report(evaluate(replace(CONFIG, phantoms=1), register=still))
+    evaluation = evaluate(replace(CONFIG, phantoms=1), register=still)
+    assert not [part for part in document._plots(evaluation) if "Uncertainty" in part]
+    text = html_report(evaluation)
     assert "Noise variance" not in text
     assert "1 case of 1 patient, none failed." in text
 
