@@ -139,6 +139,8 @@ def test_the_tables_begin_with_the_main_label_and_end_with_the_cost(text):
     summary = text[text.index("<h2>Summary") : text.index("<h2>Before and after")]
     found = re.findall("<figcaption>(.*?)</figcaption>", summary)
     assert (found[:3], found[-1]) == (["Label 2", "Label 1", "Label 3"], "Cost")
+    order = ["dice_3", "slices_left_out_2", "folding_percent", "noise_sd_median", "seconds"]
+    assert sorted(order[::-1], key=document._rank) == order  # the first case may have no labels
     assert summary.count("“Simulated noise”: the predicted") == 1
     assert "worst cases" not in text  # of four all are listed
 

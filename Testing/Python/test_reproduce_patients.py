@@ -15,7 +15,7 @@ from hetreg.metrics.statistics import clustered_test
 from hetreg.reproduce.book import Book
 from hetreg.reproduce.config import ReproduceConfig
 from hetreg.reproduce.run import reproduce
-from hetreg.reproduce.scores import Score
+from hetreg.reproduce.scores import Measure, Score
 from hetreg.reproduce.sheets import every_patient, tables
 from hetreg.tables import csv_text, markdown
 
@@ -35,6 +35,15 @@ def score(variant: str, **cases: list[float]) -> Score:
 
 def read(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_units_of_a_measure_are_the_cases_or_the_slices_that_have_it_and_failed_cases():
+    rows = [{"case": "a", "error": "", "slices_left_out_2": 2}, {"case": "b", "error": "It is broken."}]
+    slices = [{"case": "a", "slice": 0, "dice_2": 0.5}, {"case": "a", "slice": 1, "dice_3": 0.5}]
+    found, measure = Score("voxelmorph", "ours", 0, SOURCE, rows, slices), Measure("Dice", "dice_{label}")
+    assert found.units(measure, 2) == rows
+    assert found.units(replace(measure, slices=True), 2) == [slices[0], rows[1]]
+    assert (found.left_out(2), found.left_out(3)) == (2, 0)
 
 
 def test_each_patient_is_a_row_with_the_mean_of_the_slices_and_a_failed_one_too():

@@ -72,14 +72,16 @@ def test_seeds_of_which_one_failed_are_matched_by_number_and_a_baseline_meets_ea
     other = Score("", "elastix", 0, "phantom:mri2d", ours[0].rows, ours[0].slices)
     failed = Score("voxelmorph", "ours", 1, "phantom:mri2d", error="It is broken.")
     found = {
-        (c.claim.first, c.claim.second): c.seeds
+        (c.claim.first, c.claim.second): c
         for c in Book(ReproduceConfig(), [*ours, failed, *mse, still, other]).comparisons()
         if (c.claim.measure, c.claim.table) == ("dice", "1")
     }
-    assert found["ours", "mse"] == pytest.approx((10.0, 12.0))
-    assert found["ours", "undeformed"] == pytest.approx((10.0, 12.0))
-    assert found["mse", "undeformed"] == pytest.approx((0.0, 0.0, 0.0))
-    assert found["undeformed", "elastix"] == ()  # nothing random in either
+    assert found["ours", "mse"].seeds == pytest.approx((10.0, 12.0))
+    assert found["ours", "undeformed"].seeds == pytest.approx((10.0, 12.0))
+    assert found["mse", "undeformed"].seeds == pytest.approx((0.0, 0.0, 0.0))
+    baselines = found["undeformed", "elastix"]
+    assert baselines.seeds == ()  # nothing random in either
+    assert (baselines.difference, baselines.units) == (pytest.approx(-10.0), 2)
 
 
 def test_slices_that_both_have_are_compared_and_patients_count_alike():
