@@ -61,3 +61,12 @@ def test_a_label_of_one_frame_alone_is_left_out_and_one_of_neither_is_nothing():
     alone = replace(case, fixed_label=None, moving_label=square(value=1))
     assert label_numbers(alone, undeformed(case)) == ({"slices_left_out_1": 1}, [])
     assert label_numbers(case, undeformed(case), (7,)) == ({}, [])
+
+
+def test_a_slice_without_the_label_is_not_left_out_and_a_volume_is_one_slice():
+    case = square_case(3, there=(0,))
+    stack = replace(case, moving_label=square(3, start=12, there=(0,)))
+    found, _ = label_numbers(stack, undeformed(case))
+    assert (found["slices_2"], found["slices_left_out_2"]) == (1, 0)
+    whole, (row,) = label_numbers(replace(stack, volume=True), undeformed(case))
+    assert (row["slice"], row["dice_2"]) == (0, whole["dice_2"])
