@@ -4,6 +4,7 @@ import json
 import math
 import os
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,18 @@ def test_formerEvaluationIsFoundAgain(trained, fake):
     os.utime(os.path.join(folder, "best.pt"), (later, later))
     trained._onParameters()
     assert "changed since" in trained.ui.evaluationLabel.text
+
+
+def test_whatCannotBeShownIsNotRead(tmp_path):
+    curve = {"fraction": [0, 0.5], "by_uncertainty": [1, None], "oracle": [1, 0.5]}
+    whole = {"counts": {}, "cases": {}, "label": 2, "curves": {"sparsification": curve}}
+    short = {"sparsification": curve | {"oracle": [1]}}
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "metrics.csv").write_text("case,dice_2\na,0.5\n")
+    for change in ({}, {"counts": []}, {"curves": short}):
+        (tmp_path / "evaluation" / "summary.json").write_text(json.dumps(whole | change))
+        with pytest.raises(ValueError, match="cannot be read") if change else nullcontext():
+            assert evaluationnumbers.read(str(tmp_path)).curve == curve
 
 
 def test_damagedFilesAreSaid(trained, fake):
