@@ -15,10 +15,13 @@ __version__ = "0.1.0"
 
 def prepare_torch() -> None:
     """Set what PyTorch reads from the environment as it is loaded, unless somebody has set it."""
-    # For its threads (OpenMP): let those that wait for others sleep. By default they spin, and where anything
-    # else wants the processor they keep it from the very thread that they wait for: a registration beside two
-    # busy programs took 27 times as long (`Testing/benchmarks/busy.py`).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # For its threads (OpenMP): let those that wait for others sleep, GNU's (on Linux) after a moment of
+    # spinning. By default they spin on, and where anything else wants the processor they keep it from the
+    # very thread that they wait for: beside two busy programs that took up to 27 times as long
+    # (`Testing/benchmarks/busy.py`).
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # On Apple's GPUs: what it cannot compute there (the gradient of a field that is made coarser) is done on
     # the CPU.
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
