@@ -33,7 +33,9 @@ def test_a_case_that_has_both_numbers_is_a_dot_within_the_axes(name, rows, limit
     assert list(zip(dots.get_xdata(), dots.get_ydata(), strict=True)) == rows
     assert axes.get_xlim() == axes.get_ylim() == pytest.approx(limits)
     assert list(equal.get_xdata()) == list(equal.get_ydata()) == pytest.approx(limits)
-    assert alternatives.before_after_text(cases, "before", name).endswith(f" of {len(rows)} cases.")
+    words, ending = alternatives.before_after_text(cases, "before", name), f" of {len(rows)} cases"
+    assert words.endswith(f"{ending} (3 more without one of these numbers).")
+    assert alternatives.before_after_text(cases[: len(rows)], "before", name).endswith(f"{ending}.")
 
 
 @pytest.mark.parametrize(("worst", "top"), [(8.0, 10.8), (20.0, 21.0), (0.0, 1.0)])

@@ -23,10 +23,10 @@ def before_after_text(rows: Sequence[dict[str, Any]], before: str, after: str) -
     x, y = pairs(rows, before, after)
     column = metric_column(after)
     better = int(((x - y if column.better == "low" else y - x) > 0).sum())
-    means = (
-        f"on average {number(float(nanmean(x)))} before and {number(float(nanmean(y)))} after registration"
-    )
-    return f"{column.heading}: {means}, better after it in {better} of {len(x)} cases."
+    means = [number(float(nanmean(values))) for values in (x, y)]
+    told = f"on average {means[0]} before and {means[1]} after registration"
+    rest = f" ({missing} more without one of these numbers)" if (missing := len(rows) - len(x)) else ""
+    return f"{column.heading}: {told}, better after it in {better} of {len(x)} cases{rest}."
 
 
 def sparsification_text(curves: Curves) -> str:
