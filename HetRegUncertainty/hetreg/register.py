@@ -137,17 +137,17 @@ def _run_networks(
     if device.type == "mps" and first.dtype is torch.float64:
         notes.append("An Apple GPU has no numbers of 64 bits, as this model: computed on the CPU instead.")
         device = cpu
-    try:
-        with evaluating(model), fitting_threads(pair.fixed.numel()):
+    with evaluating(model), fitting_threads(pair.fixed.numel()):
+        try:
             return _compute(model, pair, config, device, progress), device
-    except RuntimeError as error:
-        if device.type == "cpu" or not is_out_of_memory(error):
-            raise
-        notes.append(f"The memory of {describe_device(device)} was too small: computed on the CPU instead.")
-        with evaluating(model), fitting_threads(pair.fixed.numel()):
+        except RuntimeError as error:
+            if device.type == "cpu" or not is_out_of_memory(error):
+                raise
+            name = describe_device(device)
+            notes.append(f"The memory of {name} was too small: computed on the CPU instead.")
             return _compute(model, pair, config, cpu, progress), cpu
-    finally:
-        model.to(home)
+        finally:
+            model.to(home)
 
 
 class _Part(NamedTuple):

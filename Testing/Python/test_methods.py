@@ -11,6 +11,7 @@ import torch
 from builders import TINY
 from hetreg.config import GridConfig, NetworkConfig, TrainConfig, network_config
 from hetreg.datasets.simulated import PhantomDataset
+from hetreg.device import fitting_threads
 from hetreg.losses.nll import gaussian_nll
 from hetreg.registry import LOSSES, METHODS, NETWORKS, WEIGHTS, method_options
 from hetreg.training.data import draw_batch
@@ -47,10 +48,8 @@ SOME = [(m, n, d) for m, n, d in ALL if (n, d) != ("pyramid", 3) or m in ("ours"
 
 @pytest.fixture
 def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with fitting_threads(1):
+        yield
 
 
 @pytest.mark.usefixtures("one_thread")
