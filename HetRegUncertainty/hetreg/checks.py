@@ -14,6 +14,7 @@ _LEAST_RANGE = 1e-16  # so does the least variance that a network gives, 6e-6 of
 _VOXEL_MM = (1e-9, 1e9)  # squares of displacements fit into 32-bit floats as well
 _FAR = 1e9  # voxels; from there on double precision places them to less than a millionth of one
 _MAX_LABELS = 256
+_GREY = 32  # different values; an image of fewer may well be its own segmentation
 
 
 def check_image(image: Image, role: str) -> None:
@@ -79,10 +80,16 @@ def check_labels(labels: Image, image: Image, role: str) -> None:
     """Raise ValueError, in one sentence, if a segmentation cannot belong to the image."""
     array = labels.array
     whole = array.dtype.kind in "bui" or bool(np.all(np.isfinite(array) & (array == np.rint(array))))
-    if not whole or len(np.unique(array)) > _MAX_LABELS:
+    different = len(np.unique(array))
+    if not whole or different > _MAX_LABELS:
         raise ValueError(
             f"The {role} segmentation '{labels.name}' is not a label image: whole numbers, at most "
             f"{_MAX_LABELS} different ones, are accepted."
+        )
+    if different > _GREY and np.array_equal(array, image.array):
+        raise ValueError(
+            f"The {role} segmentation '{labels.name}' is the {role} image itself, with {different} different "
+            "values: a label image is accepted."
         )
     found = reached(labels, image)
     if not found.inside.any():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ import SimpleITK as sitk
 
 from builders import events_of, pair_2d, run_python, tiny_model
 from hetreg import cli
-from hetreg.commands.console import Line, say, unstopped, visible
+from hetreg.commands.console import Line, output_folder, say, unstopped, visible
 from hetreg.image import write_image
 
 ODD = "a\x1b]0;title\x07\n\x1b[2J\x9b\u202eb"
@@ -112,3 +113,13 @@ def test_what_a_library_prints_stays_out_of_the_json_lines(tmp_path):
     done = run_python("-m", "hetreg", "register", *images, f"--output={tmp_path / 'out'}", "--json")
     assert events_of(done.stdout)
     assert "JPEG" in done.stderr
+
+
+@pytest.mark.parametrize("given", ["taken.txt", "taken.txt/deeper/folder"])
+def test_a_file_in_the_place_of_the_output_folder_is_named(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("taken.txt").write_text("mine", encoding="utf-8")
+    said = r"cannot be written: \S*taken\.txt is a file, a folder is accepted\.$"
+    with pytest.raises(OSError, match=said), output_folder(Path(given)):
+        raise AssertionError("the work began")
+    assert Path("taken.txt").read_text(encoding="utf-8") == "mine"

@@ -202,3 +202,12 @@ def test_labels_are_outside_where_less_than_half_of_their_box_is_shared(axis, co
     labels.ijk_to_lps[axis, 3] = -30
     np.moveaxis(labels.array, 2 - axis, 0)[30 + columns[0] : 30 + columns[1], 4:7, 4:7] = 1
     assert outside(labels, image) == expected
+
+
+def test_the_image_itself_is_no_segmentation_of_it_but_a_mask_may_be():
+    grey = IMAGE.like(np.arange(IMAGE.array.size).reshape(IMAGE.array.shape) % 33, "grey")
+    with pytest.raises(ValueError, match=r"^The moving segmentation 'grey' is the moving image itself, "):
+        check_labels(grey, replace(grey, array=grey.array.astype(float)), "moving")
+    check_labels(grey, IMAGE, "moving")
+    mask = IMAGE.like(grey.array % 32, "mask")
+    check_labels(mask, mask, "moving")

@@ -172,7 +172,9 @@ def output_folder(folder: Path) -> Iterator[None]:
             probe.touch(exist_ok=False)
             patiently(probe.unlink)
         except OSError as error:
-            raise OSError(f"{folder} cannot be written: {error.strerror}.") from error
+            nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+            why = error.strerror if nearest.is_dir() else f"{nearest} is a file, a folder is accepted"
+            raise OSError(f"{folder} cannot be written: {why}.") from error
         yield
     finally:
         with suppress(OSError):
