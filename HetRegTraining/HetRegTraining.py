@@ -130,10 +130,9 @@ class HetRegTrainingWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObserva
         self.evaluation.forgetScene()
 
     def onSceneEnd(self, caller, event):
-        """Another scene is there, but its views may not be: they come with the end of the batch."""
+        """Another scene is there, but its views and its layout are whole only when the batch is over."""
         self.former.forget()
         self._waiting = True
-        self.onSceneEndBatch(caller, event)
 
     def onSceneEndBatch(self, caller, event):
         """Now nodes and views are whole."""

@@ -58,6 +58,18 @@ def test_nextTrainingIsShown(training, fake):
         training.ui.newFolderButton.click()
 
 
+def test_theUsersLayoutComesBackAfterTheSceneWasClosed(training, fake):
+    """While a scene closes Slicer has no layout at all for a moment: that is not the user's."""
+    choose(ONE_UP)
+    fake("long")
+    training.ui.startButton.click()
+    runtime.wait(lambda: training.section.run.previews)
+    slicer.mrmlScene.Clear(0)
+    assert current() == traininglayout.LAYOUT_ID
+    slicer.util.selectModule("HetRegUncertainty")
+    assert current() == ONE_UP
+
+
 def test_layoutChosenAfterAnEvaluationStaysUntilTheNext(evaluated):
     choose(ONE_UP)
     evaluated.ui.seedSpinBox.value += 1
