@@ -146,6 +146,8 @@ class HetRegTrainingWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObserva
         parameters = self.logic.getParameterNode()
         if self.section.running:
             parameters.outputFolder = self.section.run.folder
+        elif self.evaluation.running and not parameters.outputFolder:  # the scene was closed
+            parameters.outputFolder = self.evaluation.folder
         self.setParameterNode(parameters)
 
     def setParameterNode(self, parameterNode):

@@ -25,7 +25,7 @@ class EvaluationSection:
     def __init__(self, ui, onChange, onPackage, onLog):
         self.ui, self._onChange, self._onLog = ui, onChange, onLog
         self._process = HetRegProcess(self._onEvent, onLog, self._onEnd)
-        self._folder, self._problem = "", ""
+        self.folder, self._problem = "", ""  # the run folder, while one runs that of this run
         self._read, self._shown = (None, None), None
         self.packageButton = packages.PackageButton(ui.reportPackageButton, onPackage, self._say)
         ui.evaluateButton.connect("clicked(bool)", self._onEvaluate)
@@ -49,8 +49,8 @@ class EvaluationSection:
 
     def show(self, folder, reason):
         """Bring the section in line with a run folder. reason: why nothing can be evaluated now."""
-        if folder != self._folder and not self.running:
-            self._folder, self._problem = folder, ""
+        if folder != self.folder and not self.running:
+            self.folder, self._problem = folder, ""
         numbers = self._numbers()
         self.ui.evaluateButton.enabled = not reason and not self.running
         self.ui.evaluateButton.toolTip = toolTip(reason) or _(
@@ -87,10 +87,10 @@ class EvaluationSection:
 
     def _numbers(self):
         """What was written last; read again only when it has changed."""
-        state = evaluationnumbers.state(self._folder)
+        state = evaluationnumbers.state(self.folder)
         if state != self._read[0]:
             try:
-                self._read = state, evaluationnumbers.read(self._folder)
+                self._read = state, evaluationnumbers.read(self.folder)
             except ValueError as error:
                 self._read, self._problem = (state, None), str(error)
         return self._read[1]
@@ -99,12 +99,12 @@ class EvaluationSection:
         if numbers is None:
             return ""
         html = evaluationnumbers.html(numbers)
-        if evaluationnumbers.isOutdated(self._folder):
+        if evaluationnumbers.isOutdated(self.folder):
             html += "<br>" + _("The model has changed since: evaluate again.")
         return html
 
     def _showReport(self):
-        report = evaluationnumbers.reportOf(self._folder)
+        report = evaluationnumbers.reportOf(self.folder)
         self.ui.reportButton.enabled = bool(report) and not self.running
         self.ui.reportButton.toolTip = toolTip(report) or _("There is no report yet: it is made by Evaluate.")
         self.packageButton.show(["matplotlib"])
@@ -118,7 +118,7 @@ class EvaluationSection:
 
     def _onEvaluate(self, _checked=False):
         with slicer.util.tryWithErrorDisplay(_("The evaluation could not be started."), waitCursor=False):
-            arguments = evaluationnumbers.arguments(self._folder)
+            arguments = evaluationnumbers.arguments(self.folder)
             self._problem = ""
             self.ui.evaluationProgressBar.value = 0
             self._process.start(arguments)
@@ -129,7 +129,7 @@ class EvaluationSection:
         self._process.kill()
 
     def _onReport(self, _checked=False):
-        report = evaluationnumbers.reportOf(self._folder)
+        report = evaluationnumbers.reportOf(self.folder)
         if not openFile(report):
             self._say(
                 _("No program was found that opens the report. The report is {path}").format(path=report)

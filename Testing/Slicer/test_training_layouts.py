@@ -70,6 +70,17 @@ def test_theUsersLayoutComesBackAfterTheSceneWasClosed(training, fake):
     assert current() == ONE_UP
 
 
+def test_anEvaluationIsShownThoughTheSceneWasClosedMeanwhile(trained, fake):
+    fake("slow")
+    folder = trained._parameterNode.outputFolder
+    trained.ui.evaluateButton.click()
+    slicer.mrmlScene.Clear(0)
+    assert trained._parameterNode.outputFolder == folder
+    runtime.wait(lambda: not trained.evaluation.running)
+    assert current() == traininglayout.EVALUATION_ID
+    assert "Test cases: 3" in trained.ui.evaluationLabel.text
+
+
 def test_layoutChosenAfterAnEvaluationStaysUntilTheNext(evaluated):
     choose(ONE_UP)
     evaluated.ui.seedSpinBox.value += 1
