@@ -21,6 +21,7 @@ TERMINAL_CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LAST_LINES = 20
 # What the launcher that PythonSlicer is says of a program that crashed; its own exit code is then a plain 1.
 CRASHED = "exit abnormally - Report the problem"
+INTERRUPTED = 130  # exit code: what is said with it is for who types commands
 ITK_PLUGINS = "ITK_AUTOLOAD_PATH"  # Slicer's own: no other ITK can load them
 
 
@@ -167,6 +168,8 @@ class HetRegProcess:
         """One sentence on what went wrong, "" if nothing did."""
         if self.killed:
             return _("It was stopped.")
+        if code == INTERRUPTED:
+            return _("It was interrupted from outside.")
         if crashed or code < 0:
             return self._withLastLine(
                 _("The process crashed or was terminated from outside ({code}).").format(code=code)

@@ -251,7 +251,9 @@ def numbers(run):
         for label, text in rows
         if text
     )
-    return f"<table width='100%' cellpadding='1'>{body}</table>" if body else _("No training yet.")
+    if not body:
+        return _("No training in this session yet.")
+    return f"<table width='100%' cellpadding='1'>{body}</table>"
 
 
 def _number(values):

@@ -100,6 +100,15 @@ def test_errorOfTheCommandIsItsSentence():
     assert "KeyError: 3" in third
 
 
+def test_anInterruptedCommandIsSaidWithoutWhatToType():
+    fake = FakeProcess()
+    heard = Heard(fake)
+    heard.process.start([])
+    fake.errors = b"hetreg: cancelled, resume with: hetreg train --resume run\n"
+    fake.ends(130)
+    assert heard.ends == [(130, "It was interrupted from outside.")]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
 def test_theRepositoryMayLieInAFolderWithASpace(runs, tmp_path, monkeypatch):
     python = tmp_path / "my files" / "python"

@@ -74,7 +74,7 @@ def test_aFailureIsSaidWhileItsSettingsAreThere(training, fake):
 
 def test_inTheWarmUpThereIsNoVarianceLossYet():
     run = TrainingRun(lambda: None, lambda _text: None, FakeProcess())
-    assert trainingsection.numbers(run) == "No training yet."
+    assert trainingsection.numbers(run) == "No training in this session yet."
     run.curves.add({"event": "step", "step": 1, "loss": 0.5, "variance_loss": None})
     assert numbers(run) == [("Displacement loss", "0.5"), ("Variance loss", "after the warm-up")]
     run.curves.add({"event": "step", "step": 2, "loss": 0.5, "variance_loss": -2.0})
