@@ -94,7 +94,8 @@ class HetRegTrainingWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObserva
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
-        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=layout.LAST)
+        afterOthers = layout.LAST - 1.0  # the other panel may give a layout back, which is then the user's
+        self.addObserver(scene, scene.EndBatchProcessEvent, self.onSceneEndBatch, priority=afterOthers)
         slicer.app.connect("aboutToQuit()", self.cleanup)  # the last moment when the widgets are there
         self.link = ParameterLink(self.ui, self._onParameters)
         self.initializeParameterNode()

@@ -4,7 +4,7 @@ import pytest
 import slicer
 
 import runtime
-from HetRegUncertaintyLib import deformation, evaluationnodes, overlays, results, traininglayout
+from HetRegUncertaintyLib import deformation, evaluationnodes, layout, overlays, results, traininglayout
 from HetRegUncertaintyLib.aside import Aside
 
 ONE_UP = slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView
@@ -61,6 +61,26 @@ def test_nextTrainingIsShown(training, fake):
 def test_theUsersLayoutComesBackAfterTheSceneWasClosed(training, fake):
     """While a scene closes Slicer has no layout at all for a moment: that is not the user's."""
     choose(ONE_UP)
+    fake("long")
+    training.ui.startButton.click()
+    runtime.wait(lambda: training.section.run.previews)
+    slicer.mrmlScene.Clear(0)
+    assert current() == traininglayout.LAYOUT_ID
+    slicer.util.selectModule("HetRegUncertainty")
+    assert current() == ONE_UP
+
+
+def test_theLayoutOfAClosedResultDoesNotComeBack(panel, training, smallPair, plainModel, fake):
+    """Also where the training's panel was opened first, and hears of the scene first."""
+    scene, event = slicer.mrmlScene, slicer.vtkMRMLScene.EndBatchProcessEvent
+    panel.removeObserver(scene, event, panel.onSceneEndBatch)
+    panel.addObserver(scene, event, panel.onSceneEndBatch, priority=layout.LAST)
+    choose(ONE_UP)
+    slicer.util.selectModule("HetRegUncertainty")
+    panel.logic.getParameterNode().model = plainModel
+    panel.ui.registerButton.click()
+    assert current() == layout.LAYOUT_ID
+    slicer.util.selectModule("HetRegTraining")
     fake("long")
     training.ui.startButton.click()
     runtime.wait(lambda: training.section.run.previews)
