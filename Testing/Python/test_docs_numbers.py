@@ -112,3 +112,13 @@ def test_the_readme_has_the_range_of_the_weight_as_printed(root):
     assert (-lower, higher) == (round(min(dice), 1), round(max(dice), 1))
     assert smaller == round(-min(error), 2)
     assert max(error) < 0
+
+
+def test_the_readme_has_the_gains_with_transmorph(root):
+    text = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    (shorter,) = re.findall(r"With TransMorph \(4,000 steps\) blind spots have ([\d.]+) points more", text)
+    said = r"with blind spots ([\d.]+) voxels less error than MSE, with every seed, and ([\d.]+) points more"
+    ((less, more),) = re.findall(said, text)
+    assert float(shorter) == round(gains(root, "transmorph-4000", BLIND)[0], 1)
+    dice, error = gains(root, "transmorph-12000", BLIND)
+    assert (float(more), -float(less)) == (round(dice, 1), round(error, 2))
