@@ -22,6 +22,7 @@ class Inspector(VTKObservationMixin):
         self.ui = ui
         self._parameters, self._done, self._updating, self._quiet = None, {}, False, False
         self._followed = self._former = self._opened = None  # opened: the run whose sections were opened
+        self._overlayTip = ui.overlayComboBox.toolTip
         self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
         self._layoutManager = slicer.app.layoutManager()  # None: Slicer runs without views
@@ -200,6 +201,9 @@ class Inspector(VTKObservationMixin):
             self.ui.threeDCheckBox,
         ):
             widget.enabled = available
+        lacking = available and not overlay and p.overlay is not Overlay.NONE
+        why = _("This result does not have the map chosen: its model does not give it, or it was deleted.")
+        self.ui.overlayComboBox.toolTip = why if lacking else self._overlayTip
         self.ui.linkedLayoutCheckBox.enabled = available or layout.isShown()  # a way out of the layout
         for widget in (
             self.ui.opacitySlider,

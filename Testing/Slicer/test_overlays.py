@@ -96,12 +96,16 @@ def test_displacementSdOnlyWhereTheModelGivesIt(panel, shown, uncertainModel, pl
     assert colourful(picture()) > 100
     assert "Displacement SD, median" in panel.ui.numbersLabel.text
     assert panel.ui.opacitySlider.enabled
+    assert panel.ui.overlayComboBox.toolTip.startswith("Map shown")
     p.model = plainModel
     panel.ui.registerButton.click()
+    assert panel.ui.overlayComboBox.toolTip.startswith("This result does not have the map")
     assert not isOffered(panel, Overlay.DISPLACEMENT_SD)
     assert composite.GetForegroundVolumeID() is None
     assert not panel.ui.opacitySlider.enabled
     assert legends() == []
+    p.overlay = Overlay.NONE
+    assert panel.ui.overlayComboBox.toolTip.startswith("Map shown")
 
 
 def test_legendIsDrawnAndRemoved(panel, shown):
