@@ -172,8 +172,8 @@ def output_folder(folder: Path) -> Iterator[None]:
             probe.touch(exist_ok=False)
             patiently(probe.unlink)
         except OSError as error:
-            nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-            why = error.strerror if nearest.is_dir() else f"{nearest} is a file, a folder is accepted"
+            files = [path for path in (folder, *folder.parents) if path.is_file()]
+            why = f"{files[0]} is a file, a folder is accepted" if files else error.strerror
             raise OSError(f"{folder} cannot be written: {why}.") from error
         yield
     finally:
