@@ -101,6 +101,18 @@ def held_out(run: Path) -> str:
     return "; ".join(rest) or "none (simulated data only)"
 
 
+def stage_line(stage: str, config: TrainConfig, steps: int) -> str:
+    """What a model's card says of a stage of its training, of which so many steps are in the model."""
+    pairs = f"{config.batch} pairs" if config.batch > 1 else "1 pair"
+    return (
+        f"- Stage {stage}: {steps} of {config.total_steps} steps of {pairs} ({config.dataset}), method "
+        f"{config.method} ({config.weight_mode}, gamma {config.gamma:g}), lambda {config.smoothness:g}, "
+        f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}"
+        f"{', `--wide-augment`' if config.wide_augment else ''}"
+        f"{f', `--stretch {config.stretch:g}`' if config.stretch != TrainConfig.stretch else ''}."
+    )
+
+
 def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
     """The model card as Markdown."""
     lines = [f"# {card['name']}", "", card["description"], ""]
@@ -108,15 +120,7 @@ def card_text(card: dict, recipe: Recipe, runs: list[Path], commit: str) -> str:
     if seen := card.get("trained_on"):
         lines.append(f"- Trained on {len(seen)} real patients, who are listed in `models.json`; {CITE}.")
     for (stage, config), run in zip(recipe.stages, runs, strict=True):
-        steps = RegistrationModel.load(run / "best.pt").card["steps"]
-        pairs = f"{config.batch} pairs" if config.batch > 1 else "1 pair"
-        lines.append(
-            f"- Stage {stage}: {steps} of {config.total_steps} steps of {pairs} ({config.dataset}), method "
-            f"{config.method} ({config.weight_mode}, gamma {config.gamma:g}), lambda {config.smoothness:g}, "
-            f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}"
-            f"{', `--wide-augment`' if config.wide_augment else ''}"
-            f"{f', `--stretch {config.stretch:g}`' if config.stretch != TrainConfig.stretch else ''}."
-        )
+        lines.append(stage_line(stage, config, RegistrationModel.load(run / "best.pt").card["steps"]))
     scores = ", ".join(f"{k} {v:g}" for k, v in card["scores"].items())
     kernels = ", ".join(f"{v:g}" for v in recipe.kernels_vox)
     lines += [
@@ -161,6 +165,20 @@ def write_split(folder: Path, path: Path, fold: int | None) -> None:
     )
 
 
+def train_stage(
+    recipe: Recipe, config: TrainConfig, run: Path, start: Path | None, pairs: Path | None, fold: int | None
+) -> None:
+    """Train one stage into the folder `run`, from the model `start`, or go on where it stopped."""
+    if "pairs" in config.dataset:
+        split = run.with_name(f"{run.name}-split.json")
+        write_split(pairs, split, fold)
+        config = replace(config, root=str(pairs), split=str(split))
+    amp = config.amp and computes_in_bfloat16(resolve_device(config.device))
+    config = replace(config, amp=amp, start=str(start or ""))
+    show = Progress(lambda f, m: print(f"{100 * f:5.1f} % {m}", flush=True))
+    train(config, run, show, network=recipe.network, grid=recipe.grid)
+
+
 def train_stages(name: str, recipe: Recipe, pairs: Path | None, fold: int | None) -> list[Path]:
     """Train what is not finished. Returns the folders of the stages."""
     runs: list[Path] = []
@@ -169,14 +187,7 @@ def train_stages(name: str, recipe: Recipe, pairs: Path | None, fold: int | None
         if fold is not None and real and config.warmup == 0:
             continue  # a fold is for the displacement; a stage of the variance alone does not change it
         run = ROOT / "runs" / name / (f"{stage}-fold{fold}" if fold is not None and real else stage)
-        if real:
-            write_split(pairs, run.with_name(f"{run.name}-split.json"), fold)
-            config = replace(config, root=str(pairs), split=str(run.with_name(f"{run.name}-split.json")))
-        config = replace(config, amp=config.amp and computes_in_bfloat16(resolve_device(config.device)))
-        if runs:
-            config = replace(config, start=str(runs[-1] / "best.pt"))
-        show = Progress(lambda f, m: print(f"{100 * f:5.1f} % {m}", flush=True))
-        train(config, run, show, network=recipe.network, grid=recipe.grid)
+        train_stage(recipe, config, run, runs[-1] / "best.pt" if runs else None, pairs, fold)
         runs.append(run)
     return runs
 

@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from layouts import plain_pair
 
 from builders import tiny_model
+from hetreg.files import sha256
 from hetreg.model import RegistrationModel
 from hetreg.training import loop
 
 ROOT = Path(__file__).resolve().parents[2]
+SCORES = "- Scores on the last stage's validation split, by which its best step was chosen: dice 0.5."
 
 
 @pytest.fixture
@@ -69,3 +72,49 @@ def test_a_card_says_what_it_is_not_for_and_whom_to_cite(ship, tmp_path):
     assert "Radau et al." in text
     del card["trained_on"]
     assert "Radau" not in script.card_text(card, recipe, [tmp_path], "abc")
+
+
+def shipped_card(script, folder, stages):
+    """A tiny model and its card, as `pack` writes them, in a folder of the test."""
+    model = tiny_model()
+    model.card = {"name": "cine-mri-2d", "steps": 5, "anchor": 3.0, "stages": {stage: {} for stage in stages}}
+    entry = {"name": "cine-mri-2d", "file": "cine-mri-2d.pt", "steps": 5, "scores": {"dice": 0.5}}
+    entry |= {"trained_on": ["P1"], "sha256": model.save(folder / entry["file"]), "bytes": 1}
+    (folder / "models.json").write_text(json.dumps([entry]))
+    lines = ["# cine-mri-2d", "", "- Stage phantom: 5 of 5 steps.", "- Refinement: none."]
+    lines += ["- Command: `x`, at commit abc (phantom) (later code may split or draw otherwise).", SCORES]
+    (folder / "cine-mri-2d.md").write_text("\n".join([*lines, f"- SHA-256: `{entry['sha256']}`"]) + "\n")
+    return model, entry
+
+
+def test_a_further_stage_changes_the_variance_network_alone_and_says_so(ship, tmp_path, monkeypatch):
+    script, _ = ship
+    sys.modules.pop("train_further", None)
+    import train_further
+
+    monkeypatch.setattr(train_further.zoo, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(train_further, "CORE", tmp_path)
+    before, old = shipped_card(script, tmp_path, ["phantom"])
+    run, trained = tmp_path / "noise-again", tiny_model()
+    for value in trained.parameters():
+        torch.nn.init.constant_(value, 0.25)
+    trained.card = {"steps": 7, "scores": {"dice": 0.875}}
+    run.mkdir()
+    trained.save(run / "best.pt")
+    (run / "split.json").write_text('{"training": ["P2", "mri2d-1"], "validation": [], "test": []}')
+    stage, config = script.RECIPES["cine-mri-2d"].stages[-1]
+    train_further.write("cine-mri-2d", stage, config, run, "def")
+    model = RegistrationModel.load(tmp_path / "cine-mri-2d.pt")
+    for name, value in model.displacement_net.state_dict().items():
+        assert torch.equal(value, before.displacement_net.state_dict()[name].half().float())
+    assert all(bool((value == 0.25).all()) for value in model.variance_net.parameters())
+    card = json.loads((tmp_path / "models.json").read_text())[0]
+    assert (card["steps"], card["scores"], card["trained_on"]) == (12, {"dice": 0.875}, ["P1", "P2"])
+    assert card["sha256"] == sha256(tmp_path / "cine-mri-2d.pt") != old["sha256"]
+    assert model.card["anchor"] == 3.0
+    assert list(model.card["stages"]) == ["phantom", "noise-again"]
+    text = (tmp_path / "cine-mri-2d.md").read_text().splitlines()
+    assert text[3].startswith("- Stage noise-again: 7 of 6000 steps")
+    assert "abc (phantom), def (noise-again) (later code" in text[5]
+    assert text[6].endswith("chosen: dice 0.875.")
+    assert card["sha256"] in text[7]
