@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -71,6 +73,29 @@ def test_the_loss_counts_hidden_voxels_inside_the_mask_alone():
     loss, _ = variance_loss(model, Batch(loud, moving, mask), beta=0.0, collaborative_grad=False, blind=0.3)
     counted = (fixed - moving)[spots & (mask > 0)].square().mean()
     assert loss.item() == pytest.approx(counted.item(), rel=1e-3)
+
+
+def test_nothing_is_hidden_where_the_true_variance_is_known():
+    """Of the first pair the right half is known: there every voxel counts, by its true variance."""
+    model, fixed = tiny_model(), 0.5 + noise(0.05, 2, 1, 16, 16)
+    moving, true = torch.full_like(fixed, 0.5), torch.full_like(fixed, torch.nan)
+    true[0, ..., 8:] = 4.0
+    spots, near = draw_spots(Batch(fixed, moving), 0.3)
+    seen = []
+    model.log_variance = lambda moved, fixed: seen.append(fixed) or torch.zeros_like(fixed)
+    batch = Batch(fixed, moving, true_variance=true, true_disp=torch.zeros(2, 2, 16, 16))
+    loss, _ = variance_loss(model, batch, beta=0.0, collaborative_grad=False, blind=0.3)
+    known = true.isfinite()
+    assert torch.equal(seen[0][known], fixed[known])
+    assert torch.equal(seen[0][~known], replaced(fixed, near)[~known])
+    squared = (fixed - moving).square().where(~known, true)
+    means = [squared[n][(spots | known)[n]].mean() for n in range(2)]
+    assert loss.item() == pytest.approx(torch.stack(means).mean().item(), rel=1e-4)
+    blind, _ = variance_loss(
+        model, replace(batch, true_disp=None), beta=0.0, collaborative_grad=False, blind=0.3
+    )
+    assert torch.equal(seen[1], replaced(fixed, near))  # a run that does not use what is known
+    assert blind.item() < 0.1 * loss.item()
 
 
 @pytest.mark.parametrize("value", [-0.1, 0.6, "x", True])

@@ -26,6 +26,13 @@ def draw_spots(batch: Batch, share: float) -> tuple[Tensor, Tensor]:
     return spots, near
 
 
+def spare(spots: Tensor, near: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """(counted, near) where the true variance is `known`, bool as the spots: there nothing has to be hidden,
+    since it has no error that the network could repeat, and every voxel counts."""
+    own = torch.arange(near.shape[-1], device=near.device).expand_as(near)
+    return spots | known, torch.where(known.flatten(2), own, near)
+
+
 def replaced(image: Tensor, near: Tensor) -> Tensor:
     """The image with each voxel taken from where `draw_spots` says: (B, 1, *spatial)."""
     return image.flatten(2).gather(2, near).view_as(image)

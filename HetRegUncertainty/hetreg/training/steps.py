@@ -21,7 +21,7 @@ from ..losses.weights import WeightInputs
 from ..model import Motion, RegistrationModel
 from ..registry import WEIGHTS, resolve
 from ..spatial import warp
-from .blind import draw_spots, replaced
+from .blind import draw_spots, replaced, spare
 from .objective import Batch, Objective
 from .update import Row, Update, apply
 
@@ -144,7 +144,8 @@ def variance_loss(
 ) -> tuple[Tensor, Row]:
     """The loss of the variance network (paper, eq. 5) and its mean variance: scalars.
 
-    blind: share of voxels that are hidden from the network, and on which alone the loss is then taken.
+    blind: share of voxels that are hidden from the network, and on which alone the loss is then taken, but
+    for those whose true variance is known.
     """
     draw(model, batch)
     with torch.set_grad_enabled(collaborative_grad):
@@ -155,6 +156,7 @@ def variance_loss(
             spots, near = draw_spots(batch, blind)
         else:
             spots, near = batch.spots, batch.near
+        spots, near = spare(spots, near, variance_known(batch))
         seen, fixed = replaced(seen, near), replaced(fixed, near)
     log_variance = model.log_variance(seen, fixed)
     values = beta_nll(noise_squared(batch, moved.detach()), log_variance, beta)
@@ -176,9 +178,16 @@ def noise_squared(batch: Batch, moved: Tensor) -> Tensor:
     if batch.true_disp is not None:
         true_moved = warp(batch.moving, batch.true_disp.nan_to_num(0.0))
         squared = torch.where(known(batch.true_disp), (batch.fixed - true_moved).square(), squared)
-    if batch.true_variance is not None and batch.true_disp is not None:
-        squared = torch.where(batch.true_variance.isfinite(), batch.true_variance, squared)
-    return squared
+    return (
+        squared if batch.true_variance is None else batch.true_variance.where(variance_known(batch), squared)
+    )
+
+
+def variance_known(batch: Batch) -> Tensor:
+    """Where the true variance is known, in a run that may use what is known: (B, 1, *spatial), bool."""
+    if batch.true_variance is None or batch.true_disp is None:
+        return torch.zeros_like(batch.fixed, dtype=torch.bool)
+    return batch.true_variance.isfinite()
 
 
 def displacement_step(
