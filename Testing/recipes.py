@@ -152,7 +152,7 @@ RECIPES = {
                 replace(LIGHT, steps=5000, validate_every=1000, learning_rate=7e-4, **LONGER),
             ),
             ("noise-longer", replace(SOLID_NOISE, steps=400, validate_every=400, amp=True, **LONGER)),
-            ("noise-again", replace(SOLID_NOISE, steps=2000, amp=True, **LONGER | AGAIN | {"seed": 6})),
+            ("noise-again", replace(SOLID_NOISE, steps=2000, amp=True, **LONGER | AGAIN | {"phantoms": 400})),
         ),
         "stage phantom ran without the residual for the variance network, which began anew in stage noise.",
         anchor=3.0,
