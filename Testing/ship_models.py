@@ -109,7 +109,8 @@ def stage_line(stage: str, config: TrainConfig, steps: int) -> str:
         f"{config.method} ({config.weight_mode}, gamma {config.gamma:g}), lambda {config.smoothness:g}, "
         f"beta {config.beta:g}, Adam {config.learning_rate:g}, seed {config.seed}"
         f"{', `--wide-augment`' if config.wide_augment else ''}"
-        f"{f', `--stretch {config.stretch:g}`' if config.stretch != TrainConfig.stretch else ''}."
+        f"{f', `--stretch {config.stretch:g}`' if config.stretch != TrainConfig.stretch else ''}"
+        f"{f', `--blind-spots {config.blind_spots:g}`' if config.blind_spots else ''}."
     )
 
 

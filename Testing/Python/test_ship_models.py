@@ -114,7 +114,8 @@ def test_a_further_stage_changes_the_variance_network_alone_and_says_so(ship, tm
     assert model.card["anchor"] == 3.0
     assert list(model.card["stages"]) == ["phantom", "noise-again"]
     text = (tmp_path / "cine-mri-2d.md").read_text().splitlines()
-    assert text[3].startswith("- Stage noise-again: 7 of 6000 steps")
+    assert text[3].startswith("- Stage noise-again: 7 of 8000 steps")
+    assert "`--blind-spots 0.2`, from" in text[3]
     assert "abc (phantom), def (noise-again) (later code" in text[5]
     assert text[6].endswith("chosen: dice 0.875.")
     assert card["sha256"] in text[7]
