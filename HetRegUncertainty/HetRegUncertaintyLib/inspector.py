@@ -2,6 +2,7 @@
 
 import math
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -21,7 +22,9 @@ class Inspector(VTKObservationMixin):
         super().__init__()
         self.ui = ui
         self._parameters, self._done, self._updating, self._quiet = None, {}, False, False
-        self._followed = self._former = self._opened = None  # opened: the run whose sections were opened
+        self._followed, self._changed = (None, None), set()  # transform and map
+        self._sliding = False  # a slider that is moved is not moved by what it does
+        self._former = self._opened = None  # opened: the run whose sections were opened
         self._overlayTip = ui.overlayComboBox.toolTip
         self.ui.windowRangeWidget.connect("valuesChanged(double,double)", self._onWindow)
         self.ui.thresholdRangeWidget.connect("valuesChanged(double,double)", self._onThreshold)
@@ -32,6 +35,7 @@ class Inspector(VTKObservationMixin):
     def end(self):
         """The panel goes away. Does nothing the second time."""
         self.removeObservers()
+        self._changed.clear()
         if self._layoutManager is not None:
             self._layoutManager.disconnect("layoutChanged(int)", self.followLayout)
             self._layoutManager = None
@@ -100,7 +104,8 @@ class Inspector(VTKObservationMixin):
         transform = self._parameters.transform if self._parameters else None
         nodes = results.outputsOf(transform)
         fixed, moving = results.inputsOf(transform)
-        self._followFrames(transform)
+        shownMap = nodes.get(self._parameters.overlay.value) if self._parameters else None
+        self._follow(transform, shownMap)
         pair = (moving.GetName(), self._frameName(fixed)) if fixed and moving else ()
         stamp = (transform.GetID(), transform.GetMTime(), pair) if transform else ()
         self._once("numbers", stamp, self._showNumbers, transform, pair)
@@ -110,26 +115,40 @@ class Inspector(VTKObservationMixin):
             self._showNothing()
         self._showEnabled(nodes if fixed else {})
 
-    def _followFrames(self, transform):
-        """Of a cine, the numbers are those of the frame that is shown."""
-        followed = transform if sequences.browserOf(transform) is not None else None
-        if followed is not self._followed:
-            self.removeObservers()
-            self._followed = followed
-            if followed is not None:
-                self.addObserver(followed, vtk.vtkCommand.ModifiedEvent, self._onFrame)
+    def _follow(self, transform, shownMap):
+        """What is shown is of the nodes as they are: of a cine the frame that is shown, after an Undo the
+        former run, of the map the colours that were chosen elsewhere in Slicer."""
+        if (transform, shownMap) == self._followed:
+            return
+        self.removeObservers()
+        self._followed = transform, shownMap
+        if transform is not None:
+            self.addObserver(transform, vtk.vtkCommand.ModifiedEvent, self._onNode)
+        if shownMap is not None:
+            self.addObserver(shownMap, slicer.vtkMRMLDisplayableNode.DisplayModifiedEvent, self._onNode)
 
     def _frameName(self, fixed):
         """The fixed image's name, of a cine with the frame that is shown."""
-        count = len(sequences.framesOf(fixed)) if self._followed is not None else 0
+        isCine = sequences.browserOf(self._followed[0]) is not None
+        count = len(sequences.framesOf(fixed)) if isCine else 0
         if not count:
             return fixed.GetName()
         text = _("{name}, frame {number} of {count}")
         return text.format(name=fixed.GetName(), number=sequences.shownFrame(fixed) + 1, count=count)
 
-    def _onFrame(self, _caller=None, _event=None):
-        if not layout.isSceneChanging():
-            self.update()
+    def _onNode(self, caller, _event=None):
+        """Soon: an Undo, for one, goes on to change nodes that belong together."""
+        if not self._sliding:
+            self._changed.add(caller)
+            qt.QTimer.singleShot(0, self._afterChanges)
+
+    def _afterChanges(self):
+        changed, self._changed = self._changed, set()
+        if not changed or layout.isSceneChanging():
+            return
+        if self._followed[1] in changed:
+            self._done.pop("sliders", None)
+        self.update()
 
     def _showRun(self, transform, nodes, fixed):
         p = self._parameters
@@ -229,14 +248,18 @@ class Inspector(VTKObservationMixin):
         return results.outputsOf(p.transform).get(p.overlay.value) if p else None
 
     def _onWindow(self, low, high):
-        node = self._shownMap()
-        if node is not None:
-            overlays.setWindow(node, low, high)
+        self._slide(overlays.setWindow, low, high)
 
     def _onThreshold(self, low, high):
-        node = self._shownMap()
-        if node is not None:
-            overlays.setThreshold(node, low, high)
+        self._slide(overlays.setThreshold, low, high)
+
+    def _slide(self, change, low, high):
+        node, self._sliding = self._shownMap(), True
+        try:
+            if node is not None:
+                change(node, low, high)
+        finally:
+            self._sliding = False
 
 
 def _setRange(widget, lowest, highest, values):

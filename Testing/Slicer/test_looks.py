@@ -141,3 +141,18 @@ def test_labelMapAsMovingImage(panel, smallPair):
     labelMap.CreateDefaultDisplayNodes()
     moved = panel.logic.register(fixed, labelMap, config=CONFIG)["moved"]
     assert moved.GetScalarVolumeDisplayNode() is not None
+
+
+def test_slidersFollowWhatIsSetElsewhereInSlicer(panel, smallPair):
+    """With the mouse in a view or in Volumes: a slider that is then moved changes its own end alone."""
+    panel.ui.registerButton.click()
+    display = panel.logic.getParameterNode().noiseSd.GetDisplayNode()
+    display.SetWindowLevelMinMax(0.01, 0.05)
+    display.SetThreshold(0.02, 0.06)
+    display.SetApplyThreshold(True)
+    runtime.process_events(0.1)
+    window, threshold = panel.ui.windowRangeWidget, panel.ui.thresholdRangeWidget
+    assert (window.minimumValue, window.maximumValue) == pytest.approx((0.01, 0.05))
+    assert (threshold.minimumValue, threshold.maximumValue) == pytest.approx((0.02, 0.06))
+    window.setMaximumValue(0.04)
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0.01, 0.04))
