@@ -37,13 +37,12 @@ from HetRegUncertaintyLib.modelmenu import ModelMenu
 from HetRegUncertaintyLib.parameterlink import OneWrapper, ParameterLink
 from HetRegUncertaintyLib.parameters import (
     HetRegUncertaintyParameterNode,
-    choices,
     outputParameter,
     registerConfig,
 )
 from HetRegUncertaintyLib.registration import RegistrationLogic
 from HetRegUncertaintyLib.reload import ReloadMixin
-from HetRegUncertaintyLib.runsection import RunSection, missing
+from HetRegUncertaintyLib.runsection import RunSection, missing, said
 from HetRegUncertaintyLib.selftest import SelfTest
 
 
@@ -90,7 +89,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         self.logic = self.inspector = self.run = self.link = self._parameterNode = None
         self._unseen = False  # a run ended while another module was selected
         self._newScene = self._changed = False  # to be looked at when the batch of changes is over
-        self._judged = None  # what the status line was last set for: a reason, and the choices
+        self._judged = None  # what the status line was last set for: a reason, and what it is about
 
     def setup(self):
         """Build the panel once."""
@@ -200,8 +199,8 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
         reason = missing(self._parameterNode)
         self.ui.registerButton.enabled = not reason and not self.run.running
         self.ui.registerButton.toolTip = toolTip(reason or self._whatItDoes())
-        judged = (reason, choices(self._parameterNode) if self._parameterNode else None)
-        if not self.run.running and judged != self._judged:  # the former sentence is about other choices
+        judged = (reason, said(self._parameterNode) if self._parameterNode else None)
+        if not self.run.running and judged != self._judged:  # the former sentence is about something else
             self.run.status, self._judged = reason, judged
 
     def _whatItDoes(self):

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from . import install, labels, modelmenu, sequences
 from .background import Job
 from .cinerow import everyFrame
+from .parameters import choices
 
 LOCKED = ("inputs", "model", "outputs", "inspect", "dependency")
 
@@ -26,6 +27,12 @@ def missing(parameters):
         or labels.unusable(p.movingSegmentation, None if everyFrame(p) else p.fixedSegmentation)
         or install.reasonMissing()
     )
+
+
+def said(parameters):
+    """What the status line is about, to see whether it still is: the choices, and the run that is shown."""
+    run = parameters.transform, sequences.sequenceOf(parameters.transform)
+    return choices(parameters), *(node and node.GetID() for node in run)
 
 
 class RunSection:

@@ -5,7 +5,8 @@ import pytest
 import slicer
 from registering import chooseSmallPair, register
 
-from HetRegUncertaintyLib import layout, results
+import runtime
+from HetRegUncertaintyLib import layout, results, sequences
 from HetRegUncertaintyLib.parameters import Deformation, outputParameter
 
 
@@ -249,6 +250,19 @@ def test_theUsersOwnForegroundStays(panel, smallPair):
     assert composite.GetBackgroundVolumeID() == smallPair[0].GetID()
     slicer.mrmlScene.RemoveNode(transform)
     assert composite.GetForegroundVolumeID() == smallPair[1].GetID()
+
+
+@pytest.mark.parametrize("how", ["transform", "sequence", "browser"])
+def test_doneIsSaidWhileTheResultIsThere(ready, how):
+    """Slicer keeps the transform where only its sequence goes: then not every frame is there any more."""
+    ready.ui.registerButton.click()
+    assert ready.ui.statusLabel.text.startswith("Every frame done")
+    transform = ready.logic.getParameterNode().transform
+    browser = sequences.browserOf(transform)
+    gone = {"transform": transform, "sequence": browser.GetSequenceNode(transform), "browser": browser}
+    slicer.mrmlScene.RemoveNode(gone[how])
+    runtime.process_events(0.1)
+    assert "done" not in ready.ui.statusLabel.text
 
 
 def test_leavingTheModuleLeavesTheResultInTheViews(panel, smallPair):
