@@ -4,12 +4,13 @@ A summary may come with a scene from anywhere: what it lacks, or has of another 
 """
 
 import json
-import re
 from dataclasses import dataclass
 from html import escape
 
 import vtk
 from slicer.i18n import tr as _
+
+from .literal import breakable
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,6 @@ class Row:
     unit: str = ""
 
 
-_LONG = re.compile(r"\S{16}(?=\S)")
 LARGEST = 1e300  # an integer of JSON may be larger than any float
 DETAILS = ("mse_after", "displacement_mean_mm")  # in the table of the scene, not in the panel
 
@@ -85,15 +85,15 @@ def html(summary, names=None, pair=()):
         f"<tr><td></td><td align='right'>{_('before')}</td><td align='right'>{_('after')}</td><td></td></tr>"
     )
     body = "".join(
-        f"<tr><td>{_shown(r.label)}</td><td align='right'>{escape(r.before)}</td>"
+        f"<tr><td>{breakable(r.label)}</td><td align='right'>{escape(r.before)}</td>"
         f"<td align='right'><b>{escape(r.after)}</b></td><td>{escape(r.unit)}</td></tr>"
         for r in rows(summary, names, brief=True)
     )
     said = summary.get("notes")
     said = said if isinstance(said, list) else []
-    notes = "".join(f"<p><b>{_('Note')}:</b> {_shown(str(note))}</p>" for note in said)
+    notes = "".join(f"<p><b>{_('Note')}:</b> {breakable(str(note))}</p>" for note in said)
     whose = _("{moving} to {fixed}: ").format(moving=pair[0], fixed=pair[1]) if pair else ""
-    below = f"<p>{_shown(whose + origin(summary))}</p>{notes}"
+    below = f"<p>{breakable(whose + origin(summary))}</p>{notes}"
     return f"<table width='100%' cellpadding='1'>{head}{body}</table>{below}"
 
 
@@ -109,11 +109,6 @@ def table(summary, names=None):
             column.InsertNextValue(getattr(row, attribute))
         result.AddColumn(column)
     return result
-
-
-def _shown(text):
-    """For HTML, with places where a name without blanks may be broken: it would widen the panel."""
-    return escape(_LONG.sub("\\g<0>\u200b", text))
 
 
 def _overlapRows(summary, names):

@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from . import layout, trainingplot, trainingpreview
 from .aside import Aside
+from .literal import breakable, toolTip
 from .trainingrun import MODEL, State, TrainingRun
 from .trainingwords import inWords
 
@@ -172,6 +173,7 @@ class TrainingSection:
         self.ui.progressBar.maximum = max(int(self.run.last.get("steps") or 0), 1)
         self.ui.progressBar.value = int(self.run.last.get("step") or 0)
         self.ui.numbersLabel.text = numbers(self.run)
+        self.ui.numbersLabel.toolTip = toolTip(self.run.folder)
         if self.running:
             self._status(status(self.run))
 
@@ -230,7 +232,7 @@ def status(run):
 
 
 def numbers(run):
-    """The latest numbers as a small HTML table."""
+    """The latest numbers as a small HTML table, with the run's name: the output folder may be another now."""
     curves = run.curves
     scores = [(s, d) for s, d in zip(curves.validation_steps, curves.dice, strict=True) if d is not None]
     start = [d for step, d in scores if step == 0]  # of the model to start from, which best.pt never is
@@ -238,6 +240,7 @@ def numbers(run):
     afterWarmup = _("after the warm-up") if curves.steps else ""  # its chart is empty until then
     counts = [run.pairs.get(name) for name in ("training", "validation", "test")]
     rows = [
+        (_("Run"), os.path.basename(run.folder)),
         (_("Samples (training, validation, test)"), ", ".join(str(c) for c in counts if c is not None)),
         (_("Displacement loss"), _number(curves.loss)),
         (_("Variance loss"), _number(curves.variance_loss) or afterWarmup),
@@ -247,7 +250,7 @@ def numbers(run):
         (_("Validation"), _("no pairs") if run.pairs.get("validation") == 0 else ""),
     ]
     body = "".join(
-        f"<tr><td>{escape(label)}</td><td align='right'><b>{escape(text)}</b></td></tr>"
+        f"<tr><td>{escape(label)}</td><td align='right'><b>{breakable(text)}</b></td></tr>"
         for label, text in rows
         if text
     )

@@ -86,6 +86,16 @@ def numbers(run):
     return re.findall(r"<td>(.*?)</td><td align='right'><b>(.*?)</b>", trainingsection.numbers(run))
 
 
+def test_theNumbersAreOfTheRunThatTheyName(training, fake):
+    """Also when another output folder is chosen, whose model and evaluation are shown below them."""
+    run(training)
+    training.ui.newFolderButton.click()
+    assert training.ui.outputFolderEdit.currentPath.endswith("run-2")
+    assert numbers(training.section.run)[0] == ("Run", "run-1")
+    assert "run-1" in training.ui.numbersLabel.text
+    assert training.ui.numbersLabel.toolTip == training.section.run.folder
+
+
 def test_theStartModelIsNotTheBestOfARun():
     run = TrainingRun(lambda: None, lambda _text: None, FakeProcess())
     start = ("Validation Dice, start model", "0.606")
