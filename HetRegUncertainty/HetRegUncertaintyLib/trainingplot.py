@@ -138,6 +138,7 @@ def _fill(role, steps, values, smoothed=True):
 
 def _chart(role):
     chart = _node("PlotChart", role, _("HetReg training: {role}").format(role=role))
+    _joinTable(chart, role)
     if chart.GetNumberOfPlotSeriesNodes() == 0:
         for column in ("value", "smoothed"):
             if role != "validation" or column == "value":
@@ -149,6 +150,14 @@ def _chart(role):
         chart.SetAxisTitleFontSize(11)
         chart.SetAxisLabelFontSize(10)
     return chart
+
+
+def _joinTable(chart, role):
+    """The curves are of the new table where the user has deleted the former one."""
+    for i in range(chart.GetNumberOfPlotSeriesNodes()):
+        series = chart.GetNthPlotSeriesNode(i)
+        if series.GetAttribute(ATTRIBUTE) and series.GetTableNode() is None:
+            series.SetAndObserveTableNodeID(_node("Table", role, "").GetID())
 
 
 def _series(role, column):

@@ -82,6 +82,19 @@ def test_chartIsToldOnceAndOnlyOfWhatIsNew(curves):
     assert len(seen) <= chart.GetNumberOfPlotSeriesNodes()
 
 
+@pytest.mark.parametrize("kind", ["Table", "PlotSeries", "PlotChart"])
+def test_curvesComeBackAfterTheirNodesWereDeleted(curves, kind):
+    """While the training goes on: the table alone, or all nodes of a kind."""
+    curves.grow(10)
+    for node in slicer.util.getNodesByClass(f"vtkMRML{kind}Node"):
+        if node.GetAttribute(trainingplot.ATTRIBUTE):
+            slicer.mrmlScene.RemoveNode(node)
+    assert lossChart().GetNumberOfPlots() == 0
+    curves.grow(20)
+    assert lossChart().GetNumberOfPlots() == 2
+    assert ranges(lossChart())[0][1] >= 20
+
+
 def test_aLongRunIsThinnedAndSmoothed(training):
     """The smoothed curve is the running mean of all values, also of those that are not drawn."""
     curves, expected, total, weight = trainingplot.Curves(), {}, 0.0, 0.0
