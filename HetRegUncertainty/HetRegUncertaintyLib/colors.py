@@ -69,6 +69,7 @@ def robustWindow(array, kind):
     if kind == "symmetric":
         high = max(abs(float(low)), abs(float(high)))
     high = float(high) if high > 0 else max(float(np.max(finite, initial=0.0)), 1e-6)
+    high = float(f"{high:.5g}")  # so that zero comes back as zero from a scene, with six digits
     return (-high if kind == "symmetric" else 0.0), high
 
 

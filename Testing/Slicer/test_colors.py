@@ -37,6 +37,20 @@ def test_theWindowOfAlmostNothing():
     assert colors.robustWindow(few, (0.2, 0.3)) == (0.2, 0.3)
 
 
+@pytest.mark.parametrize("high", [0.261161, 1.5344877, 17.0332, 8751.1249, 76582251.0])
+@pytest.mark.parametrize("kind", ["positive", "symmetric"])
+def test_aSavedWindowComesBackAsItWas(tmp_path, high, kind):
+    """Slicer saves six digits of middle and width: the legend of a loaded scene does not end at -1e-05."""
+    window = colors.robustWindow(np.array([0.0, high]), kind)
+    assert window[1] == pytest.approx(high * 0.995, rel=0.006)
+    display = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode", "map")
+    display.SetWindowLevelMinMax(*window)
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    display = slicer.util.getNode("map")
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == window
+
+
 def test_aMovedImageIsShownAsItsImage():
     source, target = (sampledata.addVolume(Image(np.eye(4)[None] * n, np.eye(4)), f"{n}") for n in (1, 2))
     source.CreateDefaultDisplayNodes()
