@@ -25,6 +25,7 @@ def show(numbers):
     table, chart = _fillTable(numbers), _fillChart(numbers)
     view = traininglayout.tableViewNode(traininglayout.EVALUATION_TABLE)
     if view is not None:
+        view.SetTableNodeID(None)  # columns are fitted to a table when it is given
         view.SetTableNodeID(table.GetID())
     view = traininglayout.plotViewNode(traininglayout.EVALUATION_PLOT)
     if view is not None:

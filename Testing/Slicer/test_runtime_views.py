@@ -210,6 +210,22 @@ def test_table_is_shown():
     assert widget.tableView().model().item(1, 1).text() == "4"
 
 
+def test_table_columns_are_as_wide_as_their_headings_when_the_node_is_given():
+    """As in Slicer; a column that comes later has the standard width, one that is there keeps its own."""
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode")
+    long, numbers = "a heading of very many words, " * 3, np.array([1.0, 2.0])
+    slicer.util.updateTableFromArray(table, (numbers, numbers), ["a", long])
+    view = slicer.app.layoutManager().tableWidget(0).tableView()
+    view.mrmlTableViewNode().SetTableNodeID(table.GetID())
+    width = view.columnWidth(1)
+    assert width >= view.horizontalHeader().sectionSizeHint(1) > view.columnWidth(0) == 60
+    table.AddColumn().SetName(long)
+    table.Modified()
+    assert view.columnWidth(1) == width
+    assert view.columnWidth(2) < view.horizontalHeader().sectionSizeHint(2)
+
+
 # --- the window
 def test_wheel_moves_the_slice():
     slicer.util.setSliceViewerLayers(background=volume(), fit=True)

@@ -164,7 +164,7 @@ class qMRMLPlotWidget(ViewFrame):
 
 
 class qMRMLTableView(QtWidgets.QTableView):
-    """Shows a table node; the cells are text."""
+    """Shows a table node; the cells are text. Columns fit what they hold when the node is given."""
 
     _standin_ = True
 
@@ -172,6 +172,7 @@ class qMRMLTableView(QtWidgets.QTableView):
         super().__init__(parent)
         self._node = self._viewNode = self._scene = None
         self._views, self._shown = Observing(self), Observing(self)
+        self.setModel(QtGui.QStandardItemModel(self))
 
     def _finish(self):
         self._views.stop()
@@ -202,16 +203,19 @@ class qMRMLTableView(QtWidgets.QTableView):
             if node is not None:
                 self._shown.observe(node, vtk.vtkCommand.ModifiedEvent, self._fill)
             self._fill()
+            self.horizontalHeader().setMinimumSectionSize(60)
+            self.resizeColumnsToContents()
 
     def _fill(self):
-        table = self._node.GetTable() if self._node is not None else None
+        """The columns that are there stay as wide as they are."""
+        table, model = self._node.GetTable() if self._node is not None else None, self.model()
         columns = table.GetNumberOfColumns() if table is not None else 0
-        model = QtGui.QStandardItemModel(table.GetNumberOfRows() if table is not None else 0, columns, self)
+        model.setColumnCount(columns)
+        model.setRowCount(table.GetNumberOfRows() if table is not None else 0)
         for column in range(columns):
             model.setHorizontalHeaderItem(column, QtGui.QStandardItem(table.GetColumnName(column) or ""))
             for row in range(table.GetNumberOfRows()):
                 model.setItem(row, column, QtGui.QStandardItem(table.GetValue(row, column).ToString()))
-        self.setModel(model)
 
     def tableModel(self):
         return self.model()
