@@ -244,7 +244,9 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
             finally:
                 self._checkCanApply()
                 self.run.status = status
-                if not self.parent.isEntered:
+                if self.parent.isEntered:
+                    self._onParameters()  # what was deleted during the run is not shown any more
+                else:
                     self.setParameterNode(None)
 
     def _showNewResult(self):

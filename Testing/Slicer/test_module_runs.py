@@ -6,6 +6,7 @@ import slicer
 from registering import chooseSmallPair, register
 
 import runtime
+from hetreg.progress import Cancelled
 from HetRegUncertaintyLib import layout, results, sequences
 from HetRegUncertaintyLib.parameters import Deformation, outputParameter
 
@@ -263,6 +264,21 @@ def test_doneIsSaidWhileTheResultIsThere(ready, how):
     slicer.mrmlScene.RemoveNode(gone[how])
     runtime.process_events(0.1)
     assert "done" not in ready.ui.statusLabel.text
+
+
+def test_whatWentDuringACancelledRunIsNotShown(panel, smallPair, monkeypatch):
+    """The panel does not follow the scene while a run goes on."""
+    transform = register(panel)["transform"]
+
+    def execute(_work):
+        slicer.mrmlScene.RemoveNode(transform)
+        raise Cancelled
+
+    monkeypatch.setattr(panel.run, "execute", execute)
+    panel.ui.registerButton.click()
+    assert panel.ui.statusLabel.text.startswith("Cancelled.")
+    assert panel.ui.numbersLabel.text == "No result yet."
+    assert foregrounds() == set()
 
 
 def test_leavingTheModuleLeavesTheResultInTheViews(panel, smallPair):
