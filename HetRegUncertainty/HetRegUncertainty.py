@@ -235,7 +235,7 @@ class HetRegUncertaintyWidget(ReloadMixin, ScriptedLoadableModuleWidget, VTKObse
                 if self.parent.isEntered:
                     self._showNewResult()
             except Cancelled:  # maybe because the scene was closed
-                status = missing(self._parameterNode) or _("Cancelled. The scene is as it was.")
+                status = missing(self._parameterNode) or _("Cancelled: nothing was added to the scene.")
             except Exception as error:
                 status = words.inWords(self.ui, str(error))
                 if status != str(error):
