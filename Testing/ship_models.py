@@ -43,7 +43,7 @@ USE = (
 )
 CITE = "to be cited: Radau et al., The MIDAS Journal, 2009 (`docs/data.md`)"
 FOLDS, VALIDATION = 3, 4
-OPTIONS = ("method", "weight_mode", "variance_residual")  # of a run that starts from the model
+OPTIONS = ("method", "weight_mode", "variance_residual", "blind_spots")  # of a run that starts from the model
 
 
 def pack(name: str, recipe: Recipe, runs: list[Path], command: str, commit: str) -> None:

@@ -19,7 +19,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from ship_models import ROOT, head, stage_line, train_stage, trained_on
+from ship_models import OPTIONS, ROOT, head, stage_line, train_stage, trained_on
 
 from calibrate_models import CORE
 from hetreg import zoo
@@ -41,6 +41,7 @@ def write(name: str, stage: str, config: TrainConfig, run: Path, commit: str) ->
     model.variance_net.load_state_dict(trained.variance_net.state_dict())
     steps, old = trained.card["steps"], card["sha256"]
     changed = {
+        "options": {**card["options"], **{n: getattr(config, n) for n in OPTIONS}},
         "steps": card["steps"] + steps,
         "scores": {k: round(v, 5) for k, v in trained.card["scores"].items()},
     }

@@ -79,7 +79,12 @@ def shipped_card(script, folder, stages):
     model = tiny_model()
     model.card = {"name": "cine-mri-2d", "steps": 5, "anchor": 3.0, "stages": {stage: {} for stage in stages}}
     entry = {"name": "cine-mri-2d", "file": "cine-mri-2d.pt", "steps": 5, "scores": {"dice": 0.5}}
-    entry |= {"trained_on": ["P1"], "sha256": model.save(folder / entry["file"]), "bytes": 1}
+    entry |= {
+        "options": {"network": "pyramid", "method": "ours"},
+        "trained_on": ["P1"],
+        "sha256": model.save(folder / entry["file"]),
+        "bytes": 1,
+    }
     (folder / "models.json").write_text(json.dumps([entry]))
     lines = ["# cine-mri-2d", "", "- Stage phantom: 5 of 5 steps.", "- Refinement: none."]
     lines += ["- Command: `x`, at commit abc (phantom) (later code may split or draw otherwise).", SCORES]
@@ -110,6 +115,8 @@ def test_a_further_stage_changes_the_variance_network_alone_and_says_so(ship, tm
     assert all(bool((value == 0.25).all()) for value in model.variance_net.parameters())
     card = json.loads((tmp_path / "models.json").read_text())[0]
     assert (card["steps"], card["scores"], card["trained_on"]) == (12, {"dice": 0.875}, ["P1", "P2"])
+    assert card["options"]["network"] == "pyramid"
+    assert (card["options"]["method"], card["options"]["blind_spots"]) == ("supervised", 0.2)
     assert card["sha256"] == sha256(tmp_path / "cine-mri-2d.pt") != old["sha256"]
     assert model.card["anchor"] == 3.0
     assert list(model.card["stages"]) == ["phantom", "noise-again"]
