@@ -89,6 +89,27 @@ def test_aKeptFrameThatWasChangedIsKeptAnew(movie):
     assert second.GetName() != first.GetName()
 
 
+def test_theShownFrameOfASequenceOnOtherTimes(movie, goTo):
+    """Played beside the first one: of each time of that, the browser shows the frame nearest before it."""
+    browser, first = sequences.browserOf(movie), sequences.sequenceOf(movie)
+    second = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "other times")
+    second.SetIndexName(first.GetIndexName())
+    second.SetIndexUnit(first.GetIndexUnit())
+    for number, value in enumerate(("0", "15", "30", "70")):
+        slicer.util.updateVolumeFromArray(movie, np.full((2, 4, 4), 10.0 * number))
+        second.SetDataNodeAtValue(movie, value)
+    browser.AddSynchronizedSequenceNode(second)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    shown = browser.GetProxyNode(second)
+    for item in (0, 1, 2):
+        goTo(movie, item)
+        kept = sequences.keepFrame(shown)
+        assert sequences.shownFrame(shown) == arrayOf(shown).max() / 10.0
+        assert kept.GetName() == f"{shown.GetName()} frame {sequences.shownFrame(shown) + 1}"
+        np.testing.assert_array_equal(arrayOf(kept), arrayOf(shown))
+    assert sequences.shownFrame(shown) == 3
+
+
 def test_withoutTheModuleOfSequences(panel, smallPair, monkeypatch):
     monkeypatch.delattr(slicer.modules, "sequences")
     panel._onParameters()

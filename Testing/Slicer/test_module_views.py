@@ -129,3 +129,16 @@ def test_aTransformThatTheUserHasMadeGetsTheSpacingOfItsPair(panel, smallPair):
     panel.ui.spacingSlider.value = 3.0
     assert register(panel)["transform"] == mine
     assert panel.ui.spacingSlider.value == deformation.niceSpacing(smallPair[0]) != 3.0
+
+
+def test_inALayoutOfTheUserTheResultCanStillBeChosen(panel, smallPair):
+    """The panel says what the views show, and nothing in it turns grey with the linked views."""
+    register(panel)
+    ui, manager = panel.ui, slicer.app.layoutManager()
+    inspecting = (ui.overlayComboBox, ui.opacitySlider, ui.thresholdRangeWidget, ui.deformationComboBox)
+    for which, linked in ((slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView, False), (layout.LAYOUT_ID, True)):
+        manager.setLayout(which)
+        assert ui.linkedLayoutCheckBox.checked is linked
+        assert ui.linkedLayoutCheckBox.enabled
+        assert all(widget.enabled for widget in inspecting)
+        assert ui.fadeSlider.enabled is linked  # under a map it fades nothing in the standard views

@@ -86,7 +86,8 @@ def test_installedByOneClick(training, installed, pip):
     training.logic.getParameterNode().method = Method("ncc")
     training.ui.packageButton.click()
     assert len(pip.asked) == 1
-    assert "MONAI" in pip.asked[0]
+    assert pip.asked[0].startswith("MONAI will be downloaded and installed")
+    assert "(monai>=1.4,<2)" in pip.asked[0]
     (requirements, options), *rest = pip.calls
     assert rest == []
     assert requirements == [Requirement("monai>=1.4,<2")]  # a draft of pip_ensure takes no text

@@ -111,3 +111,14 @@ def test_aLongRunIsThinnedAndSmoothed(training):
     assert 400 < len(rows[0]) <= trainingplot.MAX_POINTS
     assert rows[0][-1] == 5001
     np.testing.assert_allclose(np.transpose(rows), [expected[int(step)] for step in rows[0]], rtol=1e-9)
+
+
+def test_curvesAreNotInASavedScene(curves, tmp_path):
+    """The run folder has them; of a loaded scene they would be mistaken for those of the next training."""
+    curves.grow(10)
+    path = str(tmp_path / "scene.mrml")
+    assert slicer.util.saveScene(path)
+    slicer.mrmlScene.Clear()
+    slicer.util.loadScene(path)
+    kinds = ("PlotChart", "PlotSeries", "Table")
+    assert [node for kind in kinds for node in slicer.util.getNodesByClass(f"vtkMRML{kind}Node")] == []
