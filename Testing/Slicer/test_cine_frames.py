@@ -5,7 +5,7 @@ import pytest
 import slicer
 
 from hetreg.config import RegisterConfig
-from HetRegUncertaintyLib import labels, results, sequences
+from HetRegUncertaintyLib import labels, results, sequences, volumes
 
 
 def arrayOf(node):
@@ -115,6 +115,23 @@ def test_withoutTheModuleOfSequences(panel, smallPair, monkeypatch):
     panel._onParameters()
     assert not panel.ui.keepFrameButton.visible
     assert panel.ui.registerButton.enabled
+
+
+@pytest.mark.parametrize("how", ["shifted", "under a transform"])
+def test_aKeptFrameThatLiesElsewhereIsKeptAnew(movie, how):
+    """As a pair with the one that was moved would be registered from there."""
+    first = sequences.keepFrame(movie)
+    if how == "shifted":
+        first.SetOrigin(*np.add(first.GetOrigin(), (0.0, 7.0, 0.0)))
+    else:
+        shift = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "shift")
+        shift.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(np.diag([1.0, -1.0, -1.0, 1.0])))
+        first.SetAndObserveTransformNodeID(shift.GetID())
+    second = sequences.keepFrame(movie)
+    places = [volumes.imageFromNode(node).ijk_to_lps for node in (movie, second)]
+    np.testing.assert_allclose(places[1], places[0])
+    assert second is not first
+    assert second.GetName() != first.GetName()
 
 
 def test_aKeptFrameThatLostItsVoxelsIsKeptAnew(movie):

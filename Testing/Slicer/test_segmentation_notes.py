@@ -112,6 +112,19 @@ def test_aSegmentationThatHasLostItsPlaceIsTold(example):
     assert labelpairs.placeNotes(drawn) == []
 
 
+def test_aSegmentInItsPlaceIsEnough(example):
+    """A segment of its own beside the image, as of a scout, has not lost the others their place."""
+    p = example.logic.getParameterNode()
+    node, image = p.movingSegmentation, labels.volumes.imageFromNode(p.movingVolume)
+    place = image.ijk_to_lps.copy()
+    place[:3, 3] += 500.0
+    far = Image(np.ones((1, 4, 4), np.uint8), place, "far")
+    added = labels.segmentationFromLabels([far], {1: labels.newSegment(99, "scout", (1, 0, 0))})
+    node.GetSegmentation().AddSegment(added.GetNthSegment(0), "scout")
+    assert node.GetSegmentation().GetNumberOfLayers(labels.BINARY) > 1
+    assert labelpairs.placeNotes({node: p.movingVolume}) == []
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_aLabelMapThatHasLostItsPlaceIsTold(example, lost):
     p = example.logic.getParameterNode()
@@ -131,3 +144,15 @@ def test_aLabelMapThatHasLostItsPlaceIsTold(example, lost):
     assert len(notes) == lost
     if lost:
         assert notes[0].startswith("'drawn' has the size of 'Phantom ED', but its voxels lie up to ")
+
+
+def test_anEmptySegmentationIsNamed(example, raisesInSlot):
+    """As of one that was made to be drawn into later; nothing is left in the scene of the run."""
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "not drawn yet")
+    example.ui.fixedSegmentationSelector.setCurrentNode(empty)
+    said = "The segmentation 'not drawn yet' is empty."
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    with raisesInSlot(ValueError, said):
+        example.ui.registerButton.click()
+    assert example.ui.statusLabel.text == said
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
