@@ -15,8 +15,9 @@ import argparse
 import bisect
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,21 +86,32 @@ def calibrate(model: RegistrationModel) -> None:
     print(f"SD of the displacement: x {plain:.3f}, refined x {refined:.3f} of that")
 
 
-def again(name: str) -> None:
-    """Calibrate a shipped model, from what it has learnt so far, and write it, its checksum and its card."""
+def rewrite(
+    name: str, model: RegistrationModel, changed: dict[str, Any], edit: Callable[[list[str]], list[str]]
+) -> None:
+    """Write a shipped model, checksum and card again. changed: of its entry; edit: the card's lines."""
     entries = json.loads((CORE / "models.json").read_text(encoding="utf-8"))
-    card = next(entry for entry in entries if entry["name"] == name)
+    entry = next(entry for entry in entries if entry["name"] == name)
+    path, text, old = zoo.WEIGHTS / entry["file"], zoo.WEIGHTS / f"{name}.md", entry["sha256"]
+    entry |= changed
+    entry["sha256"] = model.save(path, half=True)
+    entry["bytes"] = path.stat().st_size
+    lines = text.read_text(encoding="utf-8").replace(old, entry["sha256"]).splitlines()
+    text.write_text("\n".join(edit(lines)) + "\n", encoding="utf-8")
+    (CORE / "models.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+
+
+def again(name: str) -> None:
+    """Calibrate a shipped model, from what it has learnt so far, and write it."""
     model = RegistrationModel.load(zoo.locate(name))
     model.grid = RECIPES[name].grid
     calibrate(model)
-    text, old = (zoo.WEIGHTS / f"{name}.md"), card["sha256"]
-    card["sha256"] = model.save(zoo.WEIGHTS / card["file"], half=True)
-    card["bytes"] = (zoo.WEIGHTS / card["file"]).stat().st_size
-    lines = text.read_text(encoding="utf-8").replace(old, card["sha256"]).splitlines()
-    if AGAIN not in lines:
-        lines.insert(lines.index(next(line for line in lines if line.startswith("- SHA-256"))), AGAIN)
-    text.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (CORE / "models.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+
+    def told(lines: list[str]) -> list[str]:
+        last = next(n for n, line in enumerate(lines) if line.startswith("- SHA-256"))
+        return lines if AGAIN in lines else [*lines[:last], AGAIN, *lines[last:]]
+
+    rewrite(name, model, {}, told)
 
 
 if __name__ == "__main__":

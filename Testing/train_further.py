@@ -14,14 +14,13 @@ from __future__ import annotations
 import hetreg  # noqa: F401  # isort: skip  before torch, whose threads then sleep while they wait
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from ship_models import OPTIONS, ROOT, head, stage_line, train_stage, trained_on
 
-from calibrate_models import CORE
+from calibrate_models import rewrite
 from hetreg import zoo
 from hetreg.config import TrainConfig
 from hetreg.model import RegistrationModel
@@ -34,32 +33,22 @@ SCORES = "- Scores on the last"
 
 def write(name: str, stage: str, config: TrainConfig, run: Path, commit: str) -> None:
     """The shipped model with the variance network of the run: weights, checksum and card."""
-    entries = json.loads((CORE / "models.json").read_text(encoding="utf-8"))
-    card = next(entry for entry in entries if entry["name"] == name)
-    path = zoo.WEIGHTS / card["file"]
-    model, trained = RegistrationModel.load(path), RegistrationModel.load(run / "best.pt")
+    card = next(card for card in zoo.list_models() if card.name == name)
+    model, trained = RegistrationModel.load(card.path), RegistrationModel.load(run / "best.pt")
     model.variance_net.load_state_dict(trained.variance_net.state_dict())
-    steps, old = trained.card["steps"], card["sha256"]
+    steps = trained.card["steps"]
     changed = {
-        "options": {**card["options"], **{n: getattr(config, n) for n in OPTIONS}},
-        "steps": card["steps"] + steps,
+        "options": {**card.options, **{n: getattr(config, n) for n in OPTIONS}},
+        "steps": card.steps + steps,
         "scores": {k: round(v, 5) for k, v in trained.card["scores"].items()},
     }
     if seen := trained_on([run]):
-        changed["trained_on"] = sorted({*card.get("trained_on", []), *seen})
+        changed["trained_on"] = sorted({*card.trained_on, *seen})
     stages = {**model.card["stages"], stage: replace(config, start="").settled.to_dict()}
     model.card = {**model.card, **changed, "stages": stages}
-    card |= changed
-    card["sha256"] = model.save(path, half=True)
-    card["bytes"] = path.stat().st_size
-    text = zoo.WEIGHTS / f"{name}.md"
-    lines = text.read_text(encoding="utf-8").replace(old, card["sha256"]).splitlines()
-    line = (
-        stage_line(stage, config, steps).removesuffix(".") + ", from the 16-bit weights of the model before."
-    )
-    lines = _lines(lines, line, stage, commit, card["scores"])
-    text.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (CORE / "models.json").write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
+    line = stage_line(stage, config, steps).removesuffix(".")
+    line += ", from the 16-bit weights of the model before."
+    rewrite(name, model, changed, lambda lines: _lines(lines, line, stage, commit, changed["scores"]))
 
 
 def _lines(lines: list[str], line: str, stage: str, commit: str, scores: dict[str, float]) -> list[str]:

@@ -17,6 +17,7 @@ from hetreg.model import RegistrationModel
 from hetreg.training import loop
 
 ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "HetRegUncertainty" / "hetreg"
 SCORES = "- Scores on the last stage's validation split, by which its best step was chosen: dice 0.5."
 
 
@@ -78,12 +79,12 @@ def shipped_card(script, folder, stages):
     """A tiny model and its card, as `pack` writes them, in a folder of the test."""
     model = tiny_model()
     model.card = {"name": "cine-mri-2d", "steps": 5, "anchor": 3.0, "stages": {stage: {} for stage in stages}}
-    entry = {"name": "cine-mri-2d", "file": "cine-mri-2d.pt", "steps": 5, "scores": {"dice": 0.5}}
+    (entry,) = (e for e in json.loads((CORE / "models.json").read_text()) if e["name"] == "cine-mri-2d")
     entry |= {
+        "steps": 5,
         "options": {"network": "pyramid", "method": "ours"},
         "trained_on": ["P1"],
         "sha256": model.save(folder / entry["file"]),
-        "bytes": 1,
     }
     (folder / "models.json").write_text(json.dumps([entry]))
     lines = ["# cine-mri-2d", "", "- Stage phantom: 5 of 5 steps.", "- Refinement: none."]
@@ -98,7 +99,8 @@ def test_a_further_stage_changes_the_variance_network_alone_and_says_so(ship, tm
     import train_further
 
     monkeypatch.setattr(train_further.zoo, "WEIGHTS", tmp_path)
-    monkeypatch.setattr(train_further, "CORE", tmp_path)
+    monkeypatch.setattr(train_further.zoo, "_HERE", tmp_path)
+    monkeypatch.setattr(sys.modules["calibrate_models"], "CORE", tmp_path)
     before, old = shipped_card(script, tmp_path, ["phantom"])
     run, trained = tmp_path / "noise-again", tiny_model()
     for value in trained.parameters():

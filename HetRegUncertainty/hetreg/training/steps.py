@@ -178,16 +178,16 @@ def noise_squared(batch: Batch, moved: Tensor) -> Tensor:
     if batch.true_disp is not None:
         true_moved = warp(batch.moving, batch.true_disp.nan_to_num(0.0))
         squared = torch.where(known(batch.true_disp), (batch.fixed - true_moved).square(), squared)
-    return (
-        squared if batch.true_variance is None else batch.true_variance.where(variance_known(batch), squared)
-    )
+    if batch.true_variance is not None:
+        squared = batch.true_variance.where(variance_known(batch), squared)
+    return squared
 
 
 def variance_known(batch: Batch) -> Tensor:
     """Where the true variance is known, in a run that may use what is known: (B, 1, *spatial), bool."""
     if batch.true_variance is None or batch.true_disp is None:
         return torch.zeros_like(batch.fixed, dtype=torch.bool)
-    return batch.true_variance.isfinite()
+    return known(batch.true_variance)
 
 
 def displacement_step(
